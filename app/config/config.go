@@ -1,0 +1,119 @@
+package config
+
+import (
+	"time"
+
+	"eventserver/destinations"
+)
+
+// Config is the whole file. Every field has its effective value: defaults are
+// filled in by Load, Parse and Default.
+type Config struct {
+	HTTP         HTTP          `yaml:"http" doc:"How events are accepted."`
+	Broker       Broker        `yaml:"broker" doc:"Where events are stored until every destination has them."`
+	Ordering     string        `yaml:"ordering" default:"key" oneof:"key partition" doc:"What keeps its order; key: the events of one key, so that a slow user holds up nobody else; partition: all events of a partition, one at a time."`
+	Log          Log           `yaml:"log" doc:"The server's own log."`
+	Destinations []Destination `yaml:"destinations" required:"true" max:"1000" doc:"List of the places that events go to; [] for a server that only accepts."`
+}
+
+// HTTP is how events are accepted.
+type HTTP struct {
+	Addr            string        `yaml:"addr" default:"127.0.0.1:8080" doc:"Address to listen on, host:port; :8080 listens on every interface."`
+	MaxEventBytes   ByteSize      `yaml:"max_event_bytes" default:"1MiB" min:"1" doc:"Largest event."`
+	MaxBatchBytes   ByteSize      `yaml:"max_batch_bytes" default:"8MiB" min:"1" doc:"Largest request, after decompression."`
+	MaxBatchEvents  int           `yaml:"max_batch_events" default:"500" min:"1" doc:"Most events in one request."`
+	MaxInFlight     int           `yaml:"max_in_flight" default:"1024" min:"1" doc:"Most requests at once; more are answered 503."`
+	PublishTimeout  time.Duration `yaml:"publish_timeout" default:"5s" min:"1ms" doc:"Longest wait for the broker to store an event; then the request is answered 503 and may be sent again."`
+	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" default:"30s" min:"1ms" doc:"Longest wait for requests and deliveries in progress when the server stops."`
+	ReadTimeout     time.Duration `yaml:"read_timeout" default:"30s" min:"1ms" doc:"Longest time a client may take to send a request."`
+	Keys            []APIKey      `yaml:"keys" doc:"Keys that clients may use; without any, everyone may send."`
+}
+
+// APIKey is a client's key, known by its digest only.
+type APIKey struct {
+	Name string `yaml:"name" required:"true" doc:"Name of the client in logs and metrics; letters, digits and . _ - only."`
+	// SHA256 holds lower-case hex digests, 64 characters each.
+	SHA256 []string `yaml:"sha256" required:"true" min:"1" max:"2" secret:"true" doc:"SHA-256 digests of the key in hex; two while a key is changed, the current and the next."`
+}
+
+// Broker is where events are stored.
+type Broker struct {
+	Kind           string            `yaml:"kind" default:"embedded" oneof:"embedded memory kafka" doc:"embedded: in this process, on disk; memory: in this process, lost when it ends; kafka: a Kafka cluster."`
+	Dir            string            `yaml:"dir" default:"./data" doc:"Directory of the embedded broker."`
+	Sync           bool              `yaml:"sync" default:"true" doc:"Embedded: write to the disk itself before a request is answered. With false, a power failure can lose accepted events; kill -9 cannot."`
+	TrimAge        time.Duration     `yaml:"trim_age" default:"1h" min:"1s" doc:"Embedded and memory: how long events stay after every destination has them."`
+	Brokers        []string          `yaml:"brokers" doc:"Kafka: addresses to start from, host:port. Required for kafka, refused elsewhere."`
+	TopicPrefix    string            `yaml:"topic_prefix" default:"" doc:"Put before every topic and consumer group name; letters, digits and . _ - only."`
+	Topics         map[string]string `yaml:"topics" doc:"Other names for topics: the server's name -> the real name, without the prefix."`
+	Partitions     int32             `yaml:"partitions" default:"8" min:"1" max:"10000" doc:"Partitions of topics that the server makes."`
+	Replication    int16             `yaml:"replication" default:"1" min:"1" doc:"Kafka: copies of topics that the server makes; 3 for production."`
+	Retention      time.Duration     `yaml:"retention" default:"168h" min:"0" doc:"Kafka: how long topics that the server makes keep events; 0 for ever. Longer than every retry.max_age."`
+	InstanceID     string            `yaml:"instance_id" default:"" doc:"Name of this process among those that share the work; each needs its own, and the same again after a restart. Default: the host name with kafka, otherwise eventserver."`
+	TLS            TLS               `yaml:"tls" doc:"Kafka: encryption."`
+	SASL           *SASL             `yaml:"sasl" doc:"Kafka: authentication; none without it."`
+	SessionTimeout time.Duration     `yaml:"session_timeout" default:"10s" min:"1s" doc:"How long a silent process keeps its partitions. Kafka by default refuses less than 6s."`
+	WindowMessages int               `yaml:"window_messages" default:"10000" min:"1" doc:"Most unfinished events of one partition held in memory."`
+	WindowBytes    ByteSize          `yaml:"window_bytes" default:"32MiB" min:"1" doc:"Most bytes of them; at least http.max_event_bytes."`
+}
+
+// TLS is the encryption of connections to Kafka.
+type TLS struct {
+	Enabled            bool   `yaml:"enabled" default:"false" doc:"Encrypt."`
+	CAFile             string `yaml:"ca_file" doc:"PEM file of the authorities to trust; the system's without it."`
+	CertFile           string `yaml:"cert_file" doc:"PEM file of the client certificate."`
+	KeyFile            string `yaml:"key_file" doc:"PEM file of its key."`
+	ServerName         string `yaml:"server_name" doc:"Name that the certificate must have; the address's host without it."`
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify" default:"false" doc:"Accept any certificate. For tests only."`
+}
+
+// SASL is the authentication to Kafka.
+type SASL struct {
+	Mechanism string              `yaml:"mechanism" required:"true" oneof:"PLAIN SCRAM-SHA-256 SCRAM-SHA-512" doc:"How to authenticate."`
+	User      string              `yaml:"user" required:"true" doc:"User name."`
+	Password  destinations.Secret `yaml:"password" required:"true" doc:"Password of the user."`
+}
+
+// Log is the server's own log.
+type Log struct {
+	Level  string `yaml:"level" default:"info" oneof:"debug info warn error" doc:"Least level to write."`
+	Format string `yaml:"format" default:"text" oneof:"text json" doc:"Form of a line."`
+}
+
+// Destination is one place that events go to. Flat beside these keys stand
+// those of its kind, in Settings.
+type Destination struct {
+	ID          string        `yaml:"id" required:"true" doc:"Name in topics, metrics and the poison queue; lower-case letters, digits and -, at most 64, unique. Never change it: a new id is a new destination."`
+	Kind        string        `yaml:"kind" required:"true" doc:"What it is, such as webhook; its own keys stand beside these."`
+	Types       []string      `yaml:"types" min:"1" doc:"Types of events to send: exact, order.* for all that start with order., or *. Without it: every event."`
+	Filter      string        `yaml:"filter" doc:"CEL expression; events for which it is false are not sent."`
+	Transform   string        `yaml:"transform" doc:"CEL expression that makes the payload; without it the event's own bytes are sent."`
+	Timeout     time.Duration `yaml:"timeout" default:"10s" min:"1ms" doc:"Longest time of one attempt."`
+	Concurrency int           `yaml:"concurrency" default:"64" min:"1" doc:"Most attempts at once."`
+	RateLimit   RateLimit     `yaml:"rate_limit" doc:"Most attempts a second."`
+	Retry       Retry         `yaml:"retry" doc:"What happens after a failed attempt."`
+	Breaker     Breaker       `yaml:"breaker" doc:"Pause for a destination that is down."`
+	OnExhausted string        `yaml:"on_exhausted" default:"skip" oneof:"skip" doc:"What follows a delivery that was given up; skip: it goes to the poison queue and the next event of its key is sent."`
+	Settings    *Settings     `yaml:"-"` // the keys of the kind
+}
+
+// RateLimit bounds the attempts a second.
+type RateLimit struct {
+	PerSecond float64 `yaml:"per_second" default:"0" min:"0" doc:"Attempts a second on average; 0 for no limit."`
+	Burst     int     `yaml:"burst" default:"0" min:"0" doc:"Attempts at once after a pause. Default: per_second, at least 1."`
+}
+
+// Retry says when a failed delivery is tried again and when it is given up.
+type Retry struct {
+	Initial  time.Duration `yaml:"initial" default:"500ms" min:"1ms" doc:"Wait before the second attempt; each later wait is longer."`
+	Max      time.Duration `yaml:"max" default:"30s" min:"1ms" doc:"Longest wait between two attempts."`
+	Attempts int           `yaml:"attempts" default:"10" min:"1" doc:"Attempts before a delivery goes to the poison queue."`
+	MaxAge   time.Duration `yaml:"max_age" default:"10m" min:"1ms" doc:"Longest time from the first attempt to the poison queue."`
+}
+
+// Breaker pauses a destination that is down instead of using up the attempts
+// of each event.
+type Breaker struct {
+	Failures int           `yaml:"failures" default:"5" min:"1" doc:"Failures in a row that start a pause."`
+	Initial  time.Duration `yaml:"initial" default:"1s" min:"1ms" doc:"First pause; each later one is longer."`
+	Max      time.Duration `yaml:"max" default:"1m" min:"1ms" doc:"Longest pause."`
+}

@@ -1,0 +1,135 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Redacted is the effective configuration as YAML, for the log and for
+// support: with all defaults, and with every secret hidden. URLs lose their
+// password and query, and header-like maps the values that authenticate.
+func (c *Config) Redacted() string {
+	root := redactStruct(reflect.ValueOf(c).Elem())
+	out, err := yaml.Dump(root)
+	if err != nil {
+		return fmt.Sprintf("# the configuration cannot be shown: %v\n", err)
+	}
+	return string(out)
+}
+
+func text(s string) *yaml.Node {
+	n := &yaml.Node{}
+	n.SetString(s)
+	return n
+}
+
+func redactStruct(v reflect.Value) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.MappingNode}
+	for _, f := range fieldsOf(v.Type()) {
+		fv := v.FieldByIndex(f.index)
+		switch fv.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Map:
+			if fv.IsNil() {
+				continue
+			}
+		}
+		n.Content = append(n.Content, text(f.name), redactValue(fv, f))
+	}
+	if d, ok := v.Interface().(Destination); ok && d.Settings != nil {
+		n.Content = append(n.Content, d.Settings.redacted().Content...)
+	}
+	return n
+}
+
+func redactValue(v reflect.Value, f field) *yaml.Node {
+	switch v.Kind() {
+	case reflect.Pointer:
+		return redactValue(v.Elem(), f)
+	case reflect.Struct:
+		return redactStruct(v)
+	case reflect.Slice:
+		n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+		for i := range v.Len() {
+			n.Content = append(n.Content, redactValue(v.Index(i), f.elem()))
+		}
+		if v.Len() > 0 && v.Type().Elem().Kind() == reflect.Struct {
+			n.Style = 0
+		}
+		return n
+	case reflect.Map:
+		n := &yaml.Node{Kind: yaml.MappingNode}
+		keys := v.MapKeys()
+		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+		for _, k := range keys {
+			e := f.elem()
+			e.hide = e.hide || sensitiveKey.MatchString(k.String())
+			n.Content = append(n.Content, text(k.String()), redactValue(v.MapIndex(k), e))
+		}
+		if len(keys) == 0 {
+			n.Style = yaml.FlowStyle
+		}
+		return n
+	case reflect.String:
+		if f.hide && v.String() != "" {
+			return text(hiddenText)
+		}
+		return text(redactURL(v.String()))
+	default:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: format(v, f)}
+	}
+}
+
+// sensitiveKey finds the names of headers that authenticate, in a map whose
+// type cannot say so.
+var sensitiveKey = regexp.MustCompile(`(?i)auth|token|key|secret|passw|cookie|signature|credential`)
+
+// redactURL hides what may authenticate in a URL: its password and query.
+func redactURL(s string) string {
+	if !strings.Contains(s, "://") {
+		return s
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return hiddenText
+	}
+	if u.User == nil && u.RawQuery == "" && u.Fragment == "" {
+		return s
+	}
+	shown := u.Scheme + "://"
+	if u.User != nil {
+		shown += hiddenText + "@"
+	}
+	shown += u.Host + u.EscapedPath()
+	if u.RawQuery != "" {
+		shown += "?" + hiddenText
+	}
+	return shown
+}
+
+// redacted are the kind's keys. Before the kind has decoded them nobody knows
+// which are secret, so all are hidden.
+func (s *Settings) redacted() *yaml.Node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shown != nil {
+		return s.shown
+	}
+	n := &yaml.Node{Kind: yaml.MappingNode}
+	if s.node == nil {
+		return n
+	}
+	common := commonKeys()
+	l := newLoader(s.file, nil)
+	for _, e := range l.entries(s.node, s.path, 0) {
+		if !slices.Contains(common, e.key) {
+			n.Content = append(n.Content, text(e.key), text("[hidden]"))
+		}
+	}
+	return n
+}

@@ -1,0 +1,195 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// KindDoc is a kind of destination for Reference. Config is its struct, or a
+// pointer to it.
+type KindDoc struct {
+	Name   string
+	Config any
+}
+
+const preface = `# Configuration
+
+<!-- Made from the struct tags of package app/config and of the kinds. Do not edit: change the tags and run the tests of package app with -update. -->
+
+` + "`eventserver --config eventserver.yaml`" + ` reads one YAML file. Without a file the server listens on 127.0.0.1:8080, keeps
+events in ./data and writes them to its log. examples/config/ holds files to start from.
+
+The file is read strictly: a key that is not in this reference, a wrong type, a value that cannot work and a key given
+twice are faults. The server lists all faults at once, each with its line, path and cure, and does not start.
+
+- **Durations** have a unit: ` + "`500ms`, `30s`, `1h30m`" + `. **Sizes** are bytes, or have one of KiB, MiB, GiB, TiB.
+- **Environment**: ` + "`${NAME}`" + ` and ` + "`${NAME:-default}`" + ` in a value are filled in after the YAML is parsed, so a variable cannot
+  add keys. The default also stands for an empty variable. A variable that is not set and has no default is a fault.
+  ` + "`$${`" + ` is a literal ` + "`${`" + `.
+- **Secrets** can stand in a file: beside each key of type secret there is ` + "`<key>_file`" + ` with the path of the file that holds
+  it (one newline at its end is dropped). Secrets never appear in faults, logs or dumps.
+- **Aliases and merge keys** (` + "`&name`, `*name`, `<<: *name`" + `) work, for example to share one ` + "`retry`" + ` among destinations.
+- **Paths** in values are relative to the directory that the server was started in.
+- One file holds one document, at most 1 MiB and 1000 destinations.
+
+A key without a default is empty when it is not given; **required** keys must be given.
+`
+
+const durability = `
+Three settings weaken what a 2xx answer promises, and the server accepts them as you wrote them: ` + "`kind: memory`" + ` (events
+end with the process), ` + "`sync: false`" + ` (a power failure can lose the last events) and, with kafka, ` + "`replication: 1`" + ` (the
+loss of one Kafka disk loses events).
+`
+
+const kindsPreface = `
+Beside the keys above, a destination has the keys of its kind, on the same level:
+`
+
+// Reference is docs/config.md: every key with its type, default and meaning,
+// first the server's and then those of each kind.
+func Reference(kinds []KindDoc) string {
+	var b strings.Builder
+	b.WriteString(preface)
+	var top []row
+	sections := fieldsOf(reflect.TypeFor[Config]())
+	for _, f := range sections {
+		if structOf(f.typ) == nil {
+			top = append(top, rowOf("", f))
+		}
+	}
+	b.WriteString("\n## Top level\n\n")
+	table(&b, top)
+	for _, f := range sections {
+		t := structOf(f.typ)
+		if t == nil {
+			continue
+		}
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n", f.name, f.doc)
+		if f.name == "broker" {
+			b.WriteString(durability)
+		}
+		b.WriteString("\n")
+		table(&b, rowsOf(nested("", f), t))
+	}
+	if len(kinds) > 0 {
+		b.WriteString(kindsPreface)
+	}
+	for _, k := range kinds {
+		fmt.Fprintf(&b, "\n### kind: %s\n\n", k.Name)
+		t := reflect.TypeOf(k.Config)
+		if t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		if rows := rowsOf("destinations[]", t); len(rows) > 0 {
+			table(&b, rows)
+		} else {
+			b.WriteString("No keys of its own.\n")
+		}
+	}
+	return b.String()
+}
+
+type row struct{ path, typ, def, doc string }
+
+// structOf is the struct of a section, of a list of them, or nil.
+func structOf(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() == reflect.Struct {
+		return t
+	}
+	return nil
+}
+
+func nested(path string, f field) string {
+	path = joinPath(path, f.name)
+	if f.typ.Kind() == reflect.Slice {
+		path += "[]"
+	}
+	return path
+}
+
+func rowsOf(path string, t reflect.Type) []row {
+	var rows []row
+	for _, f := range fieldsOf(t) {
+		rows = append(rows, rowOf(path, f))
+		if s := structOf(f.typ); s != nil {
+			rows = append(rows, rowsOf(nested(path, f), s)...)
+		}
+	}
+	return rows
+}
+
+func rowOf(path string, f field) row {
+	r := row{path: joinPath(path, f.name), typ: typeName(f), doc: f.doc}
+	doc, words, inWords := strings.Cut(f.doc, "Default: ")
+	switch {
+	case f.required:
+		r.def = "**required**"
+	case inWords: // one that depends on other keys
+		r.doc, r.def = strings.TrimSpace(doc), strings.TrimSuffix(words, ".")
+	case f.def != "":
+		r.def = code(f.def)
+	}
+	if len(f.oneof) > 0 {
+		r.typ = code(strings.Join(f.oneof, "`, `"))
+	}
+	var limits []string
+	if f.min != "" && f.min != "1ms" { // "more than nothing" needs no words
+		limits = append(limits, "at least "+f.min)
+	}
+	if f.max != "" {
+		limits = append(limits, "at most "+f.max)
+	}
+	if len(limits) > 0 {
+		unit := ""
+		if f.typ.Kind() == reflect.Slice {
+			unit = " entries"
+		}
+		r.doc += " (" + strings.Join(limits, ", ") + unit + ")"
+	}
+	if f.isSecret() {
+		r.doc += " Or " + code(f.name+"_file") + "."
+	}
+	return r
+}
+
+func typeName(f field) string {
+	t := f.typ
+	switch {
+	case f.isSecret():
+		return "secret"
+	case t == durationType:
+		return "duration"
+	case t.Kind() == reflect.Pointer:
+		f.typ = t.Elem()
+		return typeName(f)
+	case t.Kind() == reflect.Slice:
+		return "list of " + typeName(f.elem())
+	case t.Kind() == reflect.Map:
+		return "map to " + typeName(f.elem())
+	case t.Kind() == reflect.Struct:
+		return "mapping"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.Float64, t.Kind() == reflect.Float32:
+		return "number"
+	case t.Kind() == reflect.String:
+		return "text"
+	case f.bytes:
+		return "size"
+	}
+	return "whole number"
+}
+
+func code(s string) string { return "`" + s + "`" }
+
+func table(b *strings.Builder, rows []row) {
+	b.WriteString("| key | type | default | meaning |\n|---|---|---|---|\n")
+	for _, r := range rows {
+		cell := func(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", r.path, cell(r.typ), cell(r.def), cell(r.doc))
+	}
+}

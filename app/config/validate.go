@@ -1,0 +1,257 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// faultList collects for Validate.
+type faultList []error
+
+func (f *faultList) addf(format string, args ...any) { *f = append(*f, fmt.Errorf(format, args...)) }
+func (f faultList) err() error                       { return errors.Join(f...) }
+
+var (
+	nameRE     = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,64}$`)
+	digestRE   = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	topicRE    = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`) // Kafka's rule and length
+	prefixRE   = regexp.MustCompile(`^[a-zA-Z0-9._-]{0,100}$`) // leaves room for "poison.<id>"
+	instanceRE = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,100}$`) // infra/kafka's rule
+	idRE       = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
+	typeRE     = regexp.MustCompile(`^(\*|[^\s*]+(\.\*)?)$`)
+)
+
+func hostPort(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && strconv.FormatUint(n, 10) == port
+}
+
+// Validate checks what stands in more than one section.
+func (c *Config) Validate() error {
+	var f faultList
+	if c.Broker.WindowBytes < c.HTTP.MaxEventBytes {
+		f.addf("broker.window_bytes: %s is less than http.max_event_bytes %s, so the largest event would never be sent; give at least as much", c.Broker.WindowBytes, c.HTTP.MaxEventBytes)
+	}
+	ids := map[string]int{}
+	longest := -1
+	for i, d := range c.Destinations {
+		if first, ok := ids[d.ID]; ok && d.ID != "" {
+			f.addf("destinations[%d].id: %q is already the id of destinations[%d]; give each its own", i, d.ID, first)
+		} else {
+			ids[d.ID] = i
+		}
+		if longest < 0 || d.Retry.MaxAge > c.Destinations[longest].Retry.MaxAge {
+			longest = i
+		}
+	}
+	// Kafka deletes by age, also what is still being retried.
+	if b := c.Broker; b.Kind == "kafka" && b.Retention > 0 && longest >= 0 {
+		if age := c.Destinations[longest].Retry.MaxAge; b.Retention <= age {
+			f.addf("broker.retention: %s is not longer than destinations[%d].retry.max_age %s, so an event could be deleted while it is retried; give a longer retention, or 0 for ever",
+				formatDuration(b.Retention), longest, formatDuration(age))
+		}
+	}
+	return f.err()
+}
+
+// Validate checks the address, the sizes and the keys.
+func (h *HTTP) Validate() error {
+	var f faultList
+	if !hostPort(h.Addr) {
+		f.addf("addr: %q is not host:port; write 127.0.0.1:8080, or :8080 for every interface", h.Addr)
+	}
+	if h.MaxBatchBytes < h.MaxEventBytes {
+		f.addf("max_batch_bytes: %s is less than max_event_bytes %s; give at least as much", h.MaxBatchBytes, h.MaxEventBytes)
+	}
+	names, digests := map[string]int{}, map[string]string{}
+	for i, k := range h.Keys {
+		if first, ok := names[k.Name]; ok && k.Name != "" {
+			f.addf("keys[%d].name: %q is already the name of http.keys[%d]; give each its own", i, k.Name, first)
+		} else {
+			names[k.Name] = i
+		}
+		for j, d := range k.SHA256 {
+			at := fmt.Sprintf("keys[%d].sha256[%d]", i, j)
+			if first, ok := digests[strings.ToLower(d)]; ok && d != "" {
+				f.addf("%s: is the same digest as http.%s; delete one", at, first)
+			} else {
+				digests[strings.ToLower(d)] = at
+			}
+		}
+	}
+	return f.err()
+}
+
+// Validate checks the name and the digests, and makes these lower-case.
+func (k *APIKey) Validate() error {
+	var f faultList
+	if !nameRE.MatchString(k.Name) {
+		f.addf("name: %q has characters other than letters, digits and . _ -, or more than 64; give a shorter, plainer name", k.Name)
+	}
+	for i, d := range k.SHA256 {
+		k.SHA256[i] = strings.ToLower(d)
+		// The value is not shown: some put the key itself here.
+		if !digestRE.MatchString(k.SHA256[i]) {
+			f.addf("sha256[%d]: is not a SHA-256 digest of 64 hex digits; write what printf %%s \"$KEY\" | sha256sum prints", i)
+		}
+	}
+	return f.err()
+}
+
+// Validate checks names, and that the keys fit the kind.
+func (b *Broker) Validate() error {
+	var f faultList
+	if b.Kind == "embedded" && b.Dir == "" {
+		f.addf("dir: empty; give the directory of the embedded broker")
+	}
+	if b.Kind == "kafka" {
+		if len(b.Brokers) == 0 {
+			f.addf("brokers: missing; kafka needs a list of addresses such as [kafka-1:9092]")
+		}
+	} else {
+		const cure = "is for kafka only and kind is %s; delete it, or write kind: kafka"
+		if len(b.Brokers) > 0 {
+			f.addf("brokers: "+cure, b.Kind)
+		}
+		if b.SASL != nil {
+			f.addf("sasl: "+cure, b.Kind)
+		}
+		if b.TLS.Enabled {
+			f.addf("tls.enabled: "+cure, b.Kind)
+		}
+	}
+	for i, a := range b.Brokers {
+		if host, _, _ := strings.Cut(a, ":"); host == "" || !hostPort(a) {
+			f.addf("brokers[%d]: %q is not host:port; write kafka-1:9092", i, a)
+		}
+		if slices.Index(b.Brokers, a) < i {
+			f.addf("brokers[%d]: %q is in the list already; delete one", i, a)
+		}
+	}
+	if !prefixRE.MatchString(b.TopicPrefix) {
+		f.addf("topic_prefix: %q has characters other than letters, digits and . _ -, or more than 100; give a shorter, plainer prefix", b.TopicPrefix)
+	}
+	if b.InstanceID != "" && !instanceRE.MatchString(b.InstanceID) {
+		f.addf("instance_id: %q has characters other than letters, digits and . _ -, or more than 100; give a shorter, plainer name", b.InstanceID)
+	}
+	real := map[string]string{}
+	logical := make([]string, 0, len(b.Topics))
+	for name := range b.Topics {
+		logical = append(logical, name)
+	}
+	slices.Sort(logical)
+	for _, name := range logical {
+		topic := b.Topics[name]
+		if strings.ContainsAny(name, "\"\n") || len(name) > 249 {
+			f.addf("topics: has a name that no topic can have; write names such as events")
+			continue
+		}
+		if len(b.TopicPrefix)+len(topic) > 249 || !topicRE.MatchString(topic) || topic == "." || topic == ".." {
+			f.addf("topics[%q]: %q is not a topic name; write letters, digits and . _ -, at most 249 with the prefix", name, topic)
+		} else if first, ok := real[topic]; ok {
+			// Two streams in one topic would mix their order and their groups.
+			f.addf("topics[%q]: %q is already the name of %q; give each its own", name, topic, first)
+		}
+		real[topic] = name
+	}
+	return f.err()
+}
+
+// Validate checks that the files are there and that none is given in vain.
+func (t *TLS) Validate() error {
+	var f faultList
+	if !t.Enabled {
+		// Silently speaking plain text would be worse than not starting.
+		for _, g := range []struct {
+			key   string
+			given bool
+		}{{"ca_file", t.CAFile != ""}, {"cert_file", t.CertFile != ""}, {"key_file", t.KeyFile != ""},
+			{"server_name", t.ServerName != ""}, {"insecure_skip_verify", t.InsecureSkipVerify}} {
+			if g.given {
+				f.addf("%s: has no effect without encryption; write enabled: true beside it, or delete it", g.key)
+			}
+		}
+		return f.err()
+	}
+	if t.CertFile != "" && t.KeyFile == "" {
+		f.addf("key_file: missing; give the key of cert_file")
+	}
+	if t.KeyFile != "" && t.CertFile == "" {
+		f.addf("cert_file: missing; give the certificate of key_file")
+	}
+	for _, g := range []struct{ key, path string }{{"ca_file", t.CAFile}, {"cert_file", t.CertFile}, {"key_file", t.KeyFile}} {
+		if g.path == "" {
+			continue
+		}
+		file, err := openRegular(g.path)
+		if err != nil {
+			f.addf("%s: %w", g.key, err)
+			continue
+		}
+		_ = file.Close() // only read
+	}
+	return f.err()
+}
+
+// Validate checks the id and the patterns.
+func (d *Destination) Validate() error {
+	var f faultList
+	if !idRE.MatchString(d.ID) {
+		f.addf("id: %q is not an id; write lower-case letters, digits and -, at most 64, the first a letter or digit", d.ID)
+	}
+	for i, t := range d.Types {
+		if !typeRE.MatchString(t) {
+			f.addf("types[%d]: %q is not a pattern; write a whole type, a prefix with .* behind it, or *", i, t)
+		}
+	}
+	return f.err()
+}
+
+// Validate checks that a burst has a rate.
+func (r *RateLimit) Validate() error {
+	var f faultList
+	if r.Burst > 0 && r.PerSecond == 0 {
+		f.addf("burst: has no effect without per_second; give that, or delete it")
+	}
+	return f.err()
+}
+
+// Validate checks that the waits can grow.
+func (r *Retry) Validate() error {
+	var f faultList
+	if r.Initial > r.Max {
+		f.addf("initial: %s is longer than max %s; give a shorter one", formatDuration(r.Initial), formatDuration(r.Max))
+	}
+	return f.err()
+}
+
+// Validate checks that the pauses can grow.
+func (b *Breaker) Validate() error {
+	var f faultList
+	if b.Initial > b.Max {
+		f.addf("initial: %s is longer than max %s; give a shorter one", formatDuration(b.Initial), formatDuration(b.Max))
+	}
+	return f.err()
+}
+
+// instanceID is the default name of this process: the host name for Kafka,
+// where several processes share the work.
+func instanceID(kind string) string {
+	const alone = "eventserver"
+	host, err := os.Hostname()
+	if kind != "kafka" || err != nil || host == "" {
+		return alone
+	}
+	host = regexp.MustCompile(`[^a-zA-Z0-9._-]`).ReplaceAllString(host, "-")
+	return host[:min(len(host), 100)]
+}

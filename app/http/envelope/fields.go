@@ -1,0 +1,163 @@
+package envelope
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Bytes of a field's decoded value. They keep headers, Kafka keys and metadata
+// far below every broker's limits.
+const (
+	maxID   = 256
+	maxText = 256 // type, source, userId
+	maxKey  = 512
+)
+
+type field int
+
+const (
+	fieldOther field = iota
+	fieldID
+	fieldType
+	fieldSource
+	fieldTime
+	fieldKey
+	fieldUser
+	fieldPayload
+)
+
+// fieldOf recognizes a quoted name. A name may be written with escapes
+// ("\u0069d" is "id"), so those are decoded before they are compared.
+func fieldOf(quoted []byte) field {
+	name := quoted[1 : len(quoted)-1]
+	if bytes.IndexByte(name, '\\') >= 0 {
+		plain, err := jsontext.AppendUnquote(nil, quoted)
+		if err != nil {
+			return fieldOther
+		}
+		name = plain
+	}
+	switch string(name) {
+	case "id":
+		return fieldID
+	case "type":
+		return fieldType
+	case "source":
+		return fieldSource
+	case "time":
+		return fieldTime
+	case "key":
+		return fieldKey
+	case "userId":
+		return fieldUser
+	case "payload":
+		return fieldPayload
+	}
+	return fieldOther
+}
+
+const (
+	notEmpty   = false
+	mayBeEmpty = true
+)
+
+type charset int
+
+const (
+	noControl charset = iota // any character that is not a control character
+	printable                // an id is shown in headers, logs and terminals
+)
+
+// rawString reads the field's value, quotes included.
+func (p *parser) rawString(name string) ([]byte, *Fault) {
+	switch kind := p.dec.PeekKind(); {
+	case kind == 'n':
+		return nil, p.fault(name, "must be a string, not null; leave the field out instead")
+	case kind > 0 && kind != '"' && kind != '}' && kind != ']':
+		return nil, p.fault(name, "must be a string, not "+kindName(kind)+"; put it in quotes")
+	}
+	raw, err := p.dec.ReadValue()
+	if err != nil {
+		return nil, p.syntax(err)
+	}
+	return raw, nil
+}
+
+// unquote decodes a string that the decoder has accepted.
+func unquote(raw []byte) string {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1])
+	}
+	plain, _ := jsontext.AppendUnquote(nil, raw) // cannot fail: the decoder checked it
+	return string(plain)
+}
+
+func (p *parser) text(name string, limit int, chars charset, empty bool) (string, *Fault) {
+	raw, f := p.rawString(name)
+	if f != nil {
+		return "", f
+	}
+	// An escape takes up to 12 bytes (a surrogate pair) for 4 of text, or 6 for
+	// 1: beyond that the value is too long, however it decodes.
+	if len(raw) > 6*limit+2 {
+		return "", p.fault(name, fmt.Sprintf("must be at most %d bytes; shorten it", limit))
+	}
+	s := unquote(raw)
+	switch {
+	case s == "" && !empty:
+		return "", p.fault(name, "must not be empty; leave the field out or give it a value")
+	case len(s) > limit:
+		return "", p.fault(name, fmt.Sprintf("must be at most %d bytes, not %d; shorten it", limit, len(s)))
+	}
+	for i, r := range s {
+		if r >= ' ' && r < utf8.RuneSelf-1 {
+			continue
+		}
+		if unicode.IsControl(r) {
+			return "", p.fault(name, fmt.Sprintf("holds the control character U+%04X at byte %d; remove it", r, i))
+		}
+		if chars == printable && !unicode.IsPrint(r) {
+			return "", p.fault(name, fmt.Sprintf("holds the unprintable character U+%04X at byte %d; remove it", r, i))
+		}
+	}
+	return s, nil
+}
+
+// time reads RFC 3339, in UTC, so that an event reads the same on every machine;
+// the client's own text stays in Raw.
+func (p *parser) time() (time.Time, *Fault) {
+	raw, f := p.rawString("time")
+	if f != nil {
+		return time.Time{}, f
+	}
+	if len(raw) <= maxText {
+		if t, err := parseTime(unquote(raw)); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, p.fault("time", "must be an RFC 3339 time such as 2026-01-31T12:00:00Z")
+}
+
+var errTime = errors.New("not RFC 3339")
+
+// parseTime refuses what time.Parse lets pass (golang/go#54580): one-digit hours,
+// a comma before the fraction, zones beyond 23:59.
+func parseTime(s string) (time.Time, error) {
+	if len(s) < len("2006-01-02T15:04:05Z") || s[13] != ':' || strings.IndexByte(s, ',') >= 0 {
+		return time.Time{}, errTime
+	}
+	if s[len(s)-1] != 'Z' {
+		zone := s[len(s)-len("+01:00"):]
+		if zone[1:3] > "23" || zone[4:6] > "59" {
+			return time.Time{}, errTime
+		}
+	}
+	return time.Parse(time.RFC3339, s)
+}

@@ -1,0 +1,180 @@
+package http
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/oklog/ulid/v2"
+
+	"eventserver/app/http/envelope"
+	"eventserver/destinations"
+	"eventserver/metrics"
+	"eventserver/router"
+)
+
+// guard is what every event-accepting path does first.
+func (s *Server) guard(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if p := s.authorize(r); p != nil {
+			s.refuse(w, p)
+			return
+		}
+		select {
+		case s.inFlight <- struct{}{}:
+			defer func() { <-s.inFlight }()
+		default:
+			s.refuse(w, busy(http.StatusTooManyRequests, "too many requests are in flight; send again after the given time", time.Second))
+			return
+		}
+		next(w, r)
+	}
+}
+
+func (s *Server) limits() envelope.Limits {
+	return envelope.Limits{MaxEvents: s.cfg.MaxBatchEvents, MaxEventBytes: int(s.cfg.MaxEventBytes)}
+}
+
+// postEvents is POST /v1/events: one event or an array of them.
+func (s *Server) postEvents(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	body, p := s.body(w, r)
+	if p != nil {
+		s.refuse(w, p)
+		return
+	}
+	envs, batch, err := envelope.Parse(body, s.limits())
+	if err != nil {
+		s.refuse(w, invalid(err))
+		return
+	}
+	now := time.Now().UTC()
+	events := make([]destinations.Event, len(envs))
+	for i, e := range envs {
+		events[i] = destinations.Event{ID: e.ID, Type: e.Type, Source: e.Source, Key: e.Key, Time: e.Time, ReceivedAt: now,
+			ContentType: "application/json", Data: e.Raw}
+		identify(&events[i])
+	}
+	if p := s.store(r, events); p != nil {
+		s.refuse(w, p)
+		return
+	}
+	s.accepted(len(events), began)
+	if !batch {
+		writeJSON(w, http.StatusAccepted, map[string]string{"id": events[0].ID})
+		return
+	}
+	ids := make([]string, len(events))
+	for i := range events {
+		ids[i] = events[i].ID
+	}
+	writeJSON(w, http.StatusAccepted, map[string][]string{"ids": ids})
+}
+
+// postPublish is POST /publish of the original event-server, with its answers.
+func (s *Server) postPublish(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	body, p := s.body(w, r)
+	if p != nil {
+		s.refuse(w, p)
+		return
+	}
+	user, _, err := envelope.ParsePublish(body, s.limits())
+	if err != nil {
+		s.refuse(w, invalid(err))
+		return
+	}
+	e := destinations.Event{Key: user, ReceivedAt: time.Now().UTC(), ContentType: "application/json", Data: body}
+	identify(&e)
+	if p := s.store(r, []destinations.Event{e}); p != nil {
+		s.refuse(w, p)
+		return
+	}
+	s.accepted(1, began)
+	writeJSON(w, http.StatusOK, map[string]string{"message": "received"})
+}
+
+// identify fills in what the client left out. An event without a key has no
+// order to keep, so its id spreads it over the partitions.
+func identify(e *destinations.Event) {
+	if e.ID == "" {
+		e.ID = ulid.Make().String()
+	}
+	if e.Key == "" {
+		e.Key = e.ID
+	}
+}
+
+func (s *Server) accepted(n int, began time.Time) {
+	s.cfg.Metrics.Accepted.Add(float64(n))
+	s.cfg.Metrics.AcceptDur.Observe(time.Since(began).Seconds())
+}
+
+func invalid(err error) *Problem {
+	p := problem(http.StatusBadRequest, metrics.RejectInvalid, err.Error())
+	var f *envelope.Fault
+	if !errors.As(err, &f) {
+		return p
+	}
+	if f.TooLarge {
+		p = problem(http.StatusRequestEntityTooLarge, metrics.RejectTooLarge, err.Error())
+	}
+	p.Field = f.Field
+	if f.Index >= 0 {
+		p.Index = &f.Index
+	}
+	return p
+}
+
+type messageKey struct{}
+
+// fromContext gives the subscriber the message that the front has made.
+func fromContext(_ string, r *http.Request) (*message.Message, error) {
+	msg, ok := r.Context().Value(messageKey{}).(*message.Message)
+	if !ok {
+		return nil, errors.New("request did not come through the front")
+	}
+	return msg, nil
+}
+
+// store hands the events to Watermill's subscriber and waits until they are
+// acked. A client that goes away does not end it: half a batch would be stored.
+func (s *Server) store(r *http.Request, events []destinations.Event) *Problem {
+	msg, err := router.EncodeIngest(events)
+	if err != nil {
+		return problem(http.StatusInternalServerError, metrics.RejectUnavailable, "the events could not be encoded")
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), s.cfg.PublishTimeout)
+	defer cancel()
+	answer := &verdict{}
+	s.inner.ServeHTTP(answer, r.WithContext(context.WithValue(ctx, messageKey{}, msg)))
+	if answer.status >= 200 && answer.status < 300 {
+		return nil
+	}
+	detail := "the events could not be stored; send them again with the same ids"
+	if ctx.Err() != nil {
+		detail = "the broker did not answer in time; send the events again with the same ids"
+	}
+	return busy(http.StatusServiceUnavailable, detail, 2*time.Second)
+}
+
+// verdict is the response that the subscriber writes: a status, nothing else.
+type verdict struct {
+	status int
+	header http.Header
+}
+
+func (v *verdict) Header() http.Header {
+	if v.header == nil {
+		v.header = http.Header{}
+	}
+	return v.header
+}
+func (v *verdict) WriteHeader(status int) {
+	if v.status == 0 {
+		v.status = status
+	}
+}
+func (v *verdict) Write(b []byte) (int, error) { v.WriteHeader(http.StatusOK); return len(b), nil }

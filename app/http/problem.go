@@ -1,0 +1,65 @@
+package http
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"eventserver/metrics"
+)
+
+// Problem is an RFC 9457 problem document.
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	// Field names the faulty member of the event, Index its place in a batch.
+	Field string `json:"field,omitempty"`
+	Index *int   `json:"index,omitempty"`
+
+	reason     string // metrics.Reject...
+	retryAfter time.Duration
+	challenge  bool
+	allow      string
+}
+
+func problem(status int, reason, detail string) *Problem {
+	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, reason: reason}
+}
+
+func busy(status int, detail string, wait time.Duration) *Problem {
+	reason := metrics.RejectUnavailable
+	if status == http.StatusTooManyRequests {
+		reason = metrics.RejectBusy
+	}
+	p := problem(status, reason, detail)
+	p.retryAfter = wait
+	return p
+}
+
+func (s *Server) refuse(w http.ResponseWriter, p *Problem) {
+	if p.reason != "" {
+		s.cfg.Metrics.Rejected.WithLabelValues(p.reason).Inc()
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	if p.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((p.retryAfter+time.Second-1)/time.Second)))
+	}
+	if p.challenge {
+		h.Set("WWW-Authenticate", `Bearer realm="eventserver", Basic realm="eventserver"`)
+	}
+	if p.allow != "" {
+		h.Set("Allow", p.allow)
+	}
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the client is gone when this fails
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the client is gone when this fails
+}

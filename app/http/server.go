@@ -1,0 +1,172 @@
+package http
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	wmhttp "github.com/ThreeDotsLabs/watermill-http/v2/pkg/http"
+	"github.com/ThreeDotsLabs/watermill/message"
+	chi4 "github.com/go-chi/chi" // the version that watermill-http's configuration asks for
+	"github.com/go-chi/chi/v5"
+
+	"eventserver/metrics"
+)
+
+// Paths of the events API.
+const (
+	PathEvents  = "/v1/events"
+	PathPublish = "/publish" // the original event-server's
+)
+
+// Config of the server. Zero limits take the defaults.
+type Config struct {
+	Addr           string        // host:port; port 0 picks a free one
+	MaxEventBytes  int64         // default 1 MiB
+	MaxBatchBytes  int64         // of a whole body, decompressed; default 8 MiB
+	MaxBatchEvents int           // default 500
+	MaxInFlight    int           // requests at once; more get 429; default 1024
+	PublishTimeout time.Duration // until the broker must have answered; default 5 s
+	ReadTimeout    time.Duration // of a whole request; default 30 s
+	Keys           []Key         // none: no authentication
+
+	Ready   func(context.Context) error // asked by /readyz
+	Scrape  http.Handler                // served at /metrics
+	Metrics *metrics.Metrics
+	Logger  *slog.Logger // default: discard
+}
+
+func (c Config) withDefaults() (Config, error) {
+	var errs []error
+	if c.Addr == "" {
+		errs = append(errs, errors.New("http.addr: missing"))
+	}
+	if c.Metrics == nil || c.Scrape == nil || c.Ready == nil {
+		errs = append(errs, errors.New("http: Metrics, Scrape and Ready are needed"))
+	}
+	if c.MaxEventBytes <= 0 {
+		c.MaxEventBytes = 1 << 20
+	}
+	if c.MaxBatchBytes <= 0 {
+		c.MaxBatchBytes = 8 << 20
+	}
+	if c.MaxBatchEvents <= 0 {
+		c.MaxBatchEvents = 500
+	}
+	if c.MaxInFlight <= 0 {
+		c.MaxInFlight = 1024
+	}
+	if c.PublishTimeout <= 0 {
+		c.PublishTimeout = 5 * time.Second
+	}
+	if c.ReadTimeout <= 0 {
+		c.ReadTimeout = 30 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c, errors.Join(errs...)
+}
+
+// Server is the HTTP front of the pipeline.
+type Server struct {
+	cfg      Config
+	sub      *wmhttp.Subscriber
+	inner    chi4.Router // where the subscriber registers its paths
+	server   *http.Server
+	listener net.Listener
+	inFlight chan struct{}
+}
+
+// New builds the server. Listen binds the address, Serve answers.
+func New(cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, inner: chi4.NewRouter(), inFlight: make(chan struct{}, cfg.MaxInFlight)}
+	// The subscriber's own server is never started: its Close cuts requests,
+	// and it has neither timeouts nor limits. We serve its router from ours.
+	s.sub, err = wmhttp.NewSubscriber("", wmhttp.SubscriberConfig{Router: s.inner, UnmarshalMessageFunc: fromContext},
+		watermill.NewSlogLogger(cfg.Logger))
+	if err != nil {
+		return nil, fmt.Errorf("http subscriber: %w", err)
+	}
+	const slack = 5 * time.Second // for the answer itself
+	s.server = &http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       cfg.ReadTimeout,
+		WriteTimeout:      cfg.ReadTimeout + cfg.PublishTimeout + slack,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+func (s *Server) routes() http.Handler {
+	r := chi.NewRouter()
+	r.Post(PathEvents, s.guard(s.postEvents))
+	r.Post(PathPublish, s.guard(s.postPublish))
+	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	r.Get("/readyz", s.readyz)
+	r.Method(http.MethodGet, "/metrics", s.cfg.Scrape)
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		s.refuse(w, problem(http.StatusNotFound, "", "there is nothing at this path; events go to POST "+PathEvents))
+	})
+	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		p := problem(http.StatusMethodNotAllowed, metrics.RejectMethod, "use GET here")
+		p.allow = http.MethodGet
+		if r.URL.Path == PathEvents || r.URL.Path == PathPublish {
+			p.Detail, p.allow = "use POST here", http.MethodPost
+		}
+		s.refuse(w, p)
+	})
+	return r
+}
+
+// Subscriber is Watermill's subscriber for PathEvents and PathPublish.
+func (s *Server) Subscriber() message.Subscriber { return s.sub }
+
+// Listen binds the address, so that a taken port is an error of the start.
+func (s *Server) Listen(ctx context.Context) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("http.addr: %w", err)
+	}
+	s.listener = l
+	return nil
+}
+
+// Addr is the bound address, after Listen.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Serve answers requests until Shutdown. The pipeline must run by then.
+func (s *Server) Serve() error {
+	if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("http: %w", err)
+	}
+	return nil
+}
+
+// Shutdown refuses new requests and returns when those under way have their
+// answers, or when ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error { return s.server.Shutdown(ctx) }
+
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
+	defer cancel()
+	if err := s.cfg.Ready(ctx); err != nil {
+		s.refuse(w, busy(http.StatusServiceUnavailable, err.Error(), time.Second))
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+}

@@ -1,0 +1,61 @@
+package destinations
+
+import (
+	"errors"
+	"time"
+)
+
+// ErrSkip tells the router that the destination does not want this event.
+// From Transform the event is filtered out; from Deliver it counts as done.
+var ErrSkip = errors.New("destination skips this event")
+
+// PermanentError is a failure that no retry can mend: the delivery goes to the
+// poison queue at once.
+type PermanentError struct{ Err error }
+
+func (e *PermanentError) Error() string { return e.Err.Error() }
+func (e *PermanentError) Unwrap() error { return e.Err }
+
+// Permanent wraps err as a failure that no retry can mend. Permanent(nil) is nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &PermanentError{Err: err}
+}
+
+// RetryAfterError asks for the next attempt no sooner than Wait from now.
+type RetryAfterError struct {
+	Err  error
+	Wait time.Duration
+}
+
+func (e *RetryAfterError) Error() string { return e.Err.Error() }
+func (e *RetryAfterError) Unwrap() error { return e.Err }
+
+// RetryAfter wraps err with the wait that the receiver asked for.
+// RetryAfter(nil, wait) is nil.
+func RetryAfter(err error, wait time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	return &RetryAfterError{Err: err, Wait: wait}
+}
+
+// UnavailableError says that the destination, not this event, is at fault.
+// The attempt is not counted against the event and the destination's breaker
+// opens at once.
+type UnavailableError struct{ Err error }
+
+func (e *UnavailableError) Error() string { return e.Err.Error() }
+func (e *UnavailableError) Unwrap() error { return e.Err }
+
+// Unavailable wraps err as a fault of the destination. Unavailable(nil) is nil.
+// It combines with RetryAfter: Unavailable(RetryAfter(err, wait)) pauses the
+// destination for wait.
+func Unavailable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &UnavailableError{Err: err}
+}

@@ -1,0 +1,87 @@
+package infra
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+)
+
+// Metadata keys that pass between the router and a broker. They never become
+// record headers: Key is the record's key, the others are its coordinates.
+const (
+	// MetaKey holds the ordering key. A broker keeps the order of messages
+	// of one key; a message without one is placed by its UUID.
+	MetaKey = "_es_key"
+	// MetaTopic, MetaPartition and MetaOffset are set on received messages.
+	MetaTopic     = "_es_topic"
+	MetaPartition = "_es_partition"
+	MetaOffset    = "_es_offset"
+)
+
+// Topic is a topic to create. Name is logical; the broker adds its prefix.
+type Topic struct {
+	Name string
+	// Keep exempts the topic from retention and trimming: the poison queue.
+	Keep bool
+}
+
+// Broker is a place that stores messages in topics.
+type Broker interface {
+	// Publisher returns the shared publisher; its Close is the broker's
+	// business, so callers never close it (closing it does nothing).
+	// Publish returns after the messages are stored durably; a failure may
+	// leave some of them stored. Safe for use from many goroutines.
+	Publisher() message.Publisher
+	// Subscriber returns a new subscriber in a consumer group. It hands out
+	// many unacked messages at once, in offset order per partition. The
+	// caller closes it.
+	Subscriber(group string) (message.Subscriber, error)
+	// EnsureTopics creates what is missing. Idempotent.
+	EnsureTopics(ctx context.Context, topics ...Topic) error
+	// Ping asks whether the broker answers.
+	Ping(ctx context.Context) error
+	// Close releases everything; later calls do nothing.
+	Close() error
+}
+
+// Assigned is implemented by subscribers that can say whether they have been
+// given partitions to read. The readiness check asks it.
+type Assigned interface {
+	// Assigned reports whether every subscription has joined its group.
+	Assigned() bool
+}
+
+// Drainer is implemented by subscribers that can stop without cutting work.
+// The app drains every subscriber before it closes Watermill's routers, whose
+// Close cancels all handlers at once.
+type Drainer interface {
+	// Drain stops handing out messages and returns when none is in flight or
+	// when ctx ends. A message nacked from now on is not redelivered here:
+	// the next owner gets it. The subscriber stays in its group until Close.
+	Drain(ctx context.Context) error
+}
+
+// LagReader is implemented by brokers that can count what a group has not done.
+type LagReader interface {
+	// Lag returns the number of messages of topic that group has not acked.
+	Lag(ctx context.Context, group, topic string) (int64, error)
+}
+
+// Offset returns the offset a received message had, or -1.
+func Offset(m *message.Message) int64 {
+	n, err := strconv.ParseInt(m.Metadata.Get(MetaOffset), 10, 64)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// Partition returns the partition a received message came from, or -1.
+func Partition(m *message.Message) int32 {
+	n, err := strconv.ParseInt(m.Metadata.Get(MetaPartition), 10, 32)
+	if err != nil {
+		return -1
+	}
+	return int32(n)
+}

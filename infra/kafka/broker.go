@@ -1,0 +1,288 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
+)
+
+// Broker is an infra.Broker on a Kafka cluster.
+type Broker struct {
+	cfg    Config
+	client sarama.Client
+	admin  sarama.ClusterAdmin
+	pub    *publisher
+
+	mu     sync.Mutex
+	subs   map[*subscriber]struct{}
+	taken  map[string]struct{} // static instance ids in use in this process
+	closed bool
+}
+
+var (
+	_ infra.Broker    = (*Broker)(nil)
+	_ infra.LagReader = (*Broker)(nil)
+)
+
+// New connects to the cluster. It returns an error when no broker answers.
+func New(cfg Config) (*Broker, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("kafka: %w", err)
+	}
+	client, err := sarama.NewClient(cfg.Brokers, cfg.client())
+	if err != nil {
+		return nil, fmt.Errorf("kafka: connect to %s: %w", strings.Join(cfg.Brokers, ", "), err)
+	}
+	admin, err := sarama.NewClusterAdminFromClient(client)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("kafka: admin: %w", err), client.Close())
+	}
+	b := &Broker{cfg: cfg, client: client, admin: admin,
+		subs: map[*subscriber]struct{}{}, taken: map[string]struct{}{}}
+	producer, err := sarama.NewSyncProducerFromClient(client)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("kafka: producer: %w", err), client.Close())
+	}
+	b.pub = &publisher{producer: producer, topic: b.topic}
+	return b, nil
+}
+
+// topic is the real name of a logical topic.
+func (b *Broker) topic(logical string) string {
+	if real, ok := b.cfg.TopicNames[logical]; ok {
+		logical = real
+	}
+	return b.cfg.TopicPrefix + logical
+}
+
+func (b *Broker) group(logical string) string { return b.cfg.TopicPrefix + logical }
+
+// Publisher implements infra.Broker.
+func (b *Broker) Publisher() message.Publisher { return b.pub }
+
+// Subscriber implements infra.Broker. Each Subscribe is one member of the
+// group with a connection of its own: sarama's groups cannot share a client.
+func (b *Broker) Subscriber(group string) (message.Subscriber, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, ErrClosed
+	}
+	s := newSubscriber(b, b.group(group))
+	b.subs[s] = struct{}{}
+	return s, nil
+}
+
+// instance reserves a static instance id for a subscription, "" without one.
+func (b *Broker) instance(group, topic string) string {
+	if b.cfg.InstanceID == "" {
+		return ""
+	}
+	base := b.cfg.InstanceID + "." + group + "." + topic
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for n := 0; ; n++ {
+		id := base
+		if n > 0 {
+			id += "." + strconv.Itoa(n)
+		}
+		if _, used := b.taken[id]; !used {
+			b.taken[id] = struct{}{}
+			return id
+		}
+	}
+}
+
+func (b *Broker) release(instance string) {
+	b.mu.Lock()
+	delete(b.taken, instance)
+	b.mu.Unlock()
+}
+
+// EnsureTopics implements infra.Broker. A topic that exists is checked: it is
+// an error when its settings lose events.
+func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error {
+	return inContext(ctx, func() error {
+		var errs []error
+		for _, t := range topics {
+			real := b.topic(t.Name)
+			err := b.admin.CreateTopic(real, b.topicDetail(t), false)
+			if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) {
+				errs = append(errs, fmt.Errorf("create topic %s: %w", real, err))
+				continue
+			}
+			if err != nil {
+				errs = append(errs, b.checkTopic(real, t))
+			}
+		}
+		if err := errors.Join(errs...); err != nil {
+			return err
+		}
+		return b.awaitTopics(ctx, topics)
+	})
+}
+
+func (b *Broker) topicDetail(t infra.Topic) *sarama.TopicDetail {
+	set := func(s string) *string { return &s }
+	entries := map[string]*string{
+		"max.message.bytes":              set(strconv.Itoa(b.cfg.MaxMessageBytes)),
+		"unclean.leader.election.enable": set("false"),
+		"retention.ms":                   set("-1"),
+	}
+	if b.cfg.Retention > 0 && !t.Keep {
+		entries["retention.ms"] = set(strconv.FormatInt(b.cfg.Retention.Milliseconds(), 10))
+	}
+	if b.cfg.Replication >= 3 {
+		entries["min.insync.replicas"] = set("2")
+	}
+	return &sarama.TopicDetail{NumPartitions: b.cfg.Partitions, ReplicationFactor: b.cfg.Replication, ConfigEntries: entries}
+}
+
+// checkTopic refuses settings of an existing topic that break durability.
+func (b *Broker) checkTopic(real string, _ infra.Topic) error {
+	entries, err := b.admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: real})
+	if err != nil {
+		return fmt.Errorf("describe topic %s: %w", real, err)
+	}
+	var errs []error
+	bad := func(key, value, cure string) {
+		errs = append(errs, fmt.Errorf("topic %s: %s=%s loses events; set %s", real, key, value, cure))
+	}
+	for _, e := range entries {
+		switch e.Name {
+		case "cleanup.policy":
+			if strings.Contains(e.Value, "compact") {
+				bad(e.Name, e.Value, "cleanup.policy=delete")
+			}
+		case "unclean.leader.election.enable":
+			if e.Value == "true" {
+				bad(e.Name, e.Value, "it to false")
+			}
+		case "max.message.bytes":
+			if n, err := strconv.Atoi(e.Value); err == nil && n < b.cfg.MaxMessageBytes {
+				errs = append(errs, fmt.Errorf("topic %s: max.message.bytes=%d is below the %d bytes a stored event may need; raise it", real, n, b.cfg.MaxMessageBytes))
+			}
+		case "min.insync.replicas":
+			if n, err := strconv.Atoi(e.Value); err == nil && n < 2 && b.cfg.Replication >= 3 {
+				bad(e.Name, e.Value, "it to 2")
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// awaitTopics waits until the cluster's metadata shows the topics.
+func (b *Broker) awaitTopics(ctx context.Context, topics []infra.Topic) error {
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = b.topic(t.Name)
+	}
+	for {
+		err := b.client.RefreshMetadata(names...)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// Ping implements infra.Broker.
+func (b *Broker) Ping(ctx context.Context) error {
+	b.mu.Lock()
+	closed := b.closed
+	b.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	return inContext(ctx, func() error {
+		_, _, err := b.admin.DescribeCluster()
+		return err
+	})
+}
+
+// Lag implements infra.LagReader. What the commit's metadata says is done
+// above the committed offset is not counted.
+func (b *Broker) Lag(ctx context.Context, group, topic string) (int64, error) {
+	var lag int64
+	real, g := b.topic(topic), b.group(group)
+	err := inContext(ctx, func() error {
+		parts, err := b.client.Partitions(real)
+		if err != nil {
+			return err
+		}
+		commits, err := b.admin.ListConsumerGroupOffsets(g, map[string][]int32{real: parts})
+		if err != nil {
+			return err
+		}
+		for _, p := range parts {
+			newest, err := b.client.GetOffset(real, p, sarama.OffsetNewest)
+			if err != nil {
+				return err
+			}
+			at := int64(-1)
+			if block := commits.GetBlock(real, p); block != nil && block.Offset >= 0 {
+				at = block.Offset
+				spans, _ := decodeSpans(at, block.Metadata)
+				for _, s := range spans {
+					lag -= s.to - s.from
+				}
+			}
+			if at < 0 {
+				if at, err = b.client.GetOffset(real, p, sarama.OffsetOldest); err != nil {
+					return err
+				}
+			}
+			lag += newest - at
+		}
+		return nil
+	})
+	return max(lag, 0), err
+}
+
+// Close implements infra.Broker.
+func (b *Broker) Close() error {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return nil
+	}
+	b.closed = true
+	subs := make([]*subscriber, 0, len(b.subs))
+	for s := range b.subs {
+		subs = append(subs, s)
+	}
+	b.mu.Unlock()
+	var errs []error
+	for _, s := range subs {
+		errs = append(errs, s.Close())
+	}
+	errs = append(errs, b.pub.shut(), b.admin.Close()) // closes the shared client too
+	return errors.Join(errs...)
+}
+
+// inContext runs a call of a library that knows no context. When ctx ends
+// first the call goes on behind it, bounded by the client's own timeouts.
+func inContext(ctx context.Context, call func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- call() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,70 @@
+package kafka
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/IBM/sarama"
+	"github.com/ThreeDotsLabs/watermill/message"
+)
+
+// ErrClosed is returned by what is used after its broker was closed.
+var ErrClosed = errors.New("kafka: closed")
+
+// publisher stores messages with acks=all. Many messages of one call travel in
+// few produce requests.
+type publisher struct {
+	producer sarama.SyncProducer
+	topic    func(string) string
+
+	mu     sync.RWMutex // held for reading while a publish runs: sarama panics on a send after close
+	closed bool
+}
+
+// Publish returns when the broker has every message; after an error some of
+// them may be stored.
+func (p *publisher) Publish(topic string, msgs ...*message.Message) error {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.closed {
+		return ErrClosed
+	}
+	real := p.topic(topic)
+	recs := make([]*sarama.ProducerMessage, len(msgs))
+	for i, m := range msgs {
+		rec, err := marshaler{}.Marshal(real, m)
+		if err != nil {
+			return fmt.Errorf("publish to %s: message %s: %w", topic, m.UUID, err)
+		}
+		recs[i] = rec
+	}
+	if len(recs) == 1 {
+		if _, _, err := p.producer.SendMessage(recs[0]); err != nil {
+			return fmt.Errorf("publish to %s: %w", topic, err)
+		}
+		return nil
+	}
+	if err := p.producer.SendMessages(recs); err != nil {
+		var many sarama.ProducerErrors
+		if errors.As(err, &many) && len(many) > 0 {
+			return fmt.Errorf("publish to %s: %d of %d messages: %w", topic, len(many), len(recs), many[0].Err)
+		}
+		return fmt.Errorf("publish to %s: %w", topic, err)
+	}
+	return nil
+}
+
+// Close does nothing: the publisher is shared and a stopping Watermill handler
+// closes the one it was given. The broker closes it.
+func (p *publisher) Close() error { return nil }
+
+func (p *publisher) shut() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil
+	}
+	p.closed = true
+	return p.producer.Close()
+}

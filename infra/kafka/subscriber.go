@@ -1,0 +1,288 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
+)
+
+// subscriber is a Watermill subscriber in one consumer group.
+type subscriber struct {
+	broker *Broker
+	group  string
+
+	mu     sync.Mutex
+	subs   []*subscription
+	closed bool
+}
+
+var (
+	_ message.Subscriber = (*subscriber)(nil)
+	_ infra.Assigned     = (*subscriber)(nil)
+	_ infra.Drainer      = (*subscriber)(nil)
+)
+
+func newSubscriber(b *Broker, group string) *subscriber {
+	return &subscriber{broker: b, group: group}
+}
+
+// Subscribe joins the group for one topic. The channel carries many unacked
+// messages of a partition, in offset order, and is closed when ctx ends or the
+// subscriber is closed.
+func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	real := s.broker.topic(topic)
+	instance := s.broker.instance(s.group, real)
+	cg, err := sarama.NewConsumerGroup(s.broker.cfg.Brokers, s.group, s.broker.cfg.group(instance))
+	if err != nil {
+		s.broker.release(instance)
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	sub := &subscription{
+		broker: s.broker, cg: cg, group: s.group, topic: topic, real: real, instance: instance,
+		log:      s.broker.cfg.Logger.With(slog.String("group", s.group), slog.String("topic", real)),
+		out:      make(chan *message.Message),
+		draining: make(chan struct{}), idle: make(chan struct{}), ended: make(chan struct{}),
+		cancel: cancel,
+	}
+	s.subs = append(s.subs, sub)
+	go sub.run(ctx)
+	return sub.out, nil
+}
+
+func (s *subscriber) reads(real string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.subs, func(sub *subscription) bool { return sub.real == real })
+}
+
+// Assigned implements infra.Assigned.
+func (s *subscriber) Assigned() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sub := range s.subs {
+		if !sub.joined.Load() {
+			return false
+		}
+	}
+	return len(s.subs) > 0
+}
+
+// Drain implements infra.Drainer.
+func (s *subscriber) Drain(ctx context.Context) error {
+	s.mu.Lock()
+	subs := s.subs
+	s.mu.Unlock()
+	for _, sub := range subs {
+		sub.drain()
+	}
+	for _, sub := range subs {
+		select {
+		case <-sub.idle:
+		case <-sub.ended:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// Close cancels the messages in flight, waits for their handlers within
+// ReleaseTimeout, commits and leaves. A static member keeps its place in the
+// group for SessionTimeout, so that a restart finds its partitions.
+func (s *subscriber) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	subs := s.subs
+	s.mu.Unlock()
+	for _, sub := range subs {
+		sub.cancel()
+	}
+	for _, sub := range subs {
+		<-sub.ended
+	}
+	s.broker.mu.Lock()
+	delete(s.broker.subs, s)
+	s.broker.mu.Unlock()
+	return nil
+}
+
+// subscription is one membership: one topic, one group, one client.
+type subscription struct {
+	broker                       *Broker
+	cg                           sarama.ConsumerGroup
+	group, topic, real, instance string
+	log                          *slog.Logger
+	out                          chan *message.Message
+	cancel                       context.CancelFunc
+	joined                       atomic.Bool
+	ended                        chan struct{} // run has returned
+
+	mu       sync.Mutex
+	draining chan struct{} // closed by drain
+	drained  bool
+	inflight int
+	idle     chan struct{} // closed when draining and nothing is in flight
+	isIdle   bool
+}
+
+// run joins the group again and again until ctx ends.
+func (s *subscription) run(ctx context.Context) {
+	defer close(s.ended)
+	defer close(s.out)
+	defer s.broker.release(s.instance)
+	defer s.cancel()
+
+	errs := make(chan struct{})
+	go func() { // ends when the group is closed
+		defer close(errs)
+		for err := range s.cg.Errors() {
+			if ctx.Err() == nil {
+				s.log.Warn("consumer group", slog.Any("error", err))
+			}
+		}
+	}()
+
+	const first, most = 250 * time.Millisecond, 5 * time.Second
+	wait := first
+	for ctx.Err() == nil {
+		err := s.cg.Consume(ctx, []string{s.real}, s.handler(ctx))
+		if s.joined.Swap(false) {
+			wait = first
+		}
+		if err == nil || ctx.Err() != nil {
+			continue
+		}
+		if errors.Is(err, sarama.ErrClosedConsumerGroup) {
+			break
+		}
+		if errors.Is(err, sarama.ErrFencedInstancedId) {
+			s.broker.cfg.Fatal(errors.Join(errors.New("another process runs with the same broker.instance_id; give each process its own"), err))
+		}
+		s.log.Warn("cannot consume; trying again", slog.Any("error", err), slog.Duration("wait", wait))
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, most)
+	}
+	if err := s.cg.Close(); err != nil {
+		s.log.Warn("leaving the group", slog.Any("error", err))
+	}
+	<-errs
+}
+
+func (s *subscription) drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.drained {
+		s.drained = true
+		close(s.draining)
+	}
+	s.checkIdle()
+}
+
+// begin counts a message as in flight; false when no more may be handed out.
+func (s *subscription) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.drained {
+		return false
+	}
+	s.inflight++
+	return true
+}
+
+func (s *subscription) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inflight--
+	s.checkIdle()
+}
+
+func (s *subscription) checkIdle() {
+	if s.drained && s.inflight == 0 && !s.isIdle {
+		s.isIdle = true
+		close(s.idle)
+	}
+}
+
+// groupHandler is what sarama calls for one session.
+type groupHandler struct {
+	sub *subscription
+	ctx context.Context // of Subscribe
+}
+
+func (s *subscription) handler(ctx context.Context) sarama.ConsumerGroupHandler {
+	return &groupHandler{sub: s, ctx: ctx}
+}
+
+func (h *groupHandler) Setup(sarama.ConsumerGroupSession) error {
+	h.sub.joined.Store(true)
+	return nil
+}
+
+func (h *groupHandler) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+
+// ConsumeClaim owns one partition until the session or the claim ends.
+func (h *groupHandler) ConsumeClaim(session sarama.ConsumerGroupSession, c sarama.ConsumerGroupClaim) error {
+	ctx, cancel := context.WithCancel(session.Context())
+	defer cancel()
+	defer context.AfterFunc(h.ctx, cancel)()
+	cl := &claim{
+		sub: h.sub, session: session, topic: c.Topic(), partition: c.Partition(),
+		ctx: ctx, tracker: newTracker(c.InitialOffset(), h.sub.resumed(ctx, c)),
+		room: make(chan struct{}, 1),
+	}
+	cl.run(c.Messages())
+	cancel()
+	cl.finish()
+	return nil
+}
+
+// resumed reads what the last owner had done above its committed offset.
+// Without an answer it returns nothing: those messages are delivered again.
+func (s *subscription) resumed(ctx context.Context, c sarama.ConsumerGroupClaim) []span {
+	if c.InitialOffset() < 0 {
+		return nil
+	}
+	var lastErr error
+	for range 3 {
+		var spans []span
+		lastErr = inContext(ctx, func() error {
+			resp, err := s.broker.admin.ListConsumerGroupOffsets(s.group, map[string][]int32{c.Topic(): {c.Partition()}})
+			if err != nil {
+				return err
+			}
+			if resp.Err != sarama.ErrNoError {
+				return resp.Err
+			}
+			block := resp.GetBlock(c.Topic(), c.Partition())
+			if block == nil || block.Offset != c.InitialOffset() {
+				return nil
+			}
+			spans, err = decodeSpans(block.Offset, block.Metadata)
+			return err
+		})
+		if lastErr == nil || ctx.Err() != nil {
+			return spans
+		}
+	}
+	s.log.Warn("commit metadata not read; finished messages above the committed offset come again",
+		slog.Int("partition", int(c.Partition())), slog.Any("error", lastErr))
+	return nil
+}

@@ -1,0 +1,161 @@
+package metrics
+
+import (
+	"errors"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const namespace = "eventserver"
+
+// Outcomes of a delivery, the label "outcome".
+const (
+	Delivered = "delivered"
+	Poisoned  = "poisoned"
+	Skipped   = "skipped" // filtered out, or ErrSkip
+)
+
+// Classes of an attempt's result, the label "class".
+const (
+	ClassSuccess     = "success"
+	ClassError       = "error"
+	ClassTimeout     = "timeout"
+	ClassPermanent   = "permanent"
+	ClassUnavailable = "unavailable"
+	ClassRetryAfter  = "retry_after"
+	ClassPanic       = "panic"
+	ClassCancelled   = "cancelled"
+)
+
+// Reasons of the poison queue, the label "reason".
+const (
+	ReasonUndecodable = "undecodable"
+	ReasonFilter      = "filter"
+	ReasonTransform   = "transform"
+	ReasonPermanent   = "permanent"
+	ReasonAttempts    = "attempts"
+	ReasonAge         = "age"
+)
+
+// Reasons for refusing a request, the label "reason".
+const (
+	RejectInvalid     = "invalid"
+	RejectAuth        = "unauthorized"
+	RejectMethod      = "method"
+	RejectTooLarge    = "too_large"
+	RejectMediaType   = "media_type"
+	RejectBusy        = "busy"
+	RejectUnavailable = "unavailable"
+)
+
+// seconds are wider than Watermill's, whose last bucket is 1 s: a delivery
+// through retries takes minutes.
+var seconds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
+
+// Metrics is the system's metrics. Its methods are safe for concurrent use.
+type Metrics struct {
+	Accepted  prometheus.Counter
+	Rejected  *prometheus.CounterVec // reason
+	AcceptDur prometheus.Histogram
+
+	deliveries *prometheus.CounterVec   // destination, outcome
+	attempts   *prometheus.CounterVec   // destination, class
+	attemptDur *prometheus.HistogramVec // destination
+	latency    *prometheus.HistogramVec // destination
+	retries    *prometheus.CounterVec   // destination
+	poisoned   *prometheus.CounterVec   // destination, reason
+
+	state *stateCollector
+}
+
+// New registers the metrics on reg.
+func New(reg prometheus.Registerer) (*Metrics, error) {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	}
+	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: seconds}, labels)
+	}
+	m := &Metrics{
+		Accepted: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "events_accepted_total",
+			Help: "Events stored durably and answered with a success."}),
+		Rejected: counter("events_rejected_total", "Requests refused, by reason.", "reason"),
+		AcceptDur: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "accept_duration_seconds",
+			Help: "Time from a whole request to its answer.", Buckets: seconds}),
+		deliveries: counter("deliveries_total", "Deliveries finished, by outcome.", "destination", "outcome"),
+		attempts:   counter("attempts_total", "Delivery attempts, by class of result.", "destination", "class"),
+		attemptDur: histogram("attempt_duration_seconds", "Time of one delivery attempt.", "destination"),
+		latency:    histogram("delivery_latency_seconds", "Time from accepted to delivered.", "destination"),
+		retries:    counter("retries_total", "Attempts after the first.", "destination"),
+		poisoned:   counter("poisoned_total", "Deliveries moved to the poison queue, by reason.", "destination", "reason"),
+		state:      newStateCollector(),
+	}
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info",
+		Help: "Always 1; the labels tell the build."}, []string{"version", "go"})
+	if info, ok := debug.ReadBuildInfo(); ok {
+		build.WithLabelValues(info.Main.Version, info.GoVersion).Set(1)
+	}
+	for _, reason := range []string{RejectInvalid, RejectAuth, RejectMethod, RejectTooLarge, RejectMediaType, RejectBusy, RejectUnavailable} {
+		m.Rejected.WithLabelValues(reason)
+	}
+	var errs []error
+	for _, c := range []prometheus.Collector{m.Accepted, m.Rejected, m.AcceptDur, m.deliveries, m.attempts,
+		m.attemptDur, m.latency, m.retries, m.poisoned, m.state, build} {
+		errs = append(errs, reg.Register(c))
+	}
+	return m, errors.Join(errs...)
+}
+
+// Destination is one destination's part of the metrics.
+type Destination struct {
+	m  *Metrics
+	id string
+
+	AttemptDur prometheus.Observer
+	Latency    prometheus.Observer
+	Retries    prometheus.Counter
+}
+
+// Destination prepares the series of one destination, so that an idle one
+// exports zeroes and an alert on it can fire. state is asked at each scrape.
+func (m *Metrics) Destination(id string, state func() State) *Destination {
+	for _, o := range []string{Delivered, Poisoned, Skipped} {
+		m.deliveries.WithLabelValues(id, o)
+	}
+	for _, c := range []string{ClassSuccess, ClassError, ClassTimeout, ClassPermanent, ClassUnavailable, ClassRetryAfter, ClassPanic, ClassCancelled} {
+		m.attempts.WithLabelValues(id, c)
+	}
+	for _, r := range []string{ReasonUndecodable, ReasonFilter, ReasonTransform, ReasonPermanent, ReasonAttempts, ReasonAge} {
+		m.poisoned.WithLabelValues(id, r)
+	}
+	m.state.add(id, state)
+	return &Destination{m: m, id: id,
+		AttemptDur: m.attemptDur.WithLabelValues(id), Latency: m.latency.WithLabelValues(id), Retries: m.retries.WithLabelValues(id)}
+}
+
+// Finished counts a delivery that has come to its end.
+func (d *Destination) Finished(outcome string) { d.m.deliveries.WithLabelValues(d.id, outcome).Inc() }
+
+// Attempt counts one attempt that took dur.
+func (d *Destination) Attempt(class string, dur time.Duration) {
+	d.m.attempts.WithLabelValues(d.id, class).Inc()
+	d.AttemptDur.Observe(dur.Seconds())
+}
+
+// Poisoned counts a delivery that went to the poison queue.
+func (d *Destination) Poisoned(reason string) {
+	d.m.poisoned.WithLabelValues(d.id, reason).Inc()
+	d.Finished(Poisoned)
+}
+
+// Remove drops the destination's series.
+func (d *Destination) Remove() {
+	d.m.state.remove(d.id)
+	labels := prometheus.Labels{"destination": d.id}
+	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
+		d.m.deliveries, d.m.attempts, d.m.attemptDur, d.m.latency, d.m.retries, d.m.poisoned} {
+		v.DeletePartialMatch(labels)
+	}
+}

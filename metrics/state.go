@@ -1,0 +1,102 @@
+package metrics
+
+import (
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// State is what a destination looks like at the moment of a scrape.
+type State struct {
+	InFlight      int       // attempts running
+	Buffered      int       // messages read and not finished
+	BlockedKeys   int       // keys with a message waiting behind another
+	OldestBlocked time.Time // since when the longest-blocked key waits; zero: none
+	Oldest        time.Time // when the oldest unfinished event was accepted; zero: none
+	BreakerOpen   bool
+	// Lag counts messages not done, by topic and group. Asked of the broker,
+	// so it is refreshed in the background, not at each scrape.
+	Lag []Lag
+}
+
+// Lag is the number of messages of Topic that Group has not done.
+type Lag struct {
+	Topic, Group string
+	Messages     int64
+}
+
+// stateCollector asks each destination for its State at every scrape.
+type stateCollector struct {
+	inFlight, buffered, blocked, oldestBlocked, oldest, breaker, lag *prometheus.Desc
+
+	mu  sync.Mutex
+	ask map[string]func() State
+}
+
+func newStateCollector() *stateCollector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
+	}
+	return &stateCollector{
+		inFlight:      desc("in_flight", "Delivery attempts running.", "destination"),
+		buffered:      desc("buffered", "Messages read from the broker and not finished.", "destination"),
+		blocked:       desc("blocked_keys", "Keys with a message waiting behind an unfinished one.", "destination"),
+		oldestBlocked: desc("oldest_blocked_key_seconds", "How long the longest-blocked key has waited.", "destination"),
+		oldest:        desc("oldest_undelivered_seconds", "Age of the oldest accepted event that is not finished.", "destination"),
+		breaker:       desc("breaker_open", "1 while the destination is paused by its circuit breaker.", "destination"),
+		lag:           desc("lag", "Messages of the topic that the group has not done.", "topic", "group"),
+		ask:           map[string]func() State{},
+	}
+}
+
+func (c *stateCollector) add(id string, f func() State) {
+	c.mu.Lock()
+	c.ask[id] = f
+	c.mu.Unlock()
+}
+
+func (c *stateCollector) remove(id string) {
+	c.mu.Lock()
+	delete(c.ask, id)
+	c.mu.Unlock()
+}
+
+// Describe implements prometheus.Collector.
+func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.inFlight, c.buffered, c.blocked, c.oldestBlocked, c.oldest, c.breaker, c.lag} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, f := range c.ask {
+		s := f()
+		gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+		}
+		gauge(c.inFlight, float64(s.InFlight), id)
+		gauge(c.buffered, float64(s.Buffered), id)
+		gauge(c.blocked, float64(s.BlockedKeys), id)
+		gauge(c.oldestBlocked, age(s.OldestBlocked), id)
+		gauge(c.oldest, age(s.Oldest), id)
+		open := 0.0
+		if s.BreakerOpen {
+			open = 1
+		}
+		gauge(c.breaker, open, id)
+		for _, l := range s.Lag {
+			gauge(c.lag, float64(l.Messages), l.Topic, l.Group)
+		}
+	}
+}
+
+func age(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return max(time.Since(t).Seconds(), 0)
+}

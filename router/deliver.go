@@ -1,0 +1,79 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/destinations"
+	"eventserver/metrics"
+)
+
+// attemptTimeout gives one attempt its own deadline. Watermill's Timeout leaves
+// the message with a cancelled context for the next attempt.
+func attemptTimeout(d time.Duration) message.HandlerMiddleware {
+	return func(next message.HandlerFunc) message.HandlerFunc {
+		return func(msg *message.Message) ([]*message.Message, error) {
+			ctx := msg.Context()
+			tctx, cancel := context.WithTimeout(ctx, d)
+			defer cancel()
+			msg.SetContext(tctx)
+			defer msg.SetContext(ctx)
+			return next(msg)
+		}
+	}
+}
+
+// observe counts and times an attempt.
+func observe(m *metrics.Destination) message.HandlerMiddleware {
+	return func(next message.HandlerFunc) message.HandlerFunc {
+		return func(msg *message.Message) ([]*message.Message, error) {
+			ctx := msg.Context()
+			p := progressOf(ctx)
+			began := time.Now()
+			if p.first.IsZero() {
+				p.first = began
+			}
+			p.tries++
+			out, err := next(msg)
+			p.last = time.Now()
+			m.Attempt(class(ctx, err), p.last.Sub(began))
+			return out, err
+		}
+	}
+}
+
+// deliverer is the innermost handler: one attempt.
+type deliverer struct {
+	dest    destinations.Destination
+	metrics *metrics.Destination
+	log     *slog.Logger
+}
+
+func (d *deliverer) handle(msg *message.Message) error {
+	ctx := msg.Context()
+	delivery, err := DecodeDelivery(d.dest.ID(), msg)
+	if err != nil {
+		return giveUpNow(metrics.ReasonUndecodable, err)
+	}
+	delivery.Attempt = progressOf(ctx).tries
+	err = d.dest.Deliver(ctx, delivery)
+	switch {
+	case err == nil:
+		d.metrics.Finished(metrics.Delivered)
+		if !delivery.ReceivedAt.IsZero() {
+			d.metrics.Latency.Observe(time.Since(delivery.ReceivedAt).Seconds())
+		}
+		return nil
+	case errors.Is(err, destinations.ErrSkip):
+		d.metrics.Finished(metrics.Skipped)
+		return nil
+	default:
+		d.log.Debug("attempt failed", slog.String("event", delivery.EventID),
+			slog.Int("attempt", delivery.Attempt), slog.String("error", clean(err.Error())))
+		return err
+	}
+}

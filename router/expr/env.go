@@ -1,0 +1,111 @@
+package expr
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+	"sync"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/functions"
+	"cel.dev/cel-go/ext"
+)
+
+type environment struct {
+	env    *cel.Env
+	guards []*functions.Overload
+}
+
+// shared is built at the first compile and never changes: an Env is safe for
+// concurrent use, and takes milliseconds to build.
+var shared = sync.OnceValues(newEnvironment)
+
+func newEnvironment() (*environment, error) {
+	reg, err := newRegistry()
+	if err != nil {
+		return nil, err
+	}
+	env, err := cel.NewEnv(
+		cel.CustomTypeProvider(reg),
+		cel.CustomTypeAdapter(reg),
+		cel.Variable(variable, eventType),
+		cel.OptionalTypes(),
+		cel.CrossTypeNumericComparisons(true), // JSON does not tell 1 from 1.0
+		cel.DefaultUTCTimeZone(true),
+		cel.ParserExpressionSizeLimit(maxSource),
+		cel.ParserRecursionLimit(maxNesting),
+		cel.ExpressionNestingDepthLimit(maxNesting),
+		ext.Strings(), ext.Encoders(), ext.Math(), ext.Sets(), ext.Bindings(),
+		ext.Lists(ext.ListsMaxRangeSize(maxRange)),
+		ext.TwoVarComprehensions(),
+	)
+	if err != nil {
+		return nil, err
+	}
+	checked, err := guard(env.Functions())
+	if err != nil {
+		return nil, err
+	}
+	return &environment{env: env, guards: checked}, nil
+}
+
+// program is a compiled expression, safe for concurrent use.
+type program struct {
+	prg cel.Program
+	out *cel.Type
+}
+
+func compile(src string) (*program, error) {
+	if strings.TrimSpace(src) == "" {
+		return nil, errors.New("1:1: the expression is empty; leave it out or write one, such as event.type == 'order.placed'")
+	}
+	e, err := shared()
+	if err != nil {
+		return nil, fmt.Errorf("build the CEL environment: %w", err)
+	}
+	ast, iss := e.env.Compile(src)
+	if err := issues(iss); err != nil {
+		return nil, err
+	}
+	prg, err := e.env.Program(ast, programOptions(e.guards)...)
+	if err != nil {
+		// For instance a regular expression that does not parse.
+		return nil, fmt.Errorf("1:1: %w", err)
+	}
+	return &program{prg: prg, out: ast.OutputType()}, nil
+}
+
+// issues writes CEL's faults as "line:column: cause", one a line, in the order
+// of the text. Both count from 1.
+func issues(iss *cel.Issues) error {
+	if iss == nil || iss.Err() == nil {
+		return nil
+	}
+	faults := iss.Errors()
+	sort.SliceStable(faults, func(i, j int) bool {
+		a, b := faults[i].Location, faults[j].Location
+		if a.Line() != b.Line() {
+			return a.Line() < b.Line()
+		}
+		return a.Column() < b.Column()
+	})
+	var lines []string
+	seen := map[string]bool{}
+	for _, f := range faults {
+		msg := strings.Join(strings.Fields(f.Message), " ")
+		// CEL's words for the two commonest mistakes do not say what exists.
+		switch {
+		case strings.HasPrefix(msg, "undefined field "):
+			msg += "; event has " + strings.Join(fieldNames, ", ")
+		case strings.HasPrefix(msg, "undeclared reference to "):
+			msg += "; is it misspelt, or text without quotes? The one variable is event"
+		}
+		line := fmt.Sprintf("%d:%d: %s", max(f.Location.Line(), 1), max(f.Location.Column(), 0)+1, msg)
+		if !seen[line] {
+			seen[line] = true
+			lines = append(lines, line)
+		}
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}

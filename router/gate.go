@@ -1,0 +1,142 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"golang.org/x/time/rate"
+
+	"eventserver/destinations"
+	"eventserver/infra"
+	"eventserver/metrics"
+)
+
+// RateLimit bounds the attempts a second of one destination. PerSecond 0 is no limit.
+type RateLimit struct {
+	PerSecond float64
+	Burst     int // default: PerSecond, at least 1
+}
+
+// gate lets an attempt through when the breaker is closed and a slot and a
+// token are free, and tells the breaker how it went. It is taken around each
+// attempt, so a key in backoff holds nothing.
+type gate struct {
+	breaker  *breaker
+	slots    chan struct{} // Go serves blocked senders first come, first served
+	rate     *rate.Limiter // nil: no limit
+	draining <-chan struct{}
+}
+
+func newGate(b *breaker, concurrency int, limit RateLimit, draining <-chan struct{}) *gate {
+	g := &gate{breaker: b, slots: make(chan struct{}, concurrency), draining: draining}
+	if limit.PerSecond > 0 {
+		burst := limit.Burst
+		if burst <= 0 {
+			burst = max(1, int(limit.PerSecond))
+		}
+		g.rate = rate.NewLimiter(rate.Limit(limit.PerSecond), burst)
+	}
+	return g
+}
+
+func (g *gate) middleware(next message.HandlerFunc) message.HandlerFunc {
+	return func(msg *message.Message) ([]*message.Message, error) {
+		ctx := msg.Context()
+		probe, err := g.enter(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { <-g.slots }()
+		if err := g.token(ctx); err != nil {
+			g.cancelled(probe)
+			return nil, err
+		}
+		out, err := next(msg)
+		g.report(ctx, msg.Metadata.Get(infra.MetaKey), probe, err)
+		return out, err
+	}
+}
+
+// enter waits for the breaker and for a slot. The breaker is asked again after
+// the slot: many may have queued for one when it opened.
+func (g *gate) enter(ctx context.Context) (probe bool, err error) {
+	for {
+		began := time.Now()
+		probe, err = g.breaker.enter(ctx, g.draining)
+		progressOf(ctx).pausedFor(time.Since(began))
+		if err != nil {
+			return false, err
+		}
+		select {
+		case g.slots <- struct{}{}:
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-g.draining:
+			err = errDraining
+		}
+		if err != nil {
+			g.cancelled(probe)
+			return false, err
+		}
+		if probe || !g.breaker.isOpen() {
+			return probe, nil
+		}
+		<-g.slots
+	}
+}
+
+// pausedFor counts time behind the breaker, which does not age a delivery that
+// has been attempted.
+func (p *progress) pausedFor(d time.Duration) {
+	if !p.first.IsZero() {
+		p.paused += d
+	}
+}
+
+func (g *gate) token(ctx context.Context) error {
+	if g.rate == nil {
+		return nil
+	}
+	r := g.rate.Reserve()
+	wait := r.Delay()
+	if wait == 0 {
+		return nil
+	}
+	err := pause(ctx, g.draining, wait)
+	if err != nil {
+		r.Cancel()
+	}
+	return err
+}
+
+func (g *gate) cancelled(probe bool) {
+	if probe {
+		g.breaker.abandon()
+	}
+}
+
+// report tells the breaker. A final answer shows that the destination works.
+// An Unavailable after others have succeeded is this event's own fault.
+func (g *gate) report(ctx context.Context, key string, probe bool, err error) {
+	p := progressOf(ctx)
+	p.blamed = false
+	switch class(ctx, err) {
+	case metrics.ClassSuccess, metrics.ClassPermanent:
+		g.breaker.succeeded()
+	case metrics.ClassCancelled:
+		g.cancelled(probe)
+	case metrics.ClassUnavailable:
+		var wait time.Duration
+		var after *destinations.RetryAfterError
+		if errors.As(err, &after) {
+			wait = after.Wait
+		}
+		successes := g.breaker.unavailable(key, probe, wait)
+		p.blamed = p.unavailable > 0 && successes > p.successes
+		p.successes = successes
+	default:
+		g.breaker.failed(key, probe)
+	}
+}

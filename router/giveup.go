@@ -1,0 +1,60 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+
+	"eventserver/destinations"
+	"eventserver/metrics"
+)
+
+// giveUp is the only error that sends a message to the poison queue. Every
+// other error nacks it, and it is tried again where it stands: a shutdown, a
+// rebalance or a broker that does not answer poisons nothing.
+type giveUp struct {
+	reason      string // metrics.Reason...
+	err         error
+	attempts    int
+	first, last time.Time
+}
+
+func (g *giveUp) Error() string { return fmt.Sprintf("given up (%s): %v", g.reason, g.err) }
+func (g *giveUp) Unwrap() error { return g.err }
+
+func giveUpNow(reason string, err error) *giveUp {
+	now := time.Now()
+	return &giveUp{reason: reason, err: err, first: now, last: now}
+}
+
+// class names the result of one attempt for metrics and decisions. ctx is the
+// message's own context, not the attempt's.
+func class(ctx context.Context, err error) string {
+	var (
+		permanent   *destinations.PermanentError
+		unavailable *destinations.UnavailableError
+		after       *destinations.RetryAfterError
+		panicked    middleware.RecoveredPanicError
+	)
+	switch {
+	case err == nil, errors.Is(err, destinations.ErrSkip):
+		return metrics.ClassSuccess
+	case ctx.Err() != nil:
+		return metrics.ClassCancelled
+	case errors.As(err, &panicked):
+		return metrics.ClassPanic
+	case errors.As(err, &permanent):
+		return metrics.ClassPermanent
+	case errors.As(err, &unavailable):
+		return metrics.ClassUnavailable
+	case errors.As(err, &after):
+		return metrics.ClassRetryAfter
+	case errors.Is(err, context.DeadlineExceeded):
+		return metrics.ClassTimeout
+	default:
+		return metrics.ClassError
+	}
+}

@@ -1,0 +1,222 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
+)
+
+// Ordered decorates a subscriber that delivers in order, so that at most one
+// message of a key is in the handler and the others of that key wait behind
+// it; other keys go on. A Nack is redelivered in place: the key stays blocked
+// until the message is acked. It is a decorator, not a middleware, because a
+// middleware no longer sees the order of arrival.
+//
+// The handler must not change a message's metadata: a redelivery shares it.
+type Ordered struct {
+	sub   message.Subscriber
+	pause time.Duration // before an in-place redelivery
+
+	mu       sync.Mutex
+	keys     map[string]*keyQueue
+	held     int // messages not settled
+	draining bool
+	drained  chan struct{} // closed by Drain
+	wg       sync.WaitGroup
+}
+
+// keyQueue is what one key has: the message in the handler and those behind.
+type keyQueue struct {
+	current *message.Message
+	waiting []*message.Message
+	blocked time.Time // since when something waits behind current; stale when nothing does
+}
+
+// nackPause keeps a handler that nacks at once from spinning.
+const nackPause = 100 * time.Millisecond
+
+// NewOrdered decorates sub.
+func NewOrdered(sub message.Subscriber) *Ordered {
+	return &Ordered{sub: sub, pause: nackPause, keys: map[string]*keyQueue{}, drained: make(chan struct{})}
+}
+
+var (
+	_ message.Subscriber = (*Ordered)(nil)
+	_ infra.Drainer      = (*Ordered)(nil)
+	_ infra.Assigned     = (*Ordered)(nil)
+)
+
+// Subscribe implements message.Subscriber.
+func (o *Ordered) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	in, err := o.sub.Subscribe(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan *message.Message)
+	o.wg.Go(func() {
+		var workers sync.WaitGroup
+		for msg := range in {
+			o.arrive(msg, out, &workers)
+		}
+		workers.Wait()
+		close(out)
+	})
+	return out, nil
+}
+
+// arrive takes one message in its place.
+func (o *Ordered) arrive(msg *message.Message, out chan<- *message.Message, workers *sync.WaitGroup) {
+	key := msg.Metadata.Get(infra.MetaKey)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.draining {
+		msg.Nack()
+		return
+	}
+	o.held++
+	if q, busy := o.keys[key]; busy {
+		if len(q.waiting) == 0 {
+			q.blocked = time.Now()
+		}
+		q.waiting = append(q.waiting, msg)
+		return
+	}
+	q := &keyQueue{current: msg}
+	o.keys[key] = q
+	workers.Go(func() { o.work(key, q, out) })
+}
+
+// work hands out the messages of one key, one after the other, until none is left.
+func (o *Ordered) work(key string, q *keyQueue, out chan<- *message.Message) {
+	msg := q.current
+	for {
+		if o.handle(msg, out) {
+			msg.Ack()
+		} else {
+			msg.Nack()
+		}
+		o.mu.Lock()
+		o.held--
+		if len(q.waiting) == 0 {
+			delete(o.keys, key)
+			o.mu.Unlock()
+			return
+		}
+		msg = q.waiting[0]
+		q.waiting[0] = nil
+		q.waiting = q.waiting[1:]
+		q.current = msg
+		q.blocked = time.Now() // the key moved: those behind wait anew
+		o.mu.Unlock()
+	}
+}
+
+// handle passes one message to the handler until it is acked. It returns false
+// when the message must go back: its claim ended, or we drain.
+func (o *Ordered) handle(msg *message.Message, out chan<- *message.Message) bool {
+	ctx := msg.Context()
+	for {
+		if ctx.Err() != nil {
+			return false
+		}
+		try := message.NewMessage(msg.UUID, msg.Payload)
+		try.Metadata = msg.Metadata
+		tctx, cancel := context.WithCancel(ctx)
+		try.SetContext(tctx)
+		select {
+		case out <- try:
+		case <-ctx.Done():
+			cancel()
+			return false
+		case <-o.drained:
+			cancel()
+			return false
+		}
+		select { // the handler watches ctx itself: wait for its verdict, whatever happened
+		case <-try.Acked():
+			cancel()
+			return true
+		case <-try.Nacked():
+			cancel()
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-o.drained:
+			return false
+		case <-time.After(o.pause):
+		}
+	}
+}
+
+// Drain sends back what waits, lets the handlers finish what they hold, and
+// returns when nothing is in flight or ctx ends.
+func (o *Ordered) Drain(ctx context.Context) error {
+	o.mu.Lock()
+	if !o.draining {
+		o.draining = true
+		close(o.drained)
+	}
+	for _, q := range o.keys {
+		for _, msg := range q.waiting {
+			msg.Nack()
+			o.held--
+		}
+		q.waiting = nil
+	}
+	o.mu.Unlock()
+	if d, ok := o.sub.(infra.Drainer); ok {
+		return d.Drain(ctx)
+	}
+	return nil
+}
+
+// Assigned implements infra.Assigned.
+func (o *Ordered) Assigned() bool {
+	a, ok := o.sub.(infra.Assigned)
+	return !ok || a.Assigned()
+}
+
+// Close implements message.Subscriber.
+func (o *Ordered) Close() error {
+	err := o.sub.Close()
+	o.wg.Wait()
+	return err
+}
+
+// OrderedState is what an Ordered looks like now.
+type OrderedState struct {
+	Held          int // messages not settled
+	BlockedKeys   int
+	OldestBlocked time.Time // zero: none
+	Oldest        time.Time // when the oldest held event was accepted; zero: none
+}
+
+// State looks at every key. It is asked at each scrape.
+func (o *Ordered) State() OrderedState {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s := OrderedState{Held: o.held}
+	older := func(at *time.Time, t time.Time) {
+		if !t.IsZero() && (at.IsZero() || t.Before(*at)) {
+			*at = t
+		}
+	}
+	for _, q := range o.keys {
+		if len(q.waiting) > 0 {
+			s.BlockedKeys++
+			older(&s.OldestBlocked, q.blocked)
+		}
+		if t, err := time.Parse(time.RFC3339Nano, q.current.Metadata.Get(hReceived)); err == nil {
+			older(&s.Oldest, t)
+		}
+	}
+	return s
+}
+
+var errDraining = errors.New("draining: the event is delivered after the restart")

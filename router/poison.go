@@ -1,0 +1,71 @@
+package router
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
+	"eventserver/metrics"
+)
+
+// OnExhausted says what happens to a key after one of its deliveries went to
+// the poison queue.
+type OnExhausted string
+
+// Skip lets the later events of the key go on. It is the default, and the only
+// policy so far.
+const Skip OnExhausted = "skip"
+
+// poisonQueue is the outermost middleware. It moves what was given up to the
+// poison queue, and only that. When the poison queue cannot be written it tries
+// that again, never the delivery, and holds the key meanwhile.
+type poisonQueue struct {
+	pub         message.Publisher
+	destination string
+	stage       string
+	on          OnExhausted
+	metrics     *metrics.Destination
+	draining    <-chan struct{}
+	log         *slog.Logger
+}
+
+func (p *poisonQueue) middleware(next message.HandlerFunc) message.HandlerFunc {
+	return func(msg *message.Message) ([]*message.Message, error) {
+		out, err := next(msg)
+		var g *giveUp
+		if !errors.As(err, &g) {
+			return out, err
+		}
+		if err := p.store(msg, g); err != nil {
+			return nil, err
+		}
+		p.metrics.Poisoned(g.reason)
+		p.log.Warn("moved to the poison queue",
+			slog.String("event", msg.Metadata.Get(hID)), slog.String("stage", p.stage), slog.String("reason", g.reason),
+			slog.Int("attempts", g.attempts), slog.Int64("offset", infra.Offset(msg)), slog.String("detail", clean(g.err.Error())))
+		switch p.on { // the seam for policies that hold the key
+		case Skip:
+		}
+		return nil, nil
+	}
+}
+
+func (p *poisonQueue) store(msg *message.Message, g *giveUp) error {
+	const first, most = 200 * time.Millisecond, 10 * time.Second
+	wait := first
+	record := encodePoison(msg, p.stage, g)
+	for {
+		err := p.pub.Publish(PoisonTopic(p.destination), record)
+		if err == nil {
+			return nil
+		}
+		p.log.Error("poison queue cannot be written; trying again", slog.Any("error", err), slog.Duration("wait", wait))
+		if stop := pause(msg.Context(), p.draining, wait); stop != nil {
+			return errors.Join(stop, err)
+		}
+		wait = min(2*wait, most)
+	}
+}

@@ -1,0 +1,152 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/destinations"
+	"eventserver/metrics"
+)
+
+// Retry bounds the attempts of one delivery.
+type Retry struct {
+	Initial  time.Duration // cap of the first wait; default 500 ms
+	Max      time.Duration // cap of every wait; default 30 s
+	Attempts int           // default 10
+	MaxAge   time.Duration // since the first attempt, pauses of the breaker not counted; default 10 min
+}
+
+// WithDefaults fills in what is zero.
+func (r Retry) WithDefaults() Retry {
+	if r.Initial <= 0 {
+		r.Initial = 500 * time.Millisecond
+	}
+	if r.Max <= 0 {
+		r.Max = 30 * time.Second
+	}
+	if r.Attempts <= 0 {
+		r.Attempts = 10
+	}
+	if r.MaxAge <= 0 {
+		r.MaxAge = 10 * time.Minute
+	}
+	return r
+}
+
+// backoff is exponential with full jitter: anything up to the cap of try n,
+// counted from 1.
+func (r Retry) backoff(n int) time.Duration {
+	ceiling := r.Max
+	if shift := n - 1; shift < 32 && r.Initial<<shift < r.Max && r.Initial<<shift > 0 {
+		ceiling = r.Initial << shift
+	}
+	return rand.N(ceiling + 1)
+}
+
+// progress is what one delivery has been through since it was read.
+type progress struct {
+	tries       int           // attempts made, all of them
+	counted     int           // attempts that spent the event's limit
+	first, last time.Time     // when the first attempt began and the last one ended
+	paused      time.Duration // spent waiting by the destination's fault
+	excused     bool          // the last failure was the destination's fault
+	unavailable int           // attempts that failed by the destination's fault
+	blamed      bool          // the last one was this event's fault after all
+	successes   uint64        // of the destination, at this event's last Unavailable
+}
+
+type progressKey struct{}
+
+// progressOf returns the delivery's progress. The retry middleware put it there.
+func progressOf(ctx context.Context) *progress {
+	if p, ok := ctx.Value(progressKey{}).(*progress); ok {
+		return p
+	}
+	return &progress{}
+}
+
+// retry makes attempts until one succeeds or the delivery is given up. It
+// sleeps in a goroutine of its own message and holds nothing else meanwhile:
+// the limits are taken around an attempt, further in.
+type retry struct {
+	Retry
+	metrics  *metrics.Destination
+	draining <-chan struct{}
+}
+
+func (r *retry) middleware(next message.HandlerFunc) message.HandlerFunc {
+	return func(msg *message.Message) ([]*message.Message, error) {
+		p := &progress{}
+		ctx := msg.Context()
+		msg.SetContext(context.WithValue(ctx, progressKey{}, p))
+		defer msg.SetContext(ctx)
+		for {
+			out, err := next(msg)
+			if err == nil || errors.Is(err, destinations.ErrSkip) || errors.As(err, new(*giveUp)) {
+				return out, err
+			}
+			if ctx.Err() != nil || errors.Is(err, errDraining) {
+				return nil, err
+			}
+			wait, stop := r.after(p, err)
+			if stop != nil {
+				return nil, stop
+			}
+			if err := pause(ctx, r.draining, wait); err != nil {
+				return nil, err
+			}
+			if p.excused {
+				p.paused += wait
+			}
+			r.metrics.Retries.Inc()
+		}
+	}
+}
+
+// after decides, on a failed attempt, how long to wait or to give up.
+func (r *retry) after(p *progress, err error) (time.Duration, *giveUp) {
+	stop := func(reason string) *giveUp {
+		return &giveUp{reason: reason, err: err, attempts: p.tries, first: p.first, last: p.last}
+	}
+	if errors.As(err, new(*destinations.PermanentError)) {
+		return 0, stop(metrics.ReasonPermanent)
+	}
+	var wait time.Duration
+	p.excused = errors.As(err, new(*destinations.UnavailableError)) && !p.blamed
+	if p.excused {
+		p.unavailable++
+		wait = r.backoff(p.unavailable)
+	} else {
+		p.counted++
+		if p.counted >= r.Attempts {
+			return 0, stop(metrics.ReasonAttempts)
+		}
+		if p.last.Sub(p.first)-p.paused >= r.MaxAge {
+			return 0, stop(metrics.ReasonAge)
+		}
+		wait = r.backoff(p.counted)
+	}
+	var after *destinations.RetryAfterError
+	if errors.As(err, &after) {
+		wait = max(wait, after.Wait)
+	}
+	return wait, nil
+}
+
+// pause sleeps unless the message's claim ends or the pipeline drains.
+func pause(ctx context.Context, draining <-chan struct{}, wait time.Duration) error {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-draining:
+		return errDraining
+	}
+}

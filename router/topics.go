@@ -1,0 +1,21 @@
+package router
+
+import "eventserver/infra"
+
+// EventsTopic holds every accepted event.
+const EventsTopic = "events"
+
+// DestinationTopic holds the payloads for one destination.
+func DestinationTopic(id string) string { return "dest." + id }
+
+// PoisonTopic holds the deliveries that one destination gave up.
+func PoisonTopic(id string) string { return "poison." + id }
+
+// TransformGroup and DeliverGroup are a destination's consumer groups.
+func TransformGroup(id string) string { return "transform." + id }
+func DeliverGroup(id string) string   { return "deliver." + id }
+
+// Topics lists the topics of a destination, the shared one included.
+func Topics(id string) []infra.Topic {
+	return []infra.Topic{{Name: EventsTopic}, {Name: DestinationTopic(id)}, {Name: PoisonTopic(id), Keep: true}}
+}

@@ -1,0 +1,205 @@
+package router
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/destinations"
+	"eventserver/infra"
+)
+
+// Headers of a stored record. The ce_ ones are the CloudEvents Kafka binding,
+// so that other programs can read the topics; the es_ ones are ours.
+const (
+	hSpecVersion = "ce_specversion"
+	hID          = "ce_id"
+	hType        = "ce_type"
+	hSource      = "ce_source"
+	hTime        = "ce_time"
+	hContentType = "content-type"
+	hReceived    = "es_received_at"
+	hSequence    = "es_sequence"
+	hMeta        = "es_meta_"   // + name: allow-listed context of the event
+	hHeader      = "es_header_" // + name: a header of the payload
+
+	// Poison records carry these beside the headers of what was given up.
+	hPoisonStage    = "es_poison_stage"
+	hPoisonReason   = "es_poison_reason"
+	hPoisonDetail   = "es_poison_detail"
+	hPoisonAttempts = "es_poison_attempts"
+	hPoisonFirst    = "es_poison_first"
+	hPoisonLast     = "es_poison_last"
+)
+
+// EncodeEvent makes the record of an accepted event. Its payload is e.Data.
+func EncodeEvent(e destinations.Event) *message.Message {
+	msg := message.NewMessage(e.ID, e.Data)
+	msg.Metadata = make(message.Metadata, 9+len(e.Metadata))
+	msg.Metadata[infra.MetaKey] = e.Key
+	msg.Metadata[hSpecVersion] = "1.0"
+	msg.Metadata[hID] = e.ID
+	msg.Metadata[hReceived] = e.ReceivedAt.UTC().Format(time.RFC3339Nano)
+	set(msg, hType, e.Type)
+	set(msg, hSource, e.Source)
+	set(msg, hContentType, e.ContentType)
+	if !e.Time.IsZero() {
+		msg.Metadata[hTime] = e.Time.Format(time.RFC3339Nano)
+	}
+	for k, v := range e.Metadata {
+		msg.Metadata[hMeta+k] = v
+	}
+	return msg
+}
+
+func set(msg *message.Message, key, value string) {
+	if value != "" {
+		msg.Metadata[key] = value
+	}
+}
+
+// DecodeEvent reads what EncodeEvent wrote. A record that another program put
+// on the topic needs ce_id alone.
+func DecodeEvent(msg *message.Message) (destinations.Event, error) {
+	md := msg.Metadata
+	e := destinations.Event{
+		ID: md[hID], Type: md[hType], Source: md[hSource], Key: md[infra.MetaKey],
+		ContentType: md[hContentType], Data: msg.Payload,
+	}
+	if e.ID == "" {
+		return e, fmt.Errorf("record has no %s header: it was not written by event-server", hID)
+	}
+	if e.Key == "" {
+		e.Key = e.ID
+	}
+	var err error
+	if s := md[hReceived]; s != "" {
+		if e.ReceivedAt, err = time.Parse(time.RFC3339Nano, s); err != nil {
+			return e, fmt.Errorf("header %s: %w", hReceived, err)
+		}
+	}
+	e.Time = e.ReceivedAt
+	if s := md[hTime]; s != "" {
+		if e.Time, err = time.Parse(time.RFC3339Nano, s); err != nil {
+			return e, fmt.Errorf("header %s: %w", hTime, err)
+		}
+	}
+	e.Metadata = prefixed(md, hMeta)
+	return e, nil
+}
+
+func prefixed(md message.Metadata, prefix string) map[string]string {
+	var out map[string]string
+	for k, v := range md {
+		if name, ok := strings.CutPrefix(k, prefix); ok {
+			if out == nil {
+				out = map[string]string{}
+			}
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// encodeDelivery makes the record of p for one destination. The sequence is
+// the event's offset in its partition: it rises with every event of a key.
+func encodeDelivery(e destinations.Event, p destinations.Payload, sequence int64) *message.Message {
+	source := e
+	source.Data, source.ContentType = p.Body, p.ContentType
+	msg := EncodeEvent(source)
+	msg.Metadata[hSequence] = strconv.FormatInt(sequence, 10)
+	for k, v := range p.Headers {
+		msg.Metadata[hHeader+k] = v
+	}
+	return msg
+}
+
+// DecodeDelivery reads a record of a destination's topic.
+func DecodeDelivery(destination string, msg *message.Message) (destinations.Delivery, error) {
+	e, err := DecodeEvent(msg)
+	if err != nil {
+		return destinations.Delivery{}, err
+	}
+	seq := int64(-1)
+	if s := msg.Metadata[hSequence]; s != "" {
+		if seq, err = strconv.ParseInt(s, 10, 64); err != nil {
+			return destinations.Delivery{}, fmt.Errorf("header %s: %w", hSequence, err)
+		}
+	}
+	return destinations.Delivery{
+		ID: e.ID + ":" + destination, EventID: e.ID, EventType: e.Type, Key: e.Key, Destination: destination,
+		Attempt: 1, Time: e.Time, ReceivedAt: e.ReceivedAt, Sequence: seq,
+		Payload: destinations.Payload{ContentType: e.ContentType, Headers: prefixed(msg.Metadata, hHeader), Body: e.Data},
+	}, nil
+}
+
+// GivenUp is a record of a poison queue.
+type GivenUp struct {
+	EventID, EventType, Key, Destination string
+	Stage                                string // transform or deliver
+	Reason                               string // small enum, see package metrics
+	Detail                               string // what went wrong, at most 1 KiB, cleaned
+	Attempts                             int
+	First, Last                          time.Time // of the attempts
+	ReceivedAt                           time.Time
+	Sequence                             int64
+	Body                                 []byte
+}
+
+// encodePoison puts the reason beside the headers of the message given up.
+func encodePoison(msg *message.Message, stage string, g *giveUp) *message.Message {
+	out := message.NewMessage(msg.UUID, msg.Payload)
+	for k, v := range msg.Metadata {
+		out.Metadata[k] = v
+	}
+	out.Metadata[hPoisonStage] = stage
+	out.Metadata[hPoisonReason] = g.reason
+	out.Metadata[hPoisonDetail] = clean(g.err.Error())
+	out.Metadata[hPoisonAttempts] = strconv.Itoa(g.attempts)
+	out.Metadata[hPoisonFirst] = g.first.UTC().Format(time.RFC3339Nano)
+	out.Metadata[hPoisonLast] = g.last.UTC().Format(time.RFC3339Nano)
+	if out.Metadata[hSequence] == "" {
+		out.Metadata[hSequence] = strconv.FormatInt(infra.Offset(msg), 10)
+	}
+	return out
+}
+
+// DecodePoison reads a record of a poison queue. What cannot be read stays
+// zero: a poison queue must be listable whatever is in it.
+func DecodePoison(destination string, msg *message.Message) GivenUp {
+	md := msg.Metadata
+	g := GivenUp{
+		EventID: md[hID], EventType: md[hType], Key: md[infra.MetaKey], Destination: destination,
+		Stage: md[hPoisonStage], Reason: md[hPoisonReason], Detail: md[hPoisonDetail], Body: msg.Payload,
+	}
+	g.Attempts, _ = strconv.Atoi(md[hPoisonAttempts])
+	g.First, _ = time.Parse(time.RFC3339Nano, md[hPoisonFirst])
+	g.Last, _ = time.Parse(time.RFC3339Nano, md[hPoisonLast])
+	g.ReceivedAt, _ = time.Parse(time.RFC3339Nano, md[hReceived])
+	g.Sequence, _ = strconv.ParseInt(md[hSequence], 10, 64)
+	return g
+}
+
+// maxDetail bounds the text kept with a poisoned delivery.
+const maxDetail = 1024
+
+// clean makes an error's text safe for a header and a terminal: one line, no
+// control characters, valid UTF-8, bounded. Of a panic the stack is dropped.
+func clean(s string) string {
+	if i := strings.Index(s, "\nstacktrace:"); i >= 0 {
+		s = s[:i]
+	}
+	if len(s) > maxDetail {
+		s = s[:maxDetail]
+	}
+	s = strings.ToValidUTF8(s, "?")
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s))
+}
