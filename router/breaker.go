@@ -9,7 +9,7 @@ import (
 
 // Breaker says when a destination is paused.
 type Breaker struct {
-	Failures int           // keys that fail in a row, none succeeding, until it opens; default 5
+	Failures int           // keys that fail in a row, none succeeding, until it opens; default 20
 	Initial  time.Duration // first pause; default 1 s
 	Max      time.Duration // longest pause; default 1 min
 }
@@ -17,7 +17,7 @@ type Breaker struct {
 // WithDefaults fills in what is zero.
 func (b Breaker) WithDefaults() Breaker {
 	if b.Failures <= 0 {
-		b.Failures = 5
+		b.Failures = 20
 	}
 	if b.Initial <= 0 {
 		b.Initial = time.Second

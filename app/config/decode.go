@@ -18,6 +18,7 @@ type loader struct {
 	file   string
 	kinds  map[string]KindCheck // nil: kinds are not checked
 	faults []*Fault
+	seen   map[Fault]bool
 	bad    map[string]bool // paths whose value could not be read
 	hide   hider
 	nodes  *int // values that may still be read
@@ -25,11 +26,16 @@ type loader struct {
 
 func newLoader(file string, kinds map[string]KindCheck) *loader {
 	nodes := maxNodes
-	return &loader{file: file, kinds: kinds, bad: map[string]bool{}, nodes: &nodes}
+	return &loader{file: file, kinds: kinds, seen: map[Fault]bool{}, bad: map[string]bool{}, nodes: &nodes}
 }
 
 func (l *loader) add(line int, path, msg string) {
-	l.faults = append(l.faults, &Fault{File: l.file, Line: line, Path: path, Msg: msg})
+	f := Fault{File: l.file, Line: line, Path: path, Msg: msg}
+	// A mapping that merges itself meets the same fault many thousand times.
+	if !l.seen[f] {
+		l.seen[f] = true
+		l.faults = append(l.faults, &f)
+	}
 }
 
 // unreadable adds a fault and marks path, so that a later check does not

@@ -36,6 +36,12 @@ func (p pricer) CallCost(function, overloadID string, args []ref.Val, result ref
 			c += uint64(len(s)) / 200 // counts characters
 		}
 		return &c
+	case "matches":
+		if len(args) == 2 {
+			// The instructions are not known here; a pattern's length is a hint.
+			c += uint64(length(args[0])) * uint64(length(args[1])) / 2
+		}
+		return &c
 	case operators.Index, operators.OptIndex, operators.OptSelect:
 		return &c
 	case "sort", "@sortByAssociatedKeys":

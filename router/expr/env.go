@@ -34,6 +34,7 @@ func newEnvironment() (*environment, error) {
 		cel.CrossTypeNumericComparisons(true), // JSON does not tell 1 from 1.0
 		cel.DefaultUTCTimeZone(true),
 		cel.ParserExpressionSizeLimit(maxSource),
+		cel.ASTValidators(cel.ValidateRegexProgramSizeLimit(maxProgram)),
 		cel.ParserRecursionLimit(maxNesting),
 		cel.ExpressionNestingDepthLimit(maxNesting),
 		ext.Strings(), ext.Encoders(), ext.Math(), ext.Sets(), ext.Bindings(),

@@ -39,6 +39,11 @@ var hostile = []struct{ name, src, data string }{
 	{"distinct", `event.data.distinct().size() > 0`, list(100000, "%d")},
 	{"sets", `sets.contains(event.data, event.body)`, list(100000, "%d")},
 	{"regexp of the event", `event.data[0].matches(event.data[1])`, `["` + strings.Repeat("a", 500000) + `","` + strings.Repeat("(a?){9}", 100) + `b"]`},
+	{"regexp of the event, short but large", `event.data[0].matches(event.data[1])`, `["` + strings.Repeat("a", 200000) + `","((a?){30}){30}b"]`},
+	{"constant regexp", `event.data.matches('((a?){9}){9}b')`, `"` + strings.Repeat("a", 500000) + `"`},
+	{"constant regexp, as a function", `matches(event.data, '((a?){9}){9}b')`, `"` + strings.Repeat("a", 500000) + `"`},
+	{"constant regexp, typed", `string(event.data).matches('((a?){9}){9}b')`, `"` + strings.Repeat("a", 500000) + `"`},
+	{"constant regexp in a loop", `lists.range(10000).all(i, !event.data.matches('((a?){9}){9}b'))`, `"` + strings.Repeat("a", 10000) + `"`},
 	{"replace", `event.data.replace('', event.data).size() > 0`, `"` + strings.Repeat("a", 100000) + `"`},
 	{"replace in a loop", `event.data.map(a, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaa'.replace('', 'bbbbbbbbbbbbbbbbbbbb').replace('b', 'cccccccccccccccccccc').replace('c', 'dddddddddddddddddddd')).size() > 0`, list(5000, "%d")},
 	{"format", `['a'].map(s, '%s%s%s%s%s%s%s%s'.format([s,s,s,s,s,s,s,s]))` + strings.Repeat(`.map(s, '%s%s%s%s%s%s%s%s'.format([s,s,s,s,s,s,s,s]))`, 12) + `.size() > 0`, "1"},
@@ -80,7 +85,7 @@ func TestHostile(t *testing.T) {
 }
 
 func TestLimitsAreNamed(t *testing.T) {
-	for _, i := range []int{0, 1, 2, 8, 9, 10} {
+	for _, i := range []int{0, 1, 2, 8, 9, 10, 11, 12, 13, 14, 15, 16} {
 		f, err := CompileFilter(hostile[i].src)
 		if err != nil {
 			t.Fatal(err)

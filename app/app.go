@@ -1,0 +1,294 @@
+package app
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	wmmetrics "github.com/ThreeDotsLabs/watermill/components/metrics"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"eventserver/app/config"
+	"eventserver/app/http"
+	"eventserver/infra"
+	"eventserver/metrics"
+	"eventserver/router"
+	"eventserver/router/expr"
+)
+
+// Options are what a program that embeds event-server may change.
+type Options struct {
+	Kinds  []Kind       // destination kinds of the program's own
+	Stdout io.Writer    // where destinations of kind log write; default os.Stdout
+	Logger *slog.Logger // default: discard
+	// Registry receives the metrics; default a new one.
+	Registry *prometheus.Registry
+}
+
+func (o Options) stdout() io.Writer {
+	if o.Stdout == nil {
+		return os.Stdout
+	}
+	return o.Stdout
+}
+
+// Load reads a configuration file with the options' kinds. An empty path is
+// the configuration that runs without a file. The error lists every fault.
+func Load(path string, o Options) (*config.Config, error) {
+	if path == "" {
+		return config.Default(), nil
+	}
+	return config.Load(path, o.checks())
+}
+
+// App is one event-server.
+type App struct {
+	cfg      *config.Config
+	log      *slog.Logger
+	broker   infra.Broker
+	pipeline *router.Pipeline
+	front    *http.Server
+	closers  []io.Closer // destinations that want it
+	fatal    chan error
+	ready    chan struct{}
+	closing  sync.Once
+	closeErr error
+}
+
+// New opens the broker and builds everything. Run starts it; Close releases an
+// App that was never run.
+func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error) {
+	a := &App{cfg: cfg, log: o.Logger, fatal: make(chan error, 1), ready: make(chan struct{})}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	dests, err := a.destinations(o)
+	if err != nil {
+		return nil, err
+	}
+	reg := o.Registry
+	if reg == nil {
+		reg = prometheus.NewRegistry()
+		reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	}
+	m, err := metrics.New(reg)
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	if a.broker, err = openBroker(cfg, a.log, a.fail); err != nil {
+		return nil, err
+	}
+	wm := wmmetrics.NewPrometheusMetricsBuilder(reg, "eventserver", "watermill")
+	if a.pipeline, err = router.New(router.Config{
+		Broker: a.broker, Destinations: dests, Unordered: cfg.Ordering == "partition",
+		Metrics: m, Watermill: &wm, Logger: a.log,
+	}); err != nil {
+		return nil, err
+	}
+	if err := a.broker.EnsureTopics(ctx, a.pipeline.Topics()...); err != nil {
+		return nil, fmt.Errorf("topics: %w", err)
+	}
+	keys, err := apiKeys(cfg.HTTP.Keys)
+	if err != nil {
+		return nil, err
+	}
+	a.front, err = http.New(http.Config{
+		Addr: cfg.HTTP.Addr, MaxEventBytes: int64(cfg.HTTP.MaxEventBytes), MaxBatchBytes: int64(cfg.HTTP.MaxBatchBytes),
+		MaxBatchEvents: cfg.HTTP.MaxBatchEvents, MaxInFlight: cfg.HTTP.MaxInFlight, PublishTimeout: cfg.HTTP.PublishTimeout,
+		ReadTimeout: cfg.HTTP.ReadTimeout, Keys: keys, Ready: a.readiness,
+		Scrape: promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true}), Metrics: m, Logger: a.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.pipeline.AddIngest("ingest", http.PathEvents, a.front.Subscriber())
+	a.pipeline.AddIngest("ingest.publish", http.PathPublish, a.front.Subscriber())
+	return a, nil
+}
+
+func (a *App) fail(err error) {
+	select {
+	case a.fatal <- err:
+	default:
+	}
+}
+
+// destinations builds what the configuration lists; every fault is reported.
+func (a *App) destinations(o Options) ([]router.Destination, error) {
+	kinds := o.kinds()
+	var out []router.Destination
+	var errs []error
+	for i, c := range a.cfg.Destinations {
+		d, err := buildDestination(kinds, c)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("destinations[%d] (%s): %w", i, c.ID, err))
+			continue
+		}
+		if cl, ok := d.Destination.(io.Closer); ok {
+			a.closers = append(a.closers, cl)
+		}
+		out = append(out, d)
+	}
+	return out, errors.Join(errs...)
+}
+
+func buildDestination(kinds map[string]Kind, c config.Destination) (router.Destination, error) {
+	d := router.Destination{
+		Types: c.Types, Timeout: c.Timeout, Concurrency: c.Concurrency,
+		Rate:        router.RateLimit{PerSecond: c.RateLimit.PerSecond, Burst: c.RateLimit.Burst},
+		Retry:       router.Retry{Initial: c.Retry.Initial, Max: c.Retry.Max, Attempts: c.Retry.Attempts, MaxAge: c.Retry.MaxAge},
+		Breaker:     router.Breaker{Failures: c.Breaker.Failures, Initial: c.Breaker.Initial, Max: c.Breaker.Max},
+		OnExhausted: router.OnExhausted(c.OnExhausted),
+	}
+	kind, ok := kinds[c.Kind]
+	if !ok {
+		return d, fmt.Errorf("kind: %q is not known", c.Kind)
+	}
+	var errs []error
+	if c.Filter != "" {
+		f, err := expr.CompileFilter(c.Filter)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("filter: %w", err))
+		} else {
+			d.Filter = f
+		}
+	}
+	if c.Transform != "" {
+		t, err := expr.CompileTransform(c.Transform)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("transform: %w", err))
+		} else {
+			d.Transform = t
+		}
+	}
+	dest, err := kind.build(c.ID, c.Settings)
+	d.Destination = dest
+	return d, errors.Join(append(errs, err)...)
+}
+
+func apiKeys(in []config.APIKey) ([]http.Key, error) {
+	var out []http.Key
+	for _, k := range in {
+		key := http.Key{Name: k.Name}
+		for _, digest := range k.SHA256 {
+			var sum [32]byte
+			if n, err := hex.Decode(sum[:], []byte(digest)); err != nil || n != len(sum) {
+				return nil, fmt.Errorf("http.keys: a digest of %s is not 64 hex digits", k.Name)
+			}
+			key.SHA256 = append(key.SHA256, sum)
+		}
+		out = append(out, key)
+	}
+	return out, nil
+}
+
+func (a *App) readiness(ctx context.Context) error {
+	if err := a.pipeline.Ready(); err != nil {
+		return err
+	}
+	if err := a.broker.Ping(ctx); err != nil {
+		return fmt.Errorf("the broker does not answer: %w", err)
+	}
+	return nil
+}
+
+// Ready is closed when events are accepted.
+func (a *App) Ready() <-chan struct{} { return a.ready }
+
+// Addr is the address that events are accepted on, once Ready is closed.
+func (a *App) Addr() string { return a.front.Addr() }
+
+// Run runs until ctx ends or a part fails, then stops everything in order.
+func (a *App) Run(ctx context.Context) error {
+	if err := a.front.Listen(ctx); err != nil {
+		return errors.Join(err, a.Close())
+	}
+	// The parts outlive ctx: stop ends them one after the other.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	var wg sync.WaitGroup
+	failed := make(chan error, 2)
+	wg.Go(func() {
+		if err := a.pipeline.Run(life); err != nil {
+			failed <- err
+		}
+	})
+	err := a.pipeline.Running(ctx)
+	if err == nil {
+		wg.Go(func() {
+			if err := a.front.Serve(); err != nil {
+				failed <- err
+			}
+		})
+		close(a.ready)
+		a.log.Info("accepting events", slog.String("addr", a.Addr()), slog.String("broker", a.cfg.Broker.Kind),
+			slog.Int("destinations", len(a.cfg.Destinations)))
+		select {
+		case <-ctx.Done():
+			err = nil
+		case err = <-failed:
+		case err = <-a.fatal:
+		}
+	}
+	err = errors.Join(err, a.Close())
+	end()
+	wg.Wait()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return err
+}
+
+// Close stops everything in order; each step finds the ones after it running.
+// What does not end within http.shutdown_timeout is cut: it is stored, and is
+// delivered after the next start.
+func (a *App) Close() error {
+	a.closing.Do(func() { a.closeErr = a.stop() })
+	return a.closeErr
+}
+
+func (a *App) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.HTTP.ShutdownTimeout)
+	defer cancel()
+	var errs []error
+	step := func(name string, f func() error) {
+		began := time.Now()
+		err := f()
+		if err != nil {
+			err = fmt.Errorf("stop: %s: %w", name, err)
+		}
+		errs = append(errs, err)
+		a.log.Debug("stopped", slog.String("step", name), slog.Duration("took", time.Since(began)), slog.Any("error", err))
+	}
+	if a.front != nil {
+		step("refuse new requests and answer those under way", func() error { return a.front.Shutdown(ctx) })
+	}
+	if a.pipeline != nil {
+		step("let deliveries under way finish", func() error { return a.pipeline.Drain(ctx) })
+		step("close the routers and commit", a.pipeline.Close)
+	}
+	step("close the destinations", func() error {
+		var errs []error
+		for _, c := range a.closers {
+			errs = append(errs, c.Close())
+		}
+		return errors.Join(errs...)
+	})
+	if a.broker != nil {
+		step("close the broker", a.broker.Close)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,82 @@
+package app
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"eventserver/app/config"
+	"eventserver/infra"
+	"eventserver/infra/embedded"
+	"eventserver/infra/kafka"
+)
+
+// openBroker opens the broker that the configuration names. fatal is called
+// when it cannot go on.
+func openBroker(c *config.Config, log *slog.Logger, fatal func(error)) (infra.Broker, error) {
+	b := c.Broker
+	k := kafka.Config{
+		Brokers: b.Brokers, InstanceID: b.InstanceID, TopicPrefix: b.TopicPrefix, TopicNames: b.Topics,
+		Partitions: b.Partitions, Replication: b.Replication, Retention: b.Retention,
+		MaxMessageBytes: recordLimit(c), SessionTimeout: b.SessionTimeout, ReleaseTimeout: releaseTimeout(c),
+		WindowMessages: b.WindowMessages, WindowBytes: int(b.WindowBytes),
+		Logger: log, Fatal: fatal,
+	}
+	switch b.Kind {
+	case "embedded":
+		return embedded.New(embedded.Config{Dir: b.Dir, NoSync: !b.Sync, TrimAge: b.TrimAge, Kafka: k})
+	case "kafka":
+		var err error
+		if k.TLS, err = tlsConfig(b.TLS); err != nil {
+			return nil, fmt.Errorf("broker.tls: %w", err)
+		}
+		if b.SASL != nil {
+			k.SASL = &kafka.SASL{Mechanism: b.SASL.Mechanism, User: b.SASL.User, Password: b.SASL.Password.Reveal()}
+		}
+		return kafka.New(k)
+	default:
+		return nil, fmt.Errorf("broker.kind: %q is not built in", b.Kind)
+	}
+}
+
+// recordLimit leaves room for headers: an event accepted at the limit must
+// still fit with what the poison queue adds to it.
+func recordLimit(c *config.Config) int { return max(4*int(c.HTTP.MaxEventBytes), 4<<20) }
+
+// releaseTimeout is longer than any attempt, so that a rebalance waits for
+// what is under way.
+func releaseTimeout(c *config.Config) time.Duration {
+	longest := 10 * time.Second
+	for _, d := range c.Destinations {
+		longest = max(longest, d.Timeout)
+	}
+	return longest + 5*time.Second
+}
+
+func tlsConfig(c config.TLS) (*tls.Config, error) {
+	if !c.Enabled {
+		return nil, nil
+	}
+	t := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName, InsecureSkipVerify: c.InsecureSkipVerify} //nolint:gosec // a documented switch for tests
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("ca_file: %w", err)
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca_file: %s holds no PEM certificate", c.CAFile)
+		}
+	}
+	if c.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("cert_file, key_file: %w", err)
+		}
+		t.Certificates = []tls.Certificate{pair}
+	}
+	return t, nil
+}

@@ -1,0 +1,94 @@
+// Command eventserver accepts events over HTTP and delivers them to every
+// destination, in order per user.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// command is a subcommand: it parses its own flags.
+type command struct {
+	name, summary string
+	run           func(ctx context.Context, args []string, stdout, stderr io.Writer) error
+}
+
+func commands() []command {
+	return []command{
+		{"serve", "accept and deliver events (the default)", serve},
+		{"health", "ask a running server whether it is ready", health},
+		{"version", "print the version", version},
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() { // a second signal ends the process at once
+		<-ctx.Done()
+		stop()
+	}()
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	case errors.As(err, new(usageError)):
+		fmt.Fprintln(os.Stderr, "eventserver:", err)
+		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, "eventserver:", err)
+		os.Exit(1)
+	}
+}
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ error }
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	name := "serve"
+	if len(args) > 0 && len(args[0]) > 0 && args[0][0] != '-' {
+		name, args = args[0], args[1:]
+	}
+	for _, c := range commands() {
+		if c.name == name {
+			return c.run(ctx, args, stdout, stderr)
+		}
+	}
+	if name == "help" {
+		usage(stdout)
+		return nil
+	}
+	usage(stderr)
+	return usageError{fmt.Errorf("there is no command %q", name)}
+}
+
+func usage(w io.Writer) {
+	fmt.Fprintln(w, "usage: eventserver [command] [flags]")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.summary)
+	}
+	fmt.Fprintln(w, "eventserver COMMAND -h lists a command's flags.")
+}
+
+// flags parses a command's flags; what is left over is an error unless the
+// command takes it.
+func flags(name string, args []string, stderr io.Writer, operands int, define func(*flag.FlagSet)) ([]string, error) {
+	fs := flag.NewFlagSet("eventserver "+name, flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	define(fs)
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		}
+		return nil, usageError{err}
+	}
+	if fs.NArg() != operands {
+		return nil, usageError{fmt.Errorf("%s takes %d arguments, not %d", name, operands, fs.NArg())}
+	}
+	return fs.Args(), nil
+}
