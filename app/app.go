@@ -21,7 +21,6 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router"
-	"eventserver/router/expr"
 )
 
 // Options are what a program that embeds event-server may change.
@@ -157,26 +156,11 @@ func buildDestination(kinds map[string]Kind, c config.Destination) (router.Desti
 	if !ok {
 		return d, fmt.Errorf("kind: %q is not known", c.Kind)
 	}
-	var errs []error
-	if c.Filter != "" {
-		f, err := expr.CompileFilter(c.Filter)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("filter: %w", err))
-		} else {
-			d.Filter = f
-		}
-	}
-	if c.Transform != "" {
-		t, err := expr.CompileTransform(c.Transform)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("transform: %w", err))
-		} else {
-			d.Transform = t
-		}
-	}
+	filter, transform, exprErr := expressions(c)
+	d.Filter, d.Transform = filter, transform
 	dest, err := kind.build(c.ID, c.Settings)
 	d.Destination = dest
-	return d, errors.Join(append(errs, err)...)
+	return d, errors.Join(exprErr, err)
 }
 
 func apiKeys(in []config.APIKey) ([]http.Key, error) {

@@ -1,11 +1,15 @@
 package app
 
 import (
+	"errors"
+	"fmt"
 	"io"
 
 	"eventserver/app/config"
 	"eventserver/destinations"
 	"eventserver/destinations/log"
+	"eventserver/router"
+	"eventserver/router/expr"
 )
 
 // Kind makes destinations of one kind from their part of the configuration.
@@ -22,7 +26,7 @@ type Kind struct {
 func NewKind[C any](name string, build func(id string, cfg C) (destinations.Destination, error)) Kind {
 	var zero C
 	return Kind{
-		name: name, zero: zero, check: config.CheckInto[C],
+		name: name, zero: zero, check: check[C],
 		build: func(id string, s *config.Settings) (destinations.Destination, error) {
 			var cfg C
 			if err := s.Decode(&cfg); err != nil {
@@ -31,6 +35,38 @@ func NewKind[C any](name string, build func(id string, cfg C) (destinations.Dest
 			return build(id, cfg)
 		},
 	}
+}
+
+// check finds the faults of one destination: its kind's keys, and the
+// expressions, which only the router's compiler can judge.
+func check[C any](s *config.Settings) error {
+	var cfg C
+	_, _, err := expressions(s.Common())
+	return errors.Join(s.Decode(&cfg), err)
+}
+
+// expressions compiles what the destination has of filter and transform.
+func expressions(c config.Destination) (router.Filter, router.Transform, error) {
+	var (
+		filter    router.Filter
+		transform router.Transform
+		errs      []error
+	)
+	if c.Filter != "" {
+		f, err := expr.CompileFilter(c.Filter)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("filter: %w", err))
+		}
+		filter = f
+	}
+	if c.Transform != "" {
+		t, err := expr.CompileTransform(c.Transform)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("transform: %w", err))
+		}
+		transform = t
+	}
+	return filter, transform, errors.Join(errs...)
 }
 
 // builtin is the list of kinds that event-server comes with.

@@ -53,9 +53,7 @@ func (s *Server) postEvents(w http.ResponseWriter, r *http.Request) {
 	now := time.Now().UTC()
 	events := make([]destinations.Event, len(envs))
 	for i, e := range envs {
-		events[i] = destinations.Event{ID: e.ID, Type: e.Type, Source: e.Source, Key: e.Key, Time: e.Time, ReceivedAt: now,
-			ContentType: "application/json", Data: e.Raw}
-		identify(&events[i])
+		events[i] = Event(e, now)
 	}
 	if p := s.store(r, events); p != nil {
 		s.refuse(w, p)
@@ -86,8 +84,7 @@ func (s *Server) postPublish(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, invalid(err))
 		return
 	}
-	e := destinations.Event{Key: user, ReceivedAt: time.Now().UTC(), ContentType: "application/json", Data: body}
-	identify(&e)
+	e := Event(envelope.Envelope{Key: user, Raw: body}, time.Now().UTC())
 	if p := s.store(r, []destinations.Event{e}); p != nil {
 		s.refuse(w, p)
 		return
@@ -96,15 +93,19 @@ func (s *Server) postPublish(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"message": "received"})
 }
 
-// identify fills in what the client left out. An event without a key has no
-// order to keep, so its id spreads it over the partitions.
-func identify(e *destinations.Event) {
-	if e.ID == "" {
-		e.ID = ulid.Make().String()
+// Event is the event that a posted object becomes. What the client left out is
+// filled in; an event without a key has no order to keep, so its id spreads it
+// over the partitions.
+func Event(e envelope.Envelope, received time.Time) destinations.Event {
+	ev := destinations.Event{ID: e.ID, Type: e.Type, Source: e.Source, Key: e.Key, Time: e.Time, ReceivedAt: received,
+		ContentType: "application/json", Data: e.Raw}
+	if ev.ID == "" {
+		ev.ID = ulid.Make().String()
 	}
-	if e.Key == "" {
-		e.Key = e.ID
+	if ev.Key == "" {
+		ev.Key = ev.ID
 	}
+	return ev
 }
 
 func (s *Server) accepted(n int, began time.Time) {

@@ -22,6 +22,9 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"serve", "accept and deliver events (the default)", serve},
+		{"check", "validate a configuration and print its topology", check},
+		{"transform", "run a destination's filter and transform on an event, without sending it", transform},
+		{"demo", "flaky destinations, many users, and a verdict", demoCommand},
 		{"health", "ask a running server whether it is ready", health},
 		{"version", "print the version", version},
 	}

@@ -1,0 +1,106 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"eventserver/app/config"
+	"eventserver/app/http"
+	"eventserver/app/http/envelope"
+	"eventserver/destinations"
+	"eventserver/router"
+)
+
+// WriteTopology prints what a configuration makes: brokers, topics, groups,
+// destinations. Secrets are hidden.
+func WriteTopology(w io.Writer, cfg *config.Config) error {
+	var b strings.Builder
+	where := cfg.Broker.Dir
+	switch cfg.Broker.Kind {
+	case "kafka":
+		where = strings.Join(cfg.Broker.Brokers, ", ")
+	case "memory":
+		where = "lost when the process ends"
+	}
+	fmt.Fprintf(&b, "POST http://%s/v1/events\n", cfg.HTTP.Addr)
+	if len(cfg.HTTP.Keys) == 0 {
+		fmt.Fprintf(&b, "  no authentication: everyone who reaches the address may send\n")
+	}
+	fmt.Fprintf(&b, "broker %s (%s), %d partitions, ordering by %s\n", cfg.Broker.Kind, where, cfg.Broker.Partitions, cfg.Ordering)
+	prefix := cfg.Broker.TopicPrefix
+	topic := func(name string) string {
+		if real, ok := cfg.Broker.Topics[name]; ok {
+			name = real
+		}
+		return prefix + name
+	}
+	fmt.Fprintf(&b, "topic %s\n", topic(router.EventsTopic))
+	for _, d := range cfg.Destinations {
+		types := "every type"
+		if len(d.Types) > 0 {
+			types = strings.Join(d.Types, ", ")
+		}
+		fmt.Fprintf(&b, "  -> destination %s (%s): %s\n", d.ID, d.Kind, types)
+		for _, e := range [][2]string{{"filter", d.Filter}, {"transform", d.Transform}} {
+			if e[1] != "" {
+				fmt.Fprintf(&b, "     %s: %s\n", e[0], e[1])
+			}
+		}
+		fmt.Fprintf(&b, "     group %s -> topic %s -> group %s, at most %d attempts at once, %s each\n",
+			prefix+router.TransformGroup(d.ID), topic(router.DestinationTopic(d.ID)), prefix+router.DeliverGroup(d.ID), d.Concurrency, d.Timeout)
+		fmt.Fprintf(&b, "     retry %s to %s, %d attempts or %s, then topic %s\n",
+			d.Retry.Initial, d.Retry.Max, d.Retry.Attempts, d.Retry.MaxAge, topic(router.PoisonTopic(d.ID)))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// DryRun runs one destination's types, filter and transforms on events as they
+// would be posted, and writes what it would be sent, one payload a line.
+// Nothing is stored or delivered.
+func DryRun(ctx context.Context, w io.Writer, cfg *config.Config, o Options, id string, body []byte) error {
+	envs, _, err := envelope.Parse(body, envelope.Limits{MaxEvents: cfg.HTTP.MaxBatchEvents, MaxEventBytes: int(cfg.HTTP.MaxEventBytes)})
+	if err != nil {
+		return fmt.Errorf("the event would be refused: %w", err)
+	}
+	for _, c := range cfg.Destinations {
+		if c.ID != id {
+			continue
+		}
+		d, err := buildDestination(o.kinds(), c)
+		if err != nil {
+			return err
+		}
+		if cl, ok := d.Destination.(io.Closer); ok {
+			defer func() { _ = cl.Close() }()
+		}
+		var errs []error
+		for i, e := range envs {
+			errs = append(errs, dryRunOne(ctx, w, &d, i, e))
+		}
+		return errors.Join(errs...)
+	}
+	var ids []string
+	for _, c := range cfg.Destinations {
+		ids = append(ids, c.ID)
+	}
+	return fmt.Errorf("there is no destination %q; the configuration has %s", id, strings.Join(ids, ", "))
+}
+
+func dryRunOne(ctx context.Context, w io.Writer, d *router.Destination, i int, e envelope.Envelope) error {
+	ev := http.Event(e, time.Now().UTC())
+	p, err := d.Prepare(ctx, ev)
+	if errors.Is(err, destinations.ErrSkip) {
+		_, err = fmt.Fprintf(w, "event %d (%s): not sent: the destination does not want it\n", i, ev.ID)
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("event %d (%s) would go to the poison queue: %w", i, ev.ID, err)
+	}
+	_, err = fmt.Fprintf(w, "%s\n", p.Body)
+	return err
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"eventserver/app"
+)
+
+func check(_ context.Context, args []string, stdout, stderr io.Writer) error {
+	var path string
+	if _, err := flags("check", args, stderr, 0, func(fs *flag.FlagSet) {
+		fs.StringVar(&path, "config", "", "configuration file; without it, what runs without one")
+	}); err != nil {
+		return err
+	}
+	cfg, err := app.Load(path, app.Options{})
+	if err != nil {
+		return err
+	}
+	if err := app.WriteTopology(stdout, cfg); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(stdout, "the configuration is valid")
+	return err
+}
+
+func transform(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var path, id string
+	files, err := flags("transform", args, stderr, 1, func(fs *flag.FlagSet) {
+		fs.StringVar(&path, "config", "", "configuration file")
+		fs.StringVar(&id, "destination", "", "id of the destination")
+	})
+	if err != nil {
+		return err
+	}
+	if id == "" {
+		return usageError{errors.New("transform: give --destination ID")}
+	}
+	cfg, err := app.Load(path, app.Options{})
+	if err != nil {
+		return err
+	}
+	var body []byte
+	if files[0] == "-" {
+		body, err = io.ReadAll(os.Stdin)
+	} else {
+		body, err = os.ReadFile(files[0])
+	}
+	if err != nil {
+		return err
+	}
+	return app.DryRun(ctx, stdout, cfg, app.Options{}, id, body)
+}
