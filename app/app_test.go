@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
 
 	"eventserver/app"
 	"eventserver/app/config"
@@ -115,10 +118,24 @@ func post(t *testing.T, url, body string) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
+// brokers are all three kinds; kafka is an in-process cluster, and a real one
+// where EVENTSERVER_TEST_KAFKA names it.
 func brokers(t *testing.T) map[string]string {
-	return map[string]string{
-		"embedded": fmt.Sprintf("{kind: embedded, dir: %q, partitions: 4}", filepath.Join(t.TempDir(), "data")),
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.GroupMinSessionTimeout(100*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(cluster.Close)
+	all := map[string]string{
+		"memory":   "{kind: memory, partitions: 4}",
+		"embedded": fmt.Sprintf("{kind: embedded, dir: %q, partitions: 4}", filepath.Join(t.TempDir(), "data")),
+		"kfake":    fmt.Sprintf("{kind: kafka, brokers: [%q], partitions: 4}", cluster.ListenAddrs()[0]),
+	}
+	if addrs := os.Getenv("EVENTSERVER_TEST_KAFKA"); addrs != "" {
+		all["kafka"] = fmt.Sprintf("{kind: kafka, brokers: [%s], partitions: 4, topic_prefix: \"e2e%d.\"}", addrs, time.Now().UnixNano())
+	}
+	return all
 }
 
 func TestEndToEnd(t *testing.T) {

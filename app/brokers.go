@@ -28,6 +28,8 @@ func openBroker(c *config.Config, log *slog.Logger, fatal func(error)) (infra.Br
 	switch b.Kind {
 	case "embedded":
 		return embedded.New(embedded.Config{Dir: b.Dir, NoSync: !b.Sync, TrimAge: b.TrimAge, Kafka: k})
+	case "memory":
+		return embedded.New(embedded.Config{TrimAge: b.TrimAge, Kafka: k})
 	case "kafka":
 		var err error
 		if k.TLS, err = tlsConfig(b.TLS); err != nil {

@@ -8,6 +8,7 @@ import (
 	"eventserver/app/config"
 	"eventserver/destinations"
 	"eventserver/destinations/log"
+	"eventserver/destinations/webhook"
 	"eventserver/router"
 	"eventserver/router/expr"
 )
@@ -73,6 +74,7 @@ func expressions(c config.Destination) (router.Filter, router.Transform, error) 
 func builtin(stdout io.Writer) []Kind {
 	return []Kind{
 		NewKind(log.Kind, func(id string, c log.Config) (destinations.Destination, error) { return log.New(id, c, stdout) }),
+		NewKind(webhook.Kind, func(id string, c webhook.Config) (destinations.Destination, error) { return webhook.New(id, c) }),
 	}
 }
 

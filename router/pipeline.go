@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill"
 	wmmetrics "github.com/ThreeDotsLabs/watermill/components/metrics"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
@@ -144,7 +143,7 @@ func (p *Pipeline) Topics() []infra.Topic {
 // newRouter makes a Watermill router. CloseTimeout is short: Drain has let the
 // handlers finish by then, and Close cancels what is left at once.
 func (p *Pipeline) newRouter() (*message.Router, error) {
-	r, err := message.NewRouter(message.RouterConfig{CloseTimeout: 30 * time.Second}, p.watermillLogger())
+	r, err := message.NewRouter(message.RouterConfig{CloseTimeout: 30 * time.Second}, newQuietLogger(p.cfg.Logger))
 	if err != nil {
 		return nil, err
 	}
@@ -152,12 +151,6 @@ func (p *Pipeline) newRouter() (*message.Router, error) {
 		r.AddMiddleware(p.cfg.Watermill.NewRouterMiddleware().Middleware)
 	}
 	return r, nil
-}
-
-// watermillLogger passes Watermill's errors on and the rest as debug: it tells
-// of every handler that starts and stops.
-func (p *Pipeline) watermillLogger() watermill.LoggerAdapter {
-	return watermill.NewSlogLoggerWithLevelMapping(p.cfg.Logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
 }
 
 // AddIngest stores what sub receives on topic, a path for an HTTP subscriber.

@@ -1,116 +1,132 @@
 package log
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
-	"sync"
+	"os"
 	"time"
 
 	"eventserver/destinations"
 )
 
-// Kind is the name in the configuration.
+// Kind is the name of this kind of destination in the configuration.
 const Kind = "log"
 
-// Config of a log destination.
+// Config says what a line looks like.
 type Config struct {
-	Format  string `yaml:"format" default:"text" oneof:"text json" doc:"Form of a line."`
-	MaxBody int    `yaml:"max_body" default:"4096" min:"0" doc:"Most bytes of the payload in a line; the rest is cut. 0 for none of it."`
+	Format   string `yaml:"format" default:"text" oneof:"text json" doc:"Form of a line, text or json."`
+	MaxBytes int    `yaml:"max_bytes" default:"4096" unit:"bytes" min:"1" doc:"Most bytes of a body on a line; a longer one is cut."`
 }
 
-// Destination writes deliveries to a writer.
-type Destination struct {
-	id  string
-	cfg Config
-
-	mu sync.Mutex
-	w  io.Writer
-}
-
-// New returns a log destination that writes to w.
-func New(id string, cfg Config, w io.Writer) (*Destination, error) {
-	if cfg.Format == "" {
-		cfg.Format = "text"
+func (c Config) withDefaults() Config {
+	if c.Format == "" {
+		c.Format = "text"
 	}
-	if cfg.Format != "text" && cfg.Format != "json" {
-		return nil, fmt.Errorf("format: %q is not text or json", cfg.Format)
+	if c.MaxBytes == 0 {
+		c.MaxBytes = 4096
+	}
+	return c
+}
+
+// Validate returns errors.Join of one "key: what is wrong" for each fault.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	var errs []error
+	if c.Format != "text" && c.Format != "json" {
+		errs = append(errs, fmt.Errorf("format: %q is not text or json", c.Format))
+	}
+	if c.MaxBytes < 0 {
+		errs = append(errs, fmt.Errorf("max_bytes: %d is negative", c.MaxBytes))
+	}
+	return errors.Join(errs...)
+}
+
+// Destination writes lines. It is safe for many goroutines.
+type Destination struct {
+	id   string
+	cfg  Config
+	w    io.Writer
+	now  func() time.Time
+	turn chan struct{} // holds one token: the right to write. A mutex could not be given up on.
+	torn bool          // the last line has no end; held with turn
+}
+
+// New makes a destination that writes to w, or to os.Stdout where w is nil.
+// Each line is one Write, so that w may be shared with others.
+func New(id string, cfg Config, w io.Writer) (*Destination, error) {
+	if id == "" {
+		return nil, errors.New("id: is missing")
+	}
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
 	}
 	if w == nil {
-		return nil, errors.New("log: no writer")
+		w = os.Stdout
 	}
-	return &Destination{id: id, cfg: cfg, w: w}, nil
+	d := &Destination{id: id, cfg: cfg, w: w, now: time.Now, turn: make(chan struct{}, 1)}
+	d.turn <- struct{}{}
+	return d, nil
 }
 
-// ID implements destinations.Destination.
+// ID is the destination's name.
 func (d *Destination) ID() string { return d.id }
 
-// Transform implements destinations.Destination: the event's own bytes.
+// Transform passes the event's data on as it is.
 func (d *Destination) Transform(_ context.Context, e destinations.Event) (destinations.Payload, error) {
 	return destinations.Payload{ContentType: e.ContentType, Body: e.Data}, nil
 }
 
-// Deliver writes one line. A writer that fails makes the destination unavailable.
-func (d *Destination) Deliver(_ context.Context, dl destinations.Delivery) error {
-	line := d.line(dl)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if _, err := d.w.Write(line); err != nil {
-		return destinations.Unavailable(fmt.Errorf("write the log line: %w", err))
+// Deliver writes one line. A writer that fails is the destination's fault.
+func (d *Destination) Deliver(ctx context.Context, del destinations.Delivery) error {
+	var line []byte
+	if d.cfg.Format == "json" {
+		line = d.json(del)
+	} else {
+		line = d.text(del)
+	}
+	select {
+	case <-d.turn:
+	case <-ctx.Done():
+		return fmt.Errorf("log: waiting for the writer: %w", ctx.Err())
+	}
+	// A Write knows no context, so it runs beside us, and keeps the turn until
+	// it returns: lines never mix, and a key's next attempt comes after.
+	done := make(chan error, 1)
+	go func() {
+		err := d.write(line)
+		d.turn <- struct{}{}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("log: writing: %w", ctx.Err())
+	}
+}
+
+func (d *Destination) write(line []byte) error {
+	if d.torn { // end what a failed write left, so that this line is whole
+		line = append([]byte{'\n'}, line...)
+	}
+	for rest := line; len(rest) > 0; {
+		n, err := d.w.Write(rest)
+		if n < 0 || n > len(rest) {
+			n, err = 0, errors.New("the writer reports an impossible count")
+		}
+		if n > 0 {
+			d.torn = rest[n-1] != '\n'
+		}
+		rest = rest[n:]
+		if err == nil && n == 0 {
+			err = io.ErrShortWrite
+		}
+		if err != nil && len(rest) > 0 {
+			return destinations.Unavailable(fmt.Errorf("log: %w", err))
+		}
 	}
 	return nil
-}
-
-func (d *Destination) line(dl destinations.Delivery) []byte {
-	body := oneLine(dl.Payload.Body)
-	if len(body) > d.cfg.MaxBody {
-		body = strings.ToValidUTF8(body[:d.cfg.MaxBody], "") + "..."
-	}
-	now := time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
-	if d.cfg.Format == "json" {
-		line, _ := json.Marshal(struct { // strings and numbers cannot fail
-			Time        string `json:"time"`
-			Destination string `json:"destination"`
-			ID          string `json:"event_id"`
-			Type        string `json:"type,omitempty"`
-			Key         string `json:"key"`
-			Attempt     int    `json:"attempt"`
-			Sequence    int64  `json:"sequence"`
-			Body        string `json:"body"`
-		}{now, d.id, dl.EventID, dl.EventType, dl.Key, dl.Attempt, dl.Sequence, body})
-		return append(line, '\n')
-	}
-	typ := dl.EventType
-	if typ == "" {
-		typ = "-"
-	}
-	return fmt.Appendf(nil, "%s %s event=%s type=%s key=%s attempt=%d %s\n",
-		now, d.id, word(dl.EventID), word(typ), word(dl.Key), dl.Attempt, body)
-}
-
-// word quotes what would break the line's fields.
-func word(s string) string {
-	if q := strconv.Quote(s); len(q) != len(s)+2 || strings.ContainsAny(s, " =") {
-		return q
-	}
-	return s
-}
-
-// oneLine makes a body safe to print: compact when it is JSON, quoted when it
-// has control characters, so that no event can forge a line.
-func oneLine(body []byte) string {
-	var b bytes.Buffer
-	if json.Compact(&b, body) == nil {
-		body = b.Bytes()
-	}
-	s := strings.ToValidUTF8(string(body), "\uFFFD")
-	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }) {
-		return strconv.Quote(s)
-	}
-	return s
 }

@@ -33,7 +33,7 @@ type Config struct {
 
 	SessionTimeout time.Duration // default 10 s
 	ReleaseTimeout time.Duration // how long a revoked partition waits for its handlers; default 20 s
-	CommitInterval time.Duration // default 200 ms
+	CommitInterval time.Duration // default 100 ms
 	NackDelay      time.Duration // pause before a nacked message comes again; default 100 ms
 
 	WindowMessages int // most unacked messages of one partition; default 10,000
@@ -63,7 +63,7 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.MaxMessageBytes, 16<<20)
 	def(&c.SessionTimeout, 10*time.Second)
 	def(&c.ReleaseTimeout, 20*time.Second)
-	def(&c.CommitInterval, 200*time.Millisecond)
+	def(&c.CommitInterval, 100*time.Millisecond)
 	def(&c.NackDelay, 100*time.Millisecond)
 	def(&c.WindowMessages, 10_000)
 	def(&c.WindowBytes, 32<<20)

@@ -246,7 +246,7 @@ func (h *groupHandler) ConsumeClaim(session sarama.ConsumerGroupSession, c saram
 	cl := &claim{
 		sub: h.sub, session: session, topic: c.Topic(), partition: c.Partition(),
 		ctx: ctx, tracker: newTracker(c.InitialOffset(), h.sub.resumed(ctx, c)),
-		room: make(chan struct{}, 1),
+		marked: c.InitialOffset(), room: make(chan struct{}, 1),
 	}
 	cl.run(c.Messages())
 	cancel()

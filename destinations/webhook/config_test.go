@@ -1,0 +1,95 @@
+package webhook
+
+import (
+	"encoding/base64"
+	"encoding/pem"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"eventserver/destinations"
+)
+
+func writeCA(t *testing.T, s *httptest.Server) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	data := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestConfigFaults(t *testing.T) {
+	const ok = "https://example.com/x"
+	raw := func(n int) destinations.Secret {
+		return destinations.Secret("whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat(canary, 10)[:n])))
+	}
+	for name, c := range map[string]struct {
+		cfg  Config
+		want string // "" for none
+	}{
+		"least":            {Config{URL: ok}, ""},
+		"query":            {Config{URL: ok + "?a=b"}, ""},
+		"secrets":          {Config{URL: ok, Secret: raw(24), SecretNext: raw(64)}, ""},
+		"proxy":            {Config{URL: ok, Proxy: "http://u:p@proxy:3128", AllowPrivate: true}, ""},
+		"no url":           {Config{}, "url: is missing"},
+		"scheme":           {Config{URL: "ftp://example.com"}, `url: scheme "ftp" is not http or https`},
+		"no scheme":        {Config{URL: "example.com/x"}, `url: scheme "" is not http or https`},
+		"token for scheme": {Config{URL: canary + ":" + canary}, `url: scheme "" is not http or https`},
+		"no host":          {Config{URL: "http:///x"}, "url: has no host"},
+		"userinfo":         {Config{URL: "https://me:" + canary + "@example.com"}, "url: holds credentials; give them in headers"},
+		"fragment":         {Config{URL: ok + "#a"}, "url: has a fragment"},
+		"not a url":        {Config{URL: "https://" + canary + "%zz"}, "url: is not a URL"},
+		"method":           {Config{URL: ok, Method: "GET"}, `method: "GET" is not POST, PUT or PATCH`},
+		"no prefix":        {Config{URL: ok, Secret: canary}, "secret: does not start with whsec_"},
+		"no base64":        {Config{URL: ok, Secret: "whsec_" + canary + "!"}, "secret: is not base64"},
+		"short":            {Config{URL: ok, Secret: raw(23)}, "secret: is 23 bytes long; give 24 to 64"},
+		"long":             {Config{URL: ok, Secret: raw(24), SecretNext: raw(65)}, "secret_next: is 65 bytes long"},
+		"only next":        {Config{URL: ok, SecretNext: raw(24)}, "secret_next: is given without secret"},
+		"our header":       {Config{URL: ok, Headers: map[string]string{"webhook-id": canary}}, "headers.webhook-id: is set by the server"},
+		"idempotency":      {Config{URL: ok, Headers: map[string]string{"idempotency-KEY": canary}}, "headers.idempotency-KEY: is set by the server"},
+		"host":             {Config{URL: ok, Headers: map[string]string{"host": canary}}, "headers.host: is set by the server"},
+		"header name":      {Config{URL: ok, Headers: map[string]string{"a b": canary}}, `headers: "a b" is not a header name`},
+		"header value":     {Config{URL: ok, Headers: map[string]string{"A": canary + "\n"}}, "headers.A: has a control character"},
+		"header twice":     {Config{URL: ok, Headers: map[string]string{"x-a": "1", "X-A": "2"}}, "headers.x-a: is the same header as X-A"},
+		"status":           {Config{URL: ok, PermanentStatus: []int{400, 200}}, "permanent_statuses[1]: 200 is not a status of a failure"},
+		"response":         {Config{URL: ok, MaxResponseBytes: -1}, "max_response_bytes: -1 is negative"},
+		"wait":             {Config{URL: ok, MaxRetryAfter: -time.Second}, "max_retry_after: -1s is negative"},
+		"conns":            {Config{URL: ok, MaxIdleConns: -1}, "max_idle_conns: -1 is negative"},
+		"guarded proxy":    {Config{URL: ok, Proxy: "http://" + canary + "@proxy"}, "proxy: hides the receiver's address"},
+		"no ca file":       {Config{URL: ok, CAFile: "/nonexistent"}, "ca_file: open /nonexistent"},
+		"empty ca file":    {Config{URL: ok, CAFile: "/dev/null"}, "ca_file: has no certificate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := New("shop", c.cfg)
+			switch {
+			case err == nil && c.want != "":
+				t.Errorf("no error, want %q", c.want)
+			case err != nil && (c.want == "" || !strings.HasPrefix(err.Error(), c.want)):
+				t.Errorf("error %q, want %q", err, c.want)
+			case err != nil && strings.Contains(err.Error(), canary):
+				t.Errorf("the error shows a secret: %v", err)
+			}
+		})
+	}
+}
+
+func TestAllConfigFaultsAtOnce(t *testing.T) {
+	err := Config{URL: "ftp://x", Method: "GET", Secret: "x"}.Validate()
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || len(joined.Unwrap()) != 3 {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestSnippetIsOneCleanLine(t *testing.T) {
+	s := &scrubber{replacer: strings.NewReplacer()}
+	got := s.snippet([]byte("a\x1b[31m\r\nb\x00\u202ec\xff\t " + strings.Repeat("é", 2000)))
+	if !strings.HasPrefix(got, "a [31m b c\uFFFD é") || len(got) > snippetBytes || len(got) < snippetBytes-4 {
+		t.Errorf("%d bytes: %.40q", len(got), got)
+	}
+}

@@ -1,0 +1,36 @@
+// Package webhook delivers events by HTTP: one POST an attempt, signed as
+// Standard Webhooks says, to an address that the operator configured.
+//
+// # What the receiver sees
+//
+// The body is the payload, untouched, with the payload's Content-Type. Headers:
+//
+//	webhook-id             the delivery's id, see below
+//	webhook-timestamp      unix seconds of this attempt
+//	webhook-signature      "v1,<base64>" of each secret; absent without a secret
+//	Idempotency-Key        the delivery's id; the same at every attempt
+//	Delivery-Id            the same again, under our own name
+//	Delivery-Attempt       1 at the first try
+//	Event-Id, Event-Type, Event-Key
+//	Event-Time, Event-Received-At   RFC 3339 with nanoseconds, UTC
+//	Event-Sequence         rises with the events of a key; absent when unknown
+//	User-Agent             eventserver
+//
+// Values that come from events are percent-encoded as the HTTP binding of
+// CloudEvents does: space, '"', '%' and all but printable ASCII become %XX of
+// their UTF-8 bytes. Decode once to have the value. webhook-id encodes, beyond
+// that, everything but letters, digits, '-', '_' and ':', because the signed
+// text is "id.timestamp.body" and a '.' in the id would make it ambiguous. So
+// the event "a.b" for destination "shop" has webhook-id "a%2Eb:shop".
+//
+// # Verdicts
+//
+// 2xx is success. 3xx is a failure and is not followed. 429, 502, 503 and 504
+// mean the destination is unavailable, for as long as Retry-After says. 408,
+// 425 and the other 5xx are tried again. Other 4xx are permanent. What fails
+// before a connection is there (DNS, refused, TLS, no answer) is the
+// destination's fault, what fails on it may be the event's.
+//
+// It may import destinations and libraries. Retrying, pausing, ordering and
+// metrics belong in router; formats other than HTTP in a package of their own.
+package webhook

@@ -1,0 +1,159 @@
+package webhook
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"golang.org/x/net/http/httpguts"
+
+	"eventserver/destinations"
+)
+
+const (
+	headerEventID       = "Event-Id"
+	headerEventType     = "Event-Type"
+	headerEventKey      = "Event-Key"
+	headerEventTime     = "Event-Time"
+	headerEventReceived = "Event-Received-At"
+	headerEventSequence = "Event-Sequence"
+	headerDeliveryID    = "Delivery-Id"
+	headerAttempt       = "Delivery-Attempt"
+	// headerIdempotency is not in Go's canonical form, on purpose: net/http
+	// takes a request with an "Idempotency-Key" for one it may send a second
+	// time when a reused connection breaks, and then one attempt would be two.
+	// Header names have no case on the wire.
+	headerIdempotency = "idempotency-key"
+	userAgent         = "eventserver"
+)
+
+// reserved reports whether a canonical header name is ours or belongs to the
+// connection, so that neither configuration nor an event can set it.
+func reserved(name string) bool {
+	switch name {
+	case headerEventID, headerEventType, headerEventKey, headerEventTime, headerEventReceived,
+		headerEventSequence, headerDeliveryID, headerAttempt, "Idempotency-Key", "X-Idempotency-Key",
+		"User-Agent", "Content-Type",
+		"Host", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Te", "Trailer",
+		"Upgrade", "Expect", "Proxy-Authorization", "Proxy-Connection", "Http2-Settings":
+		return true
+	}
+	return strings.HasPrefix(name, "Webhook-")
+}
+
+// header makes the headers of one attempt. Ours win over the operator's,
+// and those over the event's.
+func (d *Destination) header(del destinations.Delivery) (http.Header, error) {
+	h := make(http.Header, 16+len(d.cfg.Headers)+len(del.Payload.Headers))
+	for name, value := range del.Payload.Headers {
+		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+			return nil, fmt.Errorf("the payload's header %.40q cannot be sent: its name or value has characters that HTTP forbids", name)
+		}
+		if !reserved(http.CanonicalHeaderKey(name)) {
+			h.Set(name, value)
+		}
+	}
+	for name, value := range d.cfg.Headers {
+		h.Set(name, value)
+	}
+	if ct := del.Payload.ContentType; ct != "" {
+		if !httpguts.ValidHeaderFieldValue(ct) {
+			return nil, fmt.Errorf("the payload's content type cannot be sent: it has characters that HTTP forbids")
+		}
+		h.Set("Content-Type", ct)
+	}
+	set := func(name, value string) {
+		if value != "" {
+			h[name] = []string{encodeValue(value)}
+		}
+	}
+	set(headerEventID, del.EventID)
+	set(headerEventType, del.EventType)
+	set(headerEventKey, del.Key)
+	set(headerDeliveryID, del.ID)
+	set(headerIdempotency, del.ID)
+	h[headerAttempt] = []string{strconv.Itoa(del.Attempt)}
+	if !del.Time.IsZero() {
+		h[headerEventTime] = []string{del.Time.UTC().Format(time.RFC3339Nano)}
+	}
+	if !del.ReceivedAt.IsZero() {
+		h[headerEventReceived] = []string{del.ReceivedAt.UTC().Format(time.RFC3339Nano)}
+	}
+	if del.Sequence >= 0 {
+		h[headerEventSequence] = []string{strconv.FormatInt(del.Sequence, 10)}
+	}
+	h["User-Agent"] = []string{userAgent}
+	return h, d.sign(h, del)
+}
+
+// sign adds the headers of Standard Webhooks. The id and timestamp are there
+// without a secret too: they are useful by themselves.
+func (d *Destination) sign(h http.Header, del destinations.Delivery) error {
+	id, now := webhookID(del.ID), d.now()
+	h.Set(standardwebhooks.HeaderWebhookID, id)
+	h.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
+	var sigs []string
+	for _, signer := range d.signers {
+		sig, err := signer.Sign(id, now, del.Payload.Body)
+		if err != nil {
+			return fmt.Errorf("sign: %w", err)
+		}
+		sigs = append(sigs, sig)
+	}
+	if len(sigs) > 0 {
+		h.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(sigs, " "))
+	}
+	return nil
+}
+
+func newSigners(secrets ...destinations.Secret) ([]*standardwebhooks.Webhook, error) {
+	var signers []*standardwebhooks.Webhook
+	for _, s := range secrets {
+		key, err := decodeSecret(s)
+		if err != nil {
+			return nil, err
+		}
+		if key == nil {
+			continue
+		}
+		signer, err := standardwebhooks.NewWebhookRaw(key)
+		if err != nil {
+			return nil, err
+		}
+		signers = append(signers, signer)
+	}
+	return slices.Clip(signers), nil
+}
+
+// encodeValue is the encoding of header values in the HTTP binding of
+// CloudEvents.
+func encodeValue(s string) string {
+	return percentEncode(s, func(c byte) bool { return c > ' ' && c < 0x7f && c != '"' && c != '%' })
+}
+
+// webhookID leaves the characters of a ULID, a UUID and a destination's name
+// as they are. Two ids never have the same form: '%' is encoded too.
+func webhookID(id string) string {
+	return percentEncode(id, func(c byte) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == ':'
+	})
+}
+
+func percentEncode(s string, plain func(byte) bool) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; plain(c) {
+			b.WriteByte(c)
+		} else {
+			b.WriteByte('%')
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&15])
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,93 @@
+package webhook
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"eventserver/destinations"
+)
+
+// snippetBytes is the most of an answer that an error text holds: poison
+// records and log lines carry it.
+const snippetBytes = 1 << 10
+
+// scrubber takes our secrets out of text from outside. Receivers do send them
+// back: debugging servers and error pages print the request's headers.
+type scrubber struct {
+	secrets  []string // longest first
+	replacer *strings.Replacer
+}
+
+func newScrubber(cfg Config, u *url.URL) *scrubber {
+	s := &scrubber{}
+	add := func(value string) {
+		// What is shorter than this hides nothing and would make every text unreadable.
+		if len(value) >= 4 && !slices.Contains(s.secrets, value) {
+			s.secrets = append(s.secrets, value)
+		}
+	}
+	for _, secret := range []destinations.Secret{cfg.Secret, cfg.SecretNext} {
+		add(secret.Reveal())
+		add(strings.TrimPrefix(secret.Reveal(), secretPrefix))
+	}
+	for _, value := range cfg.Headers {
+		add(value)
+		if i := strings.LastIndexByte(value, ' '); i >= 0 { // "Bearer token"
+			add(value[i+1:])
+		}
+	}
+	for _, values := range u.Query() {
+		for _, value := range values {
+			add(value)
+			add(url.QueryEscape(value))
+		}
+	}
+	add(u.RawQuery)
+	if proxy, err := url.Parse(cfg.Proxy); err == nil && proxy.User != nil {
+		password, _ := proxy.User.Password()
+		add(password)
+		add(proxy.User.String())
+	}
+	slices.SortFunc(s.secrets, func(a, b string) int { return len(b) - len(a) })
+	var pairs []string
+	for _, secret := range s.secrets {
+		pairs = append(pairs, secret, "[secret]")
+	}
+	s.replacer = strings.NewReplacer(pairs...)
+	return s
+}
+
+func (s *scrubber) text(t string) string { return s.replacer.Replace(t) }
+
+// snippet is the beginning of an answer, on one line and without secrets.
+func (s *scrubber) snippet(body []byte) string {
+	text := s.text(string(body))
+	// Reading may have stopped in the middle of a secret.
+	for _, secret := range s.secrets {
+		for n := min(len(secret)-1, len(text)); n >= 4; n-- {
+			if strings.HasSuffix(text, secret[:n]) {
+				text = text[:len(text)-n]
+				break
+			}
+		}
+	}
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > snippetBytes {
+		cut := snippetBytes
+		for !utf8.RuneStart(text[cut]) {
+			cut--
+		}
+		text = text[:cut]
+	}
+	return text
+}

@@ -1,0 +1,114 @@
+package webhook
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"code.dny.dev/ssrf"
+
+	"eventserver/destinations"
+)
+
+// verdict turns an answer into what the router acts on.
+func (d *Destination) verdict(resp *http.Response, snippet string) error {
+	status := resp.StatusCode
+	if status >= 200 && status < 300 {
+		return nil
+	}
+	text := fmt.Sprintf("webhook answered %d", status)
+	if snippet != "" {
+		text += ": " + snippet
+	}
+	err := errors.New(text)
+	if d.permanent(status) {
+		return destinations.Permanent(err)
+	}
+	switch status {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		if wait, ok := retryAfter(resp.Header.Get("Retry-After"), d.now(), d.cfg.MaxRetryAfter); ok {
+			err = destinations.RetryAfter(err, wait)
+		}
+		return destinations.Unavailable(err)
+	}
+	return err
+}
+
+func (d *Destination) permanent(status int) bool {
+	if len(d.cfg.PermanentStatus) > 0 {
+		return slices.Contains(d.cfg.PermanentStatus, status)
+	}
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return status >= 300 && status < 500
+}
+
+// retryAfter reads seconds or an HTTP date, as a wait from 0 to longest. ok is
+// false for what is neither.
+func retryAfter(value string, now time.Time, longest time.Duration) (wait time.Duration, ok bool) {
+	value = strings.TrimSpace(value)
+	if value == "" {
+		return 0, false
+	}
+	secs, err := strconv.ParseInt(value, 10, 64) // at ErrRange it is the nearest number there is
+	switch {
+	case err == nil || errors.Is(err, strconv.ErrRange):
+		wait = longest
+		if secs < int64(longest/time.Second)+1 {
+			wait = time.Duration(max(secs, 0)) * time.Second
+		}
+	default:
+		at, err := http.ParseTime(value)
+		if err != nil {
+			return 0, false
+		}
+		wait = at.Sub(now)
+	}
+	return min(max(wait, 0), longest), true
+}
+
+// failed is the verdict on a request that had no answer.
+func (d *Destination) failed(ctx context.Context, connected bool, err error) error {
+	cause := errors.New(d.scrub.text(bare(err).Error()))
+	switch {
+	case blocked(err):
+		return destinations.Permanent(fmt.Errorf("webhook address is not public (%w); set allow_private: true to send there", cause))
+	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("webhook attempt was cancelled: %w", ctx.Err())
+	case ctx.Err() != nil && connected:
+		return fmt.Errorf("webhook timeout: no answer before the attempt's deadline: %w", ctx.Err())
+	case ctx.Err() != nil:
+		// Nothing was sent: no event can be the reason.
+		return destinations.Unavailable(fmt.Errorf("webhook timeout: no connection before the attempt's deadline: %w", ctx.Err()))
+	case !connected:
+		return destinations.Unavailable(fmt.Errorf("webhook connection failed: %w", cause))
+	case errors.As(err, new(tls.AlertError)):
+		// TLS 1.3 tells a client that its handshake failed only on the first read.
+		return destinations.Unavailable(fmt.Errorf("webhook connection failed: %w", cause))
+	default:
+		return fmt.Errorf("webhook connection broke: %w", cause)
+	}
+}
+
+func blocked(err error) bool {
+	return errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedNetwork) || errors.Is(err, ssrf.ErrInvalidHostPort)
+}
+
+// bare is err without the URL that net/http puts around it, whose query may
+// hold a token.
+func bare(err error) error {
+	var u *url.Error
+	for errors.As(err, &u) {
+		err = u.Err
+	}
+	return err
+}

@@ -1,0 +1,181 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"code.dny.dev/ssrf"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"eventserver/destinations"
+)
+
+// ErrClosed is in the error of a Deliver after Close.
+var ErrClosed = errors.New("webhook is closed")
+
+// Destination posts deliveries to one URL. It is safe for many goroutines.
+type Destination struct {
+	id        string
+	cfg       Config
+	url       *url.URL
+	signers   []*standardwebhooks.Webhook
+	transport *http.Transport
+	scrub     *scrubber
+	now       func() time.Time
+	closed    atomic.Bool
+}
+
+// New makes a destination from cfg, of which it keeps a copy. It reads ca_file
+// and opens no connection.
+func New(id string, cfg Config) (*Destination, error) {
+	if id == "" {
+		return nil, errors.New("id: is missing")
+	}
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(cfg.URL)
+	if err != nil {
+		return nil, errors.New("url: is not a URL") // without err, which repeats it
+	}
+	signers, err := newSigners(cfg.Secret, cfg.SecretNext)
+	if err != nil {
+		return nil, fmt.Errorf("secret: %w", err)
+	}
+	transport, err := newTransport(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Destination{
+		id: id, cfg: cfg, url: u, signers: signers, transport: transport,
+		scrub: newScrubber(cfg, u), now: time.Now,
+	}, nil
+}
+
+// newTransport is of this destination alone: what one receiver does to its
+// connections touches no other. It has no proxy from the environment, no
+// decompression (a small answer could become a huge one) and no time limit of
+// a whole request: the attempt's context has that.
+func newTransport(cfg Config) (*http.Transport, error) {
+	dialer := &net.Dialer{
+		// A dial outlives the context of the attempt that began it, since
+		// another may use the connection, so it needs an end of its own.
+		Timeout: 10 * time.Second,
+	}
+	if !cfg.AllowPrivate {
+		// Control sees the address that is dialled, after DNS and at every
+		// connection: a name that changes its answer cannot get around it.
+		dialer.Control = ssrf.New(ssrf.WithAnyPort()).Safe
+	}
+	t := &http.Transport{
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    10 * time.Second,
+		MaxIdleConns:           cfg.MaxIdleConns,
+		MaxIdleConnsPerHost:    cfg.MaxIdleConns,
+		IdleConnTimeout:        30 * time.Second, // below the 60 s and more of most load balancers, which else close first
+		MaxResponseHeaderBytes: 64 << 10,
+		DisableCompression:     true,
+	}
+	if cfg.Proxy != "" {
+		u, err := url.Parse(cfg.Proxy)
+		if err != nil {
+			return nil, errors.New("proxy: is not a URL")
+		}
+		t.Proxy = http.ProxyURL(u)
+	}
+	if cfg.CAFile != "" {
+		pem, err := os.ReadFile(cfg.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("ca_file: %w", err)
+		}
+		t.TLSClientConfig.RootCAs = x509.NewCertPool()
+		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, errors.New("ca_file: has no certificate in PEM form")
+		}
+	}
+	return t, nil
+}
+
+// ID is the destination's name.
+func (d *Destination) ID() string { return d.id }
+
+// Transform passes the event's data on as it is.
+func (d *Destination) Transform(_ context.Context, e destinations.Event) (destinations.Payload, error) {
+	return destinations.Payload{ContentType: e.ContentType, Body: e.Data}, nil
+}
+
+// Deliver sends one request. The error is as the package comment tells, and
+// holds the beginning of the receiver's answer but no secret and no URL.
+func (d *Destination) Deliver(ctx context.Context, del destinations.Delivery) error {
+	if d.closed.Load() {
+		return destinations.Unavailable(ErrClosed)
+	}
+	header, err := d.header(del)
+	if err != nil {
+		return destinations.Permanent(fmt.Errorf("webhook: %w", err))
+	}
+	// connected says whether this attempt has a connection at the moment. The
+	// transport may take several in turn, when it finds an idle one dead
+	// before it wrote anything.
+	var connected atomic.Bool
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { connected.Store(false) },
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	})
+	req, err := http.NewRequestWithContext(traced, d.cfg.Method, d.cfg.URL, bytes.NewReader(del.Payload.Body))
+	if err != nil {
+		return destinations.Permanent(fmt.Errorf("webhook: %w", bare(err)))
+	}
+	req.Header = header
+	// The transport and not a Client: no redirect, no cookie, and no url.Error
+	// with the query string in it.
+	resp, err := d.transport.RoundTrip(req)
+	if err != nil {
+		return d.failed(ctx, connected.Load(), err)
+	}
+	defer resp.Body.Close()
+	snippet := d.read(resp)
+	return d.verdict(resp, snippet)
+}
+
+// read takes the answer's beginning for the error text, and as much as is
+// allowed, so that the connection can be used again. Whatever happens here,
+// the status has already said what the receiver did.
+func (d *Destination) read(resp *http.Response) string {
+	if resp.StatusCode < 200 {
+		return "" // 101: the body is the connection itself, and reading it would not end with the context
+	}
+	var buf bytes.Buffer
+	n, _ := io.Copy(&buf, io.LimitReader(resp.Body, int64(d.cfg.MaxResponseBytes)))
+	if n == int64(d.cfg.MaxResponseBytes) {
+		// At the limit the end may still be unread; the transport reuses a
+		// connection only after the end.
+		_, _ = io.ReadFull(resp.Body, make([]byte, 1))
+	}
+	if resp.StatusCode < 300 {
+		return ""
+	}
+	return d.scrub.snippet(buf.Bytes())
+}
+
+// Close drops idle connections. Requests under way end by themselves.
+func (d *Destination) Close() error {
+	d.closed.Store(true)
+	d.transport.CloseIdleConnections()
+	return nil
+}
