@@ -132,6 +132,7 @@ func brokers(t *testing.T) map[string]string {
 		"embedded": fmt.Sprintf("{kind: embedded, dir: %q, partitions: 4}", filepath.Join(t.TempDir(), "data")),
 		"kfake":    fmt.Sprintf("{kind: kafka, brokers: [%q], partitions: 4}", cluster.ListenAddrs()[0]),
 	}
+	all["partition order"] = strings.Replace(all["kfake"], "partitions", "topic_prefix: stock., partitions", 1) + "\nordering: partition"
 	if addrs := os.Getenv("EVENTSERVER_TEST_KAFKA"); addrs != "" {
 		all["kafka"] = fmt.Sprintf("{kind: kafka, brokers: [%s], partitions: 4, topic_prefix: \"e2e%d.\"}", addrs, time.Now().UnixNano())
 	}

@@ -23,7 +23,7 @@ func openBroker(c *config.Config, log *slog.Logger, fatal func(error)) (infra.Br
 		Partitions: b.Partitions, Replication: b.Replication, Retention: b.Retention,
 		MaxMessageBytes: recordLimit(c), SessionTimeout: b.SessionTimeout, ReleaseTimeout: releaseTimeout(c),
 		WindowMessages: b.WindowMessages, WindowBytes: int(b.WindowBytes),
-		Logger: log, Fatal: fatal,
+		Stock: c.Ordering == "partition", Logger: log, Fatal: fatal,
 	}
 	switch b.Kind {
 	case "embedded":

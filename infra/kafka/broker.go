@@ -65,6 +65,25 @@ func (b *Broker) topic(logical string) string {
 	return b.cfg.TopicPrefix + logical
 }
 
+// logical is the name that the router knows a real topic by.
+func (b *Broker) logical(real string) string {
+	name := strings.TrimPrefix(real, b.cfg.TopicPrefix)
+	for logical, other := range b.cfg.TopicNames {
+		if other == name {
+			return logical
+		}
+	}
+	return name
+}
+
+// stockInstance is the static id of a stock subscriber, one for each group.
+func (b *Broker) stockInstance(group string) string {
+	if b.cfg.InstanceID == "" {
+		return ""
+	}
+	return b.cfg.InstanceID + "." + b.group(group)
+}
+
 func (b *Broker) group(logical string) string { return b.cfg.TopicPrefix + logical }
 
 // Publisher implements infra.Broker.
@@ -77,6 +96,9 @@ func (b *Broker) Subscriber(group string) (message.Subscriber, error) {
 	defer b.mu.Unlock()
 	if b.closed {
 		return nil, ErrClosed
+	}
+	if b.cfg.Stock {
+		return b.newStock(b.group(group), b.stockInstance(group))
 	}
 	s := newSubscriber(b, b.group(group))
 	b.subs[s] = struct{}{}

@@ -39,6 +39,10 @@ type Config struct {
 	WindowMessages int // most unacked messages of one partition; default 10,000
 	WindowBytes    int // most unacked bytes of one partition; default 32 MiB
 
+	// Stock uses watermill-kafka's own subscriber: partition order, one
+	// message of a partition in flight.
+	Stock bool
+
 	Logger *slog.Logger // default: discard
 	// Fatal is called when the broker cannot go on, such as when another
 	// process took the same InstanceID. Default: only logged.
