@@ -91,6 +91,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 		return nil, err
 	}
 	wm := wmmetrics.NewPrometheusMetricsBuilder(reg, "eventserver", "watermill")
+	wm.HandlerBuckets, wm.PublishBuckets = metrics.Seconds(), metrics.Seconds()
 	if a.pipeline, err = router.New(router.Config{
 		Broker: a.broker, Destinations: dests, Unordered: cfg.Ordering == "partition",
 		Metrics: m, Watermill: &wm, Logger: a.log,

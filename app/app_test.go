@@ -21,8 +21,9 @@ import (
 
 // probe is a destination of a test's own: it remembers what came, and fails as told.
 type probe struct {
-	id   string
-	fail func(d destinations.Delivery) error
+	id        string
+	fail      func(d destinations.Delivery) error
+	transform func(ctx context.Context, e destinations.Event) error
 
 	mu   sync.Mutex
 	got  []destinations.Delivery
@@ -31,7 +32,12 @@ type probe struct {
 
 func (p *probe) ID() string { return p.id }
 
-func (p *probe) Transform(_ context.Context, e destinations.Event) (destinations.Payload, error) {
+func (p *probe) Transform(ctx context.Context, e destinations.Event) (destinations.Payload, error) {
+	if p.transform != nil {
+		if err := p.transform(ctx, e); err != nil {
+			return destinations.Payload{}, err
+		}
+	}
 	return destinations.Payload{ContentType: e.ContentType, Body: e.Data}, nil
 }
 
@@ -116,6 +122,33 @@ func post(t *testing.T, url, body string) (int, string) {
 		t.Fatal(err)
 	}
 	return resp.StatusCode, string(b)
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	resp, err := http.Get(url) //nolint:noctx // the test's own server
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+func contains(metrics, line string) bool { return strings.Contains(metrics, "\n"+line+"\n") }
+
+// awaitMetric waits for what has no other signal.
+func awaitMetric(t *testing.T, url, line string) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); <-time.After(10 * time.Millisecond) {
+		if _, metrics := get(t, url+"/metrics"); contains(metrics, line) {
+			return
+		}
+	}
+	t.Fatalf("the metrics never showed %s", line)
 }
 
 // brokers are all three kinds; kafka is an in-process cluster, and a real one

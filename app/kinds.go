@@ -7,6 +7,7 @@ import (
 
 	"eventserver/app/config"
 	"eventserver/destinations"
+	"eventserver/destinations/file"
 	"eventserver/destinations/log"
 	"eventserver/destinations/webhook"
 	"eventserver/router"
@@ -75,6 +76,7 @@ func builtin(stdout io.Writer) []Kind {
 	return []Kind{
 		NewKind(log.Kind, func(id string, c log.Config) (destinations.Destination, error) { return log.New(id, c, stdout) }),
 		NewKind(webhook.Kind, func(id string, c webhook.Config) (destinations.Destination, error) { return webhook.New(id, c) }),
+		NewKind(file.Kind, func(id string, c file.Config) (destinations.Destination, error) { return file.New(id, c) }),
 	}
 }
 

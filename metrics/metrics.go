@@ -3,6 +3,7 @@ package metrics
 import (
 	"errors"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,9 +51,12 @@ const (
 	RejectUnavailable = "unavailable"
 )
 
+// Seconds are the buckets of every histogram of durations, Watermill's too.
+func Seconds() []float64 { return slices.Clone(seconds[:]) }
+
 // seconds are wider than Watermill's, whose last bucket is 1 s: a delivery
 // through retries takes minutes.
-var seconds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
+var seconds = [...]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
 
 // Metrics is the system's metrics. Its methods are safe for concurrent use.
 type Metrics struct {
@@ -76,14 +80,14 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
 	}
 	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
-		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: seconds}, labels)
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: Seconds()}, labels)
 	}
 	m := &Metrics{
 		Accepted: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "events_accepted_total",
 			Help: "Events stored durably and answered with a success."}),
 		Rejected: counter("events_rejected_total", "Requests refused, by reason.", "reason"),
 		AcceptDur: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "accept_duration_seconds",
-			Help: "Time from a whole request to its answer.", Buckets: seconds}),
+			Help: "Time from a whole request to its answer.", Buckets: Seconds()}),
 		deliveries: counter("deliveries_total", "Deliveries finished, by outcome.", "destination", "outcome"),
 		attempts:   counter("attempts_total", "Delivery attempts, by class of result.", "destination", "class"),
 		attemptDur: histogram("attempt_duration_seconds", "Time of one delivery attempt.", "destination"),

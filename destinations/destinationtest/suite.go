@@ -23,15 +23,17 @@ import (
 const Soon = 20 * time.Second
 
 // Harness makes the destinations that the suite tests. Only New is needed;
-// each of the others adds tests. What they make is closed by the suite if it
-// is an io.Closer.
+// each of the others adds tests. What New and Broken make is closed by the
+// suite if it is an io.Closer.
 type Harness struct {
 	// New makes a destination whose receiver takes everything.
 	New func(t *testing.T) destinations.Destination
 	// PassThrough says that Transform keeps the event's data and content type.
 	PassThrough bool
 	// Stuck makes a destination whose receiver never answers. It sends on
-	// entered when a Deliver has come as far as waiting for the receiver.
+	// entered when a Deliver has come as far as waiting for the receiver. It
+	// closes the destination itself, in a Cleanup: Close may have to wait
+	// until the receiver is let go.
 	Stuck func(t *testing.T, entered chan<- struct{}) destinations.Destination
 	// Broken makes destinations of which every Deliver fails, by name.
 	Broken map[string]func(t *testing.T) destinations.Destination
@@ -245,7 +247,6 @@ func (h Harness) endedContext(t *testing.T) {
 func (h Harness) cancel(t *testing.T) {
 	entered := make(chan struct{}, 16)
 	d := h.Stuck(t, entered)
-	closeAfter(t, d)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	del := h.sample(t, d)
@@ -263,7 +264,6 @@ func (h Harness) cancel(t *testing.T) {
 
 func (h Harness) deadline(t *testing.T) {
 	d := h.Stuck(t, make(chan struct{}, 16))
-	closeAfter(t, d)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if err := h.bounded(t, d, ctx, h.sample(t, d)); err == nil {

@@ -1,0 +1,46 @@
+package file
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Kind is the name of this kind of destination in the configuration.
+const Kind = "file"
+
+// Config says where and what to write.
+type Config struct {
+	Path     string        `yaml:"path" required:"true" doc:"File to append to. Its directory is made where it is missing."`
+	Envelope bool          `yaml:"envelope" default:"false" doc:"Write id, type, key and times beside the data."`
+	MaxBytes int64         `yaml:"max_bytes" default:"100MiB" unit:"bytes" min:"1" doc:"Size after which a new file is begun."`
+	MaxAge   time.Duration `yaml:"max_age" default:"0s" min:"0s" doc:"Age after which a new file is begun; 0 for never."`
+	Keep     int           `yaml:"keep" default:"0" min:"0" doc:"Older files to keep; 0 for all."`
+}
+
+func (c Config) withDefaults() Config {
+	if c.MaxBytes == 0 {
+		c.MaxBytes = 100 << 20
+	}
+	return c
+}
+
+// Validate returns errors.Join of one "key: what is wrong" for each fault.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	var errs []error
+	if c.Path == "" || strings.HasSuffix(c.Path, "/") || strings.ContainsRune(c.Path, 0) {
+		errs = append(errs, fmt.Errorf("path: %q does not name a file", c.Path))
+	}
+	if c.MaxBytes < 0 {
+		errs = append(errs, fmt.Errorf("max_bytes: %d is negative", c.MaxBytes))
+	}
+	if c.MaxAge < 0 {
+		errs = append(errs, fmt.Errorf("max_age: %s is negative", c.MaxAge))
+	}
+	if c.Keep < 0 {
+		errs = append(errs, fmt.Errorf("keep: %d is negative", c.Keep))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,36 @@
+// Package file appends deliveries to a file, one JSON value a line (NDJSON).
+//
+// # Durability
+//
+// Deliver returns nil after fsync. Deliveries that wait at the same time share
+// one. A write that fails is taken back to the end of the last good line, and
+// a line that a crash left without its end gets one when the file is opened,
+// so every line after it is whole; a reader skips a line that is not JSON.
+//
+// A line may be there twice: after a crash or a lost answer the delivery comes
+// again. Its id (with envelope: true) is the same each time. Lines of one key
+// keep their order.
+//
+// # Lines
+//
+// A body that is JSON is compacted and otherwise untouched; other text is a
+// JSON string; bytes that are not UTF-8 are {"data_base64":"..."}. With
+// envelope: true a line is an object:
+//
+//	{"id":"e1:archive","event_id":"e1","type":"order.placed","key":"user-1","attempt":1,
+//	 "sequence":42,"time":"...","received_at":"...","data":{...}}
+//
+// with data_base64 in the place of data for bytes that are not UTF-8, and
+// without sequence or times that are not known.
+//
+// # Rotation
+//
+// When the next line would make the file longer than max_bytes, or its oldest
+// line is max_age old as the next one comes, "events.jsonl" is renamed to
+// "events.20260102T030405Z-000001.jsonl" and begun anew. Names sort by age. The
+// file is locked against a second writer and must not be moved by others while
+// the server runs.
+//
+// It may import destinations and the standard library. Formats that need a
+// schema, and stores that are not a file system, belong in packages of their own.
+package file

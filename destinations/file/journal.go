@@ -1,0 +1,184 @@
+package file
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// file is what the journal needs of an *os.File; tests put a failing one in its place.
+type file interface {
+	io.ReaderAt
+	io.Writer
+	Sync() error
+	Truncate(size int64) error
+	Stat() (os.FileInfo, error)
+	Close() error
+}
+
+// journal is the file with its end. One goroutine uses it.
+type journal struct {
+	cfg      Config
+	openFile func(path string) (file, error)
+	now      func() time.Time
+
+	f    file // nil: to be opened
+	good int64
+	born time.Time // of the first line; zero while there is none
+	// dirty says that bytes behind good may be in the file: a write or a sync
+	// failed, and so did taking it back.
+	dirty bool
+}
+
+func (j *journal) dir() string { return filepath.Dir(j.cfg.Path) }
+
+// openFile opens for appending, and locks: two writers would cut off each
+// other's lines when they take a failed write back.
+func openFile(path string) (file, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	if err := lock(f); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("%s is in use by another destination or process: %w", path, err)
+	}
+	return f, nil
+}
+
+// ready makes sure that the file is open and ends with a whole line.
+func (j *journal) ready() error {
+	if j.f == nil {
+		return j.open()
+	}
+	if j.dirty {
+		return j.takeBack()
+	}
+	return nil
+}
+
+func (j *journal) open() error {
+	// A FIFO or a device would block here, or lose what was "synced".
+	if info, err := os.Stat(j.cfg.Path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", j.cfg.Path)
+	}
+	f, err := j.openFile(j.cfg.Path)
+	if err != nil {
+		return err
+	}
+	size, born, err := j.mend(f)
+	if err != nil {
+		_ = f.Close()
+		return err
+	}
+	j.f, j.good, j.born, j.dirty = f, size, born, false
+	return nil
+}
+
+// mend ends a last line that a crash cut off. What that line told was never
+// reported as delivered, so it comes again.
+func (j *journal) mend(f file) (size int64, born time.Time, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, born, err
+	}
+	size = info.Size()
+	if size > 0 {
+		born = info.ModTime() // the nearest to its beginning that the file system tells
+		last := make([]byte, 1)
+		if _, err := f.ReadAt(last, size-1); err != nil {
+			return 0, born, err
+		}
+		if last[0] != '\n' {
+			if _, err := f.Write([]byte("\n")); err != nil {
+				return 0, born, err
+			}
+			size++
+		}
+		// Also where the last line is whole: the process that wrote it may
+		// have been killed before its sync.
+		if err := f.Sync(); err != nil {
+			return 0, born, err
+		}
+	}
+	return size, born, syncDir(j.dir())
+}
+
+// append stores lines and returns how many of them, from the first, are on
+// disk. err tells why the others are not.
+func (j *journal) append(lines [][]byte) (stored int, err error) {
+	for stored < len(lines) {
+		if err := j.ready(); err != nil {
+			return stored, err
+		}
+		if j.full(len(lines[stored])) {
+			if err := j.rotate(); err != nil {
+				return stored, err
+			}
+		}
+		// As many as go into this file.
+		var chunk []byte
+		n := stored
+		for n < len(lines) && (n == stored || j.good+int64(len(chunk)+len(lines[n])) <= j.cfg.MaxBytes) {
+			chunk = append(chunk, lines[n]...)
+			n++
+		}
+		if err := j.write(chunk); err != nil {
+			return stored, err
+		}
+		stored = n
+	}
+	return stored, nil
+}
+
+func (j *journal) full(next int) bool {
+	if j.good == 0 {
+		return false // a line longer than the limit still has to go somewhere
+	}
+	return j.good+int64(next) > j.cfg.MaxBytes || j.cfg.MaxAge > 0 && j.now().Sub(j.born) >= j.cfg.MaxAge
+}
+
+func (j *journal) write(chunk []byte) error {
+	n, err := j.f.Write(chunk)
+	if err == nil && n < len(chunk) {
+		err = io.ErrShortWrite
+	}
+	if err == nil {
+		err = j.f.Sync()
+	}
+	if err != nil {
+		j.dirty = true
+		return errors.Join(err, j.takeBack())
+	}
+	if j.born.IsZero() {
+		j.born = j.now()
+	}
+	j.good += int64(len(chunk))
+	return nil
+}
+
+// takeBack cuts off what follows the last good line. After a failed fsync too:
+// Linux then takes the pages for clean, and only writing them anew stores them.
+func (j *journal) takeBack() error {
+	info, err := j.f.Stat()
+	if err == nil && info.Size() > j.good { // never longer: it would fill up with zeros
+		err = j.f.Truncate(j.good)
+	}
+	if err != nil {
+		return fmt.Errorf("take back a failed write: %w", err)
+	}
+	j.dirty = false
+	return nil
+}
+
+func (j *journal) close() error {
+	if j.f == nil {
+		return nil
+	}
+	f := j.f
+	j.f = nil
+	return f.Close()
+}

@@ -1,0 +1,20 @@
+//go:build unix
+
+package file
+
+import (
+	"os"
+	"syscall"
+)
+
+func lock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
+
+// syncDir makes new, renamed and removed names in dir survive a power cut.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

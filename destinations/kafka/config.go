@@ -1,0 +1,190 @@
+package kafka
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"regexp"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"eventserver/destinations"
+)
+
+// Kind is the name of this kind of destination in the configuration.
+const Kind = "kafka"
+
+// Config names a topic and how to reach its cluster.
+type Config struct {
+	Brokers         []string `yaml:"brokers" required:"true" min:"1" doc:"Addresses to ask for the cluster, host:port."`
+	Topic           string   `yaml:"topic" required:"true" doc:"Topic to write to. It has to exist."`
+	MaxMessageBytes int      `yaml:"max_message_bytes" default:"1000000" unit:"bytes" min:"1" doc:"Largest record, key and headers included; at most the topic's max.message.bytes."`
+	TLS             TLS      `yaml:"tls" doc:"Encryption of the connection."`
+	SASL            SASL     `yaml:"sasl" doc:"Authentication."`
+}
+
+// TLS says how connections are encrypted.
+type TLS struct {
+	Enabled            bool   `yaml:"enabled" default:"false" doc:"Use TLS."`
+	CAFile             string `yaml:"ca_file" doc:"PEM file of the certificate authorities to trust instead of the system's."`
+	CertFile           string `yaml:"cert_file" doc:"PEM file of our certificate."`
+	KeyFile            string `yaml:"key_file" doc:"PEM file of its key."`
+	ServerName         string `yaml:"server_name" doc:"Name to expect in the brokers' certificates instead of their host."`
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify" default:"false" doc:"Trust any certificate. Not for production."`
+}
+
+// SASL says who we are.
+type SASL struct {
+	Mechanism string              `yaml:"mechanism" oneof:"PLAIN SCRAM-SHA-256 SCRAM-SHA-512" doc:"PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; without it no authentication."`
+	User      string              `yaml:"user" doc:"User name."`
+	Password  destinations.Secret `yaml:"password" doc:"Password."`
+}
+
+func (c Config) withDefaults() Config {
+	if c.MaxMessageBytes == 0 {
+		c.MaxMessageBytes = 1_000_000 // below the brokers' default of 1,048,588
+	}
+	return c
+}
+
+var topicRE = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+// Validate returns errors.Join of one "key: what is wrong" for each fault.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	var errs []error
+	if len(c.Brokers) == 0 {
+		errs = append(errs, errors.New("brokers: is empty; give at least one host:port"))
+	}
+	for i, b := range c.Brokers {
+		if host, port, err := net.SplitHostPort(b); err != nil || host == "" || port == "" {
+			errs = append(errs, fmt.Errorf("brokers[%d]: %q is not host:port", i, b))
+		}
+	}
+	if !topicRE.MatchString(c.Topic) || c.Topic == "." || c.Topic == ".." {
+		errs = append(errs, fmt.Errorf("topic: %.260q is not 1 to 249 of a-z A-Z 0-9 . _ -", c.Topic))
+	}
+	if c.MaxMessageBytes < 0 || c.MaxMessageBytes > 90<<20 { // the client library's own end is 100 MiB
+		errs = append(errs, fmt.Errorf("max_message_bytes: %d is not between 1 and 90MiB", c.MaxMessageBytes))
+	}
+	if err := c.TLS.Validate(); err != nil {
+		errs = append(errs, prefixed("tls.", err)...)
+	}
+	if err := c.SASL.Validate(); err != nil {
+		errs = append(errs, prefixed("sasl.", err)...)
+	}
+	return errors.Join(errs...)
+}
+
+func prefixed(path string, err error) []error {
+	leaves := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		leaves = joined.Unwrap()
+	}
+	var out []error
+	for _, leaf := range leaves {
+		out = append(out, fmt.Errorf("%s%w", path, leaf))
+	}
+	return out
+}
+
+// Validate is of this section alone, with its keys.
+func (t TLS) Validate() error {
+	var errs []error
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		errs = append(errs, errors.New("cert_file: cert_file and key_file go together; give both or none"))
+	}
+	if !t.Enabled && t != (TLS{}) {
+		errs = append(errs, errors.New("enabled: is false, but other keys of tls are given; write enabled: true, or delete them"))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate is of this section alone, with its keys.
+func (s SASL) Validate() error {
+	switch s.Mechanism {
+	case "":
+		if s.User != "" || s.Password != "" {
+			return errors.New("mechanism: is missing; write PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+		}
+		return nil
+	case sarama.SASLTypePlaintext, sarama.SASLTypeSCRAMSHA256, sarama.SASLTypeSCRAMSHA512:
+	default:
+		return fmt.Errorf("mechanism: %q is not PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", s.Mechanism)
+	}
+	var errs []error
+	if s.User == "" {
+		errs = append(errs, errors.New("user: is missing"))
+	}
+	if s.Password == "" {
+		errs = append(errs, errors.New("password: is missing"))
+	}
+	return errors.Join(errs...)
+}
+
+// client is the library's configuration. Few of its defaults fit: they are
+// leader-only acks, no idempotence, half a minute for each dial and read, and
+// a placement of keys that no other client shares.
+func (c Config) client() (*sarama.Config, error) {
+	s := sarama.NewConfig()
+	s.Version = sarama.V2_8_0_0
+	s.ClientID = "eventserver"
+	s.Net.DialTimeout = 3 * time.Second
+	s.Net.ReadTimeout = 5 * time.Second
+	s.Net.WriteTimeout = 5 * time.Second
+	s.Net.MaxOpenRequests = 1
+	s.Metadata.Full = false // only this topic's: a shared cluster may have thousands
+	s.Metadata.Retry.Max = 3
+	s.Metadata.Retry.Backoff = 150 * time.Millisecond
+	s.Metadata.AllowAutoTopicCreation = false
+	s.Producer.RequiredAcks = sarama.WaitForAll
+	s.Producer.Idempotent = true
+	s.Producer.Retry.Max = 3
+	s.Producer.Retry.Backoff = 150 * time.Millisecond
+	s.Producer.Timeout = 4 * time.Second
+	s.Producer.MaxMessageBytes = c.MaxMessageBytes
+	s.Producer.Partitioner = sarama.NewMurmur2Partitioner
+	s.Producer.Return.Successes = true
+	s.Producer.Return.Errors = true
+	if c.TLS.Enabled {
+		t, err := c.TLS.load()
+		if err != nil {
+			return nil, err
+		}
+		s.Net.TLS.Enable, s.Net.TLS.Config = true, t
+	}
+	if c.SASL.Mechanism != "" {
+		s.Net.SASL.Enable = true
+		s.Net.SASL.Mechanism = sarama.SASLMechanism(c.SASL.Mechanism)
+		s.Net.SASL.User = c.SASL.User
+		s.Net.SASL.Password = c.SASL.Password.Reveal()
+		s.Net.SASL.SCRAMClientGeneratorFunc = scramClient(c.SASL.Mechanism)
+	}
+	return s, nil
+}
+
+func (t TLS) load() (*tls.Config, error) {
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName, InsecureSkipVerify: t.InsecureSkipVerify}
+	var errs []error
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(t.CAFile)
+		conf.RootCAs = x509.NewCertPool()
+		if err != nil {
+			errs = append(errs, fmt.Errorf("tls.ca_file: %w", err))
+		} else if !conf.RootCAs.AppendCertsFromPEM(pem) {
+			errs = append(errs, errors.New("tls.ca_file: has no certificate in PEM form"))
+		}
+	}
+	if t.CertFile != "" {
+		cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("tls.cert_file: %w", err))
+		}
+		conf.Certificates = []tls.Certificate{cert}
+	}
+	return conf, errors.Join(errs...)
+}

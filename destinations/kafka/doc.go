@@ -1,0 +1,35 @@
+// Package kafka sends deliveries to a topic of any Kafka cluster, which need
+// not be the one that the server itself runs on.
+//
+// # Records
+//
+// The key is the delivery's ordering key, placed as the Java client places it
+// (murmur2), so one key is in one partition, in order, as long as the topic's
+// partition count stays. The value is the body. Headers follow the Kafka
+// binding of CloudEvents, with ours beside them:
+//
+//	ce_id, ce_type, ce_time, content-type
+//	ce_specversion, ce_source        where the event has a source
+//	es_delivery_id                   the same at every attempt: deduplicate by it
+//	es_attempt, es_sequence
+//
+// Headers of the payload become record headers, unless they have one of these names.
+//
+// # Promises
+//
+// Deliver returns nil when all in-sync replicas have the record (acks=all,
+// idempotent). The client library knows no context: when an attempt's context
+// ends its record may still land, and land again with the next attempt. It is
+// then the same event twice in a row, never out of order, because the next
+// attempt of a key waits for the send before it.
+//
+// The cluster is dialled at the first delivery: one that is away does not stop
+// the server, it makes deliveries fail as Unavailable. The topic has to exist.
+//
+// max_message_bytes must not be above the topic's max.message.bytes: records
+// travel in batches of at most that size, and a cluster that finds a batch too
+// large refuses every record in it.
+//
+// It may import destinations and Kafka's client libraries, but not infra: how
+// the server stores events and where it delivers them are chosen apart.
+package kafka

@@ -1,0 +1,188 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"eventserver/destinations"
+)
+
+// ErrClosed is in the error of a Deliver after Close.
+var ErrClosed = errors.New("kafka destination is closed")
+
+// closeGrace is what Close gives sends under way before it cuts their
+// connections. A healthy cluster needs milliseconds.
+const closeGrace = 5 * time.Second
+
+// Destination produces to one topic. It is safe for many goroutines.
+type Destination struct {
+	id     string
+	cfg    Config
+	conf   *sarama.Config
+	grace  time.Duration
+	ctx    context.Context // of the connections; ends when Close loses patience
+	cancel context.CancelFunc
+
+	mu       sync.Mutex
+	closed   bool
+	sends    map[string]chan struct{} // by key: closed when the send has ended
+	running  sync.WaitGroup           // sends; Add only with mu and !closed
+	link     *link                    // nil: not connected
+	dialling *dialling                // nil: nobody is connecting
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// New reads the files that cfg names. It does not dial: that is for the first
+// Deliver.
+func New(id string, cfg Config) (*Destination, error) {
+	if id == "" {
+		return nil, errors.New("id: is missing")
+	}
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	conf, err := cfg.client()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background()) // ends with Close
+	conf.Net.Proxy.Enable = true
+	conf.Net.Proxy.Dialer = &dialer{ctx: ctx, timeout: conf.Net.DialTimeout}
+	if err := conf.Validate(); err != nil {
+		cancel()
+		return nil, err
+	}
+	return &Destination{
+		id: id, cfg: cfg, conf: conf, grace: closeGrace, ctx: ctx, cancel: cancel, sends: map[string]chan struct{}{},
+	}, nil
+}
+
+// ID is the destination's name.
+func (d *Destination) ID() string { return d.id }
+
+// Transform passes the event's data on as it is. The source goes along as a
+// header, since a Delivery has no field for it and the CloudEvents binding
+// cannot do without.
+func (d *Destination) Transform(_ context.Context, e destinations.Event) (destinations.Payload, error) {
+	p := destinations.Payload{ContentType: e.ContentType, Body: e.Data}
+	if e.Source != "" {
+		p.Headers = map[string]string{headerSpecVersion: "1.0", headerSource: e.Source}
+	}
+	return p, nil
+}
+
+// Deliver sends one record. A record that no cluster would take is a permanent
+// failure; everything else is the cluster's fault.
+func (d *Destination) Deliver(ctx context.Context, del destinations.Delivery) error {
+	rec := record(d.cfg.Topic, del)
+	if size := rec.ByteSize(2); size > d.cfg.MaxMessageBytes {
+		return destinations.Permanent(fmt.Errorf("kafka: the record has %d bytes, max_message_bytes is %d", size, d.cfg.MaxMessageBytes))
+	}
+	done, err := d.begin(ctx, del.Key)
+	if err != nil {
+		return err
+	}
+	result := make(chan error, 1)
+	go func() {
+		defer d.end(del.Key, done)
+		result <- d.send(ctx, rec)
+	}()
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return ended(ctx)
+	}
+}
+
+// begin waits until the last send of key has ended, however long after its
+// Deliver that is.
+func (d *Destination) begin(ctx context.Context, key string) (done chan struct{}, err error) {
+	for {
+		d.mu.Lock()
+		if d.closed {
+			d.mu.Unlock()
+			return nil, destinations.Unavailable(ErrClosed)
+		}
+		last, busy := d.sends[key]
+		if !busy {
+			done = make(chan struct{})
+			d.sends[key] = done
+			d.running.Add(1)
+			d.mu.Unlock()
+			return done, nil
+		}
+		d.mu.Unlock()
+		select {
+		case <-last:
+		case <-ctx.Done():
+			return nil, ended(ctx)
+		}
+	}
+}
+
+func (d *Destination) end(key string, done chan struct{}) {
+	d.mu.Lock()
+	delete(d.sends, key)
+	d.mu.Unlock()
+	close(done)
+	d.running.Done()
+}
+
+// ended is the error of an attempt whose context ended. A cluster that does
+// not answer in time is away for every event.
+func ended(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return destinations.Unavailable(fmt.Errorf("kafka timeout: %w", ctx.Err()))
+	}
+	return fmt.Errorf("kafka attempt was cancelled: %w", ctx.Err())
+}
+
+func (d *Destination) send(ctx context.Context, rec *sarama.ProducerMessage) error {
+	l, err := d.connect()
+	if err == nil && ctx.Err() != nil {
+		return ended(ctx) // nobody waits for it, and the next attempt sends it
+	}
+	if err == nil {
+		_, _, err = l.producer.SendMessage(rec)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sarama.ErrMessageSizeTooLarge), errors.Is(err, sarama.ErrMessageSetSizeTooLarge),
+		errors.Is(err, sarama.ErrInvalidTopic), errors.Is(err, sarama.ErrInvalidRecord):
+		return destinations.Permanent(fmt.Errorf("kafka: topic %s: %w", d.cfg.Topic, err))
+	default:
+		return destinations.Unavailable(fmt.Errorf("kafka: topic %s: %w", d.cfg.Topic, err))
+	}
+}
+
+// Close waits for the sends under way, a few seconds for a cluster that does
+// not answer, and disconnects. Later calls wait too and return the same.
+func (d *Destination) Close() error {
+	d.closeOnce.Do(func() {
+		d.mu.Lock()
+		d.closed = true
+		d.mu.Unlock()
+		patience := time.AfterFunc(d.grace, d.cancel)
+		defer patience.Stop()
+		d.running.Wait()
+		d.mu.Lock()
+		l := d.link
+		d.link = nil
+		d.mu.Unlock()
+		if l != nil {
+			d.closeErr = l.close()
+		}
+		d.cancel()
+	})
+	return d.closeErr
+}

@@ -1,0 +1,62 @@
+package kafka
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"eventserver/destinations"
+)
+
+const (
+	headerSpecVersion = "ce_specversion"
+	headerSource      = "ce_source"
+	headerID          = "ce_id"
+	headerType        = "ce_type"
+	headerTime        = "ce_time"
+	headerContentType = "content-type"
+	headerDelivery    = "es_delivery_id"
+	headerAttempt     = "es_attempt"
+	headerSequence    = "es_sequence"
+)
+
+// record is what one attempt sends. It has no timestamp: a topic may refuse an
+// event's own for being too long ago, and ce_time has it.
+func record(topic string, del destinations.Delivery) *sarama.ProducerMessage {
+	body := del.Payload.Body
+	if body == nil {
+		body = []byte{} // nil would be a tombstone: in a compacted topic it deletes the key
+	}
+	m := &sarama.ProducerMessage{Topic: topic, Key: sarama.StringEncoder(del.Key), Value: sarama.ByteEncoder(body)}
+	own := map[string]bool{}
+	add := func(name, value string) {
+		own[name] = true
+		if value != "" {
+			m.Headers = append(m.Headers, sarama.RecordHeader{Key: []byte(name), Value: []byte(value)})
+		}
+	}
+	add(headerID, del.EventID)
+	add(headerType, del.EventType)
+	if del.Time.IsZero() {
+		add(headerTime, "")
+	} else {
+		add(headerTime, del.Time.UTC().Format(time.RFC3339Nano))
+	}
+	add(headerContentType, del.Payload.ContentType)
+	add(headerDelivery, del.ID)
+	add(headerAttempt, strconv.Itoa(del.Attempt))
+	if del.Sequence < 0 {
+		add(headerSequence, "")
+	} else {
+		add(headerSequence, strconv.FormatInt(del.Sequence, 10))
+	}
+	for _, name := range slices.Sorted(maps.Keys(del.Payload.Headers)) {
+		if !own[name] {
+			add(name, del.Payload.Headers[name])
+		}
+	}
+	return m
+}
