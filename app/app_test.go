@@ -112,7 +112,7 @@ func start(t *testing.T, broker string, probes ...*probe) (url string, stop func
 
 func post(t *testing.T, url, body string) (int, string) {
 	t.Helper()
-	resp, err := http.Post(url, "application/json", strings.NewReader(body)) //nolint:noctx // the test's own server
+	resp, err := http.Post(url, "application/json", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func post(t *testing.T, url, body string) (int, string) {
 
 func get(t *testing.T, url string) (int, string) {
 	t.Helper()
-	resp, err := http.Get(url) //nolint:noctx // the test's own server
+	resp, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}

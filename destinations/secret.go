@@ -10,8 +10,14 @@ const hidden = "[secret]"
 // Reveal returns the value itself.
 func (s Secret) Reveal() string { return string(s) }
 
-// String, GoString, MarshalText and LogValue hide the value.
-func (s Secret) String() string               { return hidden }
-func (s Secret) GoString() string             { return hidden }
-func (s Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
-func (s Secret) LogValue() slog.Value         { return slog.StringValue(hidden) }
+// String hides the value.
+func (Secret) String() string { return hidden }
+
+// GoString hides the value.
+func (Secret) GoString() string { return hidden }
+
+// MarshalText hides the value.
+func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// LogValue hides the value.
+func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }

@@ -11,9 +11,11 @@ func DestinationTopic(id string) string { return "dest." + id }
 // PoisonTopic holds the deliveries that one destination gave up.
 func PoisonTopic(id string) string { return "poison." + id }
 
-// TransformGroup and DeliverGroup are a destination's consumer groups.
+// TransformGroup reads events for one destination.
 func TransformGroup(id string) string { return "transform." + id }
-func DeliverGroup(id string) string   { return "deliver." + id }
+
+// DeliverGroup reads one destination's topic.
+func DeliverGroup(id string) string { return "deliver." + id }
 
 // Topics lists the topics of a destination, the shared one included.
 func Topics(id string) []infra.Topic {

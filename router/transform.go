@@ -49,7 +49,7 @@ func (d *Destination) Prepare(ctx context.Context, e destinations.Event) (destin
 	if d.Filter != nil {
 		ok, err := d.Filter.Match(ctx, e)
 		if err != nil {
-			return none, giveUpNow(metrics.ReasonFilter, fmt.Errorf("filter: %w", err))
+			return none, giveUpNow(metrics.ReasonFilter, err)
 		}
 		if !ok {
 			return none, destinations.ErrSkip
@@ -58,7 +58,7 @@ func (d *Destination) Prepare(ctx context.Context, e destinations.Event) (destin
 	if d.Transform != nil {
 		data, err := d.Transform.Apply(ctx, e)
 		if err != nil {
-			return none, giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: %w", err))
+			return none, giveUpNow(metrics.ReasonTransform, err)
 		}
 		e.Data, e.ContentType = data, "application/json"
 	}

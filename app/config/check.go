@@ -69,7 +69,7 @@ func readSecret(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // read only
 	data, err := io.ReadAll(io.LimitReader(file, maxSecret+1))
 	if err != nil {
 		return "", fmt.Errorf("cannot be read: %w; give another file", withoutPath(err))
@@ -179,7 +179,7 @@ func leaves(err error) []error {
 	if !ok {
 		return []error{err}
 	}
-	_, isFaults := err.(*Faults)
+	isFaults := errors.As(err, new(*Faults))
 	var all []error
 	var texts []string
 	for _, e := range many.Unwrap() {

@@ -37,7 +37,7 @@ func read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // read only
 	return io.ReadAll(io.LimitReader(file, maxFile+1))
 }
 
@@ -82,7 +82,7 @@ func (l *loader) document(src []byte) *yaml.Node {
 	var doc, second yaml.Node
 	empty := &yaml.Node{Kind: yaml.MappingNode, Line: 1}
 	switch err := loader.Load(&doc); {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return empty
 	case err != nil:
 		l.syntax(src, err)
@@ -91,7 +91,7 @@ func (l *loader) document(src []byte) *yaml.Node {
 	switch err := loader.Load(&second); {
 	case err == nil:
 		l.add(second.Line, "", "a second YAML document starts here; keep one, and delete this --- line")
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 		l.syntax(src, err)
 	}
 	if len(doc.Content) == 0 || isNull(doc.Content[0]) {

@@ -224,7 +224,7 @@ func TestTooManyInFlight(t *testing.T) {
 	})
 	first := make(chan int)
 	go func() {
-		resp, err := stdhttp.Post(f.url+http.PathEvents, "application/json", strings.NewReader(`{"id":"a"}`)) //nolint:noctx // the test's own server
+		resp, err := stdhttp.Post(f.url+http.PathEvents, "application/json", strings.NewReader(`{"id":"a"}`))
 		if err != nil {
 			first <- 0
 			return

@@ -328,6 +328,29 @@ func TestOneOfTwoKilled(t *testing.T) {
 	}
 }
 
+// Two processes with one instance id would throw each other out of their groups
+// for ever: the one that is thrown out says so and stops.
+func TestSameInstanceID(t *testing.T) {
+	bin := binary(t)
+	for name, broker := range clusters(t) {
+		t.Run(name, func(t *testing.T) {
+			o := newOracle(t)
+			first := newServer(t, bin, strings.ReplaceAll(broker, "INSTANCE", "same"), o).start(t)
+			second := newServer(t, bin, strings.ReplaceAll(broker, "INSTANCE", "same"), o).start(t)
+			select {
+			case err := <-first.done:
+				first.done <- err
+				if err == nil {
+					t.Error("the first ended without an error")
+				}
+			case <-time.After(30 * time.Second):
+				t.Error("the first goes on beside the second")
+			}
+			second.terminate()
+		})
+	}
+}
+
 // A graceful restart under load cuts nothing: no delivery comes twice.
 func TestRestartsUnderLoad(t *testing.T) {
 	o := newOracle(t)

@@ -49,7 +49,7 @@ func transform(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	if files[0] == "-" {
 		body, err = io.ReadAll(os.Stdin)
 	} else {
-		body, err = os.ReadFile(files[0])
+		body, err = os.ReadFile(files[0]) //nolint:gosec // the file that the user names
 	}
 	if err != nil {
 		return err

@@ -172,11 +172,18 @@ func (b *Broker) topicDetail(t infra.Topic) *sarama.TopicDetail {
 
 // checkTopic refuses settings of an existing topic that break durability.
 func (b *Broker) checkTopic(real string, _ infra.Topic) error {
-	entries, err := b.admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: real})
+	results, err := b.admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: real}}, sarama.DescribeConfigsOptions{})
 	if err != nil {
 		return fmt.Errorf("describe topic %s: %w", real, err)
 	}
+	var entries []sarama.ConfigEntry
 	var errs []error
+	for _, r := range results {
+		if r.ErrorCode != sarama.ErrNoError {
+			errs = append(errs, fmt.Errorf("describe topic %s: %w", real, r.ErrorCode))
+		}
+		entries = append(entries, r.Configs...)
+	}
 	bad := func(key, value, cure string) {
 		errs = append(errs, fmt.Errorf("topic %s: %s=%s loses events; set %s", real, key, value, cure))
 	}

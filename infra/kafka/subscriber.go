@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -154,6 +155,7 @@ func (s *subscription) run(ctx context.Context) {
 			if ctx.Err() == nil {
 				s.log.Warn("consumer group", slog.Any("error", err))
 			}
+			s.checkFenced(err) // heartbeats say it here, joins by Consume's error
 		}
 	}()
 
@@ -170,9 +172,7 @@ func (s *subscription) run(ctx context.Context) {
 		if errors.Is(err, sarama.ErrClosedConsumerGroup) {
 			break
 		}
-		if errors.Is(err, sarama.ErrFencedInstancedId) {
-			s.broker.cfg.Fatal(errors.Join(errors.New("another process runs with the same broker.instance_id; give each process its own"), err))
-		}
+		s.checkFenced(err)
 		s.log.Warn("cannot consume; trying again", slog.Any("error", err), slog.Duration("wait", wait))
 		select {
 		case <-ctx.Done():
@@ -184,6 +184,14 @@ func (s *subscription) run(ctx context.Context) {
 		s.log.Warn("leaving the group", slog.Any("error", err))
 	}
 	<-errs
+}
+
+// checkFenced stops a process whose place in the group another one took. To
+// join again would throw that one out in turn, for ever.
+func (s *subscription) checkFenced(err error) {
+	if errors.Is(err, sarama.ErrFencedInstancedId) {
+		s.broker.cfg.Fatal(fmt.Errorf("another process runs with the same broker.instance_id; give each process its own: %w", err))
+	}
 }
 
 func (s *subscription) drain() {

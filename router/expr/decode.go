@@ -2,6 +2,7 @@ package expr
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -25,7 +26,7 @@ func decode(data []byte) (any, error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(data))
 	v, err := decodeValue(dec, 0)
 	if err == nil {
-		if _, err = dec.ReadToken(); err == io.EOF {
+		if _, err = dec.ReadToken(); errors.Is(err, io.EOF) {
 			return v, nil
 		} else if err == nil {
 			err = fmt.Errorf("more than one JSON value")
@@ -82,7 +83,7 @@ func decodeValue(dec *jsontext.Decoder, depth int) (any, error) {
 
 func (n number) value() ref.Val {
 	s := string(n)
-	if strings.IndexAny(s, ".eE") < 0 {
+	if !strings.ContainsAny(s, ".eE") {
 		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
 			return types.Int(i)
 		}

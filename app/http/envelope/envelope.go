@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -149,7 +150,7 @@ func (p *parser) open() (jsontext.Kind, *Fault) {
 func (p *parser) end() *Fault {
 	p.index = -1
 	rest := p.body[p.dec.InputOffset():]
-	if _, err := p.dec.ReadToken(); err == io.EOF {
+	if _, err := p.dec.ReadToken(); errors.Is(err, io.EOF) {
 		return nil
 	}
 	at := len(p.body) - len(bytes.TrimLeft(rest, " \t\r\n"))
