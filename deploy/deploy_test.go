@@ -1,0 +1,186 @@
+package deploy_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.yaml.in/yaml/v4"
+
+	"eventserver/app"
+	"eventserver/metrics"
+)
+
+// project loads docker-compose.yml; the loader checks it against the official schema.
+func project(t *testing.T) *types.Project {
+	t.Helper()
+	o, err := cli.NewProjectOptions([]string{"../docker-compose.yml"}, cli.WithName("eventserver"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := o.LoadProject(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestCompose(t *testing.T) {
+	pinned := regexp.MustCompile(`^[a-z./-]+:v?\d+\.\d+\.\d+$`)
+	p := project(t)
+	if want := []string{"eventserver", "grafana", "kafka", "prometheus"}; !slices.Equal(p.ServiceNames(), want) {
+		t.Errorf("services %v, want %v", p.ServiceNames(), want)
+	}
+	for name, s := range p.Services {
+		if s.Build == nil && !pinned.MatchString(s.Image) {
+			t.Errorf("%s: image %q is not pinned to a version", name, s.Image)
+		}
+		for _, port := range s.Ports {
+			if port.HostIP != "127.0.0.1" {
+				t.Errorf("%s: port %s is open to the network", name, port.Published)
+			}
+		}
+		for _, v := range s.Volumes {
+			if v.Type != types.VolumeTypeBind {
+				continue
+			}
+			if _, err := os.Stat(v.Source); err != nil {
+				t.Errorf("%s mounts what is not there: %v", name, err)
+			}
+			if !v.ReadOnly {
+				t.Errorf("%s: %s is mounted writable", name, v.Target)
+			}
+		}
+	}
+}
+
+// The mounted configuration is valid, and listens where the port is published.
+func TestMountedConfig(t *testing.T) {
+	cfg, err := app.Load("eventserver.yaml", app.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := project(t).Services["eventserver"]
+	if got := cfg.HTTP.Addr; got != ":8080" || s.Ports[0].Target != 8080 {
+		t.Errorf("listens on %s, published %d", got, s.Ports[0].Target)
+	}
+	if !slices.Contains(s.Command, s.Volumes[0].Target) {
+		t.Errorf("command %v does not name the mounted %s", s.Command, s.Volumes[0].Target)
+	}
+}
+
+func TestDockerfile(t *testing.T) {
+	b, err := os.ReadFile("../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stages := strings.Split(string(b), "\nFROM ")
+	final := stages[len(stages)-1]
+	for _, want := range []string{"gcr.io/distroless/static", ":nonroot", "USER nonroot", `ENTRYPOINT ["/eventserver"]`, "EXPOSE 8080"} {
+		if !strings.Contains(final, want) {
+			t.Errorf("the final stage lacks %q", want)
+		}
+	}
+	if len(stages) != 2 {
+		t.Errorf("%d stages, want 2", len(stages))
+	}
+}
+
+func TestPrometheusScrapesEventserver(t *testing.T) {
+	b, err := os.ReadFile("prometheus/prometheus.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c struct {
+		Scrape []struct {
+			Job    string `yaml:"job_name"`
+			Static []struct{ Targets []string }
+		} `yaml:"scrape_configs"`
+	}
+	if err := yaml.Unmarshal(b, &c); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(b), `targets: ["eventserver:8080"]`) || c.Scrape[0].Job != "eventserver" {
+		t.Errorf("prometheus.yml does not scrape eventserver:8080")
+	}
+}
+
+// Every dashboard is valid, and asks for metrics that exist only.
+func TestDashboards(t *testing.T) {
+	known := metricNames(t)
+	files, err := filepath.Glob("grafana/dashboards/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no dashboards: %v", err)
+	}
+	source, err := os.ReadFile("grafana/provisioning/datasources/prometheus.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := regexp.MustCompile(`eventserver_\w+`)
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d struct {
+			UID    string
+			Panels []struct {
+				ID         int
+				Title      string
+				Datasource struct{ UID string }
+				Targets    []struct{ Expr string }
+			}
+		}
+		if err := json.Unmarshal(b, &d); err != nil {
+			t.Fatalf("%s: %v", f, err)
+		}
+		ids := map[int]bool{}
+		for _, p := range d.Panels {
+			if ids[p.ID] {
+				t.Errorf("%s: panel id %d twice", f, p.ID)
+			}
+			ids[p.ID] = true
+			if !strings.Contains(string(source), "uid: "+p.Datasource.UID+",") {
+				t.Errorf("%s: %s asks datasource %q, which is not provisioned", f, p.Title, p.Datasource.UID)
+			}
+			if len(p.Targets) == 0 {
+				t.Errorf("%s: %s asks nothing", f, p.Title)
+			}
+			for _, q := range p.Targets {
+				for _, m := range name.FindAllString(q.Expr, -1) {
+					if !known[m] {
+						t.Errorf("%s: %s asks for %s, which does not exist", f, p.Title, m)
+					}
+				}
+			}
+		}
+	}
+}
+
+// metricNames asks the code, so that a renamed metric breaks the dashboard's test.
+func metricNames(t *testing.T) map[string]bool {
+	t.Helper()
+	reg := prometheus.NewRegistry()
+	m, err := metrics.New(reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Destination("d", func() metrics.State { return metrics.State{Lag: []metrics.Lag{{Topic: "t", Group: "g"}}} })
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, f := range families {
+		known[f.GetName()] = true
+		known[f.GetName()+"_bucket"] = true
+	}
+	return known
+}

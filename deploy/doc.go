@@ -1,0 +1,3 @@
+// Package deploy holds what docker-compose.yml mounts. Its tests check, without
+// Docker, what of it can be checked so.
+package deploy
