@@ -12,6 +12,7 @@ import (
 	"eventserver/infra"
 	"eventserver/infra/embedded"
 	"eventserver/infra/kafka"
+	"eventserver/infra/memory"
 )
 
 // openBroker opens the broker that the configuration names. fatal is called
@@ -29,7 +30,8 @@ func openBroker(c *config.Config, log *slog.Logger, fatal func(error)) (infra.Br
 	case "embedded":
 		return embedded.New(embedded.Config{Dir: b.Dir, NoSync: !b.Sync, TrimAge: b.TrimAge, Kafka: k})
 	case "memory":
-		return embedded.New(embedded.Config{TrimAge: b.TrimAge, Kafka: k})
+		return memory.New(memory.Config{Partitions: int(b.Partitions), MaxMessageBytes: k.MaxMessageBytes,
+			WindowMessages: memoryWindow(c), ReleaseTimeout: k.ReleaseTimeout})
 	case "kafka":
 		var err error
 		if k.TLS, err = tlsConfig(b.TLS); err != nil {
@@ -42,6 +44,14 @@ func openBroker(c *config.Config, log *slog.Logger, fatal func(error)) (infra.Br
 	default:
 		return nil, fmt.Errorf("broker.kind: %q is not built in", b.Kind)
 	}
+}
+
+// memoryWindow is one message of a partition where partition order is asked for.
+func memoryWindow(c *config.Config) int {
+	if c.Ordering == "partition" {
+		return 1
+	}
+	return c.Broker.WindowMessages
 }
 
 // recordLimit leaves room for headers: an event accepted at the limit must

@@ -8,6 +8,7 @@ import (
 	"eventserver/app/config"
 	"eventserver/destinations"
 	"eventserver/destinations/file"
+	"eventserver/destinations/kafka"
 	"eventserver/destinations/log"
 	"eventserver/destinations/webhook"
 	"eventserver/router"
@@ -77,6 +78,7 @@ func builtin(stdout io.Writer) []Kind {
 		NewKind(log.Kind, func(id string, c log.Config) (destinations.Destination, error) { return log.New(id, c, stdout) }),
 		NewKind(webhook.Kind, func(id string, c webhook.Config) (destinations.Destination, error) { return webhook.New(id, c) }),
 		NewKind(file.Kind, func(id string, c file.Config) (destinations.Destination, error) { return file.New(id, c) }),
+		NewKind(kafka.Kind, func(id string, c kafka.Config) (destinations.Destination, error) { return kafka.New(id, c) }),
 	}
 }
 

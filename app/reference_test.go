@@ -38,7 +38,7 @@ func TestReferenceIsUpToDate(t *testing.T) {
 // The examples are valid with the real kinds.
 func TestExampleConfigs(t *testing.T) {
 	t.Setenv("ORDERS_SECRET", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
-	for _, f := range []string{"../examples/config/minimal.yaml"} {
+	for _, f := range []string{"../examples/config/minimal.yaml", "../examples/config/all-kinds.yaml"} {
 		if _, err := Load(f, Options{}); err != nil {
 			t.Errorf("%v", err)
 		}

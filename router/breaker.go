@@ -49,6 +49,7 @@ type breaker struct {
 	waiters   []chan bool // true: go as the probe; false: it closed
 	failing   map[string]struct{}
 	down      map[string]struct{}
+	warned    bool // that it is unavailable, since the last success
 	successes uint64
 }
 
@@ -123,6 +124,10 @@ func (b *breaker) succeeded() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.successes++
+	if b.warned && !b.open {
+		b.log.Info("destination answers again")
+	}
+	b.warned = false
 	clear(b.failing)
 	clear(b.down)
 	if !b.open {
@@ -149,9 +154,13 @@ func (b *breaker) failed(key string, probe bool) {
 
 // unavailable: an attempt for key found the destination at fault. It returns
 // the number of successes so far.
-func (b *breaker) unavailable(key string, probe bool, wait time.Duration) uint64 {
+func (b *breaker) unavailable(key string, probe bool, wait time.Duration, cause error) uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !b.warned { // once an outage, or it is never seen: such attempts reach no limit
+		b.warned = true
+		b.log.Warn("destination is unavailable; its events wait", slog.String("cause", clean(cause.Error())))
+	}
 	b.down[key] = struct{}{}
 	if probe || len(b.down) >= unavailableKeys {
 		b.trip(probe, wait)

@@ -133,7 +133,7 @@ func (g *gate) report(ctx context.Context, key string, probe bool, err error) {
 		if errors.As(err, &after) {
 			wait = after.Wait
 		}
-		successes := g.breaker.unavailable(key, probe, wait)
+		successes := g.breaker.unavailable(key, probe, wait, err)
 		p.blamed = p.unavailable > 0 && successes > p.successes
 		p.successes = successes
 	default:

@@ -23,6 +23,7 @@ import (
 // front is a server whose broker is a function of the test.
 type front struct {
 	url  string
+	sub  message.Subscriber
 	mu   sync.Mutex
 	seen []*message.Message
 }
@@ -43,7 +44,7 @@ func open(t *testing.T, cfg http.Config, verdict func(*message.Message)) *front 
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &front{}
+	f := &front{sub: s.Subscriber()}
 	var wg sync.WaitGroup
 	for _, path := range []string{http.PathEvents, http.PathPublish} {
 		in, err := s.Subscriber().Subscribe(context.Background(), path)
@@ -254,4 +255,19 @@ func TestBytesAreKept(t *testing.T) {
 	if got := string(f.seen[0].Payload); got != event {
 		t.Errorf("stored %s, want %s", got, event)
 	}
+}
+
+// Two handlers share the subscriber and both close it. watermill-http's Close
+// raced with itself then, and could close its channels twice.
+func TestSubscriberIsClosedByEveryHandler(t *testing.T) {
+	f := open(t, http.Config{}, ack)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if err := f.sub.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
 }

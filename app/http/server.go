@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -76,7 +77,7 @@ func (c Config) withDefaults() (Config, error) {
 // Server is the HTTP front of the pipeline.
 type Server struct {
 	cfg      Config
-	sub      *wmhttp.Subscriber
+	sub      message.Subscriber
 	inner    chi4.Router // where the subscriber registers its paths
 	server   *http.Server
 	listener net.Listener
@@ -92,11 +93,12 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, inner: chi4.NewRouter(), inFlight: make(chan struct{}, cfg.MaxInFlight)}
 	// The subscriber's own server is never started: its Close cuts requests,
 	// and it has neither timeouts nor limits. We serve its router from ours.
-	s.sub, err = wmhttp.NewSubscriber("", wmhttp.SubscriberConfig{Router: s.inner, UnmarshalMessageFunc: fromContext},
+	sub, err := wmhttp.NewSubscriber("", wmhttp.SubscriberConfig{Router: s.inner, UnmarshalMessageFunc: fromContext},
 		watermill.NewSlogLogger(cfg.Logger))
 	if err != nil {
 		return nil, fmt.Errorf("http subscriber: %w", err)
 	}
+	s.sub = &closeOnce{Subscriber: sub}
 	const slack = 5 * time.Second // for the answer itself
 	s.server = &http.Server{
 		Handler:           s.routes(),
@@ -135,6 +137,21 @@ func (s *Server) routes() http.Handler {
 
 // Subscriber is Watermill's subscriber for PathEvents and PathPublish.
 func (s *Server) Subscriber() message.Subscriber { return s.sub }
+
+// closeOnce lets two handlers share the subscriber: each closes it when it
+// stops, and watermill-http's Close neither locks nor bears a second call at
+// the same time (it would close its channels twice).
+type closeOnce struct {
+	message.Subscriber
+	once sync.Once
+	err  error
+}
+
+// Close implements message.Subscriber.
+func (c *closeOnce) Close() error {
+	c.once.Do(func() { c.err = c.Subscriber.Close() })
+	return c.err
+}
 
 // Listen binds the address, so that a taken port is an error of the start.
 func (s *Server) Listen(ctx context.Context) error {

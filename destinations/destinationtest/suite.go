@@ -170,7 +170,7 @@ func (h Harness) deliver(t *testing.T) {
 		}
 		before := del
 		before.Payload = clonePayload(del.Payload)
-		if err := h.bounded(t, d, t.Context(), del); err != nil {
+		if err := h.bounded(t.Context(), t, d, del); err != nil {
 			t.Errorf("event %q: %v", e.ID, err)
 		}
 		if !reflect.DeepEqual(del, before) {
@@ -199,7 +199,7 @@ func (h Harness) deliverParallel(t *testing.T) {
 }
 
 // bounded is Deliver that has to return, whatever its context.
-func (h Harness) bounded(t *testing.T, d destinations.Destination, ctx context.Context, del destinations.Delivery) error {
+func (h Harness) bounded(ctx context.Context, t *testing.T, d destinations.Destination, del destinations.Delivery) error {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- d.Deliver(ctx, del) }()
@@ -241,7 +241,7 @@ func (h Harness) endedContext(t *testing.T) {
 	d := h.make(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_ = h.bounded(t, d, ctx, h.sample(t, d))
+	_ = h.bounded(ctx, t, d, h.sample(t, d))
 }
 
 func (h Harness) cancel(t *testing.T) {
@@ -257,7 +257,7 @@ func (h Harness) cancel(t *testing.T) {
 		case <-ctx.Done():
 		}
 	}()
-	if err := h.bounded(t, d, ctx, del); err == nil {
+	if err := h.bounded(ctx, t, d, del); err == nil {
 		t.Error("Deliver said that a receiver that never answered has the event")
 	}
 }
@@ -266,7 +266,7 @@ func (h Harness) deadline(t *testing.T) {
 	d := h.Stuck(t, make(chan struct{}, 16))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if err := h.bounded(t, d, ctx, h.sample(t, d)); err == nil {
+	if err := h.bounded(ctx, t, d, h.sample(t, d)); err == nil {
 		t.Error("Deliver said that a receiver that never answered has the event")
 	}
 }
@@ -276,7 +276,7 @@ func (h Harness) broken(t *testing.T, make func(*testing.T) destinations.Destina
 	closeAfter(t, d)
 	ctx, cancel := context.WithTimeout(t.Context(), Soon/2)
 	defer cancel()
-	if err := h.bounded(t, d, ctx, h.sample(t, d)); err == nil {
+	if err := h.bounded(ctx, t, d, h.sample(t, d)); err == nil {
 		t.Error("Deliver did not fail")
 	}
 }
@@ -319,7 +319,7 @@ func (h Harness) close(t *testing.T) {
 	if err := d.(io.Closer).Close(); err != nil {
 		t.Errorf("Close once more: %v", err)
 	}
-	if err := h.bounded(t, d, t.Context(), h.sample(t, d)); err == nil {
+	if err := h.bounded(t.Context(), t, d, h.sample(t, d)); err == nil {
 		t.Error("Deliver after Close said that the receiver has the event")
 	}
 }

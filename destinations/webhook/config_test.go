@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,5 +92,31 @@ func TestSnippetIsOneCleanLine(t *testing.T) {
 	got := s.snippet([]byte("a\x1b[31m\r\nb\x00\u202ec\xff\t " + strings.Repeat("é", 2000)))
 	if !strings.HasPrefix(got, "a [31m b c\uFFFD é") || len(got) > snippetBytes || len(got) < snippetBytes-4 {
 		t.Errorf("%d bytes: %.40q", len(got), got)
+	}
+}
+
+func TestSnippetHidesSecrets(t *testing.T) {
+	cfg := Config{
+		URL: "https://example.com/?token=" + canary + "%21", Secret: secretOf("a"), Proxy: "http://u:pr0xy-pass@proxy",
+		Headers: map[string]string{"Authorization": "Bearer b3arer-token", "X-Short": "ab"},
+	}
+	u, err := url.Parse(cfg.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newScrubber(cfg, u)
+	for in, want := range map[string]string{
+		"got Bearer b3arer-token ab":         "got [secret] ab",
+		"token b3arer-token":                 "token [secret]",
+		"?token=" + canary + "%21":           "?[secret]",
+		"decoded " + canary + "!":            "decoded [secret]",
+		cfg.Secret.Reveal():                  "[secret]",
+		cfg.Secret.Reveal()[6:]:              "[secret]",
+		"pr0xy-pass":                         "[secret]",
+		"reading stopped in it: b3arer-toke": "reading stopped in it:",
+	} {
+		if got := s.snippet([]byte(in)); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
 	}
 }

@@ -32,7 +32,7 @@ func TestGuard(t *testing.T) {
 			continue
 		}
 		err = d.Deliver(t.Context(), delivery("e"))
-		if got := destinationtest.Verdict(err); got != "permanent" || !strings.Contains(err.Error(), "allow_private: true") {
+		if got := destinationtest.Verdict(err); got != "unavailable" || !strings.Contains(err.Error(), "allow_private: true") {
 			t.Errorf("%s: %s: %v", host, got, err)
 		}
 		_ = d.Close()

@@ -81,7 +81,7 @@ func (d *Destination) failed(ctx context.Context, connected bool, err error) err
 	cause := errors.New(d.scrub.text(bare(err).Error()))
 	switch {
 	case blocked(err):
-		return destinations.Permanent(fmt.Errorf("webhook address is not public (%w); set allow_private: true to send there", cause))
+		return destinations.Unavailable(fmt.Errorf("webhook address is not public (%w); set allow_private: true to send there", cause))
 	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fmt.Errorf("webhook attempt was cancelled: %w", ctx.Err())
 	case ctx.Err() != nil && connected:

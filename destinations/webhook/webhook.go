@@ -148,7 +148,7 @@ func (d *Destination) Deliver(ctx context.Context, del destinations.Delivery) er
 	if err != nil {
 		return d.failed(ctx, connected.Load(), err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	snippet := d.read(resp)
 	return d.verdict(resp, snippet)
 }
@@ -161,12 +161,9 @@ func (d *Destination) read(resp *http.Response) string {
 		return "" // 101: the body is the connection itself, and reading it would not end with the context
 	}
 	var buf bytes.Buffer
-	n, _ := io.Copy(&buf, io.LimitReader(resp.Body, int64(d.cfg.MaxResponseBytes)))
-	if n == int64(d.cfg.MaxResponseBytes) {
-		// At the limit the end may still be unread; the transport reuses a
-		// connection only after the end.
-		_, _ = io.ReadFull(resp.Body, make([]byte, 1))
-	}
+	// One more than allowed: of an answer of just that length, the end too has
+	// to be read before the transport reuses the connection.
+	_, _ = io.Copy(&buf, io.LimitReader(resp.Body, int64(d.cfg.MaxResponseBytes)+1))
 	if resp.StatusCode < 300 {
 		return ""
 	}

@@ -59,7 +59,7 @@ func delivery(id string) destinations.Delivery {
 
 func canaryConfig(url string) Config {
 	return Config{
-		URL: url + "/hook?token=" + canary, Secret: secretOf("a"), AllowPrivate: true, MaxResponseBytes: 1100,
+		URL: url + "/hook?token=" + canary, Secret: secretOf("a"), AllowPrivate: true,
 		Headers: map[string]string{"Authorization": "Bearer " + canary},
 	}
 }
@@ -88,11 +88,7 @@ func TestConformance(t *testing.T) {
 				_, _ = io.WriteString(w, r.URL.String()+"\n")
 				_ = r.Header.Write(w)
 			}),
-			"echo cut in the middle of a secret": broken(func(w http.ResponseWriter, _ *http.Request) {
-				w.WriteHeader(400)
-				_, _ = io.WriteString(w, strings.Repeat("x", 1100-len(canary))+canary[:len(canary)-1])
-			}),
-			"redirect": broken(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), 307) }),
+			"redirect": broken(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), http.StatusTemporaryRedirect) }),
 			"hangs up": broken(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }),
 			"refused": func(t *testing.T) destinations.Destination {
 				return open(t, canaryConfig(closedURL(t)))
@@ -256,6 +252,7 @@ func TestConnectionIsReused(t *testing.T) {
 				mu.Lock()
 				conns[r.RemoteAddr] = true
 				mu.Unlock()
+				_ = http.NewResponseController(w).Flush() // of a length that nobody says, so the end has to be read
 				_, _ = w.Write(make([]byte, c.body))
 			})})
 			for range 3 {

@@ -1,0 +1,152 @@
+package memory
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
+)
+
+// claim is the ownership of one partition. It hands out messages in offset
+// order, many at once; every message's context ends with it.
+type claim struct {
+	sub    *subscription
+	group  *group
+	n      int // partition
+	ctx    context.Context
+	cancel context.CancelFunc
+	woken  chan struct{} // there may be something to hand out
+	gone   chan struct{} // closed when handlers had their time: an ack no longer counts
+
+	waiting sync.WaitGroup // one for each message that awaits its settlement
+
+	next    int64 // offset to look at next; only run uses it
+	unacked int   // guarded by Broker.mu
+}
+
+func (c *claim) wake() {
+	select {
+	case c.woken <- struct{}{}:
+	default:
+	}
+}
+
+func (c *claim) run() {
+	for c.ctx.Err() == nil {
+		if rec, offset, ok := c.take(); ok {
+			c.handOut(rec, offset)
+			continue
+		}
+		select {
+		case <-c.ctx.Done():
+		case <-c.woken:
+		}
+	}
+	c.finish()
+	c.group.released(c.n)
+}
+
+// take returns the next record that is not done, if the window has room.
+func (c *claim) take() (record, int64, bool) {
+	b := c.group.broker
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, cur := c.group.topic.parts[c.n], c.group.cursors[c.n]
+	if c.sub.isDraining() || c.unacked >= b.cfg.WindowMessages {
+		return record{}, 0, false
+	}
+	c.next = max(c.next, cur.low) // low may have jumped over what an earlier owner did
+	for c.next < p.end() {
+		offset := c.next
+		c.next++
+		if _, done := cur.done[offset]; !done {
+			c.unacked++
+			return p.log[offset-p.base], offset, true
+		}
+	}
+	return record{}, 0, false
+}
+
+func (c *claim) handOut(rec record, offset int64) {
+	if msg, cancel := c.send(rec, offset); msg != nil {
+		c.waiting.Go(func() { c.await(rec, offset, msg, cancel) })
+	}
+}
+
+// send gives the handlers a message of their own; nil when it was not taken.
+func (c *claim) send(rec record, offset int64) (*message.Message, context.CancelFunc) {
+	if c.ctx.Err() != nil || !c.sub.begin() {
+		return nil, nil
+	}
+	msg := message.NewMessage(rec.uuid, bytes.Clone(rec.payload))
+	maps.Copy(msg.Metadata, rec.headers)
+	msg.Metadata[infra.MetaKey] = rec.key
+	msg.Metadata[infra.MetaTopic] = c.group.topic.name
+	msg.Metadata[infra.MetaPartition] = strconv.Itoa(c.n)
+	msg.Metadata[infra.MetaOffset] = strconv.FormatInt(offset, 10)
+	ctx, cancel := context.WithCancel(c.ctx)
+	msg.SetContext(ctx)
+	select {
+	case c.sub.out <- msg:
+		return msg, cancel
+	case <-c.ctx.Done():
+	case <-c.sub.draining:
+	}
+	cancel()
+	c.sub.end()
+	return nil, nil
+}
+
+// await follows a message to its Ack. A Nack brings it again after a pause,
+// unless the claim ended or the subscriber drains: then the next owner has it.
+func (c *claim) await(rec record, offset int64, msg *message.Message, cancel context.CancelFunc) {
+	for msg != nil {
+		select {
+		case <-msg.Acked():
+			c.settle(offset)
+			cancel()
+			c.sub.end()
+			return
+		case <-c.gone:
+			cancel()
+			c.sub.end()
+			return
+		case <-msg.Nacked():
+			cancel()
+			c.sub.end()
+		}
+		pause := time.NewTimer(c.group.broker.cfg.NackDelay)
+		select {
+		case <-c.ctx.Done():
+		case <-c.sub.draining:
+		case <-pause.C:
+		}
+		pause.Stop()
+		msg, cancel = c.send(rec, offset)
+	}
+}
+
+func (c *claim) settle(offset int64) {
+	b := c.group.broker
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c.unacked--
+	c.group.cursors[c.n].settle(offset)
+	t := c.group.topic
+	t.trim(c.n, b.cfg.MaxMessages/len(t.parts))
+	c.wake()
+}
+
+// finish waits for the handlers, whose contexts have ended, for a bounded time.
+func (c *claim) finish() {
+	c.cancel()
+	late := time.AfterFunc(c.group.broker.cfg.ReleaseTimeout, func() { close(c.gone) })
+	c.waiting.Wait()
+	late.Stop()
+}

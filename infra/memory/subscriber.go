@@ -1,0 +1,166 @@
+package memory
+
+import (
+	"context"
+	"sync"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
+)
+
+// subscriber is a Watermill subscriber in one consumer group.
+type subscriber struct {
+	broker *Broker
+	group  string
+
+	mu     sync.Mutex
+	subs   []*subscription
+	closed bool
+}
+
+var (
+	_ message.Subscriber = (*subscriber)(nil)
+	_ infra.Assigned     = (*subscriber)(nil)
+	_ infra.Drainer      = (*subscriber)(nil)
+)
+
+// Subscribe joins the group for one topic. The channel carries many unacked
+// messages of a partition and is closed when ctx ends or at Close.
+func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	b := s.broker
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t, err := b.topic(topic)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	sub := &subscription{
+		group: t.group(b, s.group), ctx: ctx, cancel: cancel, out: make(chan *message.Message),
+		draining: make(chan struct{}), idle: make(chan struct{}), ended: make(chan struct{}),
+	}
+	s.subs = append(s.subs, sub)
+	sub.group.join(sub)
+	go sub.run()
+	return sub.out, nil
+}
+
+// Assigned implements infra.Assigned: joining takes no time here.
+func (s *subscriber) Assigned() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.subs) > 0 && !s.closed
+}
+
+// Drain implements infra.Drainer.
+func (s *subscriber) Drain(ctx context.Context) error {
+	s.mu.Lock()
+	subs := s.subs
+	s.mu.Unlock()
+	for _, sub := range subs {
+		sub.drain()
+	}
+	for _, sub := range subs {
+		select {
+		case <-sub.idle:
+		case <-sub.ended:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// Close cancels the messages in flight, waits for their handlers within
+// ReleaseTimeout and gives the partitions to the rest of the group.
+func (s *subscriber) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	subs := s.subs
+	s.mu.Unlock()
+	for _, sub := range subs {
+		sub.cancel()
+	}
+	for _, sub := range subs {
+		<-sub.ended
+	}
+	s.broker.mu.Lock()
+	delete(s.broker.subs, s)
+	s.broker.mu.Unlock()
+	return nil
+}
+
+// subscription is one membership: one topic, one group.
+type subscription struct {
+	group  *group
+	ctx    context.Context
+	cancel context.CancelFunc
+	out    chan *message.Message
+	claims sync.WaitGroup
+	ended  chan struct{}
+
+	mu       sync.Mutex
+	draining chan struct{} // closed by drain
+	drained  bool
+	inflight int
+	idle     chan struct{} // closed when draining and nothing is in flight
+	isIdle   bool
+}
+
+// run ends the membership when its context ends.
+func (s *subscription) run() {
+	<-s.ctx.Done()
+	s.group.broker.mu.Lock()
+	s.group.leave(s) // from here on no claim starts
+	s.group.broker.mu.Unlock()
+	s.claims.Wait()
+	close(s.out)
+	close(s.ended)
+}
+
+func (s *subscription) drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.drained {
+		s.drained = true
+		close(s.draining)
+	}
+	s.checkIdle()
+}
+
+func (s *subscription) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.drained
+}
+
+// begin counts a message as in flight; false when no more may be handed out.
+func (s *subscription) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.drained {
+		return false
+	}
+	s.inflight++
+	return true
+}
+
+func (s *subscription) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inflight--
+	s.checkIdle()
+}
+
+func (s *subscription) checkIdle() {
+	if s.drained && s.inflight == 0 && !s.isIdle {
+		s.isIdle = true
+		close(s.idle)
+	}
+}
