@@ -28,10 +28,10 @@ func openBroker(c *config.Config, log *slog.Logger, fatal func(error)) (infra.Br
 	}
 	switch b.Kind {
 	case "embedded":
-		return embedded.New(embedded.Config{Dir: b.Dir, NoSync: !b.Sync, TrimAge: b.TrimAge, Kafka: k})
+		return opened(embedded.New(embedded.Config{Dir: b.Dir, NoSync: !b.Sync, TrimAge: b.TrimAge, Kafka: k}))
 	case "memory":
-		return memory.New(memory.Config{Partitions: int(b.Partitions), MaxMessageBytes: k.MaxMessageBytes,
-			WindowMessages: memoryWindow(c), ReleaseTimeout: k.ReleaseTimeout})
+		return opened(memory.New(memory.Config{Partitions: int(b.Partitions), MaxMessageBytes: k.MaxMessageBytes,
+			WindowMessages: memoryWindow(c), ReleaseTimeout: k.ReleaseTimeout}))
 	case "kafka":
 		var err error
 		if k.TLS, err = tlsConfig(b.TLS); err != nil {
@@ -40,10 +40,19 @@ func openBroker(c *config.Config, log *slog.Logger, fatal func(error)) (infra.Br
 		if b.SASL != nil {
 			k.SASL = &kafka.SASL{Mechanism: b.SASL.Mechanism, User: b.SASL.User, Password: b.SASL.Password.Reveal()}
 		}
-		return kafka.New(k)
+		return opened(kafka.New(k))
 	default:
 		return nil, fmt.Errorf("broker.kind: %q is not built in", b.Kind)
 	}
+}
+
+// opened keeps the nil pointer of a failed start out of the interface, which
+// would not be nil.
+func opened[B infra.Broker](b B, err error) (infra.Broker, error) {
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // memoryWindow is one message of a partition where partition order is asked for.
