@@ -134,7 +134,7 @@ func (b *Broker) release(instance string) {
 // EnsureTopics implements infra.Broker. A topic that exists is checked: it is
 // an error when its settings lose events.
 func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error {
-	return inContext(ctx, func() error {
+	_, err := inContext(ctx, func() (struct{}, error) {
 		var errs []error
 		for _, t := range topics {
 			real := b.topic(t.Name)
@@ -148,10 +148,11 @@ func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error 
 			}
 		}
 		if err := errors.Join(errs...); err != nil {
-			return err
+			return struct{}{}, err
 		}
-		return b.awaitTopics(ctx, topics)
+		return struct{}{}, b.awaitTopics(ctx, topics)
 	})
+	return err
 }
 
 func (b *Broker) topicDetail(t infra.Topic) *sarama.TopicDetail {
@@ -237,30 +238,34 @@ func (b *Broker) Ping(ctx context.Context) error {
 	if closed {
 		return ErrClosed
 	}
-	return inContext(ctx, func() error {
+	_, err := inContext(ctx, func() (struct{}, error) {
 		_, _, err := b.admin.DescribeCluster()
-		return err
+		return struct{}{}, err
 	})
+	return err
 }
 
 // Lag implements infra.LagReader. What the commit's metadata says is done
 // above the committed offset is not counted.
 func (b *Broker) Lag(ctx context.Context, group, topic string) (int64, error) {
-	var lag int64
 	real, g := b.topic(topic), b.group(group)
-	err := inContext(ctx, func() error {
+	return inContext(ctx, func() (int64, error) {
 		parts, err := b.client.Partitions(real)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		commits, err := b.admin.ListConsumerGroupOffsets(g, map[string][]int32{real: parts})
-		if err != nil {
-			return err
+		if errors.Is(err, sarama.ErrGroupIDNotFound) { // it has never joined: all is to be done
+			commits, err = &sarama.OffsetFetchResponse{}, nil
 		}
+		if err != nil {
+			return 0, err
+		}
+		var lag int64
 		for _, p := range parts {
 			newest, err := b.client.GetOffset(real, p, sarama.OffsetNewest)
 			if err != nil {
-				return err
+				return 0, err
 			}
 			at := int64(-1)
 			if block := commits.GetBlock(real, p); block != nil && block.Offset >= 0 {
@@ -272,14 +277,13 @@ func (b *Broker) Lag(ctx context.Context, group, topic string) (int64, error) {
 			}
 			if at < 0 {
 				if at, err = b.client.GetOffset(real, p, sarama.OffsetOldest); err != nil {
-					return err
+					return 0, err
 				}
 			}
 			lag += newest - at
 		}
-		return nil
+		return max(lag, 0), nil
 	})
-	return max(lag, 0), err
 }
 
 // Close implements infra.Broker.
@@ -304,14 +308,25 @@ func (b *Broker) Close() error {
 }
 
 // inContext runs a call of a library that knows no context. When ctx ends
-// first the call goes on behind it, bounded by the client's own timeouts.
-func inContext(ctx context.Context, call func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- call() }()
+// first the call goes on behind it, bounded by the client's own timeouts; its
+// result goes nowhere.
+func inContext[T any](ctx context.Context, call func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	if err := ctx.Err(); err != nil {
+		return *new(T), err
+	}
+	done := make(chan answer, 1)
+	go func() {
+		v, err := call()
+		done <- answer{v, err}
+	}()
 	select {
-	case err := <-done:
-		return err
+	case a := <-done:
+		return a.value, a.err
 	case <-ctx.Done():
-		return ctx.Err()
+		return *new(T), ctx.Err()
 	}
 }

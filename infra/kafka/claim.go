@@ -24,6 +24,7 @@ type claim struct {
 	ctx       context.Context
 
 	waiting sync.WaitGroup // goroutines that await a settlement
+	gone    chan struct{}  // closed when the handlers had their time: an ack no longer counts
 
 	mu       sync.Mutex
 	tracker  *tracker
@@ -34,10 +35,8 @@ type claim struct {
 	room     chan struct{} // signalled when something was settled
 }
 
-// run reads until the claim ends. It commits what was done at each tick.
+// run reads until the claim ends.
 func (c *claim) run(in <-chan *sarama.ConsumerMessage) {
-	tick := time.NewTicker(c.sub.broker.cfg.CommitInterval / 2)
-	defer tick.Stop()
 	stop := c.sub.draining
 	for {
 		from := in
@@ -50,8 +49,6 @@ func (c *claim) run(in <-chan *sarama.ConsumerMessage) {
 		case <-stop:
 			stop = nil
 		case <-c.room:
-		case <-tick.C:
-			c.mark()
 		case rec, ok := <-from:
 			if !ok { // a cooperative rebalance took the partition away
 				return
@@ -79,27 +76,31 @@ func (c *claim) handOut(rec *sarama.ConsumerMessage) bool {
 	if !fresh {
 		return true
 	}
-	msg, err := marshaler{}.unmarshal(c.sub.topic, rec)
-	if err != nil { // the handler decides what such bytes are worth: it can poison, we cannot
-		msg = c.raw(rec)
-	}
 	size := len(rec.Key) + len(rec.Value)
 	for _, h := range rec.Headers {
 		size += len(h.Key) + len(h.Value)
 	}
-	if !c.send(msg) {
+	msg, cancel := c.send(rec)
+	if msg == nil {
 		return c.ctx.Err() == nil // draining: stay in the group, without handing out
 	}
 	c.mu.Lock()
 	c.messages++
 	c.bytes += size
 	c.mu.Unlock()
-	c.waiting.Go(func() { c.await(msg, rec.Offset, size) })
+	c.waiting.Go(func() { c.await(msg, cancel, rec, size) })
 	return true
 }
 
-func (c *claim) raw(rec *sarama.ConsumerMessage) *message.Message {
-	msg := message.NewMessage("", rec.Value)
+// message makes rec a message of its own for each delivery: what a handler's
+// middlewares wrote on the last one is not on it.
+func (c *claim) message(rec *sarama.ConsumerMessage) *message.Message {
+	msg, err := marshaler{}.unmarshal(c.sub.topic, rec)
+	if err == nil {
+		return msg
+	}
+	// The handler decides what such bytes are worth: it can poison, we cannot.
+	msg = message.NewMessage("", rec.Value)
 	msg.Metadata[infra.MetaKey] = string(rec.Key)
 	msg.Metadata[infra.MetaTopic] = c.sub.topic
 	msg.Metadata[infra.MetaPartition] = strconv.FormatInt(int64(rec.Partition), 10)
@@ -107,34 +108,44 @@ func (c *claim) raw(rec *sarama.ConsumerMessage) *message.Message {
 	return msg
 }
 
-// send gives msg to the handlers; false when it was not taken.
-func (c *claim) send(msg *message.Message) bool {
-	if !c.sub.begin() {
-		return false
+// send gives the handlers a message; nil when it was not taken. The message's
+// context ends with the claim, or with cancel when the message is settled.
+func (c *claim) send(rec *sarama.ConsumerMessage) (*message.Message, context.CancelFunc) {
+	if c.ctx.Err() != nil || !c.sub.begin() {
+		return nil, nil
 	}
-	msg.SetContext(c.ctx)
+	msg := c.message(rec)
+	ctx, cancel := context.WithCancel(c.ctx)
+	msg.SetContext(ctx)
 	select {
 	case c.sub.out <- msg:
-		return true
+		return msg, cancel
 	case <-c.ctx.Done():
 	case <-c.sub.draining:
 	}
+	cancel()
 	c.sub.end()
-	return false
+	return nil, nil
 }
 
 // await follows one message to its Ack. A Nack brings it again after a pause,
 // unless the claim ended or the subscriber drains: then the next owner has it.
-func (c *claim) await(msg *message.Message, offset int64, size int) {
-	for {
+func (c *claim) await(msg *message.Message, cancel context.CancelFunc, rec *sarama.ConsumerMessage, size int) {
+	for msg != nil {
 		select {
 		case <-msg.Acked():
-			c.settle(offset, size)
+			c.settle(rec.Offset, size)
+			cancel()
+			c.sub.end()
+			return
+		case <-c.gone:
+			cancel()
 			c.sub.end()
 			return
 		case <-msg.Nacked():
+			cancel()
+			c.sub.end()
 		}
-		c.sub.end()
 		select {
 		case <-c.ctx.Done():
 			return
@@ -142,10 +153,7 @@ func (c *claim) await(msg *message.Message, offset int64, size int) {
 			return
 		case <-time.After(c.sub.broker.cfg.NackDelay):
 		}
-		msg = msg.Copy()
-		if !c.send(msg) {
-			return
-		}
+		msg, cancel = c.send(rec)
 	}
 }
 
@@ -159,6 +167,21 @@ func (c *claim) settle(offset int64, size int) {
 	select {
 	case c.room <- struct{}{}:
 	default:
+	}
+}
+
+// commit marks at each tick what was done, also while run waits for somebody to
+// take a message and while finish waits for handlers.
+func (c *claim) commit() {
+	tick := time.NewTicker(max(c.sub.broker.cfg.CommitInterval/2, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.gone:
+			return
+		case <-tick.C:
+			c.mark()
+		}
 	}
 }
 
@@ -191,16 +214,17 @@ func (c *claim) mark() {
 // done to the session's last commit. A handler that does not return within
 // ReleaseTimeout is left behind: the partition is given up all the same.
 func (c *claim) finish() {
-	done := make(chan struct{})
-	go func() { c.waiting.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(c.sub.broker.cfg.ReleaseTimeout):
+	late := time.AfterFunc(c.sub.broker.cfg.ReleaseTimeout, func() {
 		c.mu.Lock()
 		n := c.messages
 		c.mu.Unlock()
 		c.sub.log.Error("handlers did not stop in time; their messages come again",
 			slog.Int("partition", int(c.partition)), slog.Int("messages", n))
+		close(c.gone)
+	})
+	c.waiting.Wait() // returns once gone is closed
+	if late.Stop() {
+		close(c.gone)
 	}
 	c.mark()
 }

@@ -10,8 +10,14 @@ import (
 // maxMetadata is Kafka's default offset.metadata.max.bytes.
 const maxMetadata = 4096
 
-// commitVersion is the first character of the commit metadata.
-const commitVersion = 'a'
+// maxCommit is how many bytes maxMetadata holds behind the version, in base64.
+const maxCommit = (maxMetadata - 1) / 4 * 3
+
+// The first character of the commit metadata says how the rest is written.
+const (
+	commitRuns   = 'a' // uvarint pairs: gap, length
+	commitBitmap = 'b' // one bit an offset, from the position on
+)
 
 // span is a run of offsets [from, to).
 type span struct{ from, to int64 }
@@ -86,14 +92,10 @@ func (t *tracker) compact() {
 // whole done set fitted.
 func (t *tracker) commit() (position int64, metadata string, fits bool) {
 	live := t.entries[t.head:]
-	if len(live) == 0 {
-		if len(t.resumed) == 0 {
-			return t.next, "", true
-		}
-		md, ok := encodeSpans(t.next, t.resumed)
-		return t.next, md, ok
+	position = t.next
+	if len(live) > 0 {
+		position = live[0].offset
 	}
-	position = live[0].offset
 	var spans []span
 	open := false
 	for _, e := range live {
@@ -116,26 +118,48 @@ func (t *tracker) commit() (position int64, metadata string, fits bool) {
 	return position, metadata, fits
 }
 
-// encodeSpans writes the spans as uvarint pairs (gap, length) relative to
-// position, in unpadded base64 because Kafka's metadata is a UTF-8 string.
-// When they do not fit in maxMetadata it keeps the lowest ones.
+// encodeSpans writes the spans relative to position, in unpadded base64 because
+// Kafka's metadata is a UTF-8 string. Runs are short while little is stuck; when
+// many users are, every second message may be a run of its own, and a bitmap
+// holds 24,552 offsets whatever their pattern. It reports false when even that
+// is too short; the lowest spans are kept then.
 func encodeSpans(position int64, spans []span) (string, bool) {
 	if len(spans) == 0 {
 		return "", true
 	}
-	const limit = (maxMetadata - 1) / 4 * 3
-	buf := make([]byte, 0, 64)
-	at := position
+	runs, reach := appendRuns(position, spans)
+	version, buf, end := byte(commitRuns), runs, spans[len(spans)-1].to
+	if reach < end && reach-position < maxCommit*8 {
+		version, buf = commitBitmap, appendBitmap(position, spans)
+		reach = min(end, position+maxCommit*8)
+	}
+	return string(version) + base64.RawStdEncoding.EncodeToString(buf), reach == end
+}
+
+// appendRuns writes what fits and returns the end of the last span written.
+func appendRuns(position int64, spans []span) (buf []byte, reach int64) {
+	reach = position
 	for _, s := range spans {
 		mark := len(buf)
-		buf = binary.AppendUvarint(buf, uint64(s.from-at))
+		buf = binary.AppendUvarint(buf, uint64(s.from-reach))
 		buf = binary.AppendUvarint(buf, uint64(s.to-s.from))
-		if len(buf) > limit {
-			return string(commitVersion) + base64.RawStdEncoding.EncodeToString(buf[:mark]), false
+		if len(buf) > maxCommit {
+			return buf[:mark], reach
 		}
-		at = s.to
+		reach = s.to
 	}
-	return string(commitVersion) + base64.RawStdEncoding.EncodeToString(buf), true
+	return buf, reach
+}
+
+func appendBitmap(position int64, spans []span) []byte {
+	bits := min(spans[len(spans)-1].to-position, maxCommit*8)
+	buf := make([]byte, (bits+7)/8)
+	for _, s := range spans {
+		for i := s.from - position; i < min(s.to-position, bits); i++ {
+			buf[i/8] |= 1 << (i % 8)
+		}
+	}
+	return buf
 }
 
 // decodeSpans reads what encodeSpans wrote. Metadata of another program or
@@ -144,14 +168,20 @@ func decodeSpans(position int64, metadata string) ([]span, error) {
 	if metadata == "" {
 		return nil, nil
 	}
-	if metadata[0] != commitVersion {
-		return nil, fmt.Errorf("commit metadata: unknown version %q", metadata[0])
-	}
 	buf, err := base64.RawStdEncoding.DecodeString(metadata[1:])
 	if err != nil {
 		return nil, fmt.Errorf("commit metadata: %w", err)
 	}
-	var spans []span
+	switch metadata[0] {
+	case commitRuns:
+		return decodeRuns(position, buf)
+	case commitBitmap:
+		return decodeBitmap(position, buf), nil
+	}
+	return nil, fmt.Errorf("commit metadata: unknown version %q", metadata[0])
+}
+
+func decodeRuns(position int64, buf []byte) (spans []span, err error) {
 	at := position
 	for len(buf) > 0 {
 		gap, n := binary.Uvarint(buf)
@@ -170,7 +200,25 @@ func decodeSpans(position int64, metadata string) ([]span, error) {
 		}
 		from := at + int64(gap)
 		at = from + int64(length)
-		spans = append(spans, span{from, at})
+		spans = extend(spans, from, at)
 	}
 	return spans, nil
+}
+
+func decodeBitmap(position int64, buf []byte) (spans []span) {
+	for i := range int64(len(buf)) * 8 {
+		if buf[i/8]&(1<<(i%8)) != 0 {
+			spans = extend(spans, position+i, position+i+1)
+		}
+	}
+	return spans
+}
+
+// extend adds [from, to) behind spans, joining what touches.
+func extend(spans []span, from, to int64) []span {
+	if n := len(spans); n > 0 && spans[n-1].to == from {
+		spans[n-1].to = to
+		return spans
+	}
+	return append(spans, span{from, to})
 }

@@ -152,6 +152,7 @@ func (c Config) group(instance string) *sarama.Config {
 	s.Consumer.Offsets.Initial = sarama.OffsetOldest
 	s.Consumer.Offsets.AutoCommit.Interval = c.CommitInterval
 	s.Consumer.Return.Errors = true
+	s.Consumer.Retry.Backoff = 250 * time.Millisecond // the default of 2 s stopped a partition that long whenever its leader moved
 	s.Consumer.MaxWaitTime = 250 * time.Millisecond
 	s.Consumer.Fetch.Default = 1 << 20
 	s.ChannelBufferSize = 256

@@ -254,11 +254,14 @@ func (h *groupHandler) ConsumeClaim(session sarama.ConsumerGroupSession, c saram
 	cl := &claim{
 		sub: h.sub, session: session, topic: c.Topic(), partition: c.Partition(),
 		ctx: ctx, tracker: newTracker(c.InitialOffset(), h.sub.resumed(ctx, c)),
-		marked: c.InitialOffset(), room: make(chan struct{}, 1),
+		marked: c.InitialOffset(), room: make(chan struct{}, 1), gone: make(chan struct{}),
 	}
+	var commits sync.WaitGroup
+	commits.Go(cl.commit)
 	cl.run(c.Messages())
 	cancel()
 	cl.finish()
+	commits.Wait()
 	return nil
 }
 
@@ -270,25 +273,24 @@ func (s *subscription) resumed(ctx context.Context, c sarama.ConsumerGroupClaim)
 	}
 	var lastErr error
 	for range 3 {
-		var spans []span
-		lastErr = inContext(ctx, func() error {
+		spans, err := inContext(ctx, func() ([]span, error) {
 			resp, err := s.broker.admin.ListConsumerGroupOffsets(s.group, map[string][]int32{c.Topic(): {c.Partition()}})
 			if err != nil {
-				return err
+				return nil, err
 			}
 			if resp.Err != sarama.ErrNoError {
-				return resp.Err
+				return nil, resp.Err
 			}
 			block := resp.GetBlock(c.Topic(), c.Partition())
 			if block == nil || block.Offset != c.InitialOffset() {
-				return nil
+				return nil, nil
 			}
-			spans, err = decodeSpans(block.Offset, block.Metadata)
-			return err
+			return decodeSpans(block.Offset, block.Metadata)
 		})
-		if lastErr == nil || ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil {
 			return spans
 		}
+		lastErr = err
 	}
 	s.log.Warn("commit metadata not read; finished messages above the committed offset come again",
 		slog.Int("partition", int(c.Partition())), slog.Any("error", lastErr))
