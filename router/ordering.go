@@ -27,6 +27,7 @@ type Ordered struct {
 	held     int // messages not settled
 	draining bool
 	drained  chan struct{} // closed by Drain
+	settled  chan struct{} // closed when draining and nothing is held
 	wg       sync.WaitGroup
 }
 
@@ -42,7 +43,8 @@ const nackPause = 100 * time.Millisecond
 
 // NewOrdered decorates sub.
 func NewOrdered(sub message.Subscriber) *Ordered {
-	return &Ordered{sub: sub, pause: nackPause, keys: map[string]*keyQueue{}, drained: make(chan struct{})}
+	return &Ordered{sub: sub, pause: nackPause, keys: map[string]*keyQueue{},
+		drained: make(chan struct{}), settled: make(chan struct{})}
 }
 
 var (
@@ -72,6 +74,9 @@ func (o *Ordered) Subscribe(ctx context.Context, topic string) (<-chan *message.
 // arrive takes one message in its place.
 func (o *Ordered) arrive(msg *message.Message, out chan<- *message.Message, workers *sync.WaitGroup) {
 	key := msg.Metadata.Get(infra.MetaKey)
+	if key == "" { // written by another program: it waits for no other, as its id is its key
+		key = "\x00" + msg.UUID + ":" + msg.Metadata.Get(infra.MetaPartition) + ":" + msg.Metadata.Get(infra.MetaOffset)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.draining {
@@ -101,7 +106,7 @@ func (o *Ordered) work(key string, q *keyQueue, out chan<- *message.Message) {
 			msg.Nack()
 		}
 		o.mu.Lock()
-		o.held--
+		o.release(1)
 		if len(q.waiting) == 0 {
 			delete(o.keys, key)
 			o.mu.Unlock()
@@ -116,6 +121,14 @@ func (o *Ordered) work(key string, q *keyQueue, out chan<- *message.Message) {
 	}
 }
 
+// release counts n messages as settled. The caller holds mu.
+func (o *Ordered) release(n int) {
+	o.held -= n
+	if o.draining && o.held == 0 && n > 0 { // arrive holds nothing more: once
+		close(o.settled)
+	}
+}
+
 // handle passes one message to the handler until it is acked. It returns false
 // when the message must go back: its claim ended, or we drain.
 func (o *Ordered) handle(msg *message.Message, out chan<- *message.Message) bool {
@@ -123,6 +136,11 @@ func (o *Ordered) handle(msg *message.Message, out chan<- *message.Message) bool
 	for {
 		if ctx.Err() != nil {
 			return false
+		}
+		select { // first, because select below picks any that is ready
+		case <-o.drained:
+			return false
+		default:
 		}
 		try := message.NewMessage(msg.UUID, msg.Payload)
 		try.Metadata = msg.Metadata
@@ -161,19 +179,29 @@ func (o *Ordered) Drain(ctx context.Context) error {
 	if !o.draining {
 		o.draining = true
 		close(o.drained)
+		if o.held == 0 {
+			close(o.settled)
+		}
 	}
 	for _, q := range o.keys {
 		for _, msg := range q.waiting {
 			msg.Nack()
-			o.held--
 		}
+		o.release(len(q.waiting))
 		q.waiting = nil
 	}
 	o.mu.Unlock()
 	if d, ok := o.sub.(infra.Drainer); ok {
-		return d.Drain(ctx)
+		if err := d.Drain(ctx); err != nil {
+			return err
+		}
 	}
-	return nil
+	select { // sub may be no Drainer
+	case <-o.settled:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Assigned implements infra.Assigned.

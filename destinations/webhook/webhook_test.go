@@ -88,7 +88,9 @@ func TestConformance(t *testing.T) {
 				_, _ = io.WriteString(w, r.URL.String()+"\n")
 				_ = r.Header.Write(w)
 			}),
-			"redirect": broken(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), http.StatusTemporaryRedirect) }),
+			"redirect": broken(func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, r.URL.String(), http.StatusTemporaryRedirect)
+			}),
 			"hangs up": broken(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }),
 			"refused": func(t *testing.T) destinations.Destination {
 				return open(t, canaryConfig(closedURL(t)))
