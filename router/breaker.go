@@ -159,7 +159,7 @@ func (b *breaker) unavailable(key string, probe bool, wait time.Duration, cause 
 	defer b.mu.Unlock()
 	if !b.warned { // once an outage, or it is never seen: such attempts reach no limit
 		b.warned = true
-		b.log.Warn("destination is unavailable; its events wait", slog.String("cause", clean(cause.Error())))
+		b.log.Warn("destination is unavailable; its events wait", slog.String("cause", detail(cause)))
 	}
 	b.down[key] = struct{}{}
 	if probe || len(b.down) >= unavailableKeys {

@@ -73,7 +73,7 @@ func (d *deliverer) handle(msg *message.Message) error {
 		return nil
 	default:
 		d.log.Debug("attempt failed", slog.String("event", delivery.EventID),
-			slog.Int("attempt", delivery.Attempt), slog.String("error", clean(err.Error())))
+			slog.Int("attempt", delivery.Attempt), slog.String("error", detail(err)))
 		return err
 	}
 }

@@ -3,8 +3,6 @@ package router
 import (
 	"context"
 	"errors"
-	"io"
-	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -21,12 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var (
-	errPlain  = errors.New("it did not work")
-	quiet     = slog.New(slog.NewTextHandler(io.Discard, nil))
-	forEver   = make(chan struct{}) // a drain that never comes
-	farFuture = 1000 * time.Hour
-)
+var errPlain = errors.New("it did not work")
 
 // record is what the events topic holds for one event of a key.
 func record(key, id string) *message.Message {
@@ -37,15 +30,6 @@ func record(key, id string) *message.Message {
 func delivery(key, id string) *message.Message {
 	e := destinations.Event{ID: id, Key: key, Type: "t", ReceivedAt: time.Now()}
 	return encodeDelivery(e, destinations.Payload{ContentType: "application/json", Body: []byte(`{"id":"` + id + `"}`)}, 7)
-}
-
-func destMetrics(tb testing.TB, id string) *metrics.Destination {
-	tb.Helper()
-	m, err := metrics.New(prometheus.NewRegistry())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return m.Destination(id, func() metrics.State { return metrics.State{} })
 }
 
 // verdict of a message: "" while it has none.
@@ -78,7 +62,8 @@ type chanSub struct {
 
 func newChanSub() *chanSub { return &chanSub{ch: make(chan *message.Message)} }
 
-func (s *chanSub) Subscribe(context.Context, string) (<-chan *message.Message, error) {
+func (s *chanSub) Subscribe(ctx context.Context, _ string) (<-chan *message.Message, error) {
+	context.AfterFunc(ctx, func() { _ = s.Close() })
 	return s.ch, nil
 }
 func (s *chanSub) Close() error { s.once.Do(func() { close(s.ch) }); return nil }
@@ -113,18 +98,115 @@ func (p *fakePub) of(topic string) []*message.Message {
 	return p.got[topic]
 }
 
-// funcDest is a destination whose Deliver is a function.
+// fakeBroker is channels in and slices out, so that a pipeline runs whole in a
+// synctest bubble, where time passes at once.
+type fakeBroker struct {
+	pub  *fakePub
+	subs map[string]*chanSub // by group
+}
+
+func (b *fakeBroker) Publisher() message.Publisher { return b.pub }
+func (b *fakeBroker) Subscriber(group string) (message.Subscriber, error) {
+	b.subs[group] = newChanSub()
+	return b.subs[group], nil
+}
+func (b *fakeBroker) EnsureTopics(context.Context, ...infra.Topic) error { return nil }
+func (b *fakeBroker) Ping(context.Context) error                         { return nil }
+func (b *fakeBroker) Close() error                                       { return nil }
+
+// funcDest is a destination made of functions.
 type funcDest struct {
-	id      string
-	deliver func(ctx context.Context, d destinations.Delivery) error
+	id        string
+	transform func(e destinations.Event) (destinations.Payload, error)
+	deliver   func(ctx context.Context, d destinations.Delivery) error
 }
 
 func (f *funcDest) ID() string { return f.id }
 func (f *funcDest) Transform(_ context.Context, e destinations.Event) (destinations.Payload, error) {
+	if f.transform != nil {
+		return f.transform(e)
+	}
 	return destinations.Payload{ContentType: e.ContentType, Body: e.Data}, nil
 }
 func (f *funcDest) Deliver(ctx context.Context, d destinations.Delivery) error {
 	return f.deliver(ctx, d)
+}
+
+// rig is a running pipeline on a fakeBroker.
+type rig struct {
+	*testing.T
+	pipeline *Pipeline
+	broker   *fakeBroker
+	registry *prometheus.Registry
+}
+
+func newRig(t *testing.T, dests ...Destination) *rig {
+	t.Helper()
+	r := &rig{T: t, broker: &fakeBroker{pub: &fakePub{}, subs: map[string]*chanSub{}}, registry: prometheus.NewRegistry()}
+	m, err := metrics.New(r.registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.pipeline, err = New(Config{Broker: r.broker, Destinations: dests, Metrics: m}); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- r.pipeline.Run(context.Background()) }()
+	if err := r.pipeline.Running(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(r.pipeline.Drain(context.Background()), r.pipeline.Close(), <-ended); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// deliver hands the destination's deliver handler the events of a key, as its
+// topic would, and returns them.
+func (r *rig) deliver(id, key string, events ...string) []*message.Message {
+	msgs := make([]*message.Message, len(events))
+	for i, e := range events {
+		msgs[i] = delivery(key, e)
+		r.broker.subs[DeliverGroup(id)].ch <- msgs[i]
+	}
+	synctest.Wait()
+	return msgs
+}
+
+// poisoned are the records of the destination's poison queue.
+func (r *rig) poisoned(id string) []GivenUp {
+	var out []GivenUp
+	for _, m := range r.broker.pub.of(PoisonTopic(id)) {
+		out = append(out, DecodePoison(id, m))
+	}
+	return out
+}
+
+// metric is the value of one series; name{destination=...,extra}.
+func (r *rig) metric(name string, labels map[string]string) float64 {
+	r.Helper()
+	families, err := r.registry.Gather()
+	if err != nil {
+		r.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+	series:
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if want, ok := labels[l.GetName()]; ok && want != l.GetValue() {
+					continue series
+				}
+			}
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	r.Errorf("there is no series %s %v", name, labels)
+	return -1
 }
 
 func within(ctx context.Context, m *message.Message) *message.Message { m.SetContext(ctx); return m }
@@ -132,4 +214,8 @@ func within(ctx context.Context, m *message.Message) *message.Message { m.SetCon
 // run is synctest.Test under a shorter name.
 func run(t *testing.T, f func(t *testing.T)) { t.Helper(); synctest.Test(t, f) }
 
-var _ = infra.MetaKey
+// pass lets time pass in the bubble and everything happen that is due.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}

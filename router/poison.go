@@ -45,7 +45,7 @@ func (p *poisonQueue) middleware(next message.HandlerFunc) message.HandlerFunc {
 		p.metrics.Poisoned(g.reason)
 		p.log.Warn("moved to the poison queue",
 			slog.String("event", msg.Metadata.Get(hID)), slog.String("stage", p.stage), slog.String("reason", g.reason),
-			slog.Int("attempts", g.attempts), slog.Int64("offset", infra.Offset(msg)), slog.String("detail", clean(g.err.Error())))
+			slog.Int("attempts", g.attempts), slog.Int64("offset", infra.Offset(msg)), slog.String("detail", detail(g.err)))
 		switch p.on { // the seam for policies that hold the key
 		case Skip:
 		}

@@ -146,11 +146,11 @@ func (e *env) take(in <-chan *message.Message, count int) []*message.Message {
 	return msgs
 }
 
-// only asserts that the next messages of one key are exactly want, in order. It
+// only asserts that the next messages of user "u" are exactly want, in order. It
 // publishes a last one behind them, so that "and no more" needs no waiting.
-func (e *env) only(in <-chan *message.Message, key string, want ...string) {
+func (e *env) only(in <-chan *message.Message, want ...string) {
 	e.Helper()
-	e.publish(key, 1_000_000, 1)
+	e.publish("u", 1_000_000, 1)
 	want = append(want, "1000000")
 	var got []string
 	for len(got) == 0 || got[len(got)-1] != "1000000" {

@@ -91,7 +91,7 @@ func (e *env) nack() {
 	for _, i := range []int{0, 2, 3, 4} {
 		msgs[i].Ack()
 	}
-	e.only(in, "u")
+	e.only(in)
 }
 
 // exactCommit: all but the first message are done; a restart brings only that.
@@ -105,7 +105,7 @@ func (e *env) exactCommit() {
 	}
 	e.closeWithHandlers(s, in, msgs[0])
 	_, in = e.subscribe(group)
-	e.only(in, "u", "0")
+	e.only(in, "0")
 }
 
 func (e *env) exactCommitScattered() {
@@ -122,7 +122,7 @@ func (e *env) exactCommitScattered() {
 	}
 	e.closeWithHandlers(s, in, held...)
 	_, in = e.subscribe(group)
-	e.only(in, "u", payloads(held)...)
+	e.only(in, payloads(held)...)
 }
 
 // exactCommitTwice: the second owner stops in the middle of what the first had
@@ -148,7 +148,7 @@ func (e *env) exactCommitTwice() {
 	e.receive(in).Ack()
 	e.closeWithHandlers(s, in)
 	s, in = e.subscribe(group)
-	e.only(in, "u", numbers(n/2, 1)...)
+	e.only(in, numbers(n/2, 1)...)
 	e.closeWithHandlers(s, in)
 	_, in = e.subscribe(group)
 	e.publish("u", 7, 1)

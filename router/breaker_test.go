@@ -1,0 +1,194 @@
+package router
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"eventserver/destinations"
+	"eventserver/metrics"
+)
+
+// receiver answers by key, and counts.
+type receiver struct {
+	funcDest
+	mu      sync.Mutex
+	answer  func(d destinations.Delivery) error
+	takes   time.Duration
+	calls   map[string]int // by event
+	at      []time.Time
+	running int
+	most    int
+}
+
+func newReceiver(id string, answer func(destinations.Delivery) error) *receiver {
+	r := &receiver{answer: answer, calls: map[string]int{}}
+	r.id = id
+	r.funcDest.deliver = func(ctx context.Context, d destinations.Delivery) error {
+		r.mu.Lock()
+		r.calls[d.EventID]++
+		r.at = append(r.at, time.Now())
+		r.running++
+		r.most = max(r.most, r.running)
+		takes := r.takes
+		r.mu.Unlock()
+		defer func() { r.mu.Lock(); r.running--; r.mu.Unlock() }()
+		if takes > 0 {
+			select {
+			case <-time.After(takes):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.answer(d)
+	}
+	return r
+}
+
+func (r *receiver) total() int { r.mu.Lock(); defer r.mu.Unlock(); return len(r.at) }
+
+func (r *receiver) set(answer func(destinations.Delivery) error) {
+	r.mu.Lock()
+	r.answer = answer
+	r.mu.Unlock()
+}
+
+// An outage burns every event's attempts in the systems we know. Here it
+// pauses the destination, with one probe at a time, and spends none.
+func TestOutagePausesAndSpendsNoAttempts(t *testing.T) {
+	for name, fault := range map[string]error{
+		"unavailable": destinations.Unavailable(errPlain),
+		"plain":       errPlain, // 500s of many keys open the breaker as well
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T) {
+				const keys, each = 50, 4
+				dest := newReceiver("d", func(destinations.Delivery) error { return fault })
+				r := newRig(t, Destination{Destination: dest, Concurrency: 8, Retry: Retry{Attempts: 3, Max: time.Minute, MaxAge: time.Hour},
+					Breaker: Breaker{Failures: 5, Initial: time.Second, Max: 10 * time.Second}})
+				for k := range keys {
+					for n := range each {
+						r.broker.subs[DeliverGroup("d")].ch <- delivery(fmt.Sprint("k", k), fmt.Sprintf("k%d-%d", k, n))
+					}
+				}
+				pass(time.Minute)
+				if n := r.metric("eventserver_breaker_open", nil); n != 1 {
+					t.Fatal("the breaker is not open")
+				}
+				before := dest.total()
+				pass(10 * time.Minute)
+				if probes := dest.total() - before; probes < 55 || probes > 65 {
+					t.Errorf("%d probes in 10 min, want one in 10 s", probes)
+				}
+				dest.set(func(destinations.Delivery) error { return nil })
+				pass(time.Minute)
+				if n := r.metric("eventserver_deliveries_total", map[string]string{"outcome": metrics.Delivered}); n != keys*each {
+					t.Errorf("delivered %v of %d after the outage", n, keys*each)
+				}
+				if n := len(r.poisoned("d")); n != 0 {
+					t.Errorf("the outage poisoned %d", n)
+				}
+				if n := r.metric("eventserver_breaker_open", nil); n != 0 {
+					t.Error("the breaker stayed open")
+				}
+			})
+		})
+	}
+}
+
+// One user whose events always meet a 503 must neither pause the others nor be
+// tried for ever.
+func TestOneUnavailableUserPausesNobody(t *testing.T) {
+	run(t, func(t *testing.T) {
+		dest := newReceiver("d", func(d destinations.Delivery) error {
+			if d.Key == "bad" {
+				return destinations.Unavailable(errPlain)
+			}
+			return nil
+		})
+		r := newRig(t, Destination{Destination: dest, Retry: Retry{Attempts: 3}})
+		r.deliver("d", "bad", "bad-1", "bad-2")
+		for n := range 600 {
+			m := r.deliver("d", "good", fmt.Sprint("good-", n))[0]
+			wantVerdict(t, m, "acked") // at once
+			pass(time.Second)
+		}
+		if got := r.poisoned("d"); len(got) != 2 || got[0].Reason != metrics.ReasonAttempts {
+			t.Errorf("poisoned %+v, want both events of the bad user", got)
+		}
+	})
+}
+
+func TestRetryAfterOfAnOutageIsKept(t *testing.T) {
+	run(t, func(t *testing.T) {
+		dest := newReceiver("d", func(destinations.Delivery) error {
+			return destinations.Unavailable(destinations.RetryAfter(errPlain, 2*time.Minute))
+		})
+		r := newRig(t, Destination{Destination: dest})
+		for k := range 10 {
+			r.deliver("d", fmt.Sprint("k", k), fmt.Sprint("e", k))
+		}
+		n := dest.total()
+		pass(119 * time.Second)
+		if m := dest.total(); m != n {
+			t.Errorf("%d attempts within the Retry-After", m-n)
+		}
+		pass(2 * time.Second)
+		if m := dest.total(); m != n+1 {
+			t.Errorf("%d attempts after the Retry-After, want one probe", m-n)
+		}
+	})
+}
+
+// The limit is on attempts, not on keys: a hundred keys in backoff leave it free.
+func TestConcurrencyAndBackoff(t *testing.T) {
+	run(t, func(t *testing.T) {
+		dest := newReceiver("d", func(d destinations.Delivery) error {
+			if d.Key[0] == 'f' {
+				return destinations.RetryAfter(errPlain, time.Hour)
+			}
+			return nil
+		})
+		dest.takes = time.Second
+		r := newRig(t, Destination{Destination: dest, Concurrency: 4, Breaker: Breaker{Failures: 1000}})
+		for k := range 100 {
+			r.deliver("d", fmt.Sprint("failing-", k), fmt.Sprint("f", k))
+		}
+		<-time.After(26 * time.Second) // 100 attempts, 4 at once, 1 s each
+		if n := dest.total(); n != 100 || dest.most != 4 {
+			t.Fatalf("%d attempts, at most %d at once, want 100 and 4", n, dest.most)
+		}
+		began := time.Now()
+		for k := range 4 {
+			r.deliver("d", fmt.Sprint("good-", k), fmt.Sprint("g", k))
+		}
+		pass(time.Second)
+		synctest.Wait()
+		if n := r.metric("eventserver_deliveries_total", map[string]string{"outcome": metrics.Delivered}); n != 4 {
+			t.Errorf("%v of 4 delivered in %v: keys in backoff hold workers", n, time.Since(began))
+		}
+	})
+}
+
+func TestRateLimit(t *testing.T) {
+	run(t, func(t *testing.T) {
+		dest := newReceiver("d", func(destinations.Delivery) error { return nil })
+		r := newRig(t, Destination{Destination: dest, Rate: RateLimit{PerSecond: 10, Burst: 5}})
+		for k := range 55 {
+			r.deliver("d", fmt.Sprint("k", k), fmt.Sprint("e", k))
+		}
+		pass(5*time.Second - time.Millisecond)
+		if n := dest.total(); n != 54 {
+			t.Errorf("%d attempts just before 5 s, want 5 at once and 49 more", n)
+		}
+		pass(2 * time.Millisecond)
+		if n := dest.total(); n != 55 {
+			t.Errorf("%d attempts after 5 s, want 55", n)
+		}
+	})
+}
