@@ -62,6 +62,21 @@ type Drainer interface {
 	Drain(ctx context.Context) error
 }
 
+// Stater is implemented by subscribers that can tell how their reading goes.
+type Stater interface {
+	// Stats is asked at each scrape, at any time, also after Close.
+	Stats() Stats
+}
+
+// Stats is what a subscriber's reading looks like now.
+type Stats struct {
+	Messages      int     // handed out and not acked
+	Window        float64 // share of its window that the fullest partition has taken, 0 to 1
+	MetadataBytes int     // commit metadata of the partition that has most; at most 4096 with Kafka
+	MetadataFull  int64   // commits that could not hold all that was done, since the start
+	Suppressed    int64   // records not handed out because an earlier owner had done them, since the start
+}
+
 // LagReader is implemented by brokers that can count what a group has not done.
 type LagReader interface {
 	// Lag returns the number of messages of topic that group has not acked.

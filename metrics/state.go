@@ -15,9 +15,20 @@ type State struct {
 	OldestBlocked time.Time // since when the longest-blocked key waits; zero: none
 	Oldest        time.Time // when the oldest unfinished event was accepted; zero: none
 	BreakerOpen   bool
+	// Readers are the destination's subscribers, by stage.
+	Readers []Reader
 	// Lag counts messages not done, by topic and group. Asked of the broker,
 	// so it is refreshed in the background, not at each scrape.
 	Lag []Lag
+}
+
+// Reader is how one stage of a destination reads its topic.
+type Reader struct {
+	Stage         string  // transform or deliver
+	Window        float64 // share of the read window that the fullest partition has taken, 0 to 1
+	MetadataBytes int     // commit metadata of the partition that has most
+	MetadataFull  int64   // commits that could not hold all that was done, since the start
+	Suppressed    int64   // records skipped because an earlier owner had done them, since the start
 }
 
 // Lag is the number of messages of Topic that Group has not done.
@@ -29,6 +40,7 @@ type Lag struct {
 // stateCollector asks each destination for its State at every scrape.
 type stateCollector struct {
 	inFlight, buffered, blocked, oldestBlocked, oldest, breaker, lag *prometheus.Desc
+	window, metadata, metadataFull, suppressed                       *prometheus.Desc
 
 	mu  sync.Mutex
 	ask map[string]func() State
@@ -46,6 +58,10 @@ func newStateCollector() *stateCollector {
 		oldest:        desc("oldest_undelivered_seconds", "Age of the oldest accepted event that is not finished.", "destination"),
 		breaker:       desc("breaker_open", "1 while the destination is paused by its circuit breaker.", "destination"),
 		lag:           desc("lag", "Messages of the topic that the group has not done.", "topic", "group"),
+		window:        desc("read_window_ratio", "Share of the read window that the fullest partition has taken.", "destination", "stage"),
+		metadata:      desc("commit_metadata_bytes", "Commit metadata of the partition that has most; Kafka's limit is 4096.", "destination", "stage"),
+		metadataFull:  desc("commit_metadata_full_total", "Commits that could not hold all that was done; a crash then repeats more.", "destination", "stage"),
+		suppressed:    desc("duplicates_suppressed_total", "Records not handled again because an earlier owner had done them.", "destination", "stage"),
 		ask:           map[string]func() State{},
 	}
 }
@@ -64,7 +80,8 @@ func (c *stateCollector) remove(id string) {
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.inFlight, c.buffered, c.blocked, c.oldestBlocked, c.oldest, c.breaker, c.lag} {
+	for _, d := range []*prometheus.Desc{c.inFlight, c.buffered, c.blocked, c.oldestBlocked, c.oldest, c.breaker, c.lag,
+		c.window, c.metadata, c.metadataFull, c.suppressed} {
 		ch <- d
 	}
 }
@@ -88,6 +105,12 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 			open = 1
 		}
 		gauge(c.breaker, open, id)
+		for _, r := range s.Readers {
+			gauge(c.window, r.Window, id, r.Stage)
+			gauge(c.metadata, float64(r.MetadataBytes), id, r.Stage)
+			ch <- prometheus.MustNewConstMetric(c.metadataFull, prometheus.CounterValue, float64(r.MetadataFull), id, r.Stage)
+			ch <- prometheus.MustNewConstMetric(c.suppressed, prometheus.CounterValue, float64(r.Suppressed), id, r.Stage)
+		}
 		for _, l := range s.Lag {
 			gauge(c.lag, float64(l.Messages), l.Topic, l.Group)
 		}

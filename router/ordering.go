@@ -51,6 +51,7 @@ var (
 	_ message.Subscriber = (*Ordered)(nil)
 	_ infra.Drainer      = (*Ordered)(nil)
 	_ infra.Assigned     = (*Ordered)(nil)
+	_ infra.Stater       = (*Ordered)(nil)
 )
 
 // Subscribe implements message.Subscriber.
@@ -208,6 +209,14 @@ func (o *Ordered) Drain(ctx context.Context) error {
 func (o *Ordered) Assigned() bool {
 	a, ok := o.sub.(infra.Assigned)
 	return !ok || a.Assigned()
+}
+
+// Stats implements infra.Stater.
+func (o *Ordered) Stats() infra.Stats {
+	if s, ok := o.sub.(infra.Stater); ok {
+		return s.Stats()
+	}
+	return infra.Stats{}
 }
 
 // Close implements message.Subscriber.

@@ -184,14 +184,14 @@ func (p *Pipeline) newDestination(d *Destination) (*running, error) {
 	}
 	t := &transformer{dest: d, pub: pub, metrics: r.metrics}
 	router.AddConsumerHandler("transform."+id, EventsTopic, r.transform, t.handle).AddMiddleware(
-		poison("transform"),
+		poison(stageTransform),
 		panicPoisons,
 		middleware.Recoverer,
 	)
 	again := &retry{Retry: d.Retry, metrics: r.metrics, draining: p.draining}
 	one := &deliverer{dest: d.Destination, metrics: r.metrics, log: log}
 	router.AddConsumerHandler("deliver."+id, DestinationTopic(id), r.deliver, one.handle).AddMiddleware(
-		poison("deliver"),
+		poison(stageDeliver),
 		again.middleware,
 		r.gate.middleware,
 		observe(r.metrics),
@@ -325,6 +325,15 @@ func (r *running) state() metrics.State {
 	r.mu.Unlock()
 	s.InFlight = len(r.gate.slots)
 	s.BreakerOpen = r.gate.breaker.isOpen()
+	for stage, src := range map[string]source{stageTransform: r.transform, stageDeliver: r.deliver} {
+		reader := metrics.Reader{Stage: stage}
+		if st, ok := src.Subscriber.(infra.Stater); ok {
+			now := st.Stats()
+			reader.Window, reader.MetadataBytes = now.Window, now.MetadataBytes
+			reader.MetadataFull, reader.Suppressed = now.MetadataFull, now.Suppressed
+		}
+		s.Readers = append(s.Readers, reader)
+	}
 	if o := r.deliver.ordered; o != nil {
 		st := o.State()
 		s.Buffered, s.BlockedKeys, s.OldestBlocked, s.Oldest = st.Held, st.BlockedKeys, st.OldestBlocked, st.Oldest

@@ -17,6 +17,12 @@ func TransformGroup(id string) string { return "transform." + id }
 // DeliverGroup reads one destination's topic.
 func DeliverGroup(id string) string { return "deliver." + id }
 
+// Stages of a destination: labels of metrics and of the poison queue.
+const (
+	stageTransform = "transform"
+	stageDeliver   = "deliver"
+)
+
 // Topics lists the topics of a destination, the shared one included.
 func Topics(id string) []infra.Topic {
 	return []infra.Topic{{Name: EventsTopic}, {Name: DestinationTopic(id)}, {Name: PoisonTopic(id), Keep: true}}

@@ -32,6 +32,7 @@ type claim struct {
 	messages int // unacked
 	bytes    int
 	marked   int64         // last offset given to the session
+	metadata int           // bytes given with it
 	room     chan struct{} // signalled when something was settled
 }
 
@@ -67,6 +68,16 @@ func (c *claim) full() bool {
 	return c.messages >= cfg.WindowMessages || c.bytes >= cfg.WindowBytes
 }
 
+// addTo adds what this partition holds to the subscriber's Stats.
+func (c *claim) addTo(all *infra.Stats) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cfg := &c.sub.broker.cfg
+	all.Messages += c.messages
+	all.MetadataBytes = max(all.MetadataBytes, c.metadata)
+	all.Window = max(all.Window, min(1, max(float64(c.messages)/float64(cfg.WindowMessages), float64(c.bytes)/float64(cfg.WindowBytes))))
+}
+
 // handOut gives one record to the handlers; false when the claim ended.
 func (c *claim) handOut(rec *sarama.ConsumerMessage) bool {
 	c.mu.Lock()
@@ -74,6 +85,7 @@ func (c *claim) handOut(rec *sarama.ConsumerMessage) bool {
 	c.dirty = true
 	c.mu.Unlock()
 	if !fresh {
+		c.sub.suppressed.Add(1)
 		return true
 	}
 	size := len(rec.Key) + len(rec.Value)
@@ -197,7 +209,9 @@ func (c *claim) mark() {
 	if position < 0 {
 		return
 	}
+	c.metadata = len(metadata)
 	if !fits {
+		c.sub.metadataFull.Add(1)
 		c.sub.log.Debug("commit metadata full: a crash repeats more", slog.Int("partition", int(c.partition)))
 	}
 	// MarkOffset ignores what is not higher, ResetOffset what is not lower or

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,7 @@ var (
 	_ message.Subscriber = (*subscriber)(nil)
 	_ infra.Assigned     = (*subscriber)(nil)
 	_ infra.Drainer      = (*subscriber)(nil)
+	_ infra.Stater       = (*subscriber)(nil)
 )
 
 func newSubscriber(b *Broker, group string) *subscriber {
@@ -57,6 +59,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		broker: s.broker, cg: cg, group: s.group, topic: topic, real: real, instance: instance,
 		log:      s.broker.cfg.Logger.With(slog.String("group", s.group), slog.String("topic", real)),
 		out:      make(chan *message.Message),
+		claims:   map[*claim]struct{}{},
 		draining: make(chan struct{}), idle: make(chan struct{}), ended: make(chan struct{}),
 		cancel: cancel,
 	}
@@ -81,6 +84,18 @@ func (s *subscriber) Assigned() bool {
 		}
 	}
 	return len(s.subs) > 0
+}
+
+// Stats implements infra.Stater.
+func (s *subscriber) Stats() infra.Stats {
+	s.mu.Lock()
+	subs := s.subs
+	s.mu.Unlock()
+	var all infra.Stats
+	for _, sub := range subs {
+		sub.addTo(&all)
+	}
+	return all
 }
 
 // Drain implements infra.Drainer.
@@ -133,7 +148,10 @@ type subscription struct {
 	joined                       atomic.Bool
 	ended                        chan struct{} // run has returned
 
+	suppressed, metadataFull atomic.Int64
+
 	mu       sync.Mutex
+	claims   map[*claim]struct{}
 	draining chan struct{} // closed by drain
 	drained  bool
 	inflight int
@@ -229,6 +247,29 @@ func (s *subscription) checkIdle() {
 	}
 }
 
+// owned lists the claim for Stats until the returned function is called.
+func (s *subscription) owned(c *claim) (released func()) {
+	s.mu.Lock()
+	s.claims[c] = struct{}{}
+	s.mu.Unlock()
+	return func() {
+		s.mu.Lock()
+		delete(s.claims, c)
+		s.mu.Unlock()
+	}
+}
+
+func (s *subscription) addTo(all *infra.Stats) {
+	all.Suppressed += s.suppressed.Load()
+	all.MetadataFull += s.metadataFull.Load()
+	s.mu.Lock()
+	claims := slices.Collect(maps.Keys(s.claims))
+	s.mu.Unlock()
+	for _, c := range claims {
+		c.addTo(all)
+	}
+}
+
 // groupHandler is what sarama calls for one session.
 type groupHandler struct {
 	sub *subscription
@@ -256,6 +297,7 @@ func (h *groupHandler) ConsumeClaim(session sarama.ConsumerGroupSession, c saram
 		ctx: ctx, tracker: newTracker(c.InitialOffset(), h.sub.resumed(ctx, c)),
 		marked: c.InitialOffset(), room: make(chan struct{}, 1), gone: make(chan struct{}),
 	}
+	defer h.sub.owned(cl)()
 	var commits sync.WaitGroup
 	commits.Go(cl.commit)
 	cl.run(c.Messages())

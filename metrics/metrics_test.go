@@ -1,0 +1,114 @@
+package metrics
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// series are the names of all series with the label destination="d".
+func series(t *testing.T, reg *prometheus.Registry) map[string]int {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]int{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if l.GetName() == "destination" && l.GetValue() == "d" {
+					out[strings.TrimPrefix(f.GetName(), namespace+"_")]++
+				}
+			}
+		}
+	}
+	return out
+}
+
+// An alert on a destination that has never delivered can fire only when its
+// series are there from the start, and must not outlive the destination.
+func TestIdleDestinationExportsZeroes(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m, err := New(reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := m.Destination("d", func() State {
+		return State{Readers: []Reader{{Stage: "transform"}, {Stage: "deliver"}}, Lag: []Lag{{Topic: "events", Group: "transform.d"}}}
+	})
+	want := map[string]int{
+		"deliveries_total": 3, "attempts_total": 8, "attempt_duration_seconds": 1, "delivery_latency_seconds": 1, "retries_total": 1,
+		"poisoned_total": 6, "in_flight": 1, "buffered": 1, "blocked_keys": 1, "oldest_blocked_key_seconds": 1,
+		"oldest_undelivered_seconds": 1, "breaker_open": 1, "read_window_ratio": 2, "commit_metadata_bytes": 2,
+		"commit_metadata_full_total": 2, "duplicates_suppressed_total": 2,
+	}
+	got := series(t, reg)
+	for name, n := range want {
+		if got[name] != n {
+			t.Errorf("%s: %d series, want %d", name, got[name], n)
+		}
+		delete(got, name)
+	}
+	for name := range got {
+		t.Errorf("%s is not in the list of this test", name)
+	}
+	d.Remove()
+	if left := series(t, reg); len(left) != 0 {
+		t.Errorf("after Remove there is still %v", left)
+	}
+}
+
+func TestWhatIsCounted(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m, err := New(reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := m.Destination("d", func() State { return State{BreakerOpen: true, Oldest: time.Now().Add(-time.Hour), BlockedKeys: 3} })
+	d.Attempt(ClassTimeout, 2*time.Second)
+	d.Finished(Delivered)
+	d.Poisoned(ReasonAge)
+	err = testutil.GatherAndCompare(reg, strings.NewReader(`
+# HELP eventserver_blocked_keys Keys with a message waiting behind an unfinished one.
+# TYPE eventserver_blocked_keys gauge
+eventserver_blocked_keys{destination="d"} 3
+# HELP eventserver_breaker_open 1 while the destination is paused by its circuit breaker.
+# TYPE eventserver_breaker_open gauge
+eventserver_breaker_open{destination="d"} 1
+# HELP eventserver_deliveries_total Deliveries finished, by outcome.
+# TYPE eventserver_deliveries_total counter
+eventserver_deliveries_total{destination="d",outcome="delivered"} 1
+eventserver_deliveries_total{destination="d",outcome="poisoned"} 1
+eventserver_deliveries_total{destination="d",outcome="skipped"} 0
+`), "eventserver_deliveries_total", "eventserver_breaker_open", "eventserver_blocked_keys")
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// Two apps in one process have registries of their own; two on one registry is
+// an error, not a panic.
+func TestRegistryIsInjected(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	if _, err := New(reg); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(reg); err == nil {
+		t.Error("registered twice")
+	}
+	if _, err := New(prometheus.NewRegistry()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBucketsReachAnHour(t *testing.T) {
+	b := Seconds()
+	b[0] = -1
+	if got := Seconds(); got[0] != .001 || got[len(got)-1] != 3600 {
+		t.Errorf("buckets %v: shared, or too narrow for a retry schedule", got)
+	}
+}
