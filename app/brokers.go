@@ -23,7 +23,7 @@ func openBroker(c *config.Config, log *slog.Logger, fatal func(error)) (infra.Br
 		Brokers: b.Brokers, InstanceID: b.InstanceID, TopicPrefix: b.TopicPrefix, TopicNames: b.Topics,
 		Partitions: b.Partitions, Replication: b.Replication, Retention: b.Retention,
 		MaxMessageBytes: recordLimit(c), SessionTimeout: b.SessionTimeout, ReleaseTimeout: releaseTimeout(c),
-		WindowMessages: b.WindowMessages, WindowBytes: int(b.WindowBytes),
+		WindowMessages: b.WindowMessages, WindowBytes: int(b.WindowBytes), WindowKey: b.WindowKey, WindowSpan: b.WindowSpan, Cooperative: b.Rebalance == "cooperative",
 		Stock: c.Ordering == "partition", Logger: log, Fatal: fatal,
 	}
 	switch b.Kind {
@@ -31,7 +31,7 @@ func openBroker(c *config.Config, log *slog.Logger, fatal func(error)) (infra.Br
 		return opened(embedded.New(embedded.Config{Dir: b.Dir, NoSync: !b.Sync, TrimAge: b.TrimAge, Kafka: k}))
 	case "memory":
 		return opened(memory.New(memory.Config{Partitions: int(b.Partitions), MaxMessageBytes: k.MaxMessageBytes,
-			WindowMessages: memoryWindow(c), ReleaseTimeout: k.ReleaseTimeout}))
+			WindowMessages: memoryWindow(c), WindowKey: b.WindowKey, ReleaseTimeout: k.ReleaseTimeout}))
 	case "kafka":
 		var err error
 		if k.TLS, err = tlsConfig(b.TLS); err != nil {

@@ -71,6 +71,7 @@ type Stater interface {
 // Stats is what a subscriber's reading looks like now.
 type Stats struct {
 	Messages      int     // handed out and not acked
+	Deferred      int     // read past, because their keys have too many handed out; handed out later
 	Window        float64 // share of its window that the fullest partition has taken, 0 to 1
 	MetadataBytes int     // commit metadata of the partition that has most; at most 4096 with Kafka
 	MetadataFull  int64   // commits that could not hold all that was done, since the start

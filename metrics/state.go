@@ -26,6 +26,7 @@ type State struct {
 type Reader struct {
 	Stage         string  // transform or deliver
 	Window        float64 // share of the read window that the fullest partition has taken, 0 to 1
+	Deferred      int     // messages read past because their keys have too many in flight
 	MetadataBytes int     // commit metadata of the partition that has most
 	MetadataFull  int64   // commits that could not hold all that was done, since the start
 	Suppressed    int64   // records skipped because an earlier owner had done them, since the start
@@ -40,7 +41,7 @@ type Lag struct {
 // stateCollector asks each destination for its State at every scrape.
 type stateCollector struct {
 	inFlight, buffered, blocked, oldestBlocked, oldest, breaker, lag *prometheus.Desc
-	window, metadata, metadataFull, suppressed                       *prometheus.Desc
+	window, deferred, metadata, metadataFull, suppressed             *prometheus.Desc
 
 	mu  sync.Mutex
 	ask map[string]func() State
@@ -59,6 +60,7 @@ func newStateCollector() *stateCollector {
 		breaker:       desc("breaker_open", "1 while the destination is paused by its circuit breaker.", "destination"),
 		lag:           desc("lag", "Messages of the topic that the group has not done.", "topic", "group"),
 		window:        desc("read_window_ratio", "Share of the read window that the fullest partition has taken.", "destination", "stage"),
+		deferred:      desc("deferred", "Messages read past because their keys have too many in flight; they are read again in their turn.", "destination", "stage"),
 		metadata:      desc("commit_metadata_bytes", "Commit metadata of the partition that has most; Kafka's limit is 4096.", "destination", "stage"),
 		metadataFull:  desc("commit_metadata_full_total", "Commits that could not hold all that was done; a crash then repeats more.", "destination", "stage"),
 		suppressed:    desc("duplicates_suppressed_total", "Records not handled again because an earlier owner had done them.", "destination", "stage"),
@@ -81,7 +83,7 @@ func (c *stateCollector) remove(id string) {
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.inFlight, c.buffered, c.blocked, c.oldestBlocked, c.oldest, c.breaker, c.lag,
-		c.window, c.metadata, c.metadataFull, c.suppressed} {
+		c.window, c.deferred, c.metadata, c.metadataFull, c.suppressed} {
 		ch <- d
 	}
 }
@@ -107,6 +109,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.breaker, open, id)
 		for _, r := range s.Readers {
 			gauge(c.window, r.Window, id, r.Stage)
+			gauge(c.deferred, float64(r.Deferred), id, r.Stage)
 			gauge(c.metadata, float64(r.MetadataBytes), id, r.Stage)
 			ch <- prometheus.MustNewConstMetric(c.metadataFull, prometheus.CounterValue, float64(r.MetadataFull), id, r.Stage)
 			ch <- prometheus.MustNewConstMetric(c.suppressed, prometheus.CounterValue, float64(r.Suppressed), id, r.Stage)

@@ -27,7 +27,7 @@ type receiver struct {
 func newReceiver(id string, answer func(destinations.Delivery) error) *receiver {
 	r := &receiver{answer: answer, calls: map[string]int{}}
 	r.id = id
-	r.funcDest.deliver = func(ctx context.Context, d destinations.Delivery) error {
+	r.deliver = func(ctx context.Context, d destinations.Delivery) error {
 		r.mu.Lock()
 		r.calls[d.EventID]++
 		r.at = append(r.at, time.Now())

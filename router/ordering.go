@@ -43,6 +43,9 @@ const nackPause = 100 * time.Millisecond
 
 // NewOrdered decorates sub.
 func NewOrdered(sub message.Subscriber) *Ordered {
+	if r, ok := sub.(infra.Receipted); ok {
+		r.UseReceipts()
+	}
 	return &Ordered{sub: sub, pause: nackPause, keys: map[string]*keyQueue{},
 		drained: make(chan struct{}), settled: make(chan struct{})}
 }
@@ -81,7 +84,7 @@ func (o *Ordered) arrive(msg *message.Message, out chan<- *message.Message, work
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.draining {
-		msg.Nack()
+		infra.Settle(msg, false)
 		return
 	}
 	o.held++
@@ -101,11 +104,7 @@ func (o *Ordered) arrive(msg *message.Message, out chan<- *message.Message, work
 func (o *Ordered) work(key string, q *keyQueue, out chan<- *message.Message) {
 	msg := q.current
 	for {
-		if o.handle(msg, out) {
-			msg.Ack()
-		} else {
-			msg.Nack()
-		}
+		infra.Settle(msg, o.handle(msg, out))
 		o.mu.Lock()
 		o.release(1)
 		if len(q.waiting) == 0 {
@@ -186,7 +185,7 @@ func (o *Ordered) Drain(ctx context.Context) error {
 	}
 	for _, q := range o.keys {
 		for _, msg := range q.waiting {
-			msg.Nack()
+			infra.Settle(msg, false)
 		}
 		o.release(len(q.waiting))
 		q.waiting = nil

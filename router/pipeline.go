@@ -329,7 +329,7 @@ func (r *running) state() metrics.State {
 		reader := metrics.Reader{Stage: stage}
 		if st, ok := src.Subscriber.(infra.Stater); ok {
 			now := st.Stats()
-			reader.Window, reader.MetadataBytes = now.Window, now.MetadataBytes
+			reader.Window, reader.Deferred, reader.MetadataBytes = now.Window, now.Deferred, now.MetadataBytes
 			reader.MetadataFull, reader.Suppressed = now.MetadataFull, now.Suppressed
 		}
 		s.Readers = append(s.Readers, reader)

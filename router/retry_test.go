@@ -46,7 +46,7 @@ type plan struct {
 func newPlan(id string, answers ...error) *plan {
 	p := &plan{answers: answers}
 	p.id = id
-	p.funcDest.deliver = func(_ context.Context, d destinations.Delivery) error {
+	p.deliver = func(_ context.Context, d destinations.Delivery) error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.at, p.ds = append(p.at, time.Now()), append(p.ds, d)

@@ -52,8 +52,11 @@ type Broker struct {
 	TLS            TLS               `yaml:"tls" doc:"Kafka: encryption."`
 	SASL           *SASL             `yaml:"sasl" doc:"Kafka: authentication; none without it."`
 	SessionTimeout time.Duration     `yaml:"session_timeout" default:"10s" min:"1s" doc:"How long a silent process keeps its partitions. Kafka by default refuses less than 6s."`
-	WindowMessages int               `yaml:"window_messages" default:"10000" min:"1" doc:"Most unfinished events of one partition held in memory."`
+	Rebalance      string            `yaml:"rebalance" default:"eager" oneof:"eager cooperative" doc:"Kafka: what happens when a process joins or leaves; eager: all give their partitions back for a moment; cooperative: only those that move. The same for all processes."`
+	WindowMessages int               `yaml:"window_messages" default:"1000" min:"1" doc:"Most unfinished events of one partition held in memory, for each destination. Beyond it reading waits."`
 	WindowBytes    ByteSize          `yaml:"window_bytes" default:"32MiB" min:"1" doc:"Most bytes of them; at least http.max_event_bytes."`
+	WindowKey      int               `yaml:"window_key" default:"0" min:"0" doc:"Most of them with one key; those that follow stay in the broker until it is their turn, and other keys go on. Default: a sixteenth of window_messages."`
+	WindowSpan     int               `yaml:"window_span" default:"1000000" min:"1" doc:"Most events of a partition from the oldest unfinished one to the last one read."`
 }
 
 // TLS is the encryption of connections to Kafka.

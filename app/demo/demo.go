@@ -12,9 +12,11 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"eventserver/app"
+	"eventserver/app/checker"
 	"eventserver/app/config"
 	"eventserver/destinations"
 )
@@ -34,7 +36,7 @@ var names = [...]string{"steady", "slow", "flaky", "down"}
 
 // Run runs the demonstration and returns its verdict. An error means that it
 // could not be run to its end.
-func Run(ctx context.Context, cfg Config) (Verdict, error) {
+func Run(ctx context.Context, cfg Config) (checker.Verdict, error) {
 	def := func(v *int, d int) {
 		if *v <= 0 {
 			*v = d
@@ -47,21 +49,24 @@ func Run(ctx context.Context, cfg Config) (Verdict, error) {
 	}
 	dir, err := os.MkdirTemp("", "eventserver-demo-")
 	if err != nil {
-		return Verdict{}, err
+		return checker.Verdict{}, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 
-	d := &demo{cfg: cfg, checker: newChecker(), began: time.Now()}
+	d := &demo{cfg: cfg, checker: checker.New(names[:]...), counts: map[string]*counts{}, began: time.Now()}
+	for _, name := range names {
+		d.counts[name] = &counts{}
+	}
 	kind := app.NewKind("demo", func(id string, _ struct{}) (destinations.Destination, error) {
-		return &destination{id: id, demo: d}, nil
+		return &destination{id: id, demo: d, counts: d.counts[id]}, nil
 	})
 	c, err := config.Parse("demo", []byte(document(dir)), map[string]config.KindCheck{"demo": config.CheckInto[struct{}]})
 	if err != nil {
-		return Verdict{}, err
+		return checker.Verdict{}, err
 	}
 	a, err := app.New(ctx, c, app.Options{Kinds: []app.Kind{kind}, Stdout: cfg.Out, Logger: cfg.Logger})
 	if err != nil {
-		return Verdict{}, err
+		return checker.Verdict{}, err
 	}
 	run, stop := context.WithCancel(ctx)
 	defer stop()
@@ -70,11 +75,11 @@ func Run(ctx context.Context, cfg Config) (Verdict, error) {
 	select {
 	case <-a.Ready():
 	case err := <-ended:
-		return Verdict{}, errors.Join(errors.New("the server did not start"), err)
+		return checker.Verdict{}, errors.Join(errors.New("the server did not start"), err)
 	}
 	err = d.drive(ctx, "http://"+a.Addr()+"/v1/events")
 	stop()
-	return d.checker.verdict(names[:]), errors.Join(err, <-ended)
+	return d.checker.Verdict(), errors.Join(err, <-ended)
 }
 
 func document(dir string) string {
@@ -88,9 +93,14 @@ func document(dir string) string {
 
 type demo struct {
 	cfg     Config
-	checker *checker
+	checker *checker.Checker
+	posted  atomic.Int64
+	counts  map[string]*counts // by destination
 	began   time.Time
 }
+
+// counts are what the terminal shows of one destination.
+type counts struct{ delivered, failed atomic.Int64 }
 
 // drive posts every user's events and waits until all have arrived.
 func (d *demo) drive(ctx context.Context, url string) error {
@@ -120,7 +130,7 @@ func (d *demo) drive(ctx context.Context, url string) error {
 			if err := errors.Join(errs...); err != nil {
 				return err
 			}
-			if d.checker.verdict(names[:]).Lost == 0 {
+			if d.checker.Verdict().Lost == 0 {
 				return nil
 			}
 		default:
@@ -154,30 +164,26 @@ func (d *demo) user(ctx context.Context, url, user string) error {
 				return err
 			}
 		}
-		d.checker.accept(user)
+		d.checker.Accept(user, n)
+		d.posted.Add(1)
 	}
 	return nil
 }
 
 // show prints the counters of this moment.
 func (d *demo) show() {
-	d.checker.mu.Lock()
-	defer d.checker.mu.Unlock()
-	var accepted int
-	for _, n := range d.checker.accepted {
-		accepted += n
-	}
-	fmt.Fprintf(d.cfg.Out, "%5.1fs  accepted %5d", time.Since(d.began).Seconds(), accepted)
+	fmt.Fprintf(d.cfg.Out, "%5.1fs  accepted %5d", time.Since(d.began).Seconds(), d.posted.Load())
 	for _, name := range names {
-		fmt.Fprintf(d.cfg.Out, "  %s %d (%d failed attempts)", name, d.checker.deliveries[name], d.checker.failures[name])
+		fmt.Fprintf(d.cfg.Out, "  %s %d (%d failed attempts)", name, d.counts[name].delivered.Load(), d.counts[name].failed.Load())
 	}
 	fmt.Fprintln(d.cfg.Out)
 }
 
 // destination receives as its name says.
 type destination struct {
-	id   string
-	demo *demo
+	id     string
+	demo   *demo
+	counts *counts
 }
 
 func (d *destination) ID() string { return d.id }
@@ -189,7 +195,7 @@ func (d *destination) Transform(_ context.Context, e destinations.Event) (destin
 func (d *destination) Deliver(ctx context.Context, dl destinations.Delivery) error {
 	err := d.trouble(ctx)
 	if err != nil {
-		d.demo.checker.failed(d.id)
+		d.counts.failed.Add(1)
 		return err
 	}
 	var event struct {
@@ -200,7 +206,8 @@ func (d *destination) Deliver(ctx context.Context, dl destinations.Delivery) err
 	if err := json.Unmarshal(dl.Payload.Body, &event); err != nil {
 		return destinations.Permanent(err)
 	}
-	d.demo.checker.deliver(d.id, dl.Key, event.Data.N)
+	d.demo.checker.Deliver(d.id, dl.Key, event.Data.N, dl.Sequence)
+	d.counts.delivered.Add(1)
 	return nil
 }
 

@@ -12,7 +12,7 @@ func TestDemoKeepsThePromises(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (demo.Verdict{Accepted: 50, Delivered: 200}); v != want {
+	if want := "accepted 50, delivered 200, lost 0, duplicates 0, order breaks 0"; v.String() != want {
 		t.Errorf("verdict: %v, want %v", v, want)
 	}
 }

@@ -25,6 +25,7 @@ func commands() []command {
 		{"check", "validate a configuration and print its topology", check},
 		{"transform", "run a destination's filter and transform on an event, without sending it", transform},
 		{"demo", "flaky destinations, many users, and a verdict", demoCommand},
+		{"bench", "measure throughput and latency against receivers of its own", benchCommand},
 		{"health", "ask a running server whether it is ready", health},
 		{"version", "print the version", version},
 	}

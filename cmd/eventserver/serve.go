@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -16,8 +17,10 @@ import (
 
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var path string
+	var prof profiles
 	if _, err := flags("serve", args, stderr, 0, func(fs *flag.FlagSet) {
 		fs.StringVar(&path, "config", "", "configuration file; without it an embedded broker in ./data and one destination of kind log")
+		prof.flags(fs)
 	}); err != nil {
 		return err
 	}
@@ -29,7 +32,10 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return a.Run(ctx)
+	if err := prof.start(); err != nil {
+		return errors.Join(err, a.Close())
+	}
+	return errors.Join(a.Run(ctx), prof.stop())
 }
 
 // logger writes the server's own log, apart from what destinations print.

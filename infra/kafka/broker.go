@@ -17,10 +17,11 @@ import (
 
 // Broker is an infra.Broker on a Kafka cluster.
 type Broker struct {
-	cfg    Config
-	client sarama.Client
-	admin  sarama.ClusterAdmin
-	pub    *publisher
+	cfg     Config
+	client  sarama.Client
+	admin   sarama.ClusterAdmin
+	pub     *publisher
+	readers *readers
 
 	mu     sync.Mutex
 	subs   map[*subscriber]struct{}
@@ -53,6 +54,7 @@ func New(cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("kafka: producer: %w", err), client.Close())
 	}
+	b.readers = &readers{cfg: cfg}
 	b.pub = &publisher{producer: producer, topic: b.topic}
 	return b, nil
 }
@@ -303,7 +305,7 @@ func (b *Broker) Close() error {
 	for _, s := range subs {
 		errs = append(errs, s.Close())
 	}
-	errs = append(errs, b.pub.shut(), b.admin.Close()) // closes the shared client too
+	errs = append(errs, b.readers.close(), b.pub.shut(), b.admin.Close()) // closes the shared client too
 	return errors.Join(errs...)
 }
 

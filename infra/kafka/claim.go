@@ -16,48 +16,108 @@ import (
 // claim is the ownership of one partition in one group session. It hands out
 // messages in offset order, many at once, and commits exactly what is done.
 // Every message's context ends with the claim.
+//
+// One goroutine (run) hands out, so that the order of a key is the order of
+// its calls. What is in flight is bounded: by messages, by bytes, and by
+// messages of one key (see backfill.go).
 type claim struct {
 	sub       *subscription
 	session   sarama.ConsumerGroupSession
 	topic     string
 	partition int32
 	ctx       context.Context
+	end       context.CancelFunc
 
-	waiting sync.WaitGroup // goroutines that await a settlement
-	gone    chan struct{}  // closed when the handlers had their time: an ack no longer counts
+	gone    chan struct{} // closed when the handlers had their time: an ack no longer counts
+	settled chan struct{} // signalled when something was settled
+
+	// Of run alone.
+	read     []*sarama.ConsumerMessage // fetched before the pause took effect
+	paused   bool
+	backfill *backfill // nil: none is open
 
 	mu       sync.Mutex
 	tracker  *tracker
+	keys     map[string]*keyState // keys that have messages in flight or deferred
+	behind   map[string]*keyState // those that have deferred ones
 	dirty    bool
 	messages int // unacked
 	bytes    int
 	marked   int64         // last offset given to the session
 	metadata int           // bytes given with it
-	room     chan struct{} // signalled when something was settled
+	idle     chan struct{} // closed by the settlement that leaves nothing in flight, once finish waits
 }
 
-// run reads until the claim ends.
+// flight is one message in flight.
+type flight struct {
+	rec    *sarama.ConsumerMessage
+	key    string
+	size   int
+	cancel context.CancelFunc // ends the message's context
+}
+
+// newClaim makes the claim, whose work ends with ctx.
+func newClaim(ctx context.Context, s *subscription, session sarama.ConsumerGroupSession, c sarama.ConsumerGroupClaim) *claim {
+	ctx, end := context.WithCancel(ctx)
+	return &claim{
+		sub: s, session: session, topic: c.Topic(), partition: c.Partition(), ctx: ctx, end: end,
+		gone: make(chan struct{}), settled: make(chan struct{}, 1),
+		tracker: newTracker(c.InitialOffset(), s.resumed(ctx, c)), marked: c.InitialOffset(),
+		keys: map[string]*keyState{}, behind: map[string]*keyState{},
+	}
+}
+
+// run reads until the claim ends. It always receives, because a cooperative
+// rebalance tells of itself by closing in; when the window is full it pauses
+// the fetching instead, and keeps what was fetched before.
 func (c *claim) run(in <-chan *sarama.ConsumerMessage) {
+	defer c.closeBackfill()
 	stop := c.sub.draining
-	for {
-		from := in
-		if stop == nil || c.full() {
-			from = nil // backpressure: sarama's buffer fills, fetching stops, heartbeats go on
+	for c.ctx.Err() == nil {
+		c.openBackfill(stop == nil)
+		c.throttle(stop == nil)
+		if len(c.read) > 0 && !c.paused {
+			rec := c.read[0]
+			c.read[0] = nil
+			c.read = c.read[1:]
+			c.take(rec)
+			continue
 		}
 		select {
 		case <-c.ctx.Done():
-			return
 		case <-stop:
 			stop = nil
-		case <-c.room:
-		case rec, ok := <-from:
-			if !ok { // a cooperative rebalance took the partition away
+		case <-c.settled:
+		case rec, ok := <-in:
+			if !ok {
 				return
 			}
-			if !c.handOut(rec) {
-				return
+			c.read = append(c.read, rec)
+		case rec, ok := <-c.backfill.records(c.paused):
+			if !ok {
+				c.closeBackfill()
+				continue
 			}
+			c.refill(rec)
 		}
+	}
+}
+
+// throttle pauses or resumes the fetching. Heartbeats go on meanwhile.
+func (c *claim) throttle(draining bool) {
+	full := draining || c.full()
+	if full == c.paused {
+		return
+	}
+	c.paused = full
+	partition := map[string][]int32{c.topic: {c.partition}}
+	if full {
+		c.sub.cg.Pause(partition)
+	} else {
+		c.sub.cg.Resume(partition)
+	}
+	if !draining {
+		c.sub.stalled(full)
 	}
 }
 
@@ -65,7 +125,7 @@ func (c *claim) full() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	cfg := &c.sub.broker.cfg
-	return c.messages >= cfg.WindowMessages || c.bytes >= cfg.WindowBytes
+	return c.messages >= cfg.WindowMessages || c.bytes >= cfg.WindowBytes || c.tracker.span() >= cfg.WindowSpan
 }
 
 // addTo adds what this partition holds to the subscriber's Stats.
@@ -74,34 +134,76 @@ func (c *claim) addTo(all *infra.Stats) {
 	defer c.mu.Unlock()
 	cfg := &c.sub.broker.cfg
 	all.Messages += c.messages
+	for _, k := range c.behind {
+		all.Deferred += k.deferred
+	}
 	all.MetadataBytes = max(all.MetadataBytes, c.metadata)
-	all.Window = max(all.Window, min(1, max(float64(c.messages)/float64(cfg.WindowMessages), float64(c.bytes)/float64(cfg.WindowBytes))))
+	fill := max(float64(c.messages)/float64(cfg.WindowMessages), float64(c.bytes)/float64(cfg.WindowBytes),
+		float64(c.tracker.span())/float64(cfg.WindowSpan))
+	all.Window = max(all.Window, min(1, fill))
 }
 
-// handOut gives one record to the handlers; false when the claim ended.
-func (c *claim) handOut(rec *sarama.ConsumerMessage) bool {
+// take hands out the next record of the partition, unless it is done or its
+// key already holds as much as it may.
+func (c *claim) take(rec *sarama.ConsumerMessage) {
+	key := string(rec.Key)
 	c.mu.Lock()
-	fresh := c.tracker.add(rec.Offset)
 	c.dirty = true
-	c.mu.Unlock()
-	if !fresh {
+	if !c.tracker.add(rec.Offset) {
+		c.mu.Unlock()
 		c.sub.suppressed.Add(1)
-		return true
+		return
 	}
-	size := len(rec.Key) + len(rec.Value)
+	if c.deferOver(key, rec.Offset) {
+		c.mu.Unlock()
+		return
+	}
+	c.mu.Unlock()
+	c.handOut(rec, key)
+}
+
+// handOut counts a record as in flight and gives it to the handlers. When it
+// is not taken the claim has ended, or the subscriber drains.
+func (c *claim) handOut(rec *sarama.ConsumerMessage, key string) {
+	f := &flight{rec: rec, key: key, size: len(rec.Key) + len(rec.Value)}
 	for _, h := range rec.Headers {
-		size += len(h.Key) + len(h.Value)
-	}
-	msg, cancel := c.send(rec)
-	if msg == nil {
-		return c.ctx.Err() == nil // draining: stay in the group, without handing out
+		f.size += len(h.Key) + len(h.Value)
 	}
 	c.mu.Lock()
 	c.messages++
-	c.bytes += size
+	c.bytes += f.size
+	c.keyOf(key).held++
 	c.mu.Unlock()
-	c.waiting.Go(func() { c.await(msg, cancel, rec, size) })
-	return true
+	if !c.send(f) {
+		c.settle(f, false)
+	}
+}
+
+// send gives the handlers a message; false when it was not taken. The message's
+// context ends with the claim, or when the message is settled.
+func (c *claim) send(f *flight) bool {
+	if c.ctx.Err() != nil || !c.sub.begin() {
+		return false
+	}
+	msg := c.message(f.rec)
+	ctx, cancel := context.WithCancel(c.ctx)
+	f.cancel = cancel
+	if c.sub.receipts {
+		ctx = infra.WithReceipt(ctx, func(acked bool) { c.verdict(f, acked) })
+	}
+	msg.SetContext(ctx)
+	select {
+	case c.sub.out <- msg:
+		if !c.sub.receipts {
+			go c.await(msg, f)
+		}
+		return true
+	case <-c.ctx.Done():
+	case <-c.sub.draining:
+	}
+	cancel()
+	c.sub.end()
+	return false
 }
 
 // message makes rec a message of its own for each delivery: what a handler's
@@ -120,64 +222,57 @@ func (c *claim) message(rec *sarama.ConsumerMessage) *message.Message {
 	return msg
 }
 
-// send gives the handlers a message; nil when it was not taken. The message's
-// context ends with the claim, or with cancel when the message is settled.
-func (c *claim) send(rec *sarama.ConsumerMessage) (*message.Message, context.CancelFunc) {
-	if c.ctx.Err() != nil || !c.sub.begin() {
-		return nil, nil
-	}
-	msg := c.message(rec)
-	ctx, cancel := context.WithCancel(c.ctx)
-	msg.SetContext(ctx)
+// await watches a message of a consumer that uses no receipts.
+func (c *claim) await(msg *message.Message, f *flight) {
 	select {
-	case c.sub.out <- msg:
-		return msg, cancel
-	case <-c.ctx.Done():
-	case <-c.sub.draining:
+	case <-msg.Acked():
+		c.verdict(f, true)
+	case <-msg.Nacked():
+		c.verdict(f, false)
+	case <-c.gone:
+		f.cancel()
+		c.sub.end()
 	}
-	cancel()
+}
+
+// verdict is what a handler said of a message. A Nack brings it again after a
+// pause, unless the claim ended or the subscriber drains: then the next owner
+// has it.
+func (c *claim) verdict(f *flight, acked bool) {
+	f.cancel()
 	c.sub.end()
-	return nil, nil
-}
-
-// await follows one message to its Ack. A Nack brings it again after a pause,
-// unless the claim ended or the subscriber drains: then the next owner has it.
-func (c *claim) await(msg *message.Message, cancel context.CancelFunc, rec *sarama.ConsumerMessage, size int) {
-	for msg != nil {
-		select {
-		case <-msg.Acked():
-			c.settle(rec.Offset, size)
-			cancel()
-			c.sub.end()
-			return
-		case <-c.gone:
-			cancel()
-			c.sub.end()
-			return
-		case <-msg.Nacked():
-			cancel()
-			c.sub.end()
-		}
-		select {
-		case <-c.ctx.Done():
-			return
-		case <-c.sub.draining:
-			return
-		case <-time.After(c.sub.broker.cfg.NackDelay):
-		}
-		msg, cancel = c.send(rec)
+	if acked || c.ctx.Err() != nil || c.sub.isDrained() {
+		c.settle(f, acked)
+		return
 	}
+	time.AfterFunc(c.sub.broker.cfg.NackDelay, func() {
+		if !c.send(f) {
+			c.settle(f, false)
+		}
+	})
 }
 
-func (c *claim) settle(offset int64, size int) {
+// settle ends a message's flight; done or not.
+func (c *claim) settle(f *flight, acked bool) {
 	c.mu.Lock()
-	c.tracker.done(offset)
-	c.dirty = true
+	if acked {
+		c.tracker.done(f.rec.Offset)
+		c.dirty = true
+	}
 	c.messages--
-	c.bytes -= size
+	c.bytes -= f.size
+	k := c.keys[f.key]
+	k.held--
+	if k.held == 0 && k.deferred == 0 {
+		delete(c.keys, f.key)
+	}
+	if c.messages == 0 && c.idle != nil {
+		close(c.idle)
+		c.idle = nil
+	}
 	c.mu.Unlock()
 	select {
-	case c.room <- struct{}{}:
+	case c.settled <- struct{}{}:
 	default:
 	}
 }
@@ -228,17 +323,29 @@ func (c *claim) mark() {
 // done to the session's last commit. A handler that does not return within
 // ReleaseTimeout is left behind: the partition is given up all the same.
 func (c *claim) finish() {
-	late := time.AfterFunc(c.sub.broker.cfg.ReleaseTimeout, func() {
+	if c.paused { // sarama keeps a pause for the partition's next owner in this process
+		c.sub.cg.Resume(map[string][]int32{c.topic: {c.partition}})
+		c.sub.stalled(false)
+	}
+	idle := make(chan struct{})
+	c.mu.Lock()
+	if c.messages == 0 {
+		close(idle)
+	} else {
+		c.idle = idle
+	}
+	c.mu.Unlock()
+	late := time.NewTimer(c.sub.broker.cfg.ReleaseTimeout)
+	defer late.Stop()
+	select {
+	case <-idle:
+	case <-late.C:
 		c.mu.Lock()
 		n := c.messages
 		c.mu.Unlock()
 		c.sub.log.Error("handlers did not stop in time; their messages come again",
 			slog.Int("partition", int(c.partition)), slog.Int("messages", n))
-		close(c.gone)
-	})
-	c.waiting.Wait() // returns once gone is closed
-	if late.Stop() {
-		close(c.gone)
 	}
+	close(c.gone)
 	c.mark()
 }

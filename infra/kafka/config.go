@@ -36,8 +36,20 @@ type Config struct {
 	CommitInterval time.Duration // default 100 ms
 	NackDelay      time.Duration // pause before a nacked message comes again; default 100 ms
 
-	WindowMessages int // most unacked messages of one partition; default 10,000
-	WindowBytes    int // most unacked bytes of one partition; default 32 MiB
+	// The window bounds what is unacked of one partition. Beyond it nothing
+	// more is read.
+	WindowMessages int // default 1,000
+	WindowBytes    int // default 32 MiB
+	// WindowKey is the most unacked messages of one key; default a sixteenth
+	// of WindowMessages. Those that follow are read past, and again later, so
+	// that one key cannot fill the window.
+	WindowKey int
+	// WindowSpan is the most offsets from the oldest unacked message to the
+	// last one read; default 1,000,000.
+	WindowSpan int
+	// Cooperative rebalances move only the partitions that change hands;
+	// without it all stop for a moment. All members of a group need the same.
+	Cooperative bool
 
 	// Stock uses watermill-kafka's own subscriber: partition order, one
 	// message of a partition in flight.
@@ -69,8 +81,10 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.ReleaseTimeout, 20*time.Second)
 	def(&c.CommitInterval, 100*time.Millisecond)
 	def(&c.NackDelay, 100*time.Millisecond)
-	def(&c.WindowMessages, 10_000)
+	def(&c.WindowMessages, 1000)
 	def(&c.WindowBytes, 32<<20)
+	def(&c.WindowKey, max(1, c.WindowMessages/16))
+	def(&c.WindowSpan, 1_000_000)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -147,6 +161,9 @@ func (c Config) group(instance string) *sarama.Config {
 	s.Consumer.Group.Session.Timeout = c.SessionTimeout
 	s.Consumer.Group.Heartbeat.Interval = c.SessionTimeout / 5
 	s.Consumer.Group.Rebalance.Timeout = c.ReleaseTimeout + 10*time.Second
+	if c.Cooperative {
+		s.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyCooperativeSticky()}
+	}
 	s.Consumer.Group.Rebalance.Retry.Max = 4
 	s.Consumer.Group.Rebalance.Retry.Backoff = 250 * time.Millisecond
 	s.Consumer.Offsets.Initial = sarama.OffsetOldest

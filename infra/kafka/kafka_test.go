@@ -59,19 +59,14 @@ func ensure(t *testing.T, b infra.Broker, topics ...string) {
 
 // conform runs both suites against the cluster that addrs returns.
 func conform(t *testing.T, addrs func(t *testing.T) []string) {
-	const window = 20
-	t.Run("Ours", func(t *testing.T) {
-		brokertest.Run(t, func(t *testing.T) infra.Broker {
+	t.Run("Ours", func(t *testing.T) { ours(t, addrs, false) })
+	t.Run("Cooperative", func(t *testing.T) { ours(t, addrs, true) })
+	t.Run("BusyKey", func(t *testing.T) {
+		brokertest.RunBusyKey(t, func(t *testing.T) infra.Broker {
 			cfg := testConfig(addrs(t)...)
-			cfg.TopicPrefix = "t-" + watermill.NewShortUUID() + "-"
-			cfg.WindowMessages = window
+			cfg.TopicPrefix = "b-" + watermill.NewShortUUID() + "-"
+			cfg.Partitions, cfg.WindowMessages, cfg.WindowKey = 1, brokertest.BusyWindow, brokertest.BusyWindowKey
 			return open(t, cfg)
-		}, brokertest.Options{
-			Partitions: 4, Window: window, MaxMessageBytes: 1 << 20,
-			Reopen: func(t *testing.T, b infra.Broker) infra.Broker {
-				require.NoError(t, b.Close())
-				return open(t, b.(*Broker).cfg)
-			},
 		})
 	})
 	t.Run("Watermill", func(t *testing.T) {
@@ -82,6 +77,23 @@ func conform(t *testing.T, addrs func(t *testing.T) []string) {
 			cfg.ReleaseTimeout = 500 * time.Millisecond // Watermill's tests leave messages unsettled
 			return open(t, cfg)
 		})
+	})
+}
+
+// ours is the conformance suite of this project.
+func ours(t *testing.T, addrs func(t *testing.T) []string, cooperative bool) {
+	const window = 20
+	brokertest.Run(t, func(t *testing.T) infra.Broker {
+		cfg := testConfig(addrs(t)...)
+		cfg.TopicPrefix = "t-" + watermill.NewShortUUID() + "-"
+		cfg.WindowMessages, cfg.WindowKey, cfg.Cooperative = window, window, cooperative
+		return open(t, cfg)
+	}, brokertest.Options{
+		Partitions: 4, Window: window, MaxMessageBytes: 1 << 20,
+		Reopen: func(t *testing.T, b infra.Broker) infra.Broker {
+			require.NoError(t, b.Close())
+			return open(t, b.(*Broker).cfg)
+		},
 	})
 }
 

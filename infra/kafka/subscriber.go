@@ -22,9 +22,10 @@ type subscriber struct {
 	broker *Broker
 	group  string
 
-	mu     sync.Mutex
-	subs   []*subscription
-	closed bool
+	mu       sync.Mutex
+	subs     []*subscription
+	closed   bool
+	receipts bool
 }
 
 var (
@@ -32,10 +33,18 @@ var (
 	_ infra.Assigned     = (*subscriber)(nil)
 	_ infra.Drainer      = (*subscriber)(nil)
 	_ infra.Stater       = (*subscriber)(nil)
+	_ infra.Receipted    = (*subscriber)(nil)
 )
 
 func newSubscriber(b *Broker, group string) *subscriber {
 	return &subscriber{broker: b, group: group}
+}
+
+// UseReceipts implements infra.Receipted.
+func (s *subscriber) UseReceipts() {
+	s.mu.Lock()
+	s.receipts = true
+	s.mu.Unlock()
 }
 
 // Subscribe joins the group for one topic. The channel carries many unacked
@@ -61,7 +70,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		out:      make(chan *message.Message),
 		claims:   map[*claim]struct{}{},
 		draining: make(chan struct{}), idle: make(chan struct{}), ended: make(chan struct{}),
-		cancel: cancel,
+		cancel: cancel, receipts: s.receipts,
 	}
 	s.subs = append(s.subs, sub)
 	go sub.run(ctx)
@@ -148,7 +157,10 @@ type subscription struct {
 	joined                       atomic.Bool
 	ended                        chan struct{} // run has returned
 
+	receipts bool
+
 	suppressed, metadataFull atomic.Int64
+	full                     atomic.Int32 // claims whose window is full
 
 	mu       sync.Mutex
 	claims   map[*claim]struct{}
@@ -233,6 +245,23 @@ func (s *subscription) begin() bool {
 	return true
 }
 
+func (s *subscription) isDrained() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.drained
+}
+
+// stalled notes that a partition's window became full, or no longer is. It is
+// said once: when the first is full, and when none is any more.
+func (s *subscription) stalled(full bool) {
+	if full && s.full.Add(1) == 1 {
+		s.log.Warn("read window full: nothing more is read until messages in it are done")
+	}
+	if !full && s.full.Add(-1) == 0 {
+		s.log.Info("read window has room again")
+	}
+}
+
 func (s *subscription) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -289,19 +318,13 @@ func (h *groupHandler) Cleanup(sarama.ConsumerGroupSession) error { return nil }
 
 // ConsumeClaim owns one partition until the session or the claim ends.
 func (h *groupHandler) ConsumeClaim(session sarama.ConsumerGroupSession, c sarama.ConsumerGroupClaim) error {
-	ctx, cancel := context.WithCancel(session.Context())
-	defer cancel()
-	defer context.AfterFunc(h.ctx, cancel)()
-	cl := &claim{
-		sub: h.sub, session: session, topic: c.Topic(), partition: c.Partition(),
-		ctx: ctx, tracker: newTracker(c.InitialOffset(), h.sub.resumed(ctx, c)),
-		marked: c.InitialOffset(), room: make(chan struct{}, 1), gone: make(chan struct{}),
-	}
+	cl := newClaim(session.Context(), h.sub, session, c)
+	defer context.AfterFunc(h.ctx, cl.end)()
 	defer h.sub.owned(cl)()
 	var commits sync.WaitGroup
 	commits.Go(cl.commit)
 	cl.run(c.Messages())
-	cancel()
+	cl.end()
 	cl.finish()
 	commits.Wait()
 	return nil

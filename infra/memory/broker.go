@@ -24,7 +24,8 @@ type Config struct {
 	Partitions      int           // of each topic; default 8
 	MaxMessages     int           // messages of a topic kept after every group has acked them; default 100,000
 	MaxMessageBytes int           // largest message, metadata included; default 16 MiB
-	WindowMessages  int           // most unacked messages of one partition; default 10,000
+	WindowMessages  int           // most unacked messages of one partition; default 1,000
+	WindowKey       int           // most of them with one key, later ones wait in the log; default a sixteenth of WindowMessages
 	NackDelay       time.Duration // pause before a nacked message comes again; default 100 ms
 	ReleaseTimeout  time.Duration // how long a partition that moves waits for its handlers; default 20 s
 }
@@ -51,10 +52,11 @@ func New(cfg Config) (*Broker, error) {
 	def(&cfg.Partitions, 8)
 	def(&cfg.MaxMessages, 100_000)
 	def(&cfg.MaxMessageBytes, 16<<20)
-	def(&cfg.WindowMessages, 10_000)
+	def(&cfg.WindowMessages, 1000)
+	def(&cfg.WindowKey, max(1, cfg.WindowMessages/16))
 	def(&cfg.NackDelay, 100*time.Millisecond)
 	def(&cfg.ReleaseTimeout, 20*time.Second)
-	if min(cfg.Partitions, cfg.MaxMessages, cfg.MaxMessageBytes, cfg.WindowMessages) < 0 || min(cfg.NackDelay, cfg.ReleaseTimeout) < 0 {
+	if min(cfg.Partitions, cfg.MaxMessages, cfg.MaxMessageBytes, cfg.WindowMessages, cfg.WindowKey) < 0 || min(cfg.NackDelay, cfg.ReleaseTimeout) < 0 {
 		return nil, errors.New("memory: no setting may be negative")
 	}
 	return &Broker{cfg: cfg, topics: map[string]*topic{}, subs: map[*subscriber]struct{}{}}, nil

@@ -26,8 +26,16 @@ type claim struct {
 
 	waiting sync.WaitGroup // one for each message that awaits its settlement
 
-	next    int64 // offset to look at next; only run uses it
-	unacked int   // guarded by Broker.mu
+	// Guarded by Broker.mu.
+	next    int64              // offset to look at next
+	unacked map[int64]struct{} // offsets in flight
+	keys    map[string]*keyState
+}
+
+// keyState is one key of a claim.
+type keyState struct {
+	held    int   // messages in flight
+	skipped int64 // offset of the first record passed over because held was at its bound; -1: none
 }
 
 func (c *claim) wake() {
@@ -58,19 +66,71 @@ func (c *claim) take() (record, int64, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p, cur := c.group.topic.parts[c.n], c.group.cursors[c.n]
-	if c.sub.isDraining() || c.unacked >= b.cfg.WindowMessages {
+	if c.sub.isDraining() || len(c.unacked) >= b.cfg.WindowMessages {
 		return record{}, 0, false
 	}
 	c.next = max(c.next, cur.low) // low may have jumped over what an earlier owner did
 	for c.next < p.end() {
 		offset := c.next
 		c.next++
-		if _, done := cur.done[offset]; !done {
-			c.unacked++
-			return p.log[offset-p.base], offset, true
+		if _, done := cur.done[offset]; done {
+			continue
+		}
+		if _, flying := c.unacked[offset]; flying { // we went back for a key that was passed over
+			continue
+		}
+		rec := p.log[offset-p.base]
+		if c.hold(rec.key, offset) {
+			c.unacked[offset] = struct{}{}
+			return rec, offset, true
 		}
 	}
 	return record{}, 0, false
+}
+
+// addTo adds what this partition holds to the subscriber's Stats. The caller
+// holds Broker.mu.
+func (c *claim) addTo(all *infra.Stats) {
+	cur := c.group.cursors[c.n]
+	all.Messages += len(c.unacked)
+	if read := int(c.next - cur.low); read > 0 {
+		all.Deferred += max(0, read-len(cur.done)-len(c.unacked))
+	}
+	all.Window = max(all.Window, min(1, float64(len(c.unacked))/float64(c.group.broker.cfg.WindowMessages)))
+}
+
+// hold counts one more message of key; false when the key has to wait. A
+// message without a key waits for none.
+func (c *claim) hold(key string, offset int64) bool {
+	k := c.keys[key]
+	if k == nil {
+		k = &keyState{skipped: -1}
+		c.keys[key] = k
+	}
+	if k.skipped >= 0 {
+		return false
+	}
+	if key != "" && k.held >= c.group.broker.cfg.WindowKey {
+		k.skipped = offset
+		return false
+	}
+	k.held++
+	return true
+}
+
+// drop counts one message of key less. When half of what it may hold is done,
+// the claim goes back for what it passed over.
+func (c *claim) drop(key string, offset int64) {
+	delete(c.unacked, offset)
+	k := c.keys[key]
+	k.held--
+	if k.skipped >= 0 && k.held <= c.group.broker.cfg.WindowKey/2 {
+		c.next = min(c.next, k.skipped)
+		k.skipped = -1
+	}
+	if k.held == 0 && k.skipped < 0 {
+		delete(c.keys, key)
+	}
 }
 
 func (c *claim) handOut(rec record, offset int64) {
@@ -109,7 +169,7 @@ func (c *claim) await(rec record, offset int64, msg *message.Message, cancel con
 	for msg != nil {
 		select {
 		case <-msg.Acked():
-			c.settle(offset)
+			c.settle(rec.key, offset)
 			cancel()
 			c.sub.end()
 			return
@@ -132,11 +192,11 @@ func (c *claim) await(rec record, offset int64, msg *message.Message, cancel con
 	}
 }
 
-func (c *claim) settle(offset int64) {
+func (c *claim) settle(key string, offset int64) {
 	b := c.group.broker
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c.unacked--
+	c.drop(key, offset)
 	c.group.cursors[c.n].settle(offset)
 	t := c.group.topic
 	t.trim(c.n, b.cfg.MaxMessages/len(t.parts))

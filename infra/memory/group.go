@@ -77,6 +77,7 @@ func (g *group) assign() {
 			c.claim = &claim{
 				sub: want, group: g, n: n, ctx: ctx, cancel: cancel, next: c.low,
 				woken: make(chan struct{}, 1), gone: make(chan struct{}),
+				unacked: map[int64]struct{}{}, keys: map[string]*keyState{},
 			}
 			want.claims.Go(c.claim.run)
 		}

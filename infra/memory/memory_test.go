@@ -28,7 +28,7 @@ func open(t *testing.T, cfg Config) *Broker {
 func TestConformance(t *testing.T) {
 	const window = 20
 	brokertest.Run(t, func(t *testing.T) infra.Broker {
-		return open(t, Config{Partitions: 4, WindowMessages: window, MaxMessageBytes: 1 << 20, ReleaseTimeout: time.Second})
+		return open(t, Config{Partitions: 4, WindowMessages: window, WindowKey: window, MaxMessageBytes: 1 << 20, ReleaseTimeout: time.Second})
 	}, brokertest.Options{Partitions: 4, Window: window, MaxMessageBytes: 1 << 20})
 }
 

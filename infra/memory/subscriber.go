@@ -23,6 +23,7 @@ var (
 	_ message.Subscriber = (*subscriber)(nil)
 	_ infra.Assigned     = (*subscriber)(nil)
 	_ infra.Drainer      = (*subscriber)(nil)
+	_ infra.Stater       = (*subscriber)(nil)
 )
 
 // Subscribe joins the group for one topic. The channel carries many unacked
@@ -56,6 +57,23 @@ func (s *subscriber) Assigned() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.subs) > 0 && !s.closed
+}
+
+// Stats implements infra.Stater.
+func (s *subscriber) Stats() (all infra.Stats) {
+	s.mu.Lock()
+	subs := s.subs
+	s.mu.Unlock()
+	s.broker.mu.Lock()
+	defer s.broker.mu.Unlock()
+	for _, sub := range subs {
+		for _, cur := range sub.group.cursors {
+			if cur.claim != nil && cur.claim.sub == sub {
+				cur.claim.addTo(&all)
+			}
+		}
+	}
+	return all
 }
 
 // Drain implements infra.Drainer.

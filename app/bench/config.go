@@ -1,0 +1,87 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Config of a benchmark. Zero fields take the defaults.
+type Config struct {
+	Program string // the eventserver to run; required
+	Broker  string // value of broker: in YAML; PREFIX is replaced by a new name for each run. Default: embedded in a temporary directory
+
+	Orderings []string        // key, partition; each is run on each latency. Default: key
+	Latencies []time.Duration // of the receivers. Default: 0
+	Pairs     int             // runs of each, taken in turn. Default: 1
+
+	Users        int           // default 500
+	Connections  int           // that post; default 64
+	Size         int           // bytes of an event; default 200
+	Batch        int           // events in a request; default 1
+	Rate         float64       // events a second, 0: as fast as the answers come
+	Destinations int           // default 2
+	DeliverBatch int           // events in a webhook request; default 1
+	Failing      float64       // share of the users whose deliveries always fail, 0 to 1
+	Concurrency  int           // of each destination; default 512
+	Backlog      int           // most events accepted and not delivered; default 10,000
+	Warmup       time.Duration // before the clock starts; default 3 s
+	Duration     time.Duration // measured; default 10 s
+	Drain        time.Duration // longest wait for what is left; default 60 s
+
+	Profile string    // directory for the server's CPU and heap profiles; "": none
+	Out     io.Writer // the table and the progress
+}
+
+func (c Config) withDefaults() (Config, error) {
+	def(&c.Pairs, 1)
+	def(&c.Users, 500)
+	def(&c.Connections, 64)
+	def(&c.Size, 200)
+	def(&c.Batch, 1)
+	def(&c.Destinations, 2)
+	def(&c.DeliverBatch, 1)
+	def(&c.Concurrency, 512)
+	def(&c.Backlog, 10_000)
+	def(&c.Warmup, 3*time.Second)
+	def(&c.Duration, 10*time.Second)
+	def(&c.Drain, 60*time.Second)
+	if len(c.Orderings) == 0 {
+		c.Orderings = []string{"key"}
+	}
+	if len(c.Latencies) == 0 {
+		c.Latencies = []time.Duration{0}
+	}
+	if c.Broker == "" {
+		c.Broker = "{kind: embedded, dir: DIR}"
+	}
+	if c.Out == nil {
+		c.Out = io.Discard
+	}
+	var errs []error
+	if c.Program == "" {
+		errs = append(errs, errors.New("bench: Program is missing"))
+	}
+	if c.Failing < 0 || c.Failing >= 1 {
+		errs = append(errs, fmt.Errorf("bench: failing users %v: give a share from 0 to below 1", c.Failing))
+	}
+	if c.Users < c.Connections {
+		errs = append(errs, fmt.Errorf("bench: %d users on %d connections: each connection needs a user of its own", c.Users, c.Connections))
+	}
+	if c.Size < minSize {
+		errs = append(errs, fmt.Errorf("bench: size %d: an event needs %d bytes", c.Size, minSize))
+	}
+	for _, o := range c.Orderings {
+		if o != "key" && o != "partition" {
+			errs = append(errs, fmt.Errorf("bench: ordering %q: give key or partition", o))
+		}
+	}
+	return c, errors.Join(errs...)
+}
+
+func def[T int | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}

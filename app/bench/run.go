@@ -1,0 +1,99 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"eventserver/app/checker"
+)
+
+// Result is one run.
+type Result struct {
+	Ordering   string          `json:"ordering"`
+	Latency    time.Duration   `json:"receiver_latency_ns"`
+	Pair       int             `json:"pair"`
+	Deliveries float64         `json:"deliveries_per_second"` // first deliveries, of all destinations
+	Events     float64         `json:"accepted_per_second"`
+	P50        time.Duration   `json:"p50_ns"` // from due to arrival
+	P99        time.Duration   `json:"p99_ns"`
+	CPU        float64         `json:"server_cores"`
+	RSS        int64           `json:"server_rss_bytes"` // at the end of the measured time
+	Refused    int64           `json:"refused_requests"`
+	Drained    bool            `json:"drained"` // everything arrived: the verdict counts losses
+	Verdict    checker.Verdict `json:"verdict"`
+}
+
+// Run runs every combination, in turn, and prints a table.
+func Run(ctx context.Context, cfg Config) (*Report, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	report := newReport(cfg)
+	for _, latency := range cfg.Latencies {
+		for pair := 1; pair <= cfg.Pairs; pair++ {
+			for _, ordering := range cfg.Orderings {
+				r, err := one(ctx, cfg, ordering, latency)
+				if err != nil {
+					return report, fmt.Errorf("ordering %s, latency %v: %w", ordering, latency, err)
+				}
+				r.Pair = pair
+				report.add(r)
+			}
+		}
+	}
+	report.finish()
+	return report, nil
+}
+
+// one runs the program once.
+func one(ctx context.Context, cfg Config, ordering string, latency time.Duration) (_ Result, err error) {
+	dir, err := os.MkdirTemp("", "eventserver-bench-")
+	if err != nil {
+		return Result{}, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	recv := newReceivers(cfg, latency)
+	defer recv.server.Close()
+	srv, err := startServer(ctx, cfg, dir, ordering, recv.server.URL)
+	if err != nil {
+		return Result{}, err
+	}
+	defer func() { err = errors.Join(err, srv.stop()) }()
+
+	load := newClients(cfg, "http://"+srv.addr+"/v1/events", recv)
+	posting, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- load.run(posting) }()
+
+	sleep(ctx, cfg.Warmup)
+	recv.measuring.Store(true)
+	began, first, accepted, used := time.Now(), recv.first.Load(), load.accepted.Load(), srv.usage()
+	sleep(ctx, cfg.Duration)
+	recv.measuring.Store(false)
+	took := time.Since(began).Seconds()
+	r := Result{Ordering: ordering, Latency: latency,
+		Deliveries: float64(recv.first.Load()-first) / took,
+		Events:     float64(load.accepted.Load()-accepted) / took,
+	}
+	now := srv.usage()
+	r.CPU, r.RSS = (now.cpu-used.cpu).Seconds()/took, now.rss
+	stop()
+	if err := <-ended; err != nil {
+		return r, err
+	}
+	r.Refused = load.retried.Load()
+	lat := recv.latencies()
+	r.P50, r.P99 = percentile(lat, .50), percentile(lat, .99)
+	for deadline := time.Now().Add(cfg.Drain); ; {
+		r.Verdict = recv.check.Verdict()
+		if r.Drained = r.Verdict.Lost == 0; r.Drained || time.Now().After(deadline) || !sleep(ctx, 100*time.Millisecond) {
+			break
+		}
+	}
+	return r, ctx.Err()
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"eventserver/app/bench"
+)
+
+func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cfg := bench.Config{Program: program, Out: stdout}
+	var brokers, kind, orderings, latencies, file string
+	var partitions int
+	if _, err := flags("bench", args, stderr, 0, func(fs *flag.FlagSet) {
+		fs.StringVar(&kind, "broker", "embedded", "embedded, memory or kafka")
+		fs.StringVar(&brokers, "brokers", "127.0.0.1:9092", "with kafka: host:port,...")
+		fs.IntVar(&partitions, "partitions", 8, "of each topic")
+		fs.StringVar(&orderings, "ordering", "key", "key, partition (the baseline: watermill-kafka's own subscriber), or key,partition to compare them in turn")
+		fs.StringVar(&latencies, "latency", "0s", "how long receivers take; a list, such as 0s,20ms,200ms")
+		fs.IntVar(&cfg.Pairs, "pairs", 1, "runs of each, taken in turn")
+		fs.IntVar(&cfg.Users, "users", 500, "how many users post")
+		fs.IntVar(&cfg.Connections, "connections", 64, "how many connections they share")
+		fs.IntVar(&cfg.Size, "size", 200, "bytes of an event")
+		fs.IntVar(&cfg.Batch, "batch", 1, "events in a posted request")
+		fs.IntVar(&cfg.DeliverBatch, "deliver-batch", 1, "most events in a webhook request")
+		fs.Float64Var(&cfg.Rate, "rate", 0, "events a second in all; 0: as fast as the answers come")
+		fs.IntVar(&cfg.Destinations, "destinations", 2, "webhook destinations")
+		fs.IntVar(&cfg.Concurrency, "concurrency", 512, "attempts at once, of each destination")
+		fs.Float64Var(&cfg.Failing, "failing", 0, "share of users whose deliveries always fail, such as 0.01")
+		fs.IntVar(&cfg.Backlog, "backlog", 10_000, "most events accepted and not yet delivered")
+		fs.DurationVar(&cfg.Warmup, "warmup", 3*time.Second, "before the clock starts")
+		fs.DurationVar(&cfg.Duration, "duration", 10*time.Second, "measured")
+		fs.DurationVar(&cfg.Drain, "drain", time.Minute, "longest wait for the rest")
+		fs.StringVar(&cfg.Profile, "profile", "", "directory for the server's CPU and heap profiles")
+		fs.StringVar(&file, "json", "", "file for the result in JSON")
+	}); err != nil {
+		return err
+	}
+	cfg.Orderings = strings.Split(orderings, ",")
+	for s := range strings.SplitSeq(latencies, ",") {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			return usageError{fmt.Errorf("--latency: %w", err)}
+		}
+		cfg.Latencies = append(cfg.Latencies, d)
+	}
+	switch kind {
+	case "embedded":
+		cfg.Broker = fmt.Sprintf("{kind: embedded, dir: DIR, partitions: %d}", partitions)
+	case "memory":
+		cfg.Broker = fmt.Sprintf("{kind: memory, partitions: %d}", partitions)
+	case "kafka":
+		list, err := json.Marshal(strings.Split(brokers, ","))
+		if err != nil {
+			return err
+		}
+		cfg.Broker = fmt.Sprintf("{kind: kafka, brokers: %s, partitions: %d, topic_prefix: PREFIX, instance_id: bench}", list, partitions)
+	default:
+		return usageError{fmt.Errorf("--broker: %q is not embedded, memory or kafka", kind)}
+	}
+	report, err := bench.Run(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if file != "" {
+		out, err := json.MarshalIndent(report, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, append(out, '\n'), 0o600); err != nil {
+			return err
+		}
+	}
+	if !report.OK() {
+		return errors.New("a promise was broken")
+	}
+	return nil
+}
