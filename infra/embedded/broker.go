@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -24,8 +25,13 @@ type Config struct {
 	// can lose the last events; a crash of this process cannot.
 	NoSync bool
 	// TrimAge is how long a record stays after every group has done it.
-	// Default 1 h. Records that some group has not done are never removed.
+	// Default 1 h. Records that some group has not done are never removed,
+	// nor is the last record of a partition.
 	TrimAge time.Duration
+	// SegmentBytes is the size of a file of records. Trimming frees whole
+	// files, so each partition may hold that much more than it needs; smaller
+	// files are more files, and open ones where groups are behind. Default 8 MiB.
+	SegmentBytes int
 	// Kafka is the client's configuration; Brokers is filled in.
 	Kafka kafka.Config
 }
@@ -42,19 +48,35 @@ type Broker struct {
 
 var _ infra.Broker = (*Broker)(nil)
 
+// commitRetention is a hundred years, in minutes. The cluster forgets the
+// commits of a group that is away for longer; the default of a week would
+// deliver everything again to a destination that was switched off for eight
+// days, and would trim what it had not got.
+const commitRetention = "52560000"
+
 // New starts the cluster and connects to it.
 func New(cfg Config) (*Broker, error) {
 	if cfg.TrimAge == 0 {
 		cfg.TrimAge = time.Hour
 	}
+	if cfg.SegmentBytes == 0 {
+		cfg.SegmentBytes = 8 << 20
+	}
 	if cfg.TrimAge < 0 {
 		return nil, errors.New("embedded: TrimAge is negative")
+	}
+	if cfg.SegmentBytes < 0 {
+		return nil, errors.New("embedded: SegmentBytes is negative")
 	}
 	b := &Broker{}
 	opts := []kfake.Opt{
 		kfake.NumBrokers(1),
 		kfake.GroupMinSessionTimeout(100 * time.Millisecond),
 		kfake.ClusterID("eventserver"),
+		kfake.BrokerConfigs(map[string]string{
+			"log.segment.bytes":         strconv.Itoa(cfg.SegmentBytes),
+			"offsets.retention.minutes": commitRetention,
+		}),
 	}
 	if cfg.Dir != "" {
 		lock, err := lockDir(cfg.Dir)
@@ -62,25 +84,31 @@ func New(cfg Config) (*Broker, error) {
 			return nil, err
 		}
 		b.lock = lock
-		opts = append(opts, kfake.DataDir(filepath.Join(cfg.Dir, "broker")))
+		data := filepath.Join(cfg.Dir, "broker")
+		opts = append(opts, kfake.DataDir(data))
 		if !cfg.NoSync {
 			opts = append(opts, kfake.SyncWrites())
 		}
+		// The members of the last run. They were in that process and are gone,
+		// but until their sessions time out they would keep partitions.
+		if err := os.Remove(filepath.Join(data, "session_state.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, errors.Join(fmt.Errorf("broker.dir: %w", err), b.unlock())
+		}
 	}
-	if cfg.Kafka.Logger != nil {
-		opts = append(opts, kfake.WithLogger(clusterLogger{cfg.Kafka.Logger}))
+	var err error
+	if b.cluster, err = startCluster(cfg.Kafka.Logger, opts); err != nil {
+		return nil, errors.Join(fmt.Errorf("broker.dir: start in %q: %w", cfg.Dir, err), b.unlock())
 	}
-	cluster, err := kfake.NewCluster(opts...)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("embedded: start in %q: %w", cfg.Dir, err), b.unlock())
-	}
-	b.cluster = cluster
-	cfg.Kafka.Brokers = cluster.ListenAddrs()
-	cfg.Kafka.Retention = 0 // trimmed by what is done, never by age alone
-	b.Broker, err = kafka.New(cfg.Kafka)
-	if err != nil {
-		cluster.Close()
+	cfg.Kafka.Brokers = b.cluster.ListenAddrs()
+	cfg.Kafka.Retention = 0   // trimmed by what is done, never by age alone
+	cfg.Kafka.Replication = 1 // there is one node
+	if b.Broker, err = kafka.New(cfg.Kafka); err != nil {
+		b.cluster.Close()
 		return nil, errors.Join(err, b.unlock())
+	}
+	if err := b.Rewind(); err != nil {
+		err = fmt.Errorf("broker.dir: %s is damaged: %w", cfg.Dir, err)
+		return nil, errors.Join(err, b.Broker.Close(), b.closeCluster())
 	}
 	b.trim = newTrimmer(b.Broker, cfg.TrimAge)
 	return b, nil
@@ -102,11 +130,14 @@ func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error 
 func (b *Broker) Close() error {
 	b.once.Do(func() {
 		b.trim.stop()
-		b.err = b.Broker.Close()
-		b.cluster.Close()
-		b.err = errors.Join(b.err, b.unlock())
+		b.err = errors.Join(b.Broker.Close(), b.closeCluster())
 	})
 	return b.err
+}
+
+func (b *Broker) closeCluster() error {
+	b.cluster.Close()
+	return b.unlock()
 }
 
 func (b *Broker) unlock() error {
@@ -114,14 +145,4 @@ func (b *Broker) unlock() error {
 		return nil
 	}
 	return b.lock.Close()
-}
-
-// clusterLogger passes the cluster's warnings to slog.
-type clusterLogger struct{ log *slog.Logger }
-
-func (l clusterLogger) Logf(level kfake.LogLevel, format string, args ...any) {
-	if level > kfake.LogLevelWarn {
-		return
-	}
-	l.log.Warn("embedded broker", slog.String("message", fmt.Sprintf(format, args...)))
 }

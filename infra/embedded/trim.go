@@ -71,8 +71,20 @@ func (t *trimmer) run() {
 			continue
 		}
 		for name, d := range seen[0] {
-			_ = t.broker.Trim(name, d) // tried again at the next look
+			_ = t.broker.Trim(name, still(d, now[name])) // tried again at the next look
 		}
 		seen = seen[1:]
 	}
+}
+
+// still returns what was done then and is done now. A group may have come since
+// then, or have been set back to deliver again.
+func still(then, now kafka.Done) kafka.Done {
+	both := kafka.Done{}
+	for p, at := range then {
+		if low, known := now[p]; known {
+			both[p] = min(at, low)
+		}
+	}
+	return both
 }

@@ -1,0 +1,48 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// startCluster starts the cluster, twice when it finds damage. It skips a file's
+// damaged tail but may leave it there, and the next start would not find what
+// was written behind it. Close writes the files afresh.
+func startCluster(log *slog.Logger, opts []kfake.Opt) (*kfake.Cluster, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	logger := &clusterLogger{log: log}
+	opts = append(opts, kfake.WithLogger(logger))
+	cluster, err := kfake.NewCluster(opts...)
+	if err == nil && logger.warned.Load() {
+		log.Warn("embedded broker: the data was damaged; what could be read is kept")
+		cluster.Close()
+		cluster, err = kfake.NewCluster(opts...)
+	}
+	return cluster, err
+}
+
+// clusterLogger passes the cluster's warnings to slog.
+type clusterLogger struct {
+	log    *slog.Logger
+	warned atomic.Bool
+}
+
+// Logf implements kfake.Logger.
+func (l *clusterLogger) Logf(level kfake.LogLevel, format string, args ...any) {
+	as := slog.LevelWarn
+	switch level {
+	case kfake.LogLevelError:
+		as = slog.LevelError
+	case kfake.LogLevelWarn:
+	default:
+		return
+	}
+	l.warned.Store(true)
+	l.log.LogAttrs(context.Background(), as, "embedded broker", slog.String("message", fmt.Sprintf(format, args...)))
+}
