@@ -33,8 +33,19 @@ func (b Breaker) WithDefaults() Breaker {
 // 503 must not pause the others.
 const unavailableKeys = 2
 
+// pass is how an attempt got through the breaker.
+type pass int
+
+const (
+	passFree  pass = iota // it was closed
+	passProbe             // the one that finds out whether the pause may end
+	passRamp              // one of those that follow a good probe
+)
+
 // breaker pauses a destination that is at fault. While it is open attempts
 // wait, in order of arrival; after each pause one of them goes as a probe.
+// After a good one the others follow by twos for each success, not all at
+// once: a receiver that allows so many a second would refuse most of a crowd.
 // Waiting spends no attempt. A failed probe's key queues up behind the others,
 // so that one bad user cannot be the probe for ever.
 type breaker struct {
@@ -43,10 +54,12 @@ type breaker struct {
 
 	mu        sync.Mutex
 	open      bool
+	ramp      bool // it was open, and some still wait
+	tokens    int  // while ramp: attempts that may go now
 	pause     time.Duration
 	due       bool        // the pause is over and nobody was there to probe
 	timer     *time.Timer // ends the pause
-	waiters   []chan bool // true: go as the probe; false: it closed
+	waiters   []chan pass
 	failing   map[string]struct{}
 	down      map[string]struct{}
 	warned    bool // that it is unavailable, since the last success
@@ -57,54 +70,64 @@ func newBreaker(cfg Breaker, log *slog.Logger) *breaker {
 	return &breaker{Breaker: cfg.WithDefaults(), log: log, failing: map[string]struct{}{}, down: map[string]struct{}{}}
 }
 
-// enter returns when an attempt may be made, and whether it is the probe.
-func (b *breaker) enter(ctx context.Context, draining <-chan struct{}) (probe bool, err error) {
+// enter returns when an attempt may be made.
+func (b *breaker) enter(ctx context.Context, draining <-chan struct{}) (pass, error) {
 	b.mu.Lock()
-	if !b.open {
+	switch {
+	case !b.open && !b.ramp:
 		b.mu.Unlock()
-		return false, nil
-	}
-	if b.due {
+		return passFree, nil
+	case b.open && b.due:
 		b.due = false
 		b.mu.Unlock()
-		return true, nil
+		return passProbe, nil
 	}
-	w := make(chan bool, 1)
+	w := make(chan pass, 1)
 	b.waiters = append(b.waiters, w)
+	b.release()
 	b.mu.Unlock()
+	var err error
 	select {
-	case probe = <-w:
-		return probe, nil
+	case p := <-w:
+		return p, nil
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-draining:
 		err = errDraining
 	}
 	b.leave(w)
-	return false, err
+	return passFree, err
 }
 
-// leave takes w out of the queue; a probe granted meanwhile goes to the next.
-func (b *breaker) leave(w chan bool) {
+// leave takes w out of the queue; a pass granted meanwhile goes to the next.
+func (b *breaker) leave(w chan pass) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, other := range b.waiters {
 		if other == w {
 			b.waiters = append(b.waiters[:i], b.waiters[i+1:]...)
+			b.release()
 			return
 		}
 	}
-	if probe := <-w; probe {
-		b.grant()
-	}
+	b.giveBack(<-w)
 }
 
-// abandon passes the probe on: its attempt was cancelled and says nothing.
-func (b *breaker) abandon() {
+// abandon passes p on: its attempt was cancelled and says nothing.
+func (b *breaker) abandon(p pass) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.open {
+	b.giveBack(p)
+}
+
+// giveBack returns an unused pass. The caller holds mu.
+func (b *breaker) giveBack(p pass) {
+	switch {
+	case p == passProbe && b.open:
 		b.grant()
+	case p == passRamp && b.ramp:
+		b.tokens++
+		b.release()
 	}
 }
 
@@ -116,45 +139,64 @@ func (b *breaker) grant() {
 	}
 	w := b.waiters[0]
 	b.waiters = b.waiters[1:]
-	w <- true
+	w <- passProbe
+}
+
+// release lets waiters go as the tokens allow. When none is left the breaker
+// is closed. The caller holds mu.
+func (b *breaker) release() {
+	if !b.ramp {
+		return
+	}
+	for b.tokens > 0 && len(b.waiters) > 0 {
+		w := b.waiters[0]
+		b.waiters = b.waiters[1:]
+		b.tokens--
+		w <- passRamp
+	}
+	if len(b.waiters) == 0 {
+		b.ramp, b.pause = false, 0
+		b.log.Info("breaker closed")
+	}
 }
 
 // succeeded: the destination answers.
-func (b *breaker) succeeded() {
+func (b *breaker) succeeded(p pass) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.successes++
-	if b.warned && !b.open {
+	if b.warned {
 		b.log.Info("destination answers again")
 	}
 	b.warned = false
 	clear(b.failing)
 	clear(b.down)
-	if !b.open {
-		return
+	switch {
+	case b.open && p == passProbe:
+		b.open, b.due, b.ramp, b.tokens = false, false, true, 2
+		b.timer.Stop()
+		b.release()
+	case b.ramp && p == passRamp:
+		b.tokens += 2
+		b.release()
 	}
-	b.open, b.due, b.pause = false, false, 0
-	b.timer.Stop()
-	for _, w := range b.waiters {
-		w <- false
-	}
-	b.waiters = nil
-	b.log.Info("destination answers again; breaker closed")
 }
 
 // failed: an attempt for key failed.
-func (b *breaker) failed(key string, probe bool) {
+func (b *breaker) failed(key string, p pass) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.failing[key] = struct{}{}
-	if probe || len(b.failing) >= b.Failures {
-		b.trip(probe, 0)
+	if p == passProbe || len(b.failing) >= b.Failures {
+		b.trip(p, 0)
+		return
 	}
+	b.giveBack(p)
 }
 
-// unavailable: an attempt for key found the destination at fault. It returns
-// the number of successes so far.
-func (b *breaker) unavailable(key string, probe bool, wait time.Duration, cause error) uint64 {
+// unavailable: an attempt for key found the destination at fault. wait is what
+// it asked for; 0: nothing. It returns the number of successes so far.
+func (b *breaker) unavailable(key string, p pass, wait time.Duration, cause error) uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.warned { // once an outage, or it is never seen: such attempts reach no limit
@@ -162,25 +204,31 @@ func (b *breaker) unavailable(key string, probe bool, wait time.Duration, cause 
 		b.log.Warn("destination is unavailable; its events wait", slog.String("cause", detail(cause)))
 	}
 	b.down[key] = struct{}{}
-	if probe || len(b.down) >= unavailableKeys {
-		b.trip(probe, wait)
+	throttled := p == passRamp && wait > 0 // too many at once: the ramp begins anew
+	if p == passProbe || throttled || len(b.down) >= unavailableKeys {
+		b.trip(p, wait)
+	} else {
+		b.giveBack(p)
 	}
 	return b.successes
 }
 
 // trip opens the breaker, or pauses longer after a failed probe. Attempts that
 // were under way when it opened change nothing. The caller holds mu.
-func (b *breaker) trip(probe bool, wait time.Duration) {
-	if b.open && !probe {
+func (b *breaker) trip(p pass, wait time.Duration) {
+	if b.open && p != passProbe {
 		return
 	}
-	if !b.open {
-		b.open = true
+	switch {
+	case b.open:
+		b.pause = min(2*b.pause, b.Max)
+	case b.ramp:
+		b.pause = b.Initial
+	default:
 		b.pause = b.Initial
 		b.log.Warn("destination fails; breaker opened", slog.Duration("pause", max(b.pause, wait)))
-	} else {
-		b.pause = min(2*b.pause, b.Max)
 	}
+	b.open, b.ramp, b.tokens = true, false, 0
 	b.timer = time.AfterFunc(max(b.pause, wait), func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()

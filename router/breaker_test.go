@@ -76,17 +76,17 @@ func TestOutagePausesAndSpendsNoAttempts(t *testing.T) {
 						r.broker.subs[DeliverGroup("d")].ch <- delivery(fmt.Sprint("k", k), fmt.Sprintf("k%d-%d", k, n))
 					}
 				}
-				pass(time.Minute)
+				elapse(time.Minute)
 				if n := r.metric("eventserver_breaker_open", nil); n != 1 {
 					t.Fatal("the breaker is not open")
 				}
 				before := dest.total()
-				pass(10 * time.Minute)
+				elapse(10 * time.Minute)
 				if probes := dest.total() - before; probes < 55 || probes > 65 {
 					t.Errorf("%d probes in 10 min, want one in 10 s", probes)
 				}
 				dest.set(func(destinations.Delivery) error { return nil })
-				pass(time.Minute)
+				elapse(time.Minute)
 				if n := r.metric("eventserver_deliveries_total", map[string]string{"outcome": metrics.Delivered}); n != keys*each {
 					t.Errorf("delivered %v of %d after the outage", n, keys*each)
 				}
@@ -116,7 +116,7 @@ func TestOneUnavailableUserPausesNobody(t *testing.T) {
 		for n := range 600 {
 			m := r.deliver("d", "good", fmt.Sprint("good-", n))[0]
 			wantVerdict(t, m, "acked") // at once
-			pass(time.Second)
+			elapse(time.Second)
 		}
 		if got := r.poisoned("d"); len(got) != 2 || got[0].Reason != metrics.ReasonAttempts {
 			t.Errorf("poisoned %+v, want both events of the bad user", got)
@@ -134,11 +134,11 @@ func TestRetryAfterOfAnOutageIsKept(t *testing.T) {
 			r.deliver("d", fmt.Sprint("k", k), fmt.Sprint("e", k))
 		}
 		n := dest.total()
-		pass(119 * time.Second)
+		elapse(119 * time.Second)
 		if m := dest.total(); m != n {
 			t.Errorf("%d attempts within the Retry-After", m-n)
 		}
-		pass(2 * time.Second)
+		elapse(2 * time.Second)
 		if m := dest.total(); m != n+1 {
 			t.Errorf("%d attempts after the Retry-After, want one probe", m-n)
 		}
@@ -167,7 +167,7 @@ func TestConcurrencyAndBackoff(t *testing.T) {
 		for k := range 4 {
 			r.deliver("d", fmt.Sprint("good-", k), fmt.Sprint("g", k))
 		}
-		pass(time.Second)
+		elapse(time.Second)
 		synctest.Wait()
 		if n := r.metric("eventserver_deliveries_total", map[string]string{"outcome": metrics.Delivered}); n != 4 {
 			t.Errorf("%v of 4 delivered in %v: keys in backoff hold workers", n, time.Since(began))
@@ -182,13 +182,73 @@ func TestRateLimit(t *testing.T) {
 		for k := range 55 {
 			r.deliver("d", fmt.Sprint("k", k), fmt.Sprint("e", k))
 		}
-		pass(5*time.Second - time.Millisecond)
+		elapse(5*time.Second - time.Millisecond)
 		if n := dest.total(); n != 54 {
 			t.Errorf("%d attempts just before 5 s, want 5 at once and 49 more", n)
 		}
-		pass(2 * time.Millisecond)
+		elapse(2 * time.Millisecond)
 		if n := dest.total(); n != 55 {
 			t.Errorf("%d attempts after 5 s, want 55", n)
+		}
+	})
+}
+
+// A receiver that allows so many requests a second and refuses the rest with
+// 429 gets every event: nothing is poisoned, and few attempts are refused.
+func TestRateLimitedReceiverGetsEverything(t *testing.T) {
+	for _, perSecond := range []int{2, 20} {
+		t.Run(fmt.Sprint(perSecond), func(t *testing.T) {
+			run(t, func(t *testing.T) {
+				const keys = 200
+				var second time.Time
+				taken := 0
+				dest := newReceiver("d", func(destinations.Delivery) error { // it holds the receiver's lock
+					if now := time.Now().Truncate(time.Second); now != second {
+						second, taken = now, 0
+					}
+					if taken == perSecond {
+						return destinations.Unavailable(destinations.RetryAfter(errPlain, time.Second))
+					}
+					taken++
+					return nil
+				})
+				r := newRig(t, Destination{Destination: dest})
+				for k := range keys {
+					r.deliver("d", fmt.Sprint("k", k), fmt.Sprint("e", k))
+				}
+				full := time.Duration(keys/perSecond) * time.Second
+				elapse(4*full + time.Minute)
+				if n := r.metric("eventserver_deliveries_total", map[string]string{"outcome": metrics.Delivered}); n != keys {
+					t.Errorf("delivered %v of %d", n, keys)
+				}
+				if n := len(r.poisoned("d")); n != 0 {
+					t.Errorf("poisoned %d", n)
+				}
+				if n := dest.total() - keys; n > 3*keys {
+					t.Errorf("%d attempts were refused for %d events", n, keys)
+				}
+			})
+		})
+	}
+}
+
+// One user who is always told to come later reaches the limit all the same.
+func TestOneThrottledUserIsGivenUp(t *testing.T) {
+	run(t, func(t *testing.T) {
+		dest := newReceiver("d", func(d destinations.Delivery) error {
+			if d.Key == "bad" {
+				return destinations.Unavailable(destinations.RetryAfter(errPlain, time.Second))
+			}
+			return nil
+		})
+		r := newRig(t, Destination{Destination: dest, Retry: Retry{Attempts: 3, Max: 2 * time.Second}})
+		r.deliver("d", "bad", "bad-1")
+		for n := range 200 {
+			wantVerdict(t, r.deliver("d", "good", fmt.Sprint("good-", n))[0], "acked")
+			elapse(time.Second)
+		}
+		if got := r.poisoned("d"); len(got) != 1 || got[0].Reason != metrics.ReasonAttempts || got[0].Attempts < 3*throttledAttempts {
+			t.Errorf("poisoned %+v, want the bad user's event after some %d attempts", got, 3*throttledAttempts)
 		}
 	})
 }

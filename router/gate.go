@@ -44,30 +44,30 @@ func newGate(b *breaker, concurrency int, limit RateLimit, draining <-chan struc
 func (g *gate) middleware(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		ctx := msg.Context()
-		probe, err := g.enter(ctx)
+		p, err := g.enter(ctx)
 		if err != nil {
 			return nil, err
 		}
 		defer func() { <-g.slots }()
 		if err := g.token(ctx); err != nil {
-			g.cancelled(probe)
+			g.breaker.abandon(p)
 			return nil, err
 		}
 		out, err := next(msg)
-		g.report(ctx, msg.Metadata.Get(infra.MetaKey), probe, err)
+		g.report(ctx, msg.Metadata.Get(infra.MetaKey), p, err)
 		return out, err
 	}
 }
 
 // enter waits for the breaker and for a slot. The breaker is asked again after
 // the slot: many may have queued for one when it opened.
-func (g *gate) enter(ctx context.Context) (probe bool, err error) {
+func (g *gate) enter(ctx context.Context) (p pass, err error) {
 	for {
 		began := time.Now()
-		probe, err = g.breaker.enter(ctx, g.draining)
+		p, err = g.breaker.enter(ctx, g.draining)
 		progressOf(ctx).pausedFor(time.Since(began))
 		if err != nil {
-			return false, err
+			return p, err
 		}
 		select {
 		case g.slots <- struct{}{}:
@@ -77,11 +77,11 @@ func (g *gate) enter(ctx context.Context) (probe bool, err error) {
 			err = errDraining
 		}
 		if err != nil {
-			g.cancelled(probe)
-			return false, err
+			g.breaker.abandon(p)
+			return p, err
 		}
-		if probe || !g.breaker.isOpen() {
-			return probe, nil
+		if p == passProbe || !g.breaker.isOpen() {
+			return p, nil
 		}
 		<-g.slots
 	}
@@ -111,32 +111,36 @@ func (g *gate) token(ctx context.Context) error {
 	return err
 }
 
-func (g *gate) cancelled(probe bool) {
-	if probe {
-		g.breaker.abandon()
-	}
-}
+// throttledAttempts is how many times an event may be told to come later, while
+// others succeed, until that spends one of its attempts.
+const throttledAttempts = 10
 
 // report tells the breaker. A final answer shows that the destination works.
-// An Unavailable after others have succeeded is this event's own fault.
-func (g *gate) report(ctx context.Context, key string, probe bool, err error) {
+// An Unavailable after others have succeeded, with no pause between, is this
+// event's own fault; one that names a time to come again is so only when it
+// repeats, because a receiver that limits its rate refuses whoever comes next.
+func (g *gate) report(ctx context.Context, key string, through pass, err error) {
 	p := progressOf(ctx)
 	p.blamed = false
 	switch class(ctx, err) {
 	case metrics.ClassSuccess, metrics.ClassPermanent:
-		g.breaker.succeeded()
+		g.breaker.succeeded(through)
 	case metrics.ClassCancelled:
-		g.cancelled(probe)
+		g.breaker.abandon(through)
 	case metrics.ClassUnavailable:
 		var wait time.Duration
 		var after *destinations.RetryAfterError
 		if errors.As(err, &after) {
 			wait = after.Wait
 		}
-		successes := g.breaker.unavailable(key, probe, wait, err)
-		p.blamed = p.unavailable > 0 && successes > p.successes
-		p.successes = successes
+		successes := g.breaker.unavailable(key, through, wait, err)
+		free := through == passFree
+		if p.unavailable > 0 && p.free && free && successes > p.successes {
+			p.suspect++
+			p.blamed = wait == 0 || p.suspect%throttledAttempts == 0
+		}
+		p.free, p.successes = free, successes
 	default:
-		g.breaker.failed(key, probe)
+		g.breaker.failed(key, through)
 	}
 }

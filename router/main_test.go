@@ -214,8 +214,8 @@ func within(ctx context.Context, m *message.Message) *message.Message { m.SetCon
 // run is synctest.Test under a shorter name.
 func run(t *testing.T, f func(t *testing.T)) { t.Helper(); synctest.Test(t, f) }
 
-// pass lets time pass in the bubble and everything happen that is due.
-func pass(d time.Duration) {
+// elapse lets time pass in the bubble and everything happen that is due.
+func elapse(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
 }

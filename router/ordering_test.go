@@ -107,7 +107,7 @@ func TestOrderedNackIsRedeliveredInPlace(t *testing.T) {
 		for range 3 {
 			wantNext(t, out, "a1").Nack()
 			wantNext(t, out, "") // a handler that nacks at once does not spin
-			pass(nackPause)
+			elapse(nackPause)
 		}
 		wantVerdict(t, a1, "")
 		m := wantNext(t, out, "a1")
@@ -297,7 +297,7 @@ func TestOrderedState(t *testing.T) {
 		if s := o.State(); s.Held != 1 || s.BlockedKeys != 0 || !s.OldestBlocked.IsZero() || !s.Oldest.Equal(began) {
 			t.Errorf("one message: %+v", s)
 		}
-		pass(time.Minute)
+		elapse(time.Minute)
 		sub.ch <- record("a", "a2")
 		sub.ch <- record("a", "a3")
 		sub.ch <- record("b", "b1")
@@ -306,7 +306,7 @@ func TestOrderedState(t *testing.T) {
 		if s := o.State(); s.Held != want.Held || s.BlockedKeys != 1 || !s.OldestBlocked.Equal(want.OldestBlocked) || !s.Oldest.Equal(began) {
 			t.Errorf("got %+v, want %+v", s, want)
 		}
-		pass(time.Minute)
+		elapse(time.Minute)
 		h.Ack()
 		synctest.Wait()
 		if s := o.State(); s.Held != 3 || !s.OldestBlocked.Equal(began.Add(2*time.Minute)) || !s.Oldest.Equal(began.Add(time.Minute)) {
@@ -419,7 +419,7 @@ func (s *script) play(t *testing.T) (err error) {
 		case "ack", "nack":
 			s.settle(st.key, st.do == "ack")
 		case "time":
-			pass(nackPause)
+			elapse(nackPause)
 		}
 	}
 	for sent < len(s.keys) { // too late

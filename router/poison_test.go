@@ -20,12 +20,12 @@ func TestPoisonQueueThatCannotBeWritten(t *testing.T) {
 		r := newRig(t, Destination{Destination: p})
 		r.broker.pub.fails = 7
 		msgs := r.deliver("d", "u", "e1", "e2")
-		pass(3 * time.Second)
+		elapse(3 * time.Second)
 		if len(p.asked()) != 1 {
 			t.Errorf("%d attempts while the poison queue is down, want 1: the key waits", len(p.asked()))
 		}
 		wantVerdict(t, msgs[0], "")
-		pass(time.Minute)
+		elapse(time.Minute)
 		if got := r.poisoned("d"); len(got) != 2 || len(p.asked()) != 2 {
 			t.Errorf("poisoned %d after %d attempts, want 2 and 2", len(got), len(p.asked()))
 		}
@@ -146,7 +146,7 @@ func TestTransformWaitsForTheBroker(t *testing.T) {
 		r.broker.pub.fails = 3
 		m := record("u", "e1")
 		r.broker.subs[TransformGroup("d")].ch <- m
-		pass(time.Minute)
+		elapse(time.Minute)
 		wantVerdict(t, m, "acked")
 		if n := len(r.broker.pub.of(DestinationTopic("d"))); n != 1 {
 			t.Errorf("%d published, want 1", n)

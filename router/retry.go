@@ -56,6 +56,8 @@ type progress struct {
 	excused     bool          // the last failure was the destination's fault
 	unavailable int           // attempts that failed by the destination's fault
 	blamed      bool          // the last one was this event's fault after all
+	suspect     int           // unavailable attempts that may have been its fault
+	free        bool          // its last unavailable attempt met a closed breaker
 	successes   uint64        // of the destination, at this event's last Unavailable
 }
 

@@ -70,7 +70,7 @@ func TestAttemptsHaveALimit(t *testing.T) {
 		p := newPlan("d", errPlain)
 		r := newRig(t, Destination{Destination: p, Retry: Retry{Initial: time.Second, Max: 4 * time.Second, Attempts: 5}})
 		msgs := r.deliver("d", "u", "e1", "e2")
-		pass(time.Minute)
+		elapse(time.Minute)
 		if len(p.asked()) != 10 {
 			t.Fatalf("%d attempts for two events, want 5 each", len(p.asked()))
 		}
@@ -108,7 +108,7 @@ func TestAgeHasALimit(t *testing.T) {
 		p := newPlan("d", destinations.RetryAfter(errPlain, time.Minute))
 		r := newRig(t, Destination{Destination: p, Retry: Retry{Attempts: 100, MaxAge: 3*time.Minute + time.Second}})
 		r.deliver("d", "u", "e1")
-		pass(time.Hour)
+		elapse(time.Hour)
 		if got := r.poisoned("d"); len(got) != 1 || got[0].Reason != metrics.ReasonAge || got[0].Attempts != 5 {
 			t.Errorf("poisoned %+v, want one of age after 5 attempts, one a minute", got)
 		}
@@ -120,7 +120,7 @@ func TestRetryAfterIsALowerBound(t *testing.T) {
 		p := newPlan("d", destinations.RetryAfter(errPlain, 17*time.Second), nil)
 		r := newRig(t, Destination{Destination: p, Retry: Retry{Initial: time.Millisecond}})
 		m := r.deliver("d", "u", "e1")[0]
-		pass(time.Minute)
+		elapse(time.Minute)
 		wantVerdict(t, m, "acked")
 		if got := p.asked()[1].Sub(p.asked()[0]); got < 17*time.Second || got > 18*time.Second {
 			t.Errorf("asked again after %v, want 17 s", got)
@@ -174,7 +174,7 @@ func TestEachAttemptHasItsOwnDeadline(t *testing.T) {
 		}}
 		r := newRig(t, Destination{Destination: d, Timeout: 3 * time.Second, Retry: Retry{Attempts: 3}})
 		r.deliver("d", "u", "e1")
-		pass(time.Minute)
+		elapse(time.Minute)
 		for i := range began {
 			if got := ended[i].Sub(began[i]); got != 3*time.Second {
 				t.Errorf("attempt %d lasted %v", i+1, got)
@@ -194,7 +194,7 @@ func TestPanicIsAFailedAttempt(t *testing.T) {
 		d := &funcDest{id: "d", deliver: func(context.Context, destinations.Delivery) error { panic("a bug\x1b[31m in user code") }}
 		r := newRig(t, Destination{Destination: d, Retry: Retry{Attempts: 2}})
 		r.deliver("d", "u", "e1")
-		pass(time.Minute)
+		elapse(time.Minute)
 		got := r.poisoned("d")
 		if len(got) != 1 || got[0].Attempts != 2 {
 			t.Fatalf("poisoned %+v", got)
