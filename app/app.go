@@ -87,14 +87,14 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	if a.broker, err = openBroker(cfg, a.log, a.fail); err != nil {
+	if a.broker, err = openBroker(ctx, cfg, a.log, a.fail); err != nil {
 		return nil, err
 	}
 	wm := wmmetrics.NewPrometheusMetricsBuilder(reg, "eventserver", "watermill")
 	wm.HandlerBuckets, wm.PublishBuckets = metrics.Seconds(), metrics.Seconds()
 	if a.pipeline, err = router.New(router.Config{
 		Broker: a.broker, Destinations: dests, Unordered: cfg.Ordering == "partition",
-		Metrics: m, Watermill: &wm, Logger: a.log,
+		MaxPayloadBytes: recordLimit(cfg) - poisonHeadroom, Metrics: m, Watermill: &wm, Logger: a.log,
 	}); err != nil {
 		return nil, err
 	}
@@ -114,9 +114,9 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if err != nil {
 		return nil, err
 	}
-	a.pipeline.AddIngest("ingest", http.PathEvents, a.front.Subscriber())
-	a.pipeline.AddIngest("ingest.publish", http.PathPublish, a.front.Subscriber())
-	return a, nil
+	return a, errors.Join(
+		a.pipeline.AddIngest("ingest", http.PathEvents, a.front.Subscriber()),
+		a.pipeline.AddIngest("ingest.publish", http.PathPublish, a.front.Subscriber()))
 }
 
 func (a *App) fail(err error) {
@@ -230,7 +230,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	err = errors.Join(err, a.Close())
 	end()
-	wg.Wait()
+	err = errors.Join(err, within(life, lastGrace, func() error { wg.Wait(); return nil }))
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil
 	}
@@ -245,24 +245,38 @@ func (a *App) Close() error {
 	return a.closeErr
 }
 
+// lastGrace is what a step of the stop gets when the time is up already: to
+// let go of what needs no waiting.
+const lastGrace = 2 * time.Second
+
 func (a *App) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.HTTP.ShutdownTimeout)
 	defer cancel()
 	var errs []error
 	step := func(name string, f func() error) {
 		began := time.Now()
-		err := f()
+		err := within(ctx, lastGrace, f)
 		if err != nil {
 			err = fmt.Errorf("stop: %s: %w", name, err)
 		}
 		errs = append(errs, err)
 		a.log.Debug("stopped", slog.String("step", name), slog.Duration("took", time.Since(began)), slog.Any("error", err))
 	}
-	if a.front != nil {
-		step("refuse new requests and answer those under way", func() error { return a.front.Shutdown(ctx) })
-	}
+	// Both at once: a client that sends slowly must not use up the time that
+	// deliveries have. What is accepted meanwhile is delivered after the restart.
+	step("answer requests under way, let deliveries under way finish", func() error {
+		var wg sync.WaitGroup
+		var answered, drained error
+		if a.front != nil {
+			wg.Go(func() { answered = a.front.Shutdown(ctx) })
+		}
+		if a.pipeline != nil {
+			wg.Go(func() { drained = a.pipeline.Drain(ctx) })
+		}
+		wg.Wait()
+		return errors.Join(answered, drained)
+	})
 	if a.pipeline != nil {
-		step("let deliveries under way finish", func() error { return a.pipeline.Drain(ctx) })
 		step("close the routers and commit", a.pipeline.Close)
 	}
 	step("close the destinations", func() error {
@@ -276,4 +290,24 @@ func (a *App) stop() error {
 		step("close the broker", a.broker.Close)
 	}
 	return errors.Join(errs...)
+}
+
+// within runs f until ctx ends and grace is over. Then f goes on behind it:
+// what it waits for, such as a broker that hangs, may never answer.
+func within(ctx context.Context, grace time.Duration, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	t := time.NewTimer(grace)
+	defer t.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-t.C:
+		return errors.New("did not end in time")
+	}
 }

@@ -24,6 +24,7 @@ type probe struct {
 	id        string
 	fail      func(d destinations.Delivery) error
 	transform func(ctx context.Context, e destinations.Event) error
+	grow      func(e destinations.Event) []byte
 
 	mu   sync.Mutex
 	got  []destinations.Delivery
@@ -38,7 +39,11 @@ func (p *probe) Transform(ctx context.Context, e destinations.Event) (destinatio
 			return destinations.Payload{}, err
 		}
 	}
-	return destinations.Payload{ContentType: e.ContentType, Body: e.Data}, nil
+	body := e.Data
+	if p.grow != nil {
+		body = p.grow(e)
+	}
+	return destinations.Payload{ContentType: e.ContentType, Body: body}, nil
 }
 
 func (p *probe) Deliver(_ context.Context, d destinations.Delivery) error {

@@ -1,11 +1,13 @@
 package app
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"eventserver/app/config"
@@ -17,7 +19,7 @@ import (
 
 // openBroker opens the broker that the configuration names. fatal is called
 // when it cannot go on.
-func openBroker(c *config.Config, log *slog.Logger, fatal func(error)) (infra.Broker, error) {
+func openBroker(ctx context.Context, c *config.Config, log *slog.Logger, fatal func(error)) (infra.Broker, error) {
 	b := c.Broker
 	k := kafka.Config{
 		Brokers: b.Brokers, InstanceID: b.InstanceID, TopicPrefix: b.TopicPrefix, TopicNames: b.Topics,
@@ -40,9 +42,39 @@ func openBroker(c *config.Config, log *slog.Logger, fatal func(error)) (infra.Br
 		if b.SASL != nil {
 			k.SASL = &kafka.SASL{Mechanism: b.SASL.Mechanism, User: b.SASL.User, Password: b.SASL.Password.Reveal()}
 		}
-		return opened(kafka.New(k))
+		return opened(connect(ctx, k))
 	default:
 		return nil, fmt.Errorf("broker.kind: %q is not built in", b.Kind)
+	}
+}
+
+// connectTimeout bounds the start: an address where something else answers
+// would hold it up for as long as the client is willing to try.
+const connectTimeout = 30 * time.Second
+
+// connect opens the cluster, or gives up when ctx ends.
+func connect(ctx context.Context, k kafka.Config) (*kafka.Broker, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	type result struct {
+		b   *kafka.Broker
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		b, err := kafka.New(k)
+		done <- result{b, err}
+	}()
+	select {
+	case r := <-done:
+		return r.b, r.err
+	case <-ctx.Done():
+		go func() { // it may connect after all
+			if r := <-done; r.b != nil {
+				_ = r.b.Close()
+			}
+		}()
+		return nil, fmt.Errorf("broker.brokers: no Kafka answered at %s: %w", strings.Join(k.Brokers, ", "), ctx.Err())
 	}
 }
 
@@ -66,6 +98,9 @@ func memoryWindow(c *config.Config) int {
 // recordLimit leaves room for headers: an event accepted at the limit must
 // still fit with what the poison queue adds to it.
 func recordLimit(c *config.Config) int { return max(4*int(c.HTTP.MaxEventBytes), 4<<20) }
+
+// poisonHeadroom is what the poison queue may add to a record, and more.
+const poisonHeadroom = 64 << 10
 
 // releaseTimeout is longer than any attempt, so that a rebalance waits for
 // what is under way.

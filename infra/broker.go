@@ -2,6 +2,7 @@ package infra
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -44,6 +45,10 @@ type Broker interface {
 	// Close releases everything; later calls do nothing.
 	Close() error
 }
+
+// ErrTooLarge is wrapped by the error of a Publish whose message no retry can
+// make small enough.
+var ErrTooLarge = errors.New("message is larger than the broker takes")
 
 // Assigned is implemented by subscribers that can say whether they have been
 // given partitions to read. The readiness check asks it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	wmmetrics "github.com/ThreeDotsLabs/watermill/components/metrics"
@@ -38,7 +39,11 @@ type Config struct {
 	// Unordered leaves the order to the subscriber: partition order, for a
 	// broker whose subscriber has one message of a partition in flight.
 	Unordered bool
-	Metrics   *metrics.Metrics
+	// MaxPayloadBytes bounds what a transformation may make, headers included;
+	// more goes to the poison queue. It must leave room in a record for what
+	// the poison queue adds. Default: no bound.
+	MaxPayloadBytes int
+	Metrics         *metrics.Metrics
 	// Watermill adds Watermill's own metrics to each router; nil: none.
 	Watermill *wmmetrics.PrometheusMetricsBuilder
 	Logger    *slog.Logger // default: discard
@@ -91,6 +96,7 @@ type Pipeline struct {
 	dests    []*running
 	draining chan struct{}
 	drain    sync.Once
+	ran      atomic.Bool // Run was called
 }
 
 // running is one destination's router and its two subscribers.
@@ -155,9 +161,21 @@ func (p *Pipeline) newRouter() (*message.Router, error) {
 
 // AddIngest stores what sub receives on topic, a path for an HTTP subscriber.
 // The message is acked when the broker has every event of it.
-func (p *Pipeline) AddIngest(name, topic string, sub message.Subscriber) {
-	i := ingester{pub: p.cfg.Broker.Publisher()}
-	p.ingest.AddConsumerHandler(name, topic, sub, i.handle).AddMiddleware(middleware.Recoverer)
+func (p *Pipeline) AddIngest(name, topic string, sub message.Subscriber) error {
+	pub, err := p.publisher()
+	if err != nil {
+		return err
+	}
+	p.ingest.AddConsumerHandler(name, topic, sub, ingester{pub: pub}.handle).AddMiddleware(middleware.Recoverer)
+	return nil
+}
+
+// publisher is the broker's, timed by Watermill's metrics where they are wanted.
+func (p *Pipeline) publisher() (message.Publisher, error) {
+	if p.cfg.Watermill == nil {
+		return p.cfg.Broker.Publisher(), nil
+	}
+	return p.cfg.Watermill.DecoratePublisher(p.cfg.Broker.Publisher())
 }
 
 func (p *Pipeline) newDestination(d *Destination) (*running, error) {
@@ -177,12 +195,15 @@ func (p *Pipeline) newDestination(d *Destination) (*running, error) {
 	r.gate = newGate(newBreaker(d.Breaker, log), d.Concurrency, d.Rate, p.draining)
 	r.metrics = p.cfg.Metrics.Destination(id, r.state)
 
-	pub := p.cfg.Broker.Publisher()
+	pub, err := p.publisher()
+	if err != nil {
+		return nil, errors.Join(err, r.transform.Close(), r.deliver.Close())
+	}
 	poison := func(stage string) message.HandlerMiddleware {
 		q := &poisonQueue{pub: pub, destination: id, stage: stage, on: d.OnExhausted, metrics: r.metrics, draining: p.draining, log: log}
 		return q.middleware
 	}
-	t := &transformer{dest: d, pub: pub, metrics: r.metrics}
+	t := &transformer{dest: d, pub: pub, limit: p.cfg.MaxPayloadBytes, metrics: r.metrics}
 	router.AddConsumerHandler("transform."+id, EventsTopic, r.transform, t.handle).AddMiddleware(
 		poison(stageTransform),
 		panicPoisons,
@@ -216,6 +237,7 @@ func (p *Pipeline) subscribe(group string) (source, error) {
 // Run runs every router until ctx ends or one of them fails. Drain and Close
 // before ctx ends, or work in flight is cut.
 func (p *Pipeline) Run(ctx context.Context) error {
+	p.ran.Store(true)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -307,7 +329,9 @@ func (p *Pipeline) Close() error {
 	routers := p.routers()
 	errs := make([]error, len(routers))
 	for i, r := range routers {
-		wg.Go(func() { errs[i] = r.Close() })
+		if p.ran.Load() { // a router that never ran waits its whole CloseTimeout for handlers that never began
+			wg.Go(func() { errs[i] = r.Close() })
+		}
 	}
 	wg.Wait()
 	for _, d := range p.dests {

@@ -73,6 +73,7 @@ func (d *Destination) Prepare(ctx context.Context, e destinations.Event) (destin
 type transformer struct {
 	dest    *Destination
 	pub     message.Publisher
+	limit   int // bytes of a payload with its headers; 0: none
 	metrics *metrics.Destination
 }
 
@@ -93,7 +94,22 @@ func (t *transformer) handle(msg *message.Message) error {
 	if err != nil {
 		return err
 	}
-	return t.pub.Publish(DestinationTopic(t.dest.Destination.ID()), encodeDelivery(e, p, infra.Offset(msg)))
+	if size := payloadSize(p); t.limit > 0 && size > t.limit {
+		return giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result has %d bytes, at most %d are allowed", size, t.limit))
+	}
+	err = t.pub.Publish(DestinationTopic(t.dest.Destination.ID()), encodeDelivery(e, p, infra.Offset(msg)))
+	if errors.Is(err, infra.ErrTooLarge) {
+		return giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result does not fit: %w", err))
+	}
+	return err // the broker: it is tried again in place
+}
+
+func payloadSize(p destinations.Payload) int {
+	size := len(p.Body) + len(p.ContentType)
+	for k, v := range p.Headers {
+		size += len(k) + len(v)
+	}
+	return size
 }
 
 // panicPoisons turns a panic in user code into a transformation that failed.

@@ -122,7 +122,7 @@ func (e *env) keyOrder() {
 func (e *env) oversize() {
 	big := newMessage("u", "")
 	big.Payload = make([]byte, e.opts.MaxMessageBytes+1)
-	require.Error(e, e.broker.Publisher().Publish(topic, big))
+	require.ErrorIs(e, e.broker.Publisher().Publish(topic, big), infra.ErrTooLarge)
 	half := newMessage("u", "")
 	half.Payload = make([]byte, e.opts.MaxMessageBytes/2)
 	require.NoError(e, e.broker.Publisher().Publish(topic, half), "one bad message leaves the publisher usable")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -55,7 +56,7 @@ func New(cfg Config) (*Broker, error) {
 		return nil, errors.Join(fmt.Errorf("kafka: producer: %w", err), client.Close())
 	}
 	b.readers = &readers{cfg: cfg}
-	b.pub = &publisher{producer: producer, topic: b.topic}
+	b.pub = &publisher{producer: producer, topic: b.topic, limit: cfg.MaxMessageBytes}
 	return b, nil
 }
 
@@ -84,6 +85,12 @@ func (b *Broker) stockInstance(group string) string {
 		return ""
 	}
 	return b.cfg.InstanceID + "." + b.group(group)
+}
+
+// fenced stops a process whose place in the group another one took. To join
+// again would throw that one out in turn, for ever.
+func (b *Broker) fenced(err error) {
+	b.cfg.Fatal(fmt.Errorf("another process runs with the same broker.instance_id; give each process its own: %w", err))
 }
 
 func (b *Broker) group(logical string) string { return b.cfg.TopicPrefix + logical }
@@ -174,13 +181,26 @@ func (b *Broker) topicDetail(t infra.Topic) *sarama.TopicDetail {
 }
 
 // checkTopic refuses settings of an existing topic that break durability.
-func (b *Broker) checkTopic(real string, _ infra.Topic) error {
+func (b *Broker) checkTopic(real string, t infra.Topic) error {
 	results, err := b.admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: real}}, sarama.DescribeConfigsOptions{})
 	if err != nil {
 		return fmt.Errorf("describe topic %s: %w", real, err)
 	}
 	var entries []sarama.ConfigEntry
 	var errs []error
+	if described, err := b.admin.DescribeTopics([]string{real}); err == nil && len(described) == 1 {
+		for _, p := range described[0].Partitions {
+			if len(p.Replicas) < int(b.cfg.Replication) {
+				errs = append(errs, fmt.Errorf("topic %s: partition %d has %d copies, fewer than broker.replication %d; reassign it, or lower the setting",
+					real, p.ID, len(p.Replicas), b.cfg.Replication))
+				break
+			}
+		}
+		if n := len(described[0].Partitions); n != int(b.cfg.Partitions) {
+			b.cfg.Logger.Warn("topic exists with another number of partitions; it is used as it is", slog.String("topic", real),
+				slog.Int("partitions", n), slog.Int("configured", int(b.cfg.Partitions)))
+		}
+	}
 	for _, r := range results {
 		if r.ErrorCode != sarama.ErrNoError {
 			errs = append(errs, fmt.Errorf("describe topic %s: %w", real, r.ErrorCode))
@@ -195,6 +215,21 @@ func (b *Broker) checkTopic(real string, _ infra.Topic) error {
 		case "cleanup.policy":
 			if strings.Contains(e.Value, "compact") {
 				bad(e.Name, e.Value, "cleanup.policy=delete")
+			}
+		case "retention.ms":
+			if ms, err := strconv.ParseInt(e.Value, 10, 64); err == nil && ms >= 0 {
+				switch keep := b.cfg.Retention; {
+				case t.Keep:
+					bad(e.Name, e.Value, "it to -1, poisoned events are kept until somebody redrives them")
+				case keep <= 0:
+					bad(e.Name, e.Value, "it to -1, or broker.retention to what it is meant to be")
+				case time.Duration(ms)*time.Millisecond < keep:
+					bad(e.Name, e.Value, fmt.Sprintf("it to %d or more, or broker.retention to less than %v", keep.Milliseconds(), keep))
+				}
+			}
+		case "retention.bytes":
+			if n, err := strconv.ParseInt(e.Value, 10, 64); err == nil && n >= 0 {
+				bad(e.Name, e.Value, "it to -1")
 			}
 		case "unclean.leader.election.enable":
 			if e.Value == "true" {

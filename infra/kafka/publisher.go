@@ -7,6 +7,8 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
 )
 
 // ErrClosed is returned by what is used after its broker was closed.
@@ -17,6 +19,7 @@ var ErrClosed = errors.New("kafka: closed")
 type publisher struct {
 	producer sarama.SyncProducer
 	topic    func(string) string
+	limit    int // bytes of a record
 
 	mu     sync.RWMutex // held for reading while a publish runs: sarama panics on a send after close
 	closed bool
@@ -37,22 +40,34 @@ func (p *publisher) Publish(topic string, msgs ...*message.Message) error {
 		if err != nil {
 			return fmt.Errorf("publish to %s: message %s: %w", topic, m.UUID, err)
 		}
+		const recordVersion = 2 // of Kafka 0.11 and later
+		if size := rec.ByteSize(recordVersion); size > p.limit {
+			return fmt.Errorf("publish to %s: message %s: %w: %d bytes, at most %d", topic, m.UUID, infra.ErrTooLarge, size, p.limit)
+		}
 		recs[i] = rec
 	}
 	if len(recs) == 1 {
 		if _, _, err := p.producer.SendMessage(recs[0]); err != nil {
-			return fmt.Errorf("publish to %s: %w", topic, err)
+			return fmt.Errorf("publish to %s: %w", topic, tooLarge(err))
 		}
 		return nil
 	}
 	if err := p.producer.SendMessages(recs); err != nil {
 		var many sarama.ProducerErrors
 		if errors.As(err, &many) && len(many) > 0 {
-			return fmt.Errorf("publish to %s: %d of %d messages: %w", topic, len(many), len(recs), many[0].Err)
+			return fmt.Errorf("publish to %s: %d of %d messages: %w", topic, len(many), len(recs), tooLarge(many[0].Err))
 		}
 		return fmt.Errorf("publish to %s: %w", topic, err)
 	}
 	return nil
+}
+
+// tooLarge marks the cluster's own refusal: its limit may be lower than ours.
+func tooLarge(err error) error {
+	if errors.Is(err, sarama.ErrMessageSizeTooLarge) {
+		return fmt.Errorf("%w: %w", infra.ErrTooLarge, err)
+	}
+	return err
 }
 
 // Close does nothing: the publisher is shared and a stopping Watermill handler

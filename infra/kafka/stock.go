@@ -2,37 +2,137 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
 
 	"github.com/IBM/sarama"
 	"github.com/ThreeDotsLabs/watermill"
 	wmkafka "github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
 )
 
 // stock is watermill-kafka's own subscriber: one message of a partition in
 // flight. It is the baseline that ours is measured against, and what
-// `ordering: partition` asks for.
+// `ordering: partition` asks for. Around it stands what a server needs to stop
+// without cutting work and to say whether it is ready.
 type stock struct {
 	*wmkafka.Subscriber
 	broker *Broker
+	joined atomic.Int32 // sessions begun
+
+	mu       sync.Mutex
+	draining chan struct{} // closed by Drain
+	drained  bool
+	inflight int
+	idle     chan struct{} // closed when draining and nothing is in flight
+	isIdle   bool
 }
 
+var (
+	_ infra.Assigned = (*stock)(nil)
+	_ infra.Drainer  = (*stock)(nil)
+)
+
 func (b *Broker) newStock(group, instance string) (message.Subscriber, error) {
+	s := &stock{broker: b, draining: make(chan struct{}), idle: make(chan struct{})}
 	sub, err := wmkafka.NewSubscriber(wmkafka.SubscriberConfig{
 		Brokers: b.cfg.Brokers, Unmarshaler: stockUnmarshaler{b}, ConsumerGroup: group,
-		OverwriteSaramaConfig: b.cfg.group(instance), NackResendSleep: b.cfg.NackDelay,
-	}, watermill.NopLogger{})
+		OverwriteSaramaConfig: b.cfg.group(instance), NackResendSleep: b.cfg.NackDelay, Tracer: sessions{s},
+	}, stockLogger{b, b.cfg.Logger.With(slog.String("group", group))})
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
-	return &stock{Subscriber: sub, broker: b}, nil
+	s.Subscriber = sub
+	return s, nil
 }
 
 // Subscribe implements message.Subscriber.
 func (s *stock) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
-	return s.Subscriber.Subscribe(ctx, s.broker.topic(topic))
+	in, err := s.Subscriber.Subscribe(ctx, s.broker.topic(topic))
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan *message.Message)
+	go s.pass(in, out)
+	return out, nil
 }
+
+// pass hands messages on until in ends, or nothing more once draining.
+func (s *stock) pass(in <-chan *message.Message, out chan<- *message.Message) {
+	defer close(out)
+	for msg := range in {
+		if !s.begin() {
+			continue // unacked: the next owner has it
+		}
+		ctx := msg.Context() // from now on it is the handlers' to change
+		select {
+		case out <- msg:
+			go s.await(ctx, msg)
+		case <-s.draining:
+			s.end()
+		case <-ctx.Done():
+			s.end()
+		}
+	}
+}
+
+func (s *stock) await(ctx context.Context, msg *message.Message) {
+	select {
+	case <-msg.Acked():
+	case <-msg.Nacked():
+	case <-ctx.Done():
+	}
+	s.end()
+}
+
+func (s *stock) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.drained {
+		return false
+	}
+	s.inflight++
+	return true
+}
+
+func (s *stock) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inflight--
+	s.checkIdle()
+}
+
+func (s *stock) checkIdle() {
+	if s.drained && s.inflight == 0 && !s.isIdle {
+		s.isIdle = true
+		close(s.idle)
+	}
+}
+
+// Drain implements infra.Drainer.
+func (s *stock) Drain(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.drained {
+		s.drained = true
+		close(s.draining)
+	}
+	s.checkIdle()
+	s.mu.Unlock()
+	select {
+	case <-s.idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Assigned implements infra.Assigned.
+func (s *stock) Assigned() bool { return s.joined.Load() > 0 }
 
 type stockUnmarshaler struct{ b *Broker }
 
@@ -40,3 +140,45 @@ type stockUnmarshaler struct{ b *Broker }
 func (u stockUnmarshaler) Unmarshal(rec *sarama.ConsumerMessage) (*message.Message, error) {
 	return marshaler{}.unmarshal(u.b.logical(rec.Topic), rec)
 }
+
+// sessions is the hook by which the subscriber's group sessions are seen.
+type sessions struct{ s *stock }
+
+func (sessions) WrapConsumer(c sarama.Consumer) sarama.Consumer { return c }
+func (sessions) WrapPartitionConsumer(c sarama.PartitionConsumer) sarama.PartitionConsumer {
+	return c
+}
+func (sessions) WrapSyncProducer(_ *sarama.Config, p sarama.SyncProducer) sarama.SyncProducer {
+	return p
+}
+func (w sessions) WrapConsumerGroupHandler(h sarama.ConsumerGroupHandler) sarama.ConsumerGroupHandler {
+	return sessionHandler{h, w.s}
+}
+
+type sessionHandler struct {
+	sarama.ConsumerGroupHandler
+	s *stock
+}
+
+func (h sessionHandler) Setup(session sarama.ConsumerGroupSession) error {
+	h.s.joined.Add(1)
+	return h.ConsumerGroupHandler.Setup(session)
+}
+
+// stockLogger passes on what the subscriber says of its errors, and stops a
+// process whose place in the group another one took.
+type stockLogger struct {
+	b   *Broker
+	log *slog.Logger
+}
+
+func (l stockLogger) Error(msg string, err error, _ watermill.LogFields) {
+	if errors.Is(err, sarama.ErrFencedInstancedId) {
+		l.b.fenced(err)
+	}
+	l.log.Warn("watermill-kafka subscriber", slog.String("message", msg), slog.Any("error", err))
+}
+func (stockLogger) Info(string, watermill.LogFields)                   {}
+func (stockLogger) Debug(string, watermill.LogFields)                  {}
+func (stockLogger) Trace(string, watermill.LogFields)                  {}
+func (l stockLogger) With(watermill.LogFields) watermill.LoggerAdapter { return l }

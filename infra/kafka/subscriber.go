@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -216,11 +215,9 @@ func (s *subscription) run(ctx context.Context) {
 	<-errs
 }
 
-// checkFenced stops a process whose place in the group another one took. To
-// join again would throw that one out in turn, for ever.
 func (s *subscription) checkFenced(err error) {
 	if errors.Is(err, sarama.ErrFencedInstancedId) {
-		s.broker.cfg.Fatal(fmt.Errorf("another process runs with the same broker.instance_id; give each process its own: %w", err))
+		s.broker.fenced(err)
 	}
 }
 

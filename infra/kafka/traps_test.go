@@ -137,12 +137,15 @@ func TestEnsureTopicsRefusesWhatLosesEvents(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)
 	cfg := testConfig(c.ListenAddrs()...)
+	cfg.Retention = 7 * 24 * time.Hour // what a topic has that nobody configured
 	b := open(t, cfg)
 	for name, bad := range map[string]map[string]string{
 		"compacted": {"cleanup.policy": "compact", "max.message.bytes": "9999999"},
 		"both":      {"cleanup.policy": "compact,delete", "max.message.bytes": "9999999"},
 		"unclean":   {"unclean.leader.election.enable": "true", "max.message.bytes": "9999999"},
 		"small":     {"max.message.bytes": "1000"},
+		"short":     {"retention.ms": "5000", "max.message.bytes": "9999999"},
+		"bounded":   {"retention.bytes": "1000", "max.message.bytes": "9999999"},
 	} {
 		require.NoError(t, c.CreateTopic(name, 1, bad))
 		err := b.EnsureTopics(t.Context(), infra.Topic{Name: name})
@@ -151,6 +154,9 @@ func TestEnsureTopicsRefusesWhatLosesEvents(t *testing.T) {
 	require.NoError(t, c.CreateTopic("fine", 3, map[string]string{"max.message.bytes": "9999999"}))
 	assert.NoError(t, b.EnsureTopics(t.Context(), infra.Topic{Name: "fine"}))
 	assert.Len(t, c.PartitionInfos("fine"), 3, "an existing topic keeps its partitions")
+	assert.ErrorContains(t, b.EnsureTopics(t.Context(), infra.Topic{Name: "fine", Keep: true}), "retention.ms", "a poison queue is kept for ever")
+	cfg.Replication = 3
+	assert.ErrorContains(t, open(t, cfg).EnsureTopics(t.Context(), infra.Topic{Name: "fine"}), "copies")
 }
 
 // One SendMessage a message was 500 round trips for a batch of 500.

@@ -121,7 +121,7 @@ func (p publisher) Publish(topic string, msgs ...*message.Message) error {
 	for i, m := range msgs {
 		rec, size := newRecord(m)
 		if size > p.b.cfg.MaxMessageBytes {
-			return fmt.Errorf("publish to %s: message %s has %d bytes, more than the %d allowed", topic, m.UUID, size, p.b.cfg.MaxMessageBytes)
+			return fmt.Errorf("publish to %s: message %s: %w: %d bytes, at most %d", topic, m.UUID, infra.ErrTooLarge, size, p.b.cfg.MaxMessageBytes)
 		}
 		recs[i] = rec
 	}
