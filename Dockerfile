@@ -9,8 +9,10 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /out/eventserver /eventserver
 COPY --from=build --chown=nonroot:nonroot /out/data /data
+COPY --chmod=0644 deploy/container.yaml /etc/eventserver.yaml
 USER nonroot
 WORKDIR /
 VOLUME /data
 EXPOSE 8080
 ENTRYPOINT ["/eventserver"]
+CMD ["--config", "/etc/eventserver.yaml"]

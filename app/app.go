@@ -147,7 +147,7 @@ func (a *App) destinations(o Options) ([]router.Destination, error) {
 
 func buildDestination(kinds map[string]Kind, c config.Destination) (router.Destination, error) {
 	d := router.Destination{
-		Types: c.Types, Timeout: c.Timeout, Concurrency: c.Concurrency,
+		Kind: c.Kind, Types: c.Types, Timeout: c.Timeout, Concurrency: c.Concurrency,
 		Rate:        router.RateLimit{PerSecond: c.RateLimit.PerSecond, Burst: c.RateLimit.Burst},
 		Retry:       router.Retry{Initial: c.Retry.Initial, Max: c.Retry.Max, Attempts: c.Retry.Attempts, MaxAge: c.Retry.MaxAge},
 		Breaker:     router.Breaker{Failures: c.Breaker.Failures, Initial: c.Breaker.Initial, Max: c.Breaker.Max},

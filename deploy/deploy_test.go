@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -76,20 +77,68 @@ func TestMountedConfig(t *testing.T) {
 	}
 }
 
-func TestDockerfile(t *testing.T) {
+func finalStage(t *testing.T) string {
+	t.Helper()
 	b, err := os.ReadFile("../Dockerfile")
 	if err != nil {
 		t.Fatal(err)
 	}
 	stages := strings.Split(string(b), "\nFROM ")
-	final := stages[len(stages)-1]
+	if len(stages) != 2 {
+		t.Errorf("%d stages, want 2", len(stages))
+	}
+	return stages[len(stages)-1]
+}
+
+func TestDockerfile(t *testing.T) {
+	final := finalStage(t)
 	for _, want := range []string{"gcr.io/distroless/static", ":nonroot", "USER nonroot", `ENTRYPOINT ["/eventserver"]`, "EXPOSE 8080"} {
 		if !strings.Contains(final, want) {
 			t.Errorf("the final stage lacks %q", want)
 		}
 	}
-	if len(stages) != 2 {
-		t.Errorf("%d stages, want 2", len(stages))
+}
+
+// The image that was run without a configuration listened on 127.0.0.1 inside
+// its container, where a published port reaches nothing.
+func TestBakedConfig(t *testing.T) {
+	cfg, err := app.Load("container.yaml", app.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, port, err := net.SplitHostPort(cfg.HTTP.Addr)
+	if err != nil || host != "" || port != "8080" {
+		t.Errorf("listens on %q, want every interface and the port that is exposed (%v)", cfg.HTTP.Addr, err)
+	}
+	final := finalStage(t)
+	if cfg.Broker.Kind != "embedded" || !strings.Contains(final, "\nVOLUME "+cfg.Broker.Dir+"\n") {
+		t.Errorf("broker %s in %q, which is not the image's volume", cfg.Broker.Kind, cfg.Broker.Dir)
+	}
+	if len(cfg.Destinations) != 1 || cfg.Destinations[0].Kind != "log" {
+		t.Errorf("destinations %v, want one log", cfg.Destinations)
+	}
+	copied := regexp.MustCompile(`(?m)^COPY --chmod=0644 deploy/container\.yaml (\S+)$`).FindStringSubmatch(final)
+	if copied == nil {
+		t.Fatal("the final stage does not copy deploy/container.yaml for everyone to read")
+	}
+	if want := `CMD ["--config", "` + copied[1] + `"]`; !strings.Contains(final, "\n"+want) {
+		t.Errorf("the default command is not %s", want)
+	}
+	// A configuration of one's own is mounted over it.
+	if target := project(t).Services["eventserver"].Volumes[0].Target; target != copied[1] {
+		t.Errorf("docker-compose.yml mounts %s, the image has %s", target, copied[1])
+	}
+}
+
+// The Kafka that is run is the one that the tests run on.
+func TestKafkaIsTheTestedOne(t *testing.T) {
+	script, err := os.ReadFile("../scripts/kafka")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, version, _ := strings.Cut(project(t).Services["kafka"].Image, ":")
+	if !regexp.MustCompile(`\b` + regexp.QuoteMeta(version) + `\b`).Match(script) {
+		t.Errorf("docker-compose.yml runs Kafka %s, scripts/kafka another", version)
 	}
 }
 
@@ -172,7 +221,7 @@ func metricNames(t *testing.T) map[string]bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Destination("d", func() metrics.State { return metrics.State{Lag: []metrics.Lag{{Topic: "t", Group: "g"}}} })
+	m.Destination("d", "log", func() metrics.State { return metrics.State{Lag: []metrics.Lag{{Topic: "t", Group: "g"}}} })
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)

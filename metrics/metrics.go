@@ -70,6 +70,7 @@ type Metrics struct {
 	latency    *prometheus.HistogramVec // destination
 	retries    *prometheus.CounterVec   // destination
 	poisoned   *prometheus.CounterVec   // destination, reason
+	info       *prometheus.GaugeVec     // destination, kind
 
 	state *stateCollector
 }
@@ -85,7 +86,7 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		Accepted: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "events_accepted_total",
 			Help: "Events stored durably and answered with a success."}),
-		Rejected: counter("events_rejected_total", "Requests refused, by reason.", "reason"),
+		Rejected: counter("requests_rejected_total", "Requests refused, by reason.", "reason"),
 		AcceptDur: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "accept_duration_seconds",
 			Help: "Time from a whole request to its answer.", Buckets: Seconds()}),
 		deliveries: counter("deliveries_total", "Deliveries finished, by outcome.", "destination", "outcome"),
@@ -94,7 +95,9 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 		latency:    histogram("delivery_latency_seconds", "Time from accepted to delivered.", "destination"),
 		retries:    counter("retries_total", "Attempts after the first.", "destination"),
 		poisoned:   counter("poisoned_total", "Deliveries moved to the poison queue, by reason.", "destination", "reason"),
-		state:      newStateCollector(),
+		info: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "destination_info",
+			Help: "Always 1; the labels tell the destination's kind."}, []string{"destination", "kind"}),
+		state: newStateCollector(),
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info",
 		Help: "Always 1; the labels tell the build."}, []string{"version", "go"})
@@ -106,7 +109,7 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{m.Accepted, m.Rejected, m.AcceptDur, m.deliveries, m.attempts,
-		m.attemptDur, m.latency, m.retries, m.poisoned, m.state, build} {
+		m.attemptDur, m.latency, m.retries, m.poisoned, m.info, m.state, build} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -123,8 +126,10 @@ type Destination struct {
 }
 
 // Destination prepares the series of one destination, so that an idle one
-// exports zeroes and an alert on it can fire. state is asked at each scrape.
-func (m *Metrics) Destination(id string, state func() State) *Destination {
+// exports zeroes and an alert on it can fire. kind is the label of
+// eventserver_destination_info; state is asked at each scrape.
+func (m *Metrics) Destination(id, kind string, state func() State) *Destination {
+	m.info.WithLabelValues(id, kind).Set(1)
 	for _, o := range []string{Delivered, Poisoned, Skipped} {
 		m.deliveries.WithLabelValues(id, o)
 	}
@@ -159,7 +164,7 @@ func (d *Destination) Remove() {
 	d.m.state.remove(d.id)
 	labels := prometheus.Labels{"destination": d.id}
 	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		d.m.deliveries, d.m.attempts, d.m.attemptDur, d.m.latency, d.m.retries, d.m.poisoned} {
+		d.m.deliveries, d.m.attempts, d.m.attemptDur, d.m.latency, d.m.retries, d.m.poisoned, d.m.info} {
 		v.DeletePartialMatch(labels)
 	}
 }

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -37,13 +38,13 @@ func TestIdleDestinationExportsZeroes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := m.Destination("d", func() State {
+	d := m.Destination("d", "webhook", func() State {
 		return State{Readers: []Reader{{Stage: "transform"}, {Stage: "deliver"}}, Lag: []Lag{{Topic: "events", Group: "transform.d"}}}
 	})
 	want := map[string]int{
 		"deliveries_total": 3, "attempts_total": 8, "attempt_duration_seconds": 1, "delivery_latency_seconds": 1, "retries_total": 1,
-		"poisoned_total": 6, "in_flight": 1, "buffered": 1, "blocked_keys": 1, "oldest_blocked_key_seconds": 1,
-		"oldest_undelivered_seconds": 1, "breaker_open": 1, "read_window_ratio": 2, "deferred": 2, "commit_metadata_bytes": 2,
+		"poisoned_total": 6, "destination_info": 1, "in_flight_attempts": 1, "buffered_messages": 1, "blocked_keys": 1, "oldest_blocked_key_seconds": 1,
+		"oldest_undelivered_seconds": 1, "breaker_open": 1, "read_window_ratio": 2, "deferred_messages": 2, "commit_metadata_bytes": 2,
 		"commit_metadata_full_total": 2, "duplicates_suppressed_total": 2,
 	}
 	got := series(t, reg)
@@ -68,7 +69,7 @@ func TestWhatIsCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := m.Destination("d", func() State { return State{BreakerOpen: true, Oldest: time.Now().Add(-time.Hour), BlockedKeys: 3} })
+	d := m.Destination("d", "webhook", func() State { return State{BreakerOpen: true, Oldest: time.Now().Add(-time.Hour), BlockedKeys: 3} })
 	d.Attempt(ClassTimeout, 2*time.Second)
 	d.Finished(Delivered)
 	d.Poisoned(ReasonAge)
@@ -79,14 +80,37 @@ eventserver_blocked_keys{destination="d"} 3
 # HELP eventserver_breaker_open 1 while the destination is paused by its circuit breaker.
 # TYPE eventserver_breaker_open gauge
 eventserver_breaker_open{destination="d"} 1
+# HELP eventserver_destination_info Always 1; the labels tell the destination's kind.
+# TYPE eventserver_destination_info gauge
+eventserver_destination_info{destination="d",kind="webhook"} 1
 # HELP eventserver_deliveries_total Deliveries finished, by outcome.
 # TYPE eventserver_deliveries_total counter
 eventserver_deliveries_total{destination="d",outcome="delivered"} 1
 eventserver_deliveries_total{destination="d",outcome="poisoned"} 1
 eventserver_deliveries_total{destination="d",outcome="skipped"} 0
-`), "eventserver_deliveries_total", "eventserver_breaker_open", "eventserver_blocked_keys")
+`), "eventserver_deliveries_total", "eventserver_breaker_open", "eventserver_blocked_keys", "eventserver_destination_info")
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// Whoever reads a graph should not have to ask what is counted.
+func TestNamesEndInAUnit(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m, err := New(reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Destination("d", "log", func() State { return State{Readers: []Reader{{}}, Lag: []Lag{{}}} })
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit := regexp.MustCompile(`_(seconds|bytes|ratio|messages|attempts|keys|info|breaker_open|[a-z]+_total)$`)
+	for _, f := range families {
+		if !unit.MatchString(f.GetName()) {
+			t.Errorf("%s does not end in a unit", f.GetName())
+		}
 	}
 }
 

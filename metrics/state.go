@@ -52,15 +52,15 @@ func newStateCollector() *stateCollector {
 		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
 	}
 	return &stateCollector{
-		inFlight:      desc("in_flight", "Delivery attempts running.", "destination"),
-		buffered:      desc("buffered", "Messages read from the broker and not finished.", "destination"),
+		inFlight:      desc("in_flight_attempts", "Delivery attempts running.", "destination"),
+		buffered:      desc("buffered_messages", "Messages read from the broker and not finished.", "destination"),
 		blocked:       desc("blocked_keys", "Keys with a message waiting behind an unfinished one.", "destination"),
 		oldestBlocked: desc("oldest_blocked_key_seconds", "How long the longest-blocked key has waited.", "destination"),
 		oldest:        desc("oldest_undelivered_seconds", "Age of the oldest accepted event that is not finished.", "destination"),
 		breaker:       desc("breaker_open", "1 while the destination is paused by its circuit breaker.", "destination"),
-		lag:           desc("lag", "Messages of the topic that the group has not done.", "topic", "group"),
+		lag:           desc("lag_messages", "Messages of the topic that the group has not done.", "topic", "group"),
 		window:        desc("read_window_ratio", "Share of the read window that the fullest partition has taken.", "destination", "stage"),
-		deferred:      desc("deferred", "Messages read past because their keys have too many in flight; they are read again in their turn.", "destination", "stage"),
+		deferred:      desc("deferred_messages", "Messages read past because their keys have too many in flight; they are read again in their turn.", "destination", "stage"),
 		metadata:      desc("commit_metadata_bytes", "Commit metadata of the partition that has most; Kafka's limit is 4096.", "destination", "stage"),
 		metadataFull:  desc("commit_metadata_full_total", "Commits that could not hold all that was done; a crash then repeats more.", "destination", "stage"),
 		suppressed:    desc("duplicates_suppressed_total", "Records not handled again because an earlier owner had done them.", "destination", "stage"),

@@ -11,10 +11,36 @@ import (
 // quietLogger passes Watermill's errors on and the rest as debug: it tells of
 // every handler that starts and stops. A message that goes back because of a
 // shutdown or a rebalance is no error.
-type quietLogger struct{ watermill.LoggerAdapter }
+// Watermill traces every message several times: what nobody reads is dropped
+// before it is made.
+type quietLogger struct {
+	watermill.LoggerAdapter
+	debug, trace bool
+}
 
 func newQuietLogger(log *slog.Logger) watermill.LoggerAdapter {
-	return quietLogger{watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})}
+	return quietLogger{
+		LoggerAdapter: watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug}),
+		debug:         log.Enabled(context.Background(), slog.LevelDebug),
+		trace:         log.Enabled(context.Background(), watermill.LevelTrace),
+	}
+}
+
+// Info implements watermill.LoggerAdapter; it is debug here.
+func (l quietLogger) Info(msg string, fields watermill.LogFields) { l.Debug(msg, fields) }
+
+// Debug implements watermill.LoggerAdapter.
+func (l quietLogger) Debug(msg string, fields watermill.LogFields) {
+	if l.debug {
+		l.LoggerAdapter.Debug(msg, fields)
+	}
+}
+
+// Trace implements watermill.LoggerAdapter.
+func (l quietLogger) Trace(msg string, fields watermill.LogFields) {
+	if l.trace {
+		l.LoggerAdapter.Trace(msg, fields)
+	}
 }
 
 // Error implements watermill.LoggerAdapter.
@@ -28,5 +54,5 @@ func (l quietLogger) Error(msg string, err error, fields watermill.LogFields) {
 
 // With implements watermill.LoggerAdapter.
 func (l quietLogger) With(fields watermill.LogFields) watermill.LoggerAdapter {
-	return quietLogger{l.LoggerAdapter.With(fields)}
+	return quietLogger{LoggerAdapter: l.LoggerAdapter.With(fields), debug: l.debug, trace: l.trace}
 }

@@ -144,23 +144,18 @@ func (o *Ordered) handle(msg *message.Message, out chan<- *message.Message) bool
 		}
 		try := message.NewMessage(msg.UUID, msg.Payload)
 		try.Metadata = msg.Metadata
-		tctx, cancel := context.WithCancel(ctx)
-		try.SetContext(tctx)
+		try.SetContext(ctx) // it ends when msg is settled, which is as soon as this is acked
 		select {
 		case out <- try:
 		case <-ctx.Done():
-			cancel()
 			return false
 		case <-o.drained:
-			cancel()
 			return false
 		}
 		select { // the handler watches ctx itself: wait for its verdict, whatever happened
 		case <-try.Acked():
-			cancel()
 			return true
 		case <-try.Nacked():
-			cancel()
 		}
 		select {
 		case <-ctx.Done():

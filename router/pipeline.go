@@ -21,6 +21,7 @@ import (
 // Destination is a place that events go to, with what the router does for it.
 type Destination struct {
 	Destination destinations.Destination
+	Kind        string    // label of metrics
 	Types       []string  // patterns; none: every type
 	Filter      Filter    // nil: every event
 	Transform   Transform // nil: the event's own bytes
@@ -193,7 +194,7 @@ func (p *Pipeline) newDestination(d *Destination) (*running, error) {
 		return nil, errors.Join(err, r.transform.Close())
 	}
 	r.gate = newGate(newBreaker(d.Breaker, log), d.Concurrency, d.Rate, p.draining)
-	r.metrics = p.cfg.Metrics.Destination(id, r.state)
+	r.metrics = p.cfg.Metrics.Destination(id, d.Kind, r.state)
 
 	pub, err := p.publisher()
 	if err != nil {

@@ -35,7 +35,7 @@ func startServer(ctx context.Context, cfg Config, dir, ordering, receivers strin
 	broker := strings.NewReplacer("PREFIX", fmt.Sprintf("bench%d.", time.Now().UnixNano()), "DIR", strconv.Quote(filepath.Join(dir, "data"))).Replace(cfg.Broker)
 	yaml := fmt.Sprintf("http: {addr: %q, max_in_flight: 4096}\nbroker: %s\nordering: %s\nlog: {level: warn}\ndestinations:\n", s.addr, broker, ordering)
 	for i := range cfg.Destinations {
-		yaml += fmt.Sprintf("  - {id: %s, kind: webhook, url: %q, allow_private: true, concurrency: %d%s}\n",
+		yaml += fmt.Sprintf("  - {id: %[1]s, kind: webhook, url: %[2]q, allow_private: true, concurrency: %[3]d, max_idle_conns: %[3]d%[4]s}\n",
 			destination(i), receivers+"/"+destination(i), cfg.Concurrency, cfg.batchYAML())
 	}
 	file := filepath.Join(dir, "eventserver.yaml")

@@ -18,13 +18,14 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) ([]byte, *Problem)
 		return nil, p
 	}
 	limit := s.cfg.MaxBatchBytes
-	var in io.Reader = http.MaxBytesReader(w, r.Body, limit)
+	sent := &watched{Reader: http.MaxBytesReader(w, r.Body, limit)}
+	var in io.Reader = sent
 	switch enc := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); enc {
 	case "", "identity":
 	case "gzip":
 		z, err := gzip.NewReader(in)
 		if err != nil {
-			return nil, s.unreadable(err, limit)
+			return nil, unreadable(sent.err, err, limit)
 		}
 		in = z
 	default:
@@ -33,7 +34,7 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) ([]byte, *Problem)
 	}
 	data, err := io.ReadAll(io.LimitReader(in, limit+1)) // a gigabyte fits into a gzipped megabyte
 	if err != nil {
-		return nil, s.unreadable(err, limit)
+		return nil, unreadable(sent.err, err, limit)
 	}
 	if int64(len(data)) > limit {
 		return nil, tooLarge(limit)
@@ -41,15 +42,33 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) ([]byte, *Problem)
 	return data, nil
 }
 
-func (s *Server) unreadable(err error, limit int64) *Problem {
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+// watched remembers how reading what the client sent failed, apart from what
+// gzip makes of it: gzip's own errors are io.EOF and io.ErrUnexpectedEOF too.
+type watched struct {
+	io.Reader
+	err error // nil: it has not failed
+}
+
+// Read implements io.Reader.
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.err = err
+	}
+	return n, err
+}
+
+// unreadable explains a body: sent is the error of the connection, if any, err
+// that of reading it all.
+func unreadable(sent, err error, limit int64) *Problem {
+	switch {
+	case errors.As(sent, new(*http.MaxBytesError)):
 		return tooLarge(limit)
+	case sent != nil:
+		return problem(http.StatusBadRequest, metrics.RejectInvalid, "the body could not be read to its end")
 	}
-	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) {
-		return problem(http.StatusBadRequest, metrics.RejectInvalid, "the body is not valid gzip, as its Content-Encoding says")
-	}
-	return problem(http.StatusBadRequest, metrics.RejectInvalid, "the body could not be read to its end")
+	return problem(http.StatusBadRequest, metrics.RejectInvalid,
+		fmt.Sprintf("the body is not valid gzip, as its Content-Encoding says: %v", err))
 }
 
 func tooLarge(limit int64) *Problem {

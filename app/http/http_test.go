@@ -1,12 +1,14 @@
 package http_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"io"
+	"net"
 	stdhttp "net/http"
 	"strings"
 	"sync"
@@ -146,10 +148,15 @@ func TestAnswers(t *testing.T) {
 		"id a number":      {request{body: `{"id":5}`}, 400, about("400", "Bad Request", "id: ")},
 		"duplicate key":    {request{body: `{"id":"a","id":"b"}`}, 400, about("400", "Bad Request", "id: ")},
 		"bad time":         {request{body: `{"time":"yesterday"}`}, 400, about("400", "Bad Request", "time: ")},
+		"year 10000":       {request{body: `{"time":"9999-12-31T23:59:59-01:00"}`}, 400, about("400", "Bad Request", "time: ")},
+		"year -1, item":    {request{body: `[{},{"time":"0000-01-01T00:00:00+10:00"}]`}, 400, about("400", "Bad Request", "[1].time: ")},
 		"bad item":         {request{body: `[{"id":"a"},{"userId":""}]`}, 400, about("400", "Bad Request", "[1].userId: ")},
 		"invalid UTF-8":    {request{body: "{\"id\":\"\xff\"}"}, 400, about("400", "Bad Request", "")},
 		"not gzip":         {request{body: `{"id":"e1","type":"order.placed"}`, header: map[string]string{"Content-Encoding": "gzip"}}, 400, about("400", "Bad Request", "the body is not valid gzip")},
-		"cut gzip":         {request{body: zipped(t, `{"id":"e1"}`)[:15], header: map[string]string{"Content-Encoding": "gzip"}}, 400, about("400", "Bad Request", "the body could not be read")},
+		"not gzip, short":  {request{body: `{}`, header: map[string]string{"Content-Encoding": "gzip"}}, 400, about("400", "Bad Request", "the body is not valid gzip")},
+		"empty gzip":       {request{header: map[string]string{"Content-Encoding": "gzip"}}, 400, about("400", "Bad Request", "the body is not valid gzip")},
+		"cut gzip":         {request{body: zipped(t, `{"id":"e1"}`)[:15], header: map[string]string{"Content-Encoding": "gzip"}}, 400, about("400", "Bad Request", "the body is not valid gzip")},
+		"broken gzip":      {request{body: zipped(t, `{"id":"e1"}`)[:10] + strings.Repeat("\xff", 20), header: map[string]string{"Content-Encoding": "gzip"}}, 400, about("400", "Bad Request", "the body is not valid gzip")},
 		"method":           {request{method: "GET"}, 405, about("405", "Method Not Allowed", "use POST here")},
 		"method of health": {request{method: "POST", path: "/healthz"}, 405, about("405", "Method Not Allowed", "use GET here")},
 		"path":             {request{path: "/v2/events"}, 404, about("404", "Not Found", "there is nothing at this path; events go to POST /v1/events")},
@@ -241,6 +248,84 @@ func TestTooManyInFlight(t *testing.T) {
 	close(release)
 	if code := <-first; code != 202 {
 		t.Errorf("the first was answered %d", code)
+	}
+}
+
+// Clients that trickled their bodies in held the slots of requests in flight:
+// as many as max_in_flight locked everybody else out.
+func TestSlowBodiesHoldNoSlot(t *testing.T) {
+	f := open(t, http.Config{MaxInFlight: 1}, ack)
+	const most = 16 // times MaxInFlight
+	var slow []net.Conn
+	begin := func() *bufio.Reader {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(f.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		slow = append(slow, conn)
+		// The server's "100 Continue" tells that it has begun to read the body.
+		if _, err := io.WriteString(conn, "POST "+http.PathEvents+" HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		return bufio.NewReader(conn)
+	}
+	answer := func(r *bufio.Reader) int {
+		resp, err := stdhttp.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode
+	}
+	var readers []*bufio.Reader
+	for i := range most - 1 {
+		r := begin()
+		if code := answer(r); code != 100 {
+			t.Fatalf("slow client %d was answered %d", i, code)
+		}
+		if _, err := io.WriteString(slow[i], "{"); err != nil {
+			t.Fatal(err)
+		}
+		readers = append(readers, r)
+	}
+	if resp, body := f.do(t, request{body: `{"id":"b"}`}); resp.StatusCode != 202 {
+		t.Errorf("beside slow clients: %d %s", resp.StatusCode, body)
+	}
+	// Their number is bounded too.
+	if code := answer(begin()); code != 100 {
+		t.Fatalf("the last slow client was answered %d", code)
+	}
+	if resp, body := f.do(t, request{body: `{"id":"c"}`}); resp.StatusCode != 429 || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("too many bodies at once: %d %s", resp.StatusCode, body)
+	}
+	// And a body that arrives at last is an event like others.
+	if _, err := io.WriteString(slow[0], "}"); err != nil {
+		t.Fatal(err)
+	}
+	if code := answer(readers[0]); code != 202 {
+		t.Errorf("a slow client was answered %d", code)
+	}
+}
+
+// Load balancers probe with HEAD, and took the 405 for a server that is down.
+func TestHeadAnswersLikeGet(t *testing.T) {
+	ready := errors.New("the broker does not answer")
+	f := open(t, http.Config{Ready: func(context.Context) error { return ready }}, ack)
+	for path, status := range map[string]int{"/healthz": 200, "/readyz": 503, "/metrics": 200, http.PathEvents: 405, "/v2/events": 404} {
+		get, _ := f.do(t, request{method: "GET", path: path})
+		head, body := f.do(t, request{method: "HEAD", path: path})
+		if head.StatusCode != status || get.StatusCode != status || body != "" {
+			t.Errorf("%s: HEAD %d, GET %d, body %q", path, head.StatusCode, get.StatusCode, body)
+		}
+		for _, name := range []string{"Content-Type", "Retry-After", "Allow"} {
+			if head.Header.Get(name) != get.Header.Get(name) {
+				t.Errorf("%s: %s %q, of GET %q", path, name, head.Header.Get(name), get.Header.Get(name))
+			}
+		}
+	}
+	resp, _ := f.do(t, request{path: "/healthz"})
+	if allow := resp.Header.Get("Allow"); allow != "GET, HEAD" {
+		t.Errorf("Allow %q", allow)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	chi4 "github.com/go-chi/chi" // the version that watermill-http's configuration asks for
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 
 	"eventserver/metrics"
 )
@@ -31,7 +33,7 @@ type Config struct {
 	MaxEventBytes  int64         // default 1 MiB
 	MaxBatchBytes  int64         // of a whole body, decompressed; default 8 MiB
 	MaxBatchEvents int           // default 500
-	MaxInFlight    int           // requests at once; more get 429; default 1024
+	MaxInFlight    int           // requests at once, their bodies read; more get 429; default 1024
 	PublishTimeout time.Duration // until the broker must have answered; default 5 s
 	ReadTimeout    time.Duration // of a whole request; default 30 s
 	Keys           []Key         // none: no authentication
@@ -81,8 +83,14 @@ type Server struct {
 	inner    chi4.Router // where the subscriber registers its paths
 	server   *http.Server
 	listener net.Listener
-	inFlight chan struct{}
+	reading  chan struct{} // a slot for each body that is being read
+	inFlight chan struct{} // a slot for each request that is being answered
 }
+
+// readingFactor is how many bodies may be read at once for each request in
+// flight. Reading takes memory only, and little of it while a client sends
+// nothing; Config.ReadTimeout ends it.
+const readingFactor = 16
 
 // New builds the server. Listen binds the address, Serve answers.
 func New(cfg Config) (*Server, error) {
@@ -90,7 +98,10 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, inner: chi4.NewRouter(), inFlight: make(chan struct{}, cfg.MaxInFlight)}
+	s := &Server{
+		cfg: cfg, inner: chi4.NewRouter(),
+		reading: make(chan struct{}, readingFactor*min(cfg.MaxInFlight, math.MaxInt/readingFactor)), inFlight: make(chan struct{}, cfg.MaxInFlight),
+	}
 	// The subscriber's own server is never started: its Close cuts requests,
 	// and it has neither timeouts nor limits. We serve its router from ours.
 	sub, err := wmhttp.NewSubscriber("", wmhttp.SubscriberConfig{Router: s.inner, UnmarshalMessageFunc: fromContext},
@@ -114,6 +125,7 @@ func New(cfg Config) (*Server, error) {
 
 func (s *Server) routes() http.Handler {
 	r := chi.NewRouter()
+	r.Use(middleware.GetHead) // load balancers probe with it
 	r.Post(PathEvents, s.guard(s.postEvents))
 	r.Post(PathPublish, s.guard(s.postPublish))
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -126,7 +138,7 @@ func (s *Server) routes() http.Handler {
 	})
 	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
 		p := problem(http.StatusMethodNotAllowed, metrics.RejectMethod, "use GET here")
-		p.allow = http.MethodGet
+		p.allow = http.MethodGet + ", " + http.MethodHead
 		if r.URL.Path == PathEvents || r.URL.Path == PathPublish {
 			p.Detail, p.allow = "use POST here", http.MethodPost
 		}

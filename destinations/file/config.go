@@ -31,16 +31,16 @@ func (c Config) Validate() error {
 	c = c.withDefaults()
 	var errs []error
 	if c.Path == "" || strings.HasSuffix(c.Path, "/") || strings.ContainsRune(c.Path, 0) {
-		errs = append(errs, fmt.Errorf("path: %q does not name a file", c.Path))
+		errs = append(errs, fmt.Errorf("path: %q does not name a file; write a path such as ./data/events.ndjson", c.Path))
 	}
 	if c.MaxBytes < 0 {
-		errs = append(errs, fmt.Errorf("max_bytes: %d is negative", c.MaxBytes))
+		errs = append(errs, fmt.Errorf("max_bytes: %d is negative; give a size such as 100MiB", c.MaxBytes))
 	}
 	if c.MaxAge < 0 {
-		errs = append(errs, fmt.Errorf("max_age: %s is negative", c.MaxAge))
+		errs = append(errs, fmt.Errorf("max_age: %s is negative; give an age such as 24h, or 0 for never", c.MaxAge))
 	}
 	if c.Keep < 0 {
-		errs = append(errs, fmt.Errorf("keep: %d is negative", c.Keep))
+		errs = append(errs, fmt.Errorf("keep: %d is negative; give a number of files, or 0 for all", c.Keep))
 	}
 	return errors.Join(errs...)
 }

@@ -28,8 +28,13 @@
 // When the next line would make the file longer than max_bytes, or its oldest
 // line is max_age old as the next one comes, "events.jsonl" is renamed to
 // "events.20260102T030405Z-000001.jsonl" and begun anew. Names sort by age. The
-// file is locked against a second writer and must not be moved by others while
-// the server runs.
+// file is locked against a second writer.
+//
+// Others may rename or delete the file, or its directory, while the server
+// runs, as logrotate does: before each write, and before it is acknowledged,
+// the path is compared with the open file, and both are made again. What was
+// written meanwhile is then in both files. logrotate's copytruncate loses what
+// is written between its copy and its truncation; do without it.
 //
 // It may import destinations and the standard library. Formats that need a
 // schema, and stores that are not a file system, belong in packages of their own.

@@ -52,9 +52,6 @@ func start(id string, cfg Config, j *journal) (*Destination, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if err := makeDir(j.dir()); err != nil {
-		return nil, fmt.Errorf("path: %w", err)
-	}
 	if err := j.ready(); err != nil {
 		return nil, fmt.Errorf("path: %w", err)
 	}

@@ -320,7 +320,11 @@ func TestRefusedPaths(t *testing.T) {
 		}
 	}
 	err := Config{Path: "a/", MaxBytes: -1, MaxAge: -1, Keep: -1}.Validate()
-	if joined, ok := err.(interface{ Unwrap() []error }); !ok || len(joined.Unwrap()) != 4 {
+	want := `path: "a/" does not name a file; write a path such as ./data/events.ndjson
+max_bytes: -1 is negative; give a size such as 100MiB
+max_age: -1ns is negative; give an age such as 24h, or 0 for never
+keep: -1 is negative; give a number of files, or 0 for all`
+	if err == nil || err.Error() != want {
 		t.Errorf("%v", err)
 	}
 }

@@ -49,8 +49,15 @@ func openFile(path string) (file, error) {
 	return f, nil
 }
 
-// ready makes sure that the file is open and ends with a whole line.
+// ready makes sure that the file is open, is the one at the path, and ends with
+// a whole line.
 func (j *journal) ready() error {
+	if j.f != nil {
+		size, ok := j.inPlace()
+		if !ok || size < j.good || size > j.good && !j.dirty {
+			j.abandon() // what is at the path, and how it ends, open looks at anew
+		}
+	}
 	if j.f == nil {
 		return j.open()
 	}
@@ -60,7 +67,30 @@ func (j *journal) ready() error {
 	return nil
 }
 
+// inPlace says whether the path names the open file. Others delete and rename
+// it (an operator, logrotate), and writing on would fill an inode that nobody
+// finds.
+func (j *journal) inPlace() (size int64, ok bool) {
+	ours, err := j.f.Stat()
+	if err != nil {
+		return 0, false
+	}
+	named, err := os.Stat(j.cfg.Path)
+	return ours.Size(), err == nil && os.SameFile(ours, named)
+}
+
+// abandon lets the file go to whoever moved it, with whole lines if it can.
+func (j *journal) abandon() {
+	if j.dirty {
+		_ = j.takeBack()
+	}
+	_ = j.close() // all that was acknowledged is synced
+}
+
 func (j *journal) open() error {
+	if err := makeDir(j.dir()); err != nil {
+		return err
+	}
 	// A FIFO or a device would block here, or lose what was "synced".
 	if info, err := os.Stat(j.cfg.Path); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a regular file", j.cfg.Path)
@@ -108,7 +138,7 @@ func (j *journal) mend(f file) (size int64, born time.Time, err error) {
 }
 
 // append stores lines and returns how many of them, from the first, are on
-// disk. err tells why the others are not.
+// disk, at the path. err tells why the others are not.
 func (j *journal) append(lines [][]byte) (stored int, err error) {
 	for stored < len(lines) {
 		if err := j.ready(); err != nil {
@@ -128,6 +158,9 @@ func (j *journal) append(lines [][]byte) (stored int, err error) {
 		}
 		if err := j.write(chunk); err != nil {
 			return stored, err
+		}
+		if _, ok := j.inPlace(); !ok {
+			continue // moved away meanwhile: once more, at the path
 		}
 		stored = n
 	}

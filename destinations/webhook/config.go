@@ -26,7 +26,7 @@ type Config struct {
 	Secret           destinations.Secret `yaml:"secret" doc:"Signing secret: whsec_ and the base64 of 24 to 64 bytes. Without it requests are not signed."`
 	SecretNext       destinations.Secret `yaml:"secret_next" doc:"Second secret to sign with while receivers change from one to the other."`
 	AllowPrivate     bool                `yaml:"allow_private" default:"false" doc:"Also send to private, loopback and link-local addresses."`
-	PermanentStatus  []int               `yaml:"permanent_statuses" doc:"Statuses after which no retry is made, instead of all 3xx and 4xx but 408, 425 and 429."`
+	PermanentStatus  []int               `yaml:"permanent_statuses" doc:"Statuses after which no retry is made, instead of all 3xx and 4xx but 408, 410, 425 and 429."`
 	MaxResponseBytes int                 `yaml:"max_response_bytes" default:"4096" unit:"bytes" min:"1" doc:"Most bytes read of an answer; after a longer one the connection is not reused."`
 	MaxRetryAfter    time.Duration       `yaml:"max_retry_after" default:"1h" doc:"Longest wait that an answer's Retry-After can ask for."`
 	CAFile           string              `yaml:"ca_file" doc:"PEM file of the certificate authorities to trust instead of the system's."`
@@ -58,11 +58,11 @@ func (c Config) Validate() error {
 	fault := func(key, format string, args ...any) {
 		errs = append(errs, fmt.Errorf(key+": "+format, args...))
 	}
-	if err := checkURL(c.URL, false, "http", "https"); err != nil {
+	if err := checkURL(c.URL, "https://example.com/events", false, "http", "https"); err != nil {
 		fault("url", "%w", err)
 	}
 	if !slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch}, c.Method) {
-		fault("method", "%q is not POST, PUT or PATCH", c.Method)
+		fault("method", "%q is not POST, PUT or PATCH; write one of these", c.Method)
 	}
 	errs = append(errs, checkHeaders(c.Headers)...)
 	if _, err := decodeSecret(c.Secret); err != nil {
@@ -80,16 +80,16 @@ func (c Config) Validate() error {
 		}
 	}
 	if c.MaxResponseBytes < 0 {
-		fault("max_response_bytes", "%d is negative", c.MaxResponseBytes)
+		fault("max_response_bytes", "%d is negative; give 1 or more, or delete it", c.MaxResponseBytes)
 	}
 	if c.MaxRetryAfter < 0 {
-		fault("max_retry_after", "%s is negative", c.MaxRetryAfter)
+		fault("max_retry_after", "%s is negative; give a wait such as 1h", c.MaxRetryAfter)
 	}
 	if c.MaxIdleConns < 0 {
-		fault("max_idle_conns", "%d is negative", c.MaxIdleConns)
+		fault("max_idle_conns", "%d is negative; give 1 or more, or delete it", c.MaxIdleConns)
 	}
 	if c.Proxy != "" {
-		if err := checkURL(c.Proxy, true, "http", "https", "socks5"); err != nil {
+		if err := checkURL(c.Proxy, "http://proxy.example.com:3128", true, "http", "https", "socks5"); err != nil {
 			fault("proxy", "%w", err)
 		}
 		if !c.AllowPrivate {
@@ -99,23 +99,24 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// checkURL never repeats the URL: its path and query may hold a token.
-func checkURL(s string, userinfo bool, schemes ...string) error {
+// checkURL never repeats the URL, whose path and query may hold a token; it
+// shows example instead.
+func checkURL(s, example string, userinfo bool, schemes ...string) error {
 	if s == "" {
 		return errors.New("is missing; give the address to send to")
 	}
 	u, err := url.Parse(s)
 	switch {
 	case err != nil:
-		return errors.New("is not a URL; write one such as https://example.com/events")
+		return errors.New("is not a URL; write one such as " + example)
 	case !slices.Contains(schemes, u.Scheme):
 		scheme := u.Scheme
 		if u.Host == "" && scheme != "" || len(scheme) > 16 {
 			scheme = "" // "token:..." is not shown: what is before the colon may be anything
 		}
-		return fmt.Errorf("scheme %q is not %s", scheme, strings.Join(schemes, " or "))
+		return fmt.Errorf("scheme %q is not %s; write one such as %s", scheme, strings.Join(schemes, " or "), example)
 	case u.Hostname() == "":
-		return errors.New("has no host; write one such as https://example.com/events")
+		return errors.New("has no host; write one such as " + example)
 	case u.User != nil && !userinfo:
 		return errors.New("holds credentials; give them in headers, as Authorization")
 	case u.Fragment != "":
@@ -158,7 +159,7 @@ func checkHeaders(headers map[string]string) []error {
 		canonical := http.CanonicalHeaderKey(name)
 		switch {
 		case !httpguts.ValidHeaderFieldName(name):
-			errs = append(errs, fmt.Errorf("headers: %.40q is not a header name", name))
+			errs = append(errs, fmt.Errorf("headers: %.40q is not a header name; write letters, digits and -, such as X-Shop", name))
 			continue
 		case reserved(canonical):
 			errs = append(errs, fmt.Errorf("headers.%s: is set by the server; delete it", name))

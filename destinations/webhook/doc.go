@@ -25,11 +25,20 @@
 //
 // # Verdicts
 //
-// 2xx is success. 3xx is a failure and is not followed. 429, 502, 503 and 504
-// mean the destination is unavailable, for as long as Retry-After says. 408,
-// 425 and the other 5xx are tried again. Other 4xx are permanent. What fails
-// before a connection is there (DNS, refused, TLS, no answer) is the
-// destination's fault, what fails on it may be the event's.
+// An answer counts by its status, also when its body is cut off:
+//
+//	2xx                success
+//	1xx, 408, 425, 5xx tried again (of 1xx only 101 ends a request)
+//	429, 502, 503, 504 the destination is unavailable, for as long as Retry-After
+//	                   says, up to max_retry_after; after a 429 without it for 1 s
+//	410                the destination is unavailable for 10 min, or as Retry-After
+//	                   says: it wants no events, and none of them is at fault
+//	3xx                permanent; never followed
+//	other 4xx          permanent
+//
+// permanent_statuses replaces what is permanent. What fails before a connection
+// is there (DNS, refused, TLS, no answer, an address that the guard blocks) is
+// the destination's fault, what fails on it may be the event's.
 //
 // It may import destinations and libraries. Retrying, pausing, ordering and
 // metrics belong in router; formats other than HTTP in a package of their own.

@@ -24,6 +24,9 @@ func (d *Destination) verdict(resp *http.Response, snippet string) error {
 		return nil
 	}
 	text := fmt.Sprintf("webhook answered %d", status)
+	if status == http.StatusGone && !d.permanent(status) {
+		text += " and asks for no more events; the destination pauses until it answers otherwise"
+	}
 	if snippet != "" {
 		text += ": " + snippet
 	}
@@ -31,22 +34,42 @@ func (d *Destination) verdict(resp *http.Response, snippet string) error {
 	if d.permanent(status) {
 		return destinations.Permanent(err)
 	}
+	var unasked time.Duration // the wait without a Retry-After; 0: the router's backoff
 	switch status {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		if wait, ok := retryAfter(resp.Header.Get("Retry-After"), d.now(), d.cfg.MaxRetryAfter); ok {
-			err = destinations.RetryAfter(err, wait)
-		}
-		return destinations.Unavailable(err)
+	case http.StatusGone:
+		unasked = goneWait
+	case http.StatusTooManyRequests:
+		unasked = throttledWait
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	default:
+		return err
 	}
-	return err
+	wait, asked := retryAfter(resp.Header.Get("Retry-After"), d.now(), d.cfg.MaxRetryAfter)
+	if !asked {
+		wait = min(unasked, d.cfg.MaxRetryAfter)
+	}
+	if asked || wait > 0 {
+		err = destinations.RetryAfter(err, wait)
+	}
+	return destinations.Unavailable(err)
 }
+
+// Waits after answers that give no Retry-After.
+const (
+	// goneWait follows 410. The receiver wants nothing more, which no event can
+	// help: none is poisoned for it, and a rare probe finds out when it does.
+	goneWait = 10 * time.Minute
+	// throttledWait follows 429, whose sender counts what comes: the first
+	// backoffs, which may be no wait at all, would be more of it.
+	throttledWait = time.Second
+)
 
 func (d *Destination) permanent(status int) bool {
 	if len(d.cfg.PermanentStatus) > 0 {
 		return slices.Contains(d.cfg.PermanentStatus, status)
 	}
 	switch status {
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+	case http.StatusRequestTimeout, http.StatusGone, http.StatusTooEarly, http.StatusTooManyRequests:
 		return false
 	}
 	return status >= 300 && status < 500

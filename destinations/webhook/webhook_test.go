@@ -336,10 +336,13 @@ func TestStatuses(t *testing.T) {
 	}{
 		{[]int{200, 201, 202, 204, 206, 226, 299}, "", "ok"},
 		{[]int{300, 301, 302, 303, 304, 307, 308}, "", "permanent"},
-		{[]int{400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 451, 499}, "", "permanent"},
-		{[]int{410}, "5", "permanent"},
+		{[]int{400, 401, 403, 404, 405, 409, 413, 415, 422, 451, 499}, "", "permanent"},
+		{[]int{410}, "", "unavailable after 10m0s"},
+		{[]int{410}, "5", "unavailable after 5s"},
 		{[]int{408, 425, 500, 501, 505, 511, 599, 600, 999}, "", "retry"},
-		{[]int{429, 502, 503, 504}, "", "unavailable"},
+		{[]int{429}, "", "unavailable after 1s"},
+		{[]int{429}, "soon", "unavailable after 1s"},
+		{[]int{502, 503, 504}, "", "unavailable"},
 		{[]int{429, 502, 503, 504}, "7", "unavailable after 7s"},
 		{[]int{503}, "Fri, 02 Jan 2026 03:05:05 GMT", "unavailable after 1m0s"},
 		{[]int{503}, "Fri, 02 Jan 2026 03:03:05 GMT", "unavailable after 0s"},
@@ -359,7 +362,11 @@ func TestStatuses(t *testing.T) {
 			if got := destinationtest.Verdict(err); got != c.want {
 				t.Errorf("%d, Retry-After %q: %s, want %s (%v)", status, c.after, got, c.want, err)
 			}
-			if want := "webhook answered " + strconv.Itoa(status) + ": because of this"; err != nil && status != 304 && err.Error() != want {
+			want := "webhook answered " + strconv.Itoa(status) + ": because of this"
+			if status == 410 {
+				want = "webhook answered 410 and asks for no more events; the destination pauses until it answers otherwise: because of this"
+			}
+			if err != nil && status != 304 && err.Error() != want {
 				t.Errorf("error %q, want %q", err, want)
 			}
 		}
@@ -373,6 +380,26 @@ func TestPermanentStatusesReplaceTheRule(t *testing.T) {
 		status = code
 		if got := destinationtest.Verdict(d.Deliver(t.Context(), delivery("e"))); got != want {
 			t.Errorf("%d: %s, want %s", code, got, want)
+		}
+	}
+}
+
+// A receiver that wanted no more events had all that were waiting for it
+// poisoned one by one; none of them was at fault.
+func TestGonePausesTheDestination(t *testing.T) {
+	gone := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) })
+	for name, c := range map[string]struct {
+		cfg  Config
+		want string
+	}{
+		"the rule":               {Config{}, "unavailable after 10m0s"},
+		"a shorter longest wait": {Config{MaxRetryAfter: time.Minute}, "unavailable after 1m0s"},
+		"other statuses listed":  {Config{PermanentStatus: []int{404}}, "unavailable after 10m0s"},
+		"listed":                 {Config{PermanentStatus: []int{410}}, "permanent"},
+	} {
+		c.cfg.URL = gone
+		if got := destinationtest.Verdict(open(t, c.cfg).Deliver(t.Context(), delivery("e"))); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
 }

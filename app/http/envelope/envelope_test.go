@@ -89,6 +89,9 @@ func TestParseFaults(t *testing.T) {
 		{"time one-digit hour", `{"time":"2026-01-31T1:00:00Z"}`, `time: must be an RFC 3339 time such as 2026-01-31T12:00:00Z`, small},
 		{"time comma", `{"time":"2026-01-31T01:00:00,5Z"}`, `time: must be an RFC 3339 time such as 2026-01-31T12:00:00Z`, small},
 		{"time zone", `{"time":"2026-01-31T01:00:00+99:00"}`, `time: must be an RFC 3339 time such as 2026-01-31T12:00:00Z`, small},
+		{"time after 9999 in UTC", `{"time":"9999-12-31T23:59:59-01:00"}`, `time: is not in the years 0001 to 9999, in UTC; send one that is`, small},
+		{"time in the year 0 in UTC", `{"time":"0001-01-01T00:00:00+10:00"}`, `time: is not in the years 0001 to 9999, in UTC; send one that is`, small},
+		{"time before the year 0 in UTC", `[{},{"time":"0000-01-01T00:00:00+10:00"}]`, `[1].time: is not in the years 0001 to 9999, in UTC; send one that is`, small},
 		{"time no such day", `{"time":"2026-02-30T01:00:00Z"}`, `time: must be an RFC 3339 time such as 2026-01-31T12:00:00Z`, small},
 		// limits
 		{"too deep", deep(5), `a.a.a.a: is nested more than 4 levels deep; flatten the event`, small},
@@ -140,6 +143,8 @@ func TestParseAccepts(t *testing.T) {
 		{"nothing given", `{}`, envelope.Envelope{}},
 		{"all fields", `{"id":"a","type":"t","source":"s","userId":"u","key":"u","time":"2026-01-31T12:00:00.0000005+01:00","data":{}}`,
 			envelope.Envelope{ID: "a", Type: "t", Source: "s", Key: "u", Time: at}},
+		{"earliest time", `{"time":"0000-12-31T23:59:59-00:01"}`, envelope.Envelope{Time: time.Date(1, 1, 1, 0, 0, 59, 0, time.UTC)}},
+		{"latest time", `{"time":"9999-12-31T23:59:59.999999999Z"}`, envelope.Envelope{Time: time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)}},
 		{"key", `{"key":"k"}`, envelope.Envelope{Key: "k"}},
 		{"userId", `{"userId":"k"}`, envelope.Envelope{Key: "k"}},
 		{"empty type and source", `{"type":"","source":""}`, envelope.Envelope{}},

@@ -137,13 +137,23 @@ func (p *parser) time() (time.Time, *Fault) {
 	if f != nil {
 		return time.Time{}, f
 	}
-	if len(raw) <= maxText {
-		if t, err := parseTime(unquote(raw)); err == nil {
-			return t.UTC(), nil
-		}
+	if len(raw) > maxText {
+		return time.Time{}, p.fault("time", badTime)
 	}
-	return time.Time{}, p.fault("time", "must be an RFC 3339 time such as 2026-01-31T12:00:00Z")
+	t, err := parseTime(unquote(raw))
+	if err != nil {
+		return time.Time{}, p.fault("time", badTime)
+	}
+	t = t.UTC()
+	// Its zone can take a time out of the four digits that RFC 3339 has for a
+	// year: nobody could read the event's time again.
+	if y := t.Year(); y < 1 || y > 9999 {
+		return time.Time{}, p.fault("time", "is not in the years 0001 to 9999, in UTC; send one that is")
+	}
+	return t, nil
 }
+
+const badTime = "must be an RFC 3339 time such as 2026-01-31T12:00:00Z"
 
 var errTime = errors.New("not RFC 3339")
 
