@@ -213,6 +213,7 @@ func (p *Pipeline) newDestination(d *Destination) (*running, error) {
 	again := &retry{Retry: d.Retry, metrics: r.metrics, draining: p.draining}
 	one := &deliverer{dest: d.Destination, metrics: r.metrics, log: log}
 	router.AddConsumerHandler("deliver."+id, DestinationTopic(id), r.deliver, one.handle).AddMiddleware(
+		roomyStack,
 		poison(stageDeliver),
 		again.middleware,
 		r.gate.middleware,

@@ -1,11 +1,11 @@
 package bench
 
 import (
-	"bytes"
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"net/http"
+	"net"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -16,18 +16,14 @@ import (
 // connection, which waits for each answer.
 type clients struct {
 	cfg      Config
-	url      string
+	addr     string
 	recv     *receivers
-	http     *http.Client
 	accepted atomic.Int64
 	retried  atomic.Int64 // requests that were not answered with 202
 }
 
-func newClients(cfg Config, url string, recv *receivers) *clients {
-	return &clients{cfg: cfg, url: url, recv: recv, http: &http.Client{
-		Transport: &http.Transport{MaxIdleConnsPerHost: cfg.Connections, MaxConnsPerHost: cfg.Connections, DisableCompression: true},
-		Timeout:   30 * time.Second,
-	}}
+func newClients(cfg Config, addr string, recv *receivers) *clients {
+	return &clients{cfg: cfg, addr: addr, recv: recv}
 }
 
 // run posts until ctx ends; a request under way comes to its end.
@@ -42,7 +38,6 @@ func (c *clients) run(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
-	c.http.CloseIdleConnections()
 	close(errs)
 	return <-errs
 }
@@ -60,6 +55,12 @@ func (c *clients) connection(ctx context.Context, conn int) error {
 		interval = time.Duration(perRequest * float64(c.cfg.Connections))
 		due = time.Since(c.recv.began) + time.Duration(perRequest*float64(conn))
 	}
+	link, err := (&net.Dialer{}).DialContext(ctx, "tcp", c.addr)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = link.Close() }()
+	p := &poster{clients: c, conn: link, br: bufio.NewReaderSize(link, 8<<10)}
 	var body []byte
 	for i := 0; ctx.Err() == nil; {
 		if interval > 0 {
@@ -89,7 +90,7 @@ func (c *clients) connection(ctx context.Context, conn int) error {
 		if c.cfg.Batch > 1 {
 			body = append(body, ']')
 		}
-		if err := c.post(body); err != nil {
+		if err := p.post(body); err != nil {
 			return err
 		}
 		for b := range min(c.cfg.Batch, len(users)) {
@@ -103,27 +104,40 @@ func (c *clients) connection(ctx context.Context, conn int) error {
 	return nil
 }
 
+// poster is one connection.
+type poster struct {
+	*clients
+	conn     net.Conn
+	br       *bufio.Reader
+	out, ans []byte
+}
+
 // post sends a request until it is accepted.
-func (c *clients) post(body []byte) error {
+func (p *poster) post(body []byte) error {
 	for range 100 {
-		resp, err := c.http.Post(c.url, "application/json", bytes.NewReader(body)) //nolint:noctx // the client's own timeout bounds it; an end of the run must not cut it
+		p.out = fmt.Appendf(p.out[:0], "POST /v1/events HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", len(body))
+		p.out = append(p.out, body...)
+		if _, err := p.conn.Write(p.out); err != nil {
+			return err
+		}
+		status, length, err := readHead(p.br)
 		if err != nil {
 			return err
 		}
-		answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
-		_ = resp.Body.Close()
-		switch {
-		case err != nil:
+		if p.ans, err = readBody(p.br, p.ans, length); err != nil {
 			return err
-		case resp.StatusCode == http.StatusAccepted:
-			return nil
-		case resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable:
-			return fmt.Errorf("the server answered %d: %s", resp.StatusCode, answer)
 		}
-		c.retried.Add(1)
+		switch status {
+		case "202":
+			return nil
+		case "429", "503":
+		default:
+			return fmt.Errorf("the server answered %s: %s", status, p.ans)
+		}
+		p.retried.Add(1)
 		sleep(context.Background(), 100*time.Millisecond)
 	}
-	return fmt.Errorf("an event was refused 100 times")
+	return errors.New("an event was refused 100 times")
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {

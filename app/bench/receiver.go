@@ -1,12 +1,13 @@
 package bench
 
 import (
+	"bufio"
+	"context"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
+	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +21,7 @@ type receivers struct {
 	latency time.Duration
 	began   time.Time
 	check   *checker.Checker
-	server  *httptest.Server
+	listen  net.Listener
 
 	measuring atomic.Bool
 	first     atomic.Int64 // first deliveries, of all destinations
@@ -31,7 +32,7 @@ type receivers struct {
 	seen []time.Duration // from due to arrival, while measuring
 }
 
-func newReceivers(cfg Config, latency time.Duration) *receivers {
+func newReceivers(ctx context.Context, cfg Config, latency time.Duration) (*receivers, error) {
 	r := &receivers{cfg: cfg, latency: latency, began: time.Now(), perDest: make([]atomic.Int64, cfg.Destinations),
 		failing: int(cfg.Failing * float64(cfg.Users))}
 	var names []string
@@ -42,40 +43,76 @@ func newReceivers(cfg Config, latency time.Duration) *receivers {
 	for u := range r.failing {
 		r.check.Excuse("u" + strconv.Itoa(u))
 	}
-	mux := http.NewServeMux()
-	for i := range cfg.Destinations {
-		mux.HandleFunc("/"+destination(i), func(w http.ResponseWriter, req *http.Request) { r.receive(w, req, i) })
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
 	}
-	r.server = httptest.NewServer(mux)
-	return r
+	r.listen = l
+	go r.accept()
+	return r, nil
+}
+
+func (r *receivers) url() string { return "http://" + r.listen.Addr().String() }
+
+// accept serves until the listener is closed. A connection ends with the server
+// that opened it.
+func (r *receivers) accept() {
+	for {
+		conn, err := r.listen.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer func() { _ = conn.Close() }()
+			_ = r.serve(conn) // the server closed it
+		}()
+	}
+}
+
+func (r *receivers) serve(conn net.Conn) error {
+	br := bufio.NewReaderSize(conn, 8<<10)
+	var buf []byte
+	for {
+		path, length, err := readHead(br)
+		if err != nil {
+			return err
+		}
+		if buf, err = readBody(br, buf, length); err != nil {
+			return err
+		}
+		dest, err := strconv.Atoi(strings.TrimPrefix(path, "/d"))
+		if err != nil || dest < 0 || dest >= len(r.perDest) {
+			return errHTTP
+		}
+		if _, err := conn.Write(answers[r.receive(buf, dest)]); err != nil {
+			return err
+		}
+	}
+}
+
+// answers are the receivers' by status.
+var answers = map[int][]byte{
+	200: []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+	400: []byte("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
+	500: []byte("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"),
 }
 
 func destination(i int) string { return fmt.Sprintf("d%d", i) }
 
-func (r *receivers) receive(w http.ResponseWriter, req *http.Request, dest int) {
-	body, err := io.ReadAll(req.Body)
-	if err != nil {
-		return
-	}
+// receive notes the events of one request and returns the status to answer.
+func (r *receivers) receive(body []byte, dest int) int {
 	if r.latency > 0 {
-		t := time.NewTimer(r.latency)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-req.Context().Done():
-			return
-		}
+		<-time.After(r.latency)
 	}
 	now := time.Since(r.began)
 	for rest := body; len(rest) > 2; {
-		var e received
-		if e, rest, err = parseEvent(rest); err != nil {
-			w.WriteHeader(http.StatusBadRequest)
-			return
+		e, after, err := parseEvent(rest)
+		if err != nil {
+			return 400
 		}
+		rest = after
 		if e.user0 < r.failing {
-			w.WriteHeader(http.StatusInternalServerError)
-			return
+			return 500
 		}
 		if !r.check.Deliver(destination(dest), e.user, e.number, 0) {
 			continue
@@ -88,6 +125,7 @@ func (r *receivers) receive(w http.ResponseWriter, req *http.Request, dest int) 
 			r.mu.Unlock()
 		}
 	}
+	return 200
 }
 
 // slowest is the number of deliveries of the destination that has fewest.

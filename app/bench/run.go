@@ -56,15 +56,18 @@ func one(ctx context.Context, cfg Config, ordering string, latency time.Duration
 		return Result{}, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	recv := newReceivers(cfg, latency)
-	defer recv.server.Close()
-	srv, err := startServer(ctx, cfg, dir, ordering, recv.server.URL)
+	recv, err := newReceivers(ctx, cfg, latency)
+	if err != nil {
+		return Result{}, err
+	}
+	defer func() { err = errors.Join(err, recv.listen.Close()) }()
+	srv, err := startServer(ctx, cfg, dir, ordering, recv.url())
 	if err != nil {
 		return Result{}, err
 	}
 	defer func() { err = errors.Join(err, srv.stop()) }()
 
-	load := newClients(cfg, "http://"+srv.addr+"/v1/events", recv)
+	load := newClients(cfg, srv.addr, recv)
 	posting, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)

@@ -75,6 +75,10 @@ func (c *claim) openBackfill(draining bool) {
 		return
 	}
 	c.mu.Lock()
+	if len(c.behind) == 0 {
+		c.mu.Unlock()
+		return
+	}
 	b := &backfill{to: c.tracker.next, wanting: map[string]struct{}{}, full: map[string]struct{}{}}
 	for key, k := range c.behind {
 		if !c.wants(k) {

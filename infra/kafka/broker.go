@@ -51,12 +51,18 @@ func New(cfg Config) (*Broker, error) {
 	}
 	b := &Broker{cfg: cfg, client: client, admin: admin,
 		subs: map[*subscriber]struct{}{}, taken: map[string]struct{}{}}
-	producer, err := sarama.NewSyncProducerFromClient(client)
+	prompt, err := sarama.NewSyncProducerFromClient(client)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("kafka: producer: %w", err), client.Close())
 	}
+	lingering := cfg.client()
+	lingering.Producer.Flush.Frequency = busyLinger
+	busy, err := sarama.NewSyncProducer(cfg.Brokers, lingering)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("kafka: producer: %w", err), prompt.Close(), client.Close())
+	}
 	b.readers = &readers{cfg: cfg}
-	b.pub = &publisher{producer: producer, topic: b.topic, limit: cfg.MaxMessageBytes}
+	b.pub = &publisher{prompt: prompt, busy: busy, topic: b.topic, limit: cfg.MaxMessageBytes}
 	return b, nil
 }
 
