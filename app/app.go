@@ -148,6 +148,7 @@ func (a *App) destinations(o Options) ([]router.Destination, error) {
 func buildDestination(kinds map[string]Kind, c config.Destination) (router.Destination, error) {
 	d := router.Destination{
 		Kind: c.Kind, Types: c.Types, Timeout: c.Timeout, Concurrency: c.Concurrency,
+		Batch:       router.Batch{MaxEvents: c.Batch.MaxEvents, MaxWait: c.Batch.MaxWait, MaxBytes: int(c.Batch.MaxBytes)},
 		Rate:        router.RateLimit{PerSecond: c.RateLimit.PerSecond, Burst: c.RateLimit.Burst},
 		Retry:       router.Retry{Initial: c.Retry.Initial, Max: c.Retry.Max, Attempts: c.Retry.Attempts, MaxAge: c.Retry.MaxAge},
 		Breaker:     router.Breaker{Failures: c.Breaker.Failures, Initial: c.Breaker.Initial, Max: c.Breaker.Max},

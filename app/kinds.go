@@ -21,6 +21,23 @@ type Kind struct {
 	zero  any // an empty configuration, for the reference
 	check config.KindCheck
 	build func(id string, s *config.Settings) (destinations.Destination, error)
+	batch bool
+}
+
+// TakesBatches says that the kind's destinations implement
+// destinations.Batcher; without it `batch` is a fault of the configuration.
+func (k Kind) TakesBatches() Kind {
+	k.batch = true
+	return k
+}
+
+// checked is the kind's part of reading a file.
+func (k Kind) checked(s *config.Settings) error {
+	err := k.check(s)
+	if s.Common().Batch.MaxEvents > 1 && !k.batch {
+		err = errors.Join(err, fmt.Errorf("batch: kind %s takes no batches; delete it", k.name))
+	}
+	return err
 }
 
 // NewKind registers a kind under name. C is a struct with yaml, default and doc
@@ -76,8 +93,8 @@ func expressions(c config.Destination) (router.Filter, router.Transform, error) 
 func builtin(stdout io.Writer) []Kind {
 	return []Kind{
 		NewKind(log.Kind, func(id string, c log.Config) (destinations.Destination, error) { return log.New(id, c, stdout) }),
-		NewKind(webhook.Kind, func(id string, c webhook.Config) (destinations.Destination, error) { return webhook.New(id, c) }),
-		NewKind(file.Kind, func(id string, c file.Config) (destinations.Destination, error) { return file.New(id, c) }),
+		NewKind(webhook.Kind, func(id string, c webhook.Config) (destinations.Destination, error) { return webhook.New(id, c) }).TakesBatches(),
+		NewKind(file.Kind, func(id string, c file.Config) (destinations.Destination, error) { return file.New(id, c) }).TakesBatches(),
 		NewKind(kafka.Kind, func(id string, c kafka.Config) (destinations.Destination, error) { return kafka.New(id, c) }),
 	}
 }
@@ -94,7 +111,7 @@ func (o Options) kinds() map[string]Kind {
 func (o Options) checks() map[string]config.KindCheck {
 	checks := map[string]config.KindCheck{}
 	for name, k := range o.kinds() {
-		checks[name] = k.check
+		checks[name] = k.checked
 	}
 	return checks
 }

@@ -45,6 +45,15 @@ type Delivery struct {
 	Payload  Payload
 }
 
+// Batcher is implemented by destinations that can take several deliveries in
+// one attempt. The configuration's batch.max_events turns it on.
+type Batcher interface {
+	// DeliverBatch makes exactly one attempt for all of ds, of which there is
+	// at least one and no two have the same key. An error is of all of them:
+	// they are delivered again, each alone unless it is Unavailable.
+	DeliverBatch(ctx context.Context, ds []Delivery) error
+}
+
 // Destination is a configured place that events go to.
 //
 // The router calls Transform and Deliver from many goroutines at once, never

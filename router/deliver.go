@@ -49,6 +49,7 @@ func observe(m *metrics.Destination) message.HandlerMiddleware {
 // deliverer is the innermost handler: one attempt.
 type deliverer struct {
 	dest    destinations.Destination
+	batcher *batcher // nil: one attempt a delivery
 	metrics *metrics.Destination
 	log     *slog.Logger
 }
@@ -60,7 +61,11 @@ func (d *deliverer) handle(msg *message.Message) error {
 		return giveUpNow(metrics.ReasonUndecodable, err)
 	}
 	delivery.Attempt = progressOf(ctx).tries
-	err = d.dest.Deliver(ctx, delivery)
+	if d.batcher != nil && !progressOf(ctx).alone {
+		err = d.batcher.deliver(ctx, delivery)
+	} else {
+		err = d.dest.Deliver(ctx, delivery)
+	}
 	switch {
 	case err == nil:
 		d.metrics.Finished(metrics.Delivered)

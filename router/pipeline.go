@@ -26,7 +26,8 @@ type Destination struct {
 	Filter      Filter    // nil: every event
 	Transform   Transform // nil: the event's own bytes
 	Timeout     time.Duration
-	Concurrency int // most attempts at once
+	Concurrency int // most attempts at once; a batch is one
+	Batch       Batch
 	Rate        RateLimit
 	Retry       Retry
 	Breaker     Breaker
@@ -82,6 +83,10 @@ func (c Config) withDefaults() (Config, error) {
 		if d.OnExhausted == "" {
 			d.OnExhausted = Skip
 		}
+		if _, ok := d.Destination.(destinations.Batcher); d.Batch.on() && !ok {
+			errs = append(errs, fmt.Errorf("router: destination %s takes no batches", id))
+		}
+		d.Batch = d.Batch.WithDefaults()
 		d.Retry, d.Breaker = d.Retry.WithDefaults(), d.Breaker.WithDefaults()
 		dests[i] = d
 	}
@@ -193,7 +198,16 @@ func (p *Pipeline) newDestination(d *Destination) (*running, error) {
 	if r.deliver, err = p.subscribe(DeliverGroup(id)); err != nil {
 		return nil, errors.Join(err, r.transform.Close())
 	}
-	r.gate = newGate(newBreaker(d.Breaker, log), d.Concurrency, d.Rate, p.draining)
+	one := &deliverer{dest: d.Destination, log: log}
+	slots, limit := d.Concurrency, d.Timeout
+	stack := roomyStack
+	if d.Batch.on() { // the attempt is made by a goroutine of the batcher's
+		stack = smallStack
+		one.batcher = &batcher{Batch: d.Batch, dest: d.Destination.(destinations.Batcher), timeout: d.Timeout}
+		slots *= d.Batch.MaxEvents
+		limit += d.Batch.MaxWait
+	}
+	r.gate = newGate(newBreaker(d.Breaker, log), slots, d.Rate, p.draining)
 	r.metrics = p.cfg.Metrics.Destination(id, d.Kind, r.state)
 
 	pub, err := p.publisher()
@@ -211,14 +225,14 @@ func (p *Pipeline) newDestination(d *Destination) (*running, error) {
 		middleware.Recoverer,
 	)
 	again := &retry{Retry: d.Retry, metrics: r.metrics, draining: p.draining}
-	one := &deliverer{dest: d.Destination, metrics: r.metrics, log: log}
+	one.metrics = r.metrics
 	router.AddConsumerHandler("deliver."+id, DestinationTopic(id), r.deliver, one.handle).AddMiddleware(
-		roomyStack,
+		stack,
 		poison(stageDeliver),
 		again.middleware,
 		r.gate.middleware,
 		observe(r.metrics),
-		attemptTimeout(d.Timeout),
+		attemptTimeout(limit),
 		middleware.Recoverer,
 	)
 	return r, nil

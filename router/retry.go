@@ -57,6 +57,7 @@ type progress struct {
 	unavailable int           // attempts that failed by the destination's fault
 	blamed      bool          // the last one was this event's fault after all
 	suspect     int           // unavailable attempts that may have been its fault
+	alone       bool          // its batch failed: the next attempt is of it alone
 	free        bool          // its last unavailable attempt met a closed breaker
 	successes   uint64        // of the destination, at this event's last Unavailable
 }

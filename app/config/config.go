@@ -92,11 +92,19 @@ type Destination struct {
 	Transform   string        `yaml:"transform" doc:"CEL expression that makes the payload; without it the event's own bytes are sent."`
 	Timeout     time.Duration `yaml:"timeout" default:"10s" min:"1ms" doc:"Longest time of one attempt."`
 	Concurrency int           `yaml:"concurrency" default:"64" min:"1" doc:"Most attempts at once."`
+	Batch       Batch         `yaml:"batch" doc:"Several deliveries in one attempt, of different keys. For kinds that can: webhook and file."`
 	RateLimit   RateLimit     `yaml:"rate_limit" doc:"Most attempts a second."`
 	Retry       Retry         `yaml:"retry" doc:"What happens after a failed attempt."`
 	Breaker     Breaker       `yaml:"breaker" doc:"Pause for a destination that is down."`
 	OnExhausted string        `yaml:"on_exhausted" default:"skip" oneof:"skip" doc:"What follows a delivery that was given up; skip: it goes to the poison queue and the next event of its key is sent."`
 	Settings    *Settings     `yaml:"-"` // the keys of the kind
+}
+
+// Batch lets a destination take several deliveries in one attempt.
+type Batch struct {
+	MaxEvents int           `yaml:"max_events" default:"1" min:"1" max:"1000" doc:"Most deliveries of one attempt; 1 for no batches."`
+	MaxWait   time.Duration `yaml:"max_wait" default:"5ms" min:"1ms" doc:"Longest wait for more to come after the first."`
+	MaxBytes  ByteSize      `yaml:"max_bytes" default:"1MiB" min:"1" doc:"Most bytes of their payloads together."`
 }
 
 // RateLimit bounds the attempts a second.

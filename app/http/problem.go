@@ -59,7 +59,13 @@ func (s *Server) refuse(w http.ResponseWriter, p *Problem) {
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // of maps of strings: it cannot be
+		status, body = http.StatusInternalServerError, nil
+	}
+	body = append(body, '\n')
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body))) // or a long answer is sent in chunks
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the client is gone when this fails
+	_, _ = w.Write(body) // the client is gone when this fails
 }

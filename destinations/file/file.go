@@ -35,7 +35,7 @@ type Destination struct {
 }
 
 type request struct {
-	line   []byte
+	lines  [][]byte
 	result chan error // buffered: the writer never waits for a Deliver that left
 }
 
@@ -74,11 +74,20 @@ func (d *Destination) Transform(_ context.Context, e destinations.Event) (destin
 // Deliver returns nil when the line is on disk. A disk that fails or is full is
 // the destination's fault. After ctx ended the line may still be written.
 func (d *Destination) Deliver(ctx context.Context, del destinations.Delivery) error {
-	line, err := makeLine(del, d.envelope)
-	if err != nil {
-		return destinations.Permanent(fmt.Errorf("file: %w", err))
+	return d.DeliverBatch(ctx, []destinations.Delivery{del})
+}
+
+// DeliverBatch returns nil when all lines are on disk. Lines of other
+// deliveries share the sync anyway; a batch shares the waiting too.
+func (d *Destination) DeliverBatch(ctx context.Context, ds []destinations.Delivery) error {
+	req := request{lines: make([][]byte, len(ds)), result: make(chan error, 1)}
+	for i, del := range ds {
+		line, err := makeLine(del, d.envelope)
+		if err != nil {
+			return destinations.Permanent(fmt.Errorf("file: %w", err))
+		}
+		req.lines[i] = line
 	}
-	req := request{line: line, result: make(chan error, 1)}
 	select {
 	case d.requests <- req:
 	case <-ctx.Done():
@@ -104,24 +113,24 @@ func (d *Destination) run(j *journal) {
 		group, lines = group[:0], lines[:0]
 		select {
 		case r := <-d.requests:
-			group, lines = append(group, r), append(lines, r.line)
+			group, lines = append(group, r), append(lines, r.lines...)
 		case <-d.quit:
 			d.closeErr = j.close()
 			return
 		}
-		for size := len(lines[0]); len(group) < groupLines && size < groupBytes; {
+		for size := bytesOf(lines); len(lines) < groupLines && size < groupBytes; {
 			select {
 			case r := <-d.requests:
-				group, lines = append(group, r), append(lines, r.line)
-				size += len(r.line)
+				group, lines = append(group, r), append(lines, r.lines...)
+				size += bytesOf(r.lines)
 				continue
 			default:
 			}
 			break
 		}
 		stored, err := j.append(lines)
-		for i, r := range group {
-			if i < stored {
+		for _, r := range group {
+			if stored -= len(r.lines); stored >= 0 {
 				r.result <- nil
 			} else {
 				r.result <- destinations.Unavailable(fmt.Errorf("file: %w", err))
@@ -130,6 +139,13 @@ func (d *Destination) run(j *journal) {
 		clear(group) // the bodies may go
 		clear(lines)
 	}
+}
+
+func bytesOf(lines [][]byte) (n int) {
+	for _, l := range lines {
+		n += len(l)
+	}
+	return n
 }
 
 // Close waits until the lines that the writer has taken are on disk, and ends

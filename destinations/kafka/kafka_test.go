@@ -23,8 +23,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// sarama's metrics start a goroutine that nothing ends.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
+	goleak.VerifyTestMain(m,
+		// sarama's metrics start a goroutine that nothing ends.
+		goleak.IgnoreAnyFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
+		// kfake's SleepControl can lock its own cluster when that is closed meanwhile.
+		goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*Cluster).continueSleptControl"))
 }
 
 const canary = "canary-5ca1ab1e"

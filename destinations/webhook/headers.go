@@ -36,7 +36,7 @@ const (
 func reserved(name string) bool {
 	switch name {
 	case headerEventID, headerEventType, headerEventKey, headerEventTime, headerEventReceived,
-		headerEventSequence, headerDeliveryID, headerAttempt, "Idempotency-Key", "X-Idempotency-Key",
+		headerEventSequence, headerDeliveryID, headerAttempt, headerBatchSize, "Idempotency-Key", "X-Idempotency-Key",
 		"User-Agent", "Content-Type",
 		"Host", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Te", "Trailer",
 		"Upgrade", "Expect", "Proxy-Authorization", "Proxy-Connection", "Http2-Settings":
@@ -87,18 +87,18 @@ func (d *Destination) header(del destinations.Delivery) (http.Header, error) {
 		h[headerEventSequence] = []string{strconv.FormatInt(del.Sequence, 10)}
 	}
 	h["User-Agent"] = []string{userAgent}
-	return h, d.sign(h, del)
+	return h, d.sign(h, webhookID(del.ID), del.Payload.Body)
 }
 
 // sign adds the headers of Standard Webhooks. The id and timestamp are there
 // without a secret too: they are useful by themselves.
-func (d *Destination) sign(h http.Header, del destinations.Delivery) error {
-	id, now := webhookID(del.ID), d.now()
+func (d *Destination) sign(h http.Header, id string, body []byte) error {
+	now := d.now()
 	h.Set(standardwebhooks.HeaderWebhookID, id)
 	h.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
 	var sigs []string
 	for _, signer := range d.signers {
-		sig, err := signer.Sign(id, now, del.Payload.Body)
+		sig, err := signer.Sign(id, now, body)
 		if err != nil {
 			return fmt.Errorf("sign: %w", err)
 		}

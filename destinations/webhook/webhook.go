@@ -122,12 +122,17 @@ func (d *Destination) Transform(_ context.Context, e destinations.Event) (destin
 // Deliver sends one request. The error is as the package comment tells, and
 // holds the beginning of the receiver's answer but no secret and no URL.
 func (d *Destination) Deliver(ctx context.Context, del destinations.Delivery) error {
-	if d.closed.Load() {
-		return destinations.Unavailable(ErrClosed)
-	}
 	header, err := d.header(del)
 	if err != nil {
 		return destinations.Permanent(fmt.Errorf("webhook: %w", err))
+	}
+	return d.send(ctx, header, del.Payload.Body)
+}
+
+// send makes one request and judges its answer.
+func (d *Destination) send(ctx context.Context, header http.Header, body []byte) error {
+	if d.closed.Load() {
+		return destinations.Unavailable(ErrClosed)
 	}
 	// connected says whether this attempt has a connection at the moment. The
 	// transport may take several in turn, when it finds an idle one dead
@@ -137,7 +142,7 @@ func (d *Destination) Deliver(ctx context.Context, del destinations.Delivery) er
 		GetConn: func(string) { connected.Store(false) },
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	})
-	req, err := http.NewRequestWithContext(traced, d.cfg.Method, d.cfg.URL, bytes.NewReader(del.Payload.Body))
+	req, err := http.NewRequestWithContext(traced, d.cfg.Method, d.cfg.URL, bytes.NewReader(body))
 	if err != nil {
 		return destinations.Permanent(fmt.Errorf("webhook: %w", bare(err)))
 	}
