@@ -33,6 +33,9 @@ func giveUpNow(reason string, err error) *giveUp {
 // class names the result of one attempt for metrics and decisions. ctx is the
 // message's own context, not the attempt's.
 func class(ctx context.Context, err error) string {
+	if err == nil { // before the variables, which errors.As moves to the heap
+		return metrics.ClassSuccess
+	}
 	var (
 		permanent   *destinations.PermanentError
 		unavailable *destinations.UnavailableError
@@ -40,7 +43,7 @@ func class(ctx context.Context, err error) string {
 		panicked    middleware.RecoveredPanicError
 	)
 	switch {
-	case err == nil, errors.Is(err, destinations.ErrSkip):
+	case errors.Is(err, destinations.ErrSkip):
 		return metrics.ClassSuccess
 	case ctx.Err() != nil:
 		return metrics.ClassCancelled

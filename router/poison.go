@@ -35,6 +35,9 @@ type poisonQueue struct {
 func (p *poisonQueue) middleware(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		out, err := next(msg)
+		if err == nil {
+			return out, nil
+		}
 		var g *giveUp
 		if !errors.As(err, &g) {
 			return out, err

@@ -151,6 +151,7 @@ func (b *Broker) release(instance string) {
 func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error {
 	_, err := inContext(ctx, func() (struct{}, error) {
 		var errs []error
+		var created []string
 		for _, t := range topics {
 			real := b.topic(t.Name)
 			err := b.admin.CreateTopic(real, b.topicDetail(t), false)
@@ -160,12 +161,14 @@ func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error 
 			}
 			if err != nil {
 				errs = append(errs, b.checkTopic(real, t))
+			} else {
+				created = append(created, real)
 			}
 		}
 		if err := errors.Join(errs...); err != nil {
 			return struct{}{}, err
 		}
-		return struct{}{}, b.awaitTopics(ctx, topics)
+		return struct{}{}, b.awaitTopics(ctx, topics, created)
 	})
 	return err
 }
@@ -254,14 +257,19 @@ func (b *Broker) checkTopic(real string, t infra.Topic) error {
 	return errors.Join(errs...)
 }
 
-// awaitTopics waits until the cluster's metadata shows the topics.
-func (b *Broker) awaitTopics(ctx context.Context, topics []infra.Topic) error {
+// awaitTopics waits until the cluster's metadata shows the topics, and until
+// the leaders of those just created know that they are: for a moment after the
+// creation they refuse what is asked of them.
+func (b *Broker) awaitTopics(ctx context.Context, topics []infra.Topic, created []string) error {
 	names := make([]string, len(topics))
 	for i, t := range topics {
 		names[i] = b.topic(t.Name)
 	}
 	for {
 		err := b.client.RefreshMetadata(names...)
+		if err == nil {
+			err = b.serve(created)
+		}
 		if err == nil {
 			return nil
 		}
@@ -271,6 +279,22 @@ func (b *Broker) awaitTopics(ctx context.Context, topics []infra.Topic) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// serve asks the leader of every partition for its end.
+func (b *Broker) serve(topics []string) error {
+	for _, real := range topics {
+		partitions, err := b.client.Partitions(real)
+		if err != nil {
+			return err
+		}
+		for _, p := range partitions {
+			if _, err := b.client.GetOffset(real, p, sarama.OffsetNewest); err != nil {
+				return fmt.Errorf("topic %s, partition %d: %w", real, p, err)
+			}
+		}
+	}
+	return nil
 }
 
 // Ping implements infra.Broker.

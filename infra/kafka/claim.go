@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
@@ -185,7 +184,7 @@ func (c *claim) send(f *flight) bool {
 	if c.ctx.Err() != nil || !c.sub.begin() {
 		return false
 	}
-	msg := c.message(f.rec)
+	msg := marshaler{}.unmarshal(c.sub.topic, f.rec) // anew at each delivery: what a middleware wrote on the last is not on it
 	ctx, cancel := context.WithCancel(c.ctx)
 	f.cancel = cancel
 	if c.sub.receipts {
@@ -204,22 +203,6 @@ func (c *claim) send(f *flight) bool {
 	cancel()
 	c.sub.end()
 	return false
-}
-
-// message makes rec a message of its own for each delivery: what a handler's
-// middlewares wrote on the last one is not on it.
-func (c *claim) message(rec *sarama.ConsumerMessage) *message.Message {
-	msg, err := marshaler{}.unmarshal(c.sub.topic, rec)
-	if err == nil {
-		return msg
-	}
-	// The handler decides what such bytes are worth: it can poison, we cannot.
-	msg = message.NewMessage("", rec.Value)
-	msg.Metadata[infra.MetaKey] = string(rec.Key)
-	msg.Metadata[infra.MetaTopic] = c.sub.topic
-	msg.Metadata[infra.MetaPartition] = strconv.FormatInt(int64(rec.Partition), 10)
-	msg.Metadata[infra.MetaOffset] = strconv.FormatInt(rec.Offset, 10)
-	return msg
 }
 
 // await watches a message of a consumer that uses no receipts.

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/IBM/sarama"
@@ -10,44 +11,55 @@ import (
 	"eventserver/infra"
 )
 
-// marshaler is watermill-kafka's marshaler with the ordering key as the
-// record's key. What a broker adds to a received message (coordinates) never
-// becomes a header, so a message can be published on as it is.
-type marshaler struct{ base wmkafka.DefaultMarshaler }
+// marshaler writes and reads what watermill-kafka's DefaultMarshaler does, with
+// the ordering key as the record's key. It is not built on that one because it
+// would copy every message twice. What a broker adds to a received message
+// (coordinates) never becomes a header, so a message can be published on as it
+// is.
+type marshaler struct{}
 
 // Marshal makes the record. A message without a key is keyed by its UUID: an
 // empty key would send every keyless message to one partition.
-func (m marshaler) Marshal(topic string, msg *message.Message) (*sarama.ProducerMessage, error) {
-	out := message.NewMessage(msg.UUID, msg.Payload)
+func (marshaler) Marshal(topic string, msg *message.Message) (*sarama.ProducerMessage, error) {
+	headers := make([]sarama.RecordHeader, 1, len(msg.Metadata)+1)
+	headers[0] = sarama.RecordHeader{Key: []byte(wmkafka.UUIDHeaderKey), Value: []byte(msg.UUID)}
 	for k, v := range msg.Metadata {
 		switch k {
 		case infra.MetaKey, infra.MetaTopic, infra.MetaPartition, infra.MetaOffset:
+		case wmkafka.UUIDHeaderKey:
+			return nil, fmt.Errorf("metadata %s is reserved for the message's UUID", k)
 		default:
-			out.Metadata[k] = v
+			headers = append(headers, sarama.RecordHeader{Key: []byte(k), Value: []byte(v)})
 		}
-	}
-	rec, err := m.base.Marshal(topic, out)
-	if err != nil {
-		return nil, err
 	}
 	key := msg.Metadata.Get(infra.MetaKey)
 	if key == "" {
 		key = msg.UUID
 	}
-	rec.Key = sarama.StringEncoder(key)
-	return rec, nil
+	return &sarama.ProducerMessage{Topic: topic, Key: sarama.StringEncoder(key), Value: sarama.ByteEncoder(msg.Payload), Headers: headers}, nil
 }
 
-// unmarshal never fails: watermill-kafka's unmarshaler reads any record, and
-// what the bytes mean is decided by the handler, which can poison.
-func (m marshaler) unmarshal(logical string, rec *sarama.ConsumerMessage) (*message.Message, error) {
-	msg, err := m.base.Unmarshal(rec)
-	if err != nil {
-		return nil, err
+// unmarshal reads any record, whoever wrote it: what the bytes mean is decided
+// by the handler, which can poison.
+func (marshaler) unmarshal(logical string, rec *sarama.ConsumerMessage) *message.Message {
+	const coordinates = 4
+	uuid := ""
+	md := make(message.Metadata, len(rec.Headers)+coordinates)
+	for _, h := range rec.Headers {
+		if h == nil {
+			continue
+		}
+		if string(h.Key) == wmkafka.UUIDHeaderKey {
+			uuid = string(h.Value)
+		} else {
+			md[string(h.Key)] = string(h.Value)
+		}
 	}
-	msg.Metadata[infra.MetaKey] = string(rec.Key)
-	msg.Metadata[infra.MetaTopic] = logical
-	msg.Metadata[infra.MetaPartition] = strconv.FormatInt(int64(rec.Partition), 10)
-	msg.Metadata[infra.MetaOffset] = strconv.FormatInt(rec.Offset, 10)
-	return msg, nil
+	md[infra.MetaKey] = string(rec.Key)
+	md[infra.MetaTopic] = logical
+	md[infra.MetaPartition] = strconv.FormatInt(int64(rec.Partition), 10)
+	md[infra.MetaOffset] = strconv.FormatInt(rec.Offset, 10)
+	msg := message.NewMessage(uuid, rec.Value)
+	msg.Metadata = md
+	return msg
 }

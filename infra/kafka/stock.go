@@ -138,7 +138,7 @@ type stockUnmarshaler struct{ b *Broker }
 
 // Unmarshal implements watermill-kafka's Unmarshaler.
 func (u stockUnmarshaler) Unmarshal(rec *sarama.ConsumerMessage) (*message.Message, error) {
-	return marshaler{}.unmarshal(u.b.logical(rec.Topic), rec)
+	return marshaler{}.unmarshal(u.b.logical(rec.Topic), rec), nil
 }
 
 // sessions is the hook by which the subscriber's group sessions are seen.
