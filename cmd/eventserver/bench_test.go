@@ -1,0 +1,45 @@
+package main_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The benchmark runs the real program, prints a table and writes what it
+// measured.
+func TestBench(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "bench.json")
+	out, err := exec.CommandContext(t.Context(), binary(t), "bench", "--broker", "memory", "--users", "20", "--connections", "4", "--batch", "5", "--deliver-batch", "5",
+		"--warmup", "200ms", "--duration", "500ms", "--json", file).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var report struct {
+		Runs []struct {
+			Deliveries float64 `json:"deliveries_per_second"`
+			Drained    bool
+			Verdict    struct{ Accepted, Delivered, Lost int }
+		}
+	}
+	b, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(b, &report)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Runs) != 1 {
+		t.Fatalf("%s", b)
+	}
+	r := report.Runs[0]
+	if r.Deliveries <= 0 || !r.Drained || r.Verdict.Accepted == 0 || r.Verdict.Delivered != 2*r.Verdict.Accepted || r.Verdict.Lost != 0 {
+		t.Errorf("%s", b)
+	}
+	if !strings.Contains(string(out), "lost 0, order breaks 0") {
+		t.Errorf("%s", out)
+	}
+}
