@@ -71,7 +71,7 @@ func newClaim(ctx context.Context, s *subscription, session sarama.ConsumerGroup
 // the fetching instead, and keeps what was fetched before.
 func (c *claim) run(in <-chan *sarama.ConsumerMessage) {
 	defer c.closeBackfill()
-	stop := c.sub.draining
+	stop := c.sub.flights.Draining()
 	for c.ctx.Err() == nil {
 		c.openBackfill(stop == nil)
 		c.throttle(stop == nil)
@@ -181,7 +181,7 @@ func (c *claim) handOut(rec *sarama.ConsumerMessage, key string) {
 // send gives the handlers a message; false when it was not taken. The message's
 // context ends with the claim, or when the message is settled.
 func (c *claim) send(f *flight) bool {
-	if c.ctx.Err() != nil || !c.sub.begin() {
+	if c.ctx.Err() != nil || !c.sub.flights.Begin() {
 		return false
 	}
 	msg := marshaler{}.unmarshal(c.sub.topic, f.rec) // anew at each delivery: what a middleware wrote on the last is not on it
@@ -198,10 +198,10 @@ func (c *claim) send(f *flight) bool {
 		}
 		return true
 	case <-c.ctx.Done():
-	case <-c.sub.draining:
+	case <-c.sub.flights.Draining():
 	}
 	cancel()
-	c.sub.end()
+	c.sub.flights.End()
 	return false
 }
 
@@ -214,7 +214,7 @@ func (c *claim) await(msg *message.Message, f *flight) {
 		c.verdict(f, false)
 	case <-c.gone:
 		f.cancel()
-		c.sub.end()
+		c.sub.flights.End()
 	}
 }
 
@@ -223,8 +223,8 @@ func (c *claim) await(msg *message.Message, f *flight) {
 // has it.
 func (c *claim) verdict(f *flight, acked bool) {
 	f.cancel()
-	c.sub.end()
-	if acked || c.ctx.Err() != nil || c.sub.isDrained() {
+	c.sub.flights.End()
+	if acked || c.ctx.Err() != nil || c.sub.flights.Drained() {
 		c.settle(f, acked)
 		return
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 
 	"github.com/IBM/sarama"
@@ -22,15 +21,9 @@ import (
 // without cutting work and to say whether it is ready.
 type stock struct {
 	*wmkafka.Subscriber
-	broker *Broker
-	joined atomic.Int32 // sessions begun
-
-	mu       sync.Mutex
-	draining chan struct{} // closed by Drain
-	drained  bool
-	inflight int
-	idle     chan struct{} // closed when draining and nothing is in flight
-	isIdle   bool
+	broker  *Broker
+	joined  atomic.Int32 // sessions begun
+	flights *infra.InFlight
 }
 
 var (
@@ -39,7 +32,7 @@ var (
 )
 
 func (b *Broker) newStock(group, instance string) (message.Subscriber, error) {
-	s := &stock{broker: b, draining: make(chan struct{}), idle: make(chan struct{})}
+	s := &stock{broker: b, flights: infra.NewInFlight()}
 	sub, err := wmkafka.NewSubscriber(wmkafka.SubscriberConfig{
 		Brokers: b.cfg.Brokers, Unmarshaler: stockUnmarshaler{b}, ConsumerGroup: group,
 		OverwriteSaramaConfig: b.cfg.group(instance), NackResendSleep: b.cfg.NackDelay, Tracer: sessions{s},
@@ -66,17 +59,17 @@ func (s *stock) Subscribe(ctx context.Context, topic string) (<-chan *message.Me
 func (s *stock) pass(in <-chan *message.Message, out chan<- *message.Message) {
 	defer close(out)
 	for msg := range in {
-		if !s.begin() {
+		if !s.flights.Begin() {
 			continue // unacked: the next owner has it
 		}
 		ctx := msg.Context() // from now on it is the handlers' to change
 		select {
 		case out <- msg:
 			go s.await(ctx, msg)
-		case <-s.draining:
-			s.end()
+		case <-s.flights.Draining():
+			s.flights.End()
 		case <-ctx.Done():
-			s.end()
+			s.flights.End()
 		}
 	}
 }
@@ -87,48 +80,13 @@ func (s *stock) await(ctx context.Context, msg *message.Message) {
 	case <-msg.Nacked():
 	case <-ctx.Done():
 	}
-	s.end()
-}
-
-func (s *stock) begin() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.drained {
-		return false
-	}
-	s.inflight++
-	return true
-}
-
-func (s *stock) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.inflight--
-	s.checkIdle()
-}
-
-func (s *stock) checkIdle() {
-	if s.drained && s.inflight == 0 && !s.isIdle {
-		s.isIdle = true
-		close(s.idle)
-	}
+	s.flights.End()
 }
 
 // Drain implements infra.Drainer.
 func (s *stock) Drain(ctx context.Context) error {
-	s.mu.Lock()
-	if !s.drained {
-		s.drained = true
-		close(s.draining)
-	}
-	s.checkIdle()
-	s.mu.Unlock()
-	select {
-	case <-s.idle:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	s.flights.Drain()
+	return s.flights.Wait(ctx, nil)
 }
 
 // Assigned implements infra.Assigned.

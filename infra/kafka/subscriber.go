@@ -65,10 +65,10 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	ctx, cancel := context.WithCancel(ctx)
 	sub := &subscription{
 		broker: s.broker, cg: cg, group: s.group, topic: topic, real: real, instance: instance,
-		log:      s.broker.cfg.Logger.With(slog.String("group", s.group), slog.String("topic", real)),
-		out:      make(chan *message.Message),
-		claims:   map[*claim]struct{}{},
-		draining: make(chan struct{}), idle: make(chan struct{}), ended: make(chan struct{}),
+		log:     s.broker.cfg.Logger.With(slog.String("group", s.group), slog.String("topic", real)),
+		out:     make(chan *message.Message),
+		claims:  map[*claim]struct{}{},
+		flights: infra.NewInFlight(), ended: make(chan struct{}),
 		cancel: cancel, receipts: s.receipts,
 	}
 	s.subs = append(s.subs, sub)
@@ -112,14 +112,11 @@ func (s *subscriber) Drain(ctx context.Context) error {
 	subs := s.subs
 	s.mu.Unlock()
 	for _, sub := range subs {
-		sub.drain()
+		sub.flights.Drain()
 	}
 	for _, sub := range subs {
-		select {
-		case <-sub.idle:
-		case <-sub.ended:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := sub.flights.Wait(ctx, sub.ended); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -161,13 +158,10 @@ type subscription struct {
 	suppressed, metadataFull atomic.Int64
 	full                     atomic.Int32 // claims whose window is full
 
-	mu       sync.Mutex
-	claims   map[*claim]struct{}
-	draining chan struct{} // closed by drain
-	drained  bool
-	inflight int
-	idle     chan struct{} // closed when draining and nothing is in flight
-	isIdle   bool
+	flights *infra.InFlight
+
+	mu     sync.Mutex
+	claims map[*claim]struct{}
 }
 
 // run joins the group again and again until ctx ends.
@@ -221,33 +215,6 @@ func (s *subscription) checkFenced(err error) {
 	}
 }
 
-func (s *subscription) drain() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.drained {
-		s.drained = true
-		close(s.draining)
-	}
-	s.checkIdle()
-}
-
-// begin counts a message as in flight; false when no more may be handed out.
-func (s *subscription) begin() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.drained {
-		return false
-	}
-	s.inflight++
-	return true
-}
-
-func (s *subscription) isDrained() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.drained
-}
-
 // stalled notes that a partition's window became full, or no longer is. It is
 // said once: when the first is full, and when none is any more.
 func (s *subscription) stalled(full bool) {
@@ -256,20 +223,6 @@ func (s *subscription) stalled(full bool) {
 	}
 	if !full && s.full.Add(-1) == 0 {
 		s.log.Info("read window has room again")
-	}
-}
-
-func (s *subscription) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.inflight--
-	s.checkIdle()
-}
-
-func (s *subscription) checkIdle() {
-	if s.drained && s.inflight == 0 && !s.isIdle {
-		s.isIdle = true
-		close(s.idle)
 	}
 }
 

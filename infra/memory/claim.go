@@ -66,7 +66,7 @@ func (c *claim) take() (record, int64, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p, cur := c.group.topic.parts[c.n], c.group.cursors[c.n]
-	if c.sub.isDraining() || len(c.unacked) >= b.cfg.WindowMessages {
+	if c.sub.flights.Drained() || len(c.unacked) >= b.cfg.WindowMessages {
 		return record{}, 0, false
 	}
 	c.next = max(c.next, cur.low) // low may have jumped over what an earlier owner did
@@ -141,7 +141,7 @@ func (c *claim) handOut(rec record, offset int64) {
 
 // send gives the handlers a message of their own; nil when it was not taken.
 func (c *claim) send(rec record, offset int64) (*message.Message, context.CancelFunc) {
-	if c.ctx.Err() != nil || !c.sub.begin() {
+	if c.ctx.Err() != nil || !c.sub.flights.Begin() {
 		return nil, nil
 	}
 	msg := message.NewMessage(rec.uuid, bytes.Clone(rec.payload))
@@ -156,10 +156,10 @@ func (c *claim) send(rec record, offset int64) (*message.Message, context.Cancel
 	case c.sub.out <- msg:
 		return msg, cancel
 	case <-c.ctx.Done():
-	case <-c.sub.draining:
+	case <-c.sub.flights.Draining():
 	}
 	cancel()
-	c.sub.end()
+	c.sub.flights.End()
 	return nil, nil
 }
 
@@ -171,20 +171,20 @@ func (c *claim) await(rec record, offset int64, msg *message.Message, cancel con
 		case <-msg.Acked():
 			c.settle(rec.key, offset)
 			cancel()
-			c.sub.end()
+			c.sub.flights.End()
 			return
 		case <-c.gone:
 			cancel()
-			c.sub.end()
+			c.sub.flights.End()
 			return
 		case <-msg.Nacked():
 			cancel()
-			c.sub.end()
+			c.sub.flights.End()
 		}
 		pause := time.NewTimer(c.group.broker.cfg.NackDelay)
 		select {
 		case <-c.ctx.Done():
-		case <-c.sub.draining:
+		case <-c.sub.flights.Draining():
 		case <-pause.C:
 		}
 		pause.Stop()

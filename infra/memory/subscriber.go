@@ -44,7 +44,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	ctx, cancel := context.WithCancel(ctx)
 	sub := &subscription{
 		group: t.group(b, s.group), ctx: ctx, cancel: cancel, out: make(chan *message.Message),
-		draining: make(chan struct{}), idle: make(chan struct{}), ended: make(chan struct{}),
+		flights: infra.NewInFlight(), ended: make(chan struct{}),
 	}
 	s.subs = append(s.subs, sub)
 	sub.group.join(sub)
@@ -82,14 +82,11 @@ func (s *subscriber) Drain(ctx context.Context) error {
 	subs := s.subs
 	s.mu.Unlock()
 	for _, sub := range subs {
-		sub.drain()
+		sub.flights.Drain()
 	}
 	for _, sub := range subs {
-		select {
-		case <-sub.idle:
-		case <-sub.ended:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := sub.flights.Wait(ctx, sub.ended); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -116,19 +113,13 @@ func (s *subscriber) Close() error {
 
 // subscription is one membership: one topic, one group.
 type subscription struct {
-	group  *group
-	ctx    context.Context
-	cancel context.CancelFunc
-	out    chan *message.Message
-	claims sync.WaitGroup
-	ended  chan struct{}
-
-	mu       sync.Mutex
-	draining chan struct{} // closed by drain
-	drained  bool
-	inflight int
-	idle     chan struct{} // closed when draining and nothing is in flight
-	isIdle   bool
+	group   *group
+	ctx     context.Context
+	cancel  context.CancelFunc
+	out     chan *message.Message
+	claims  sync.WaitGroup
+	ended   chan struct{}
+	flights *infra.InFlight
 }
 
 // run ends the membership when its context ends.
@@ -140,45 +131,4 @@ func (s *subscription) run() {
 	s.claims.Wait()
 	close(s.out)
 	close(s.ended)
-}
-
-func (s *subscription) drain() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.drained {
-		s.drained = true
-		close(s.draining)
-	}
-	s.checkIdle()
-}
-
-func (s *subscription) isDraining() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.drained
-}
-
-// begin counts a message as in flight; false when no more may be handed out.
-func (s *subscription) begin() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.drained {
-		return false
-	}
-	s.inflight++
-	return true
-}
-
-func (s *subscription) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.inflight--
-	s.checkIdle()
-}
-
-func (s *subscription) checkIdle() {
-	if s.drained && s.inflight == 0 && !s.isIdle {
-		s.isIdle = true
-		close(s.idle)
-	}
 }
