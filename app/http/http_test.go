@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/prometheus/client_golang/prometheus"
@@ -355,4 +356,39 @@ func TestSubscriberIsClosedByEveryHandler(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// Watermill's router, when it closes, may cancel the context of Subscribe
+// without closing the subscriber; it then waits for the channel to close.
+func TestSubscriptionEndsWithItsContext(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m, err := metrics.New(reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := http.New(http.Config{Addr: "127.0.0.1:0", Metrics: m, Scrape: promhttp.HandlerFor(reg, promhttp.HandlerOpts{}),
+		Ready: func(context.Context) error { return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var subs []<-chan *message.Message
+	for _, path := range []string{http.PathEvents, http.PathPublish} {
+		in, err := s.Subscriber().Subscribe(ctx, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		subs = append(subs, in)
+	}
+	cancel()
+	for _, in := range subs {
+		select {
+		case _, open := <-in:
+			if open {
+				t.Error("a message came")
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("the subscription goes on without its context")
+		}
+	}
 }

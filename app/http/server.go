@@ -159,6 +159,17 @@ type closeOnce struct {
 	err  error
 }
 
+// Subscribe implements message.Subscriber. The subscription ends with ctx, as
+// Watermill's router relies on: while it closes it sometimes cancels ctx without
+// closing the subscriber, and waited half a minute for one that took no notice.
+func (c *closeOnce) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	out, err := c.Subscriber.Subscribe(ctx, topic)
+	if err == nil {
+		context.AfterFunc(ctx, func() { _ = c.Close() })
+	}
+	return out, err
+}
+
 // Close implements message.Subscriber.
 func (c *closeOnce) Close() error {
 	c.once.Do(func() { c.err = c.Subscriber.Close() })
