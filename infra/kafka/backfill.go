@@ -106,6 +106,14 @@ func (c *claim) closeBackfill() {
 	}
 }
 
+func (c *claim) refillOrClose(rec *sarama.ConsumerMessage, ok bool) {
+	if ok {
+		c.refill(rec)
+	} else {
+		c.closeBackfill()
+	}
+}
+
 // refill hands out a record of the pass when it is the key's next one. The
 // pass ends when every key that it is for has what it may hold.
 func (c *claim) refill(rec *sarama.ConsumerMessage) {
@@ -149,13 +157,17 @@ func (c *claim) readBack(ctx context.Context, b *backfill) {
 	err := c.readRange(ctx, b)
 	switch {
 	case err == nil || ctx.Err() != nil:
+		c.patience.Store(0)
 		return
 	case errors.Is(err, sarama.ErrOffsetOutOfRange):
 		c.lose(b)
-	default:
-		c.sub.log.Warn("cannot read deferred messages; trying again", slog.Int("partition", int(c.partition)), slog.Any("error", err))
 	}
-	t := time.NewTimer(c.sub.broker.cfg.NackDelay)
+	const most = 10 * time.Second
+	wait := min(max(2*time.Duration(c.patience.Load()), c.sub.broker.cfg.NackDelay), most)
+	c.patience.Store(int64(wait))
+	c.sub.log.Warn("cannot read deferred messages; trying again", slog.Int("partition", int(c.partition)),
+		slog.Any("error", err), slog.Duration("wait", wait))
+	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case <-t.C:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -34,6 +35,8 @@ type claim struct {
 	read     []*sarama.ConsumerMessage // fetched before the pause took effect
 	paused   bool
 	backfill *backfill // nil: none is open
+
+	patience atomic.Int64 // how long the next pass waits after one that failed, in ns
 
 	mu       sync.Mutex
 	tracker  *tracker
@@ -75,6 +78,12 @@ func (c *claim) run(in <-chan *sarama.ConsumerMessage) {
 	for c.ctx.Err() == nil {
 		c.openBackfill(stop == nil)
 		c.throttle(stop == nil)
+		select { // first, because what was read past is older than what comes
+		case rec, ok := <-c.backfill.records(c.paused):
+			c.refillOrClose(rec, ok)
+			continue
+		default:
+		}
 		if len(c.read) > 0 && !c.paused {
 			rec := c.read[0]
 			c.read[0] = nil
@@ -93,11 +102,7 @@ func (c *claim) run(in <-chan *sarama.ConsumerMessage) {
 			}
 			c.read = append(c.read, rec)
 		case rec, ok := <-c.backfill.records(c.paused):
-			if !ok {
-				c.closeBackfill()
-				continue
-			}
-			c.refill(rec)
+			c.refillOrClose(rec, ok)
 		}
 	}
 }
