@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/rcrowley/go-metrics"
 )
 
 // Config says how to reach a cluster and how topics are made.
@@ -55,6 +56,8 @@ type Config struct {
 	// message of a partition in flight.
 	Stock bool
 
+	registry metrics.Registry // of sarama's own metrics; shared, or each client has a quarter of a megabyte of them
+
 	Logger *slog.Logger // default: discard
 	// Fatal is called when the broker cannot go on, such as when another
 	// process took the same InstanceID. Default: only logged.
@@ -90,6 +93,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Fatal == nil {
 		c.Fatal = func(error) {}
+	}
+	if c.registry == nil {
+		c.registry = metrics.NewRegistry()
 	}
 	var errs []error
 	if len(c.Brokers) == 0 {
@@ -130,6 +136,7 @@ func (c Config) client() *sarama.Config {
 	s.Metadata.Retry.Max = 5
 	s.Metadata.Retry.Backoff = 200 * time.Millisecond
 	s.Metadata.AllowAutoTopicCreation = false
+	s.MetricRegistry = c.registry
 	s.Producer.RequiredAcks = sarama.WaitForAll
 	s.Producer.Idempotent = true
 	s.Producer.Retry.Max = 5
@@ -156,6 +163,7 @@ func (c Config) client() *sarama.Config {
 // group is the configuration of one consumer group member.
 func (c Config) group(instance string) *sarama.Config {
 	s := c.client()
+	s.Metadata.Full = false              // of its topic, or each member holds those of the whole cluster
 	s.Net.ReadTimeout = 10 * time.Second // longer than the long-poll fetch and a JoinGroup wait
 	s.Consumer.Group.InstanceId = instance
 	s.Consumer.Group.Session.Timeout = c.SessionTimeout
