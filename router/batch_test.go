@@ -232,3 +232,92 @@ func TestPanicInABatch(t *testing.T) {
 		}
 	})
 }
+
+// One user whose event meets a 503 or a 429 must stop nobody, batch or not, and
+// is given up in the end.
+func TestUnavailableEventOfABatch(t *testing.T) {
+	for name, fault := range map[string]error{"503": destinations.Unavailable(errPlain), "429": destinations.Unavailable(destinations.RetryAfter(errPlain, time.Second))} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T) {
+				d := newBatchDest(func(ids []string) error {
+					if slices.Contains(ids, "bad-0") {
+						return fault
+					}
+					return nil
+				})
+				r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 100, MaxWait: 20 * time.Millisecond}, Retry: Retry{Attempts: 3, Max: 2 * time.Second}})
+				in := r.broker.subs[DeliverGroup("d")].ch
+				in <- delivery("bad", "bad-0")
+				const users, seconds = 20, 300
+				for n := range seconds {
+					for u := range users {
+						in <- delivery(fmt.Sprint("u", u), fmt.Sprintf("u%d-%d", u, n))
+					}
+					elapse(time.Second)
+				}
+				elapse(10 * time.Second)
+				if n := r.metric("eventserver_deliveries_total", map[string]string{"outcome": metrics.Delivered}); n != users*seconds {
+					t.Errorf("delivered %v of %d", n, users*seconds)
+				}
+				if got := r.poisoned("d"); len(got) != 1 || got[0].EventID != "bad-0" {
+					t.Errorf("poisoned %+v, want the bad event", got)
+				}
+			})
+		})
+	}
+}
+
+// A batch that fails spends no attempt of its events.
+func TestBadEventOfABatchSpendsNobodysAttempts(t *testing.T) {
+	run(t, func(t *testing.T) {
+		d := newBatchDest(func(ids []string) error {
+			if slices.Contains(ids, "k3-0") {
+				return destinations.Permanent(errPlain)
+			}
+			return nil
+		})
+		r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 40}, Retry: Retry{Attempts: 1}, Breaker: Breaker{Failures: 5}})
+		r.send(40, 1)
+		elapse(5 * time.Minute)
+		if got := r.poisoned("d"); len(got) != 1 || got[0].EventID != "k3-0" {
+			t.Errorf("poisoned %d, want k3-0 alone", len(got))
+		}
+	})
+}
+
+func TestConcurrencyBoundsCalls(t *testing.T) {
+	run(t, func(t *testing.T) {
+		d := &slowBatch{began: make(chan struct{}, 1000), release: make(chan struct{})}
+		d.id = "d"
+		r := newRig(t, Destination{Destination: d, Concurrency: 2, Batch: Batch{MaxEvents: 10}, Timeout: time.Hour})
+		for n := range 10 { // ten batches, since nothing more comes within MaxWait
+			r.broker.subs[DeliverGroup("d")].ch <- delivery(fmt.Sprint("k", n), fmt.Sprint("e", n))
+			elapse(time.Second)
+		}
+		if n := len(d.began); n != 2 {
+			t.Errorf("%d calls at once, want 2", n)
+		}
+		close(d.release)
+		elapse(time.Minute)
+		if n := r.metric("eventserver_deliveries_total", map[string]string{"outcome": metrics.Delivered}); n != 10 {
+			t.Errorf("delivered %v of 10", n)
+		}
+	})
+}
+
+// A stop does not wait for company.
+func TestDrainFlushesTheOpenBatch(t *testing.T) {
+	run(t, func(t *testing.T) {
+		d := newBatchDest(func([]string) error { return nil })
+		r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 10, MaxWait: time.Hour}})
+		m := r.deliver("d", "u", "e1")[0]
+		began := time.Now()
+		if err := r.pipeline.Drain(context.Background()); err != nil {
+			t.Error(err)
+		}
+		wantVerdict(t, m, "acked")
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the stop took %v", took)
+		}
+	})
+}

@@ -61,10 +61,13 @@ func (d *deliverer) handle(msg *message.Message) error {
 		return giveUpNow(metrics.ReasonUndecodable, err)
 	}
 	delivery.Attempt = progressOf(ctx).tries
-	if d.batcher != nil && !progressOf(ctx).alone {
-		err = d.batcher.deliver(ctx, delivery)
-	} else {
+	switch {
+	case d.batcher == nil:
 		err = d.dest.Deliver(ctx, delivery)
+	case progressOf(ctx).alone:
+		err = d.batcher.single(ctx, delivery)
+	default:
+		err = d.batcher.deliver(ctx, delivery)
 	}
 	switch {
 	case err == nil:

@@ -122,6 +122,14 @@ const throttledAttempts = 10
 func (g *gate) report(ctx context.Context, key string, through pass, err error) {
 	p := progressOf(ctx)
 	p.blamed = false
+	var batch *batchFault
+	if errors.As(err, &batch) {
+		if !batch.votes {
+			g.breaker.abandon(through)
+			return
+		}
+		err = batch.err
+	}
 	switch class(ctx, err) {
 	case metrics.ClassSuccess, metrics.ClassPermanent:
 		g.breaker.succeeded(through)
@@ -135,7 +143,7 @@ func (g *gate) report(ctx context.Context, key string, through pass, err error) 
 		}
 		successes := g.breaker.unavailable(key, through, wait, err)
 		free := through == passFree
-		if p.unavailable > 0 && p.free && free && successes > p.successes {
+		if batch == nil && p.unavailable > 0 && p.free && free && successes > p.successes {
 			p.suspect++
 			p.blamed = wait == 0 || p.suspect%throttledAttempts == 0
 		}

@@ -199,13 +199,11 @@ func (p *Pipeline) newDestination(d *Destination) (*running, error) {
 		return nil, errors.Join(err, r.transform.Close())
 	}
 	one := &deliverer{dest: d.Destination, log: log}
-	slots, limit := d.Concurrency, d.Timeout
-	stack := roomyStack
-	if d.Batch.on() { // the attempt is made by a goroutine of the batcher's
-		stack = smallStack
-		one.batcher = &batcher{Batch: d.Batch, dest: d.Destination.(destinations.Batcher), timeout: d.Timeout}
-		slots *= d.Batch.MaxEvents
-		limit += d.Batch.MaxWait
+	slots, limit, stack := d.Concurrency, attemptTimeout(d.Timeout), roomyStack
+	if d.Batch.on() { // the attempt, with its limits, is the batcher's
+		slots, limit, stack = slots*d.Batch.MaxEvents, asItIs, asItIs
+		one.batcher = &batcher{Batch: d.Batch, dest: d.Destination.(destinations.Batcher), timeout: d.Timeout,
+			slots: make(chan struct{}, d.Concurrency), draining: p.draining}
 	}
 	r.gate = newGate(newBreaker(d.Breaker, log), slots, d.Rate, p.draining)
 	r.metrics = p.cfg.Metrics.Destination(id, d.Kind, r.state)
@@ -232,7 +230,7 @@ func (p *Pipeline) newDestination(d *Destination) (*running, error) {
 		again.middleware,
 		r.gate.middleware,
 		observe(r.metrics),
-		attemptTimeout(limit),
+		limit,
 		middleware.Recoverer,
 	)
 	return r, nil

@@ -115,6 +115,15 @@ func (r *retry) after(p *progress, err error) (time.Duration, *giveUp) {
 	stop := func(reason string) *giveUp {
 		return &giveUp{reason: reason, err: err, attempts: p.tries, first: p.first, last: p.last}
 	}
+	var batch *batchFault
+	if errors.As(err, &batch) { // tried alone next: it spends nothing
+		p.excused = true
+		var after *destinations.RetryAfterError
+		if errors.As(batch.err, &after) {
+			return after.Wait, nil
+		}
+		return r.backoff(1), nil
+	}
 	if errors.As(err, new(*destinations.PermanentError)) {
 		return 0, stop(metrics.ReasonPermanent)
 	}

@@ -16,8 +16,8 @@ func roomyStack(next message.HandlerFunc) message.HandlerFunc {
 	}
 }
 
-// smallStack leaves it as it is.
-func smallStack(next message.HandlerFunc) message.HandlerFunc { return next }
+// asItIs is no middleware.
+func asItIs(next message.HandlerFunc) message.HandlerFunc { return next }
 
 // grow has a large frame. The index is not a constant, or the compiler would
 // leave the frame out.
