@@ -87,6 +87,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
+	a.log.Debug("opening the broker", slog.String("kind", cfg.Broker.Kind))
 	if a.broker, err = openBroker(ctx, cfg, a.log, a.fail); err != nil {
 		return nil, err
 	}
@@ -231,7 +232,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	err = errors.Join(err, a.Close())
 	end()
-	err = errors.Join(err, within(life, lastGrace, func() error { wg.Wait(); return nil }))
+	err = errors.Join(err, within(life, func() error { wg.Wait(); return nil }))
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil
 	}
@@ -246,17 +247,22 @@ func (a *App) Close() error {
 	return a.closeErr
 }
 
-// lastGrace is what a step of the stop gets when the time is up already: to
-// let go of what needs no waiting.
-const lastGrace = 2 * time.Second
+// When the time is up, the steps that remain have lastGrace together, and each
+// leastGrace, to let go of what needs no waiting.
+const (
+	lastGrace  = 2 * time.Second
+	leastGrace = 100 * time.Millisecond
+)
 
 func (a *App) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.HTTP.ShutdownTimeout)
 	defer cancel()
+	all, cancelAll := context.WithTimeout(context.Background(), a.cfg.HTTP.ShutdownTimeout+lastGrace)
+	defer cancelAll()
 	var errs []error
 	step := func(name string, f func() error) {
 		began := time.Now()
-		err := within(ctx, lastGrace, f)
+		err := within(all, f)
 		if err != nil {
 			err = fmt.Errorf("stop: %s: %w", name, err)
 		}
@@ -293,9 +299,9 @@ func (a *App) stop() error {
 	return errors.Join(errs...)
 }
 
-// within runs f until ctx ends and grace is over. Then f goes on behind it:
+// within runs f until ctx ends, and a moment longer. Then f goes on behind it:
 // what it waits for, such as a broker that hangs, may never answer.
-func within(ctx context.Context, grace time.Duration, f func() error) error {
+func within(ctx context.Context, f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
 	select {
@@ -303,7 +309,7 @@ func within(ctx context.Context, grace time.Duration, f func() error) error {
 		return err
 	case <-ctx.Done():
 	}
-	t := time.NewTimer(grace)
+	t := time.NewTimer(leastGrace)
 	defer t.Stop()
 	select {
 	case err := <-done:

@@ -96,8 +96,8 @@ func TestPercentile(t *testing.T) {
 }
 
 func TestConfigFaultsAreToldAtOnce(t *testing.T) {
-	_, err := Config{Failing: 1, Users: 3, Connections: 5, Size: 10, Orderings: []string{"random"}}.withDefaults()
-	for _, want := range []string{"Program", "failing users", "3 users on 5 connections", "size 10", `"random"`} {
+	_, err := Config{Failing: 1, Rate: -5, Users: 3, Connections: 5, Size: 10, Orderings: []string{"random"}}.withDefaults()
+	for _, want := range []string{"Program", "failing users", "rate -5", "3 users on 5 connections", "size 10", `"random"`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: lacks %s", err, want)
 		}
@@ -118,6 +118,15 @@ func TestRatiosArePairedAndRunsThatBreakOrderFail(t *testing.T) {
 	}
 	if !r.OK() {
 		t.Error("no promise was broken")
+	}
+	r.add(Result{Drained: false})
+	if !r.OK() {
+		t.Error("a run that is only slow breaks nothing")
+	}
+	lost := newReport(Config{Out: io.Discard})
+	lost.add(Result{Stuck: true})
+	if lost.OK() {
+		t.Error("a loss is not seen")
 	}
 	broken := Result{}
 	broken.Verdict.OrderBreaks = 1

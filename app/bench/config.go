@@ -35,6 +35,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() (Config, error) {
+	given := c
 	def(&c.Pairs, 1)
 	def(&c.Users, 500)
 	def(&c.Connections, 64)
@@ -60,6 +61,14 @@ func (c Config) withDefaults() (Config, error) {
 		c.Out = io.Discard
 	}
 	var errs []error
+	for name, v := range map[string]float64{"pairs": float64(given.Pairs), "users": float64(given.Users), "connections": float64(given.Connections),
+		"size": float64(given.Size), "batch": float64(given.Batch), "rate": given.Rate, "destinations": float64(given.Destinations),
+		"deliver-batch": float64(given.DeliverBatch), "concurrency": float64(given.Concurrency), "backlog": float64(given.Backlog),
+		"warmup": float64(given.Warmup), "duration": float64(given.Duration), "drain": float64(given.Drain)} {
+		if v < 0 {
+			errs = append(errs, fmt.Errorf("bench: %s %v: give 0 for the default, or more", name, v))
+		}
+	}
 	if c.Program == "" {
 		errs = append(errs, errors.New("bench: Program is missing"))
 	}

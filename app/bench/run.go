@@ -22,7 +22,8 @@ type Result struct {
 	CPU        float64         `json:"server_cores"`
 	RSS        int64           `json:"server_rss_bytes"` // at the end of the measured time
 	Refused    int64           `json:"refused_requests"`
-	Drained    bool            `json:"drained"` // everything arrived: the verdict counts losses
+	Drained    bool            `json:"drained"` // everything arrived
+	Stuck      bool            `json:"stuck"`   // it did not, and nothing more came: what is missing is lost
 	Verdict    checker.Verdict `json:"verdict"`
 }
 
@@ -92,9 +93,14 @@ func one(ctx context.Context, cfg Config, ordering string, latency time.Duration
 	r.Refused = load.retried.Load()
 	lat := recv.latencies()
 	r.P50, r.P99 = percentile(lat, .50), percentile(lat, .99)
-	for deadline := time.Now().Add(cfg.Drain); ; {
+	deadline := time.Now().Add(cfg.Drain)
+	for came, last := recv.first.Load(), time.Now(); ; {
 		r.Verdict = recv.check.Verdict()
+		if now := recv.first.Load(); now != came {
+			came, last = now, time.Now()
+		}
 		if r.Drained = r.Verdict.Lost == 0; r.Drained || time.Now().After(deadline) || !sleep(ctx, 100*time.Millisecond) {
+			r.Stuck = !r.Drained && time.Since(last) > min(cfg.Drain/2, 2*time.Second+2*latency)
 			break
 		}
 	}

@@ -22,7 +22,7 @@ type HTTP struct {
 	MaxEventBytes   ByteSize      `yaml:"max_event_bytes" default:"1MiB" min:"1" doc:"Largest event."`
 	MaxBatchBytes   ByteSize      `yaml:"max_batch_bytes" default:"8MiB" min:"1" doc:"Largest request, after decompression."`
 	MaxBatchEvents  int           `yaml:"max_batch_events" default:"500" min:"1" doc:"Most events in one request."`
-	MaxInFlight     int           `yaml:"max_in_flight" default:"1024" min:"1" doc:"Most requests at once; more are answered 429."`
+	MaxInFlight     int           `yaml:"max_in_flight" default:"1024" min:"1" doc:"Most requests at once, their bodies read; more are answered 429."`
 	PublishTimeout  time.Duration `yaml:"publish_timeout" default:"5s" min:"1ms" doc:"Longest wait for the broker to store an event; then the request is answered 503 and may be sent again."`
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" default:"30s" min:"1ms" doc:"Longest wait for requests and deliveries in progress when the server stops."`
 	ReadTimeout     time.Duration `yaml:"read_timeout" default:"30s" min:"1ms" doc:"Longest time a client may take to send a request."`
@@ -55,7 +55,7 @@ type Broker struct {
 	Rebalance      string            `yaml:"rebalance" default:"eager" oneof:"eager cooperative" doc:"Kafka: what happens when a process joins or leaves; eager: all give their partitions back for a moment; cooperative: only those that move. The same for all processes."`
 	WindowMessages int               `yaml:"window_messages" default:"1000" min:"1" doc:"Most unfinished events of one partition held in memory, for each destination. Beyond it reading waits."`
 	WindowBytes    ByteSize          `yaml:"window_bytes" default:"32MiB" min:"1" doc:"Most bytes of them; at least http.max_event_bytes."`
-	WindowKey      int               `yaml:"window_key" default:"0" min:"0" doc:"Most of them with one key; those that follow stay in the broker until it is their turn, and other keys go on. Default: a sixteenth of window_messages."`
+	WindowKey      int               `yaml:"window_key" default:"0" min:"0" doc:"Most of them with one key; those that follow stay in the broker until it is their turn, and other keys go on. 0, the default, is a sixteenth of window_messages."`
 	WindowSpan     int               `yaml:"window_span" default:"1000000" min:"1" doc:"Most events of a partition from the oldest unfinished one to the last one read."`
 }
 
@@ -93,7 +93,7 @@ type Destination struct {
 	Timeout     time.Duration `yaml:"timeout" default:"10s" min:"1ms" doc:"Longest time of one attempt."`
 	Concurrency int           `yaml:"concurrency" default:"64" min:"1" doc:"Most attempts at once."`
 	Batch       Batch         `yaml:"batch" doc:"Several deliveries in one attempt, of different keys. For kinds that can: webhook and file."`
-	RateLimit   RateLimit     `yaml:"rate_limit" doc:"Most attempts a second."`
+	RateLimit   RateLimit     `yaml:"rate_limit" doc:"Most attempts a second; with batches, most events."`
 	Retry       Retry         `yaml:"retry" doc:"What happens after a failed attempt."`
 	Breaker     Breaker       `yaml:"breaker" doc:"Pause for a destination that is down."`
 	OnExhausted string        `yaml:"on_exhausted" default:"skip" oneof:"skip" doc:"What follows a delivery that was given up; skip: it goes to the poison queue and the next event of its key is sent."`
@@ -103,7 +103,7 @@ type Destination struct {
 // Batch lets a destination take several deliveries in one attempt.
 type Batch struct {
 	MaxEvents int           `yaml:"max_events" default:"1" min:"1" max:"1000" doc:"Most deliveries of one attempt; 1 for no batches."`
-	MaxWait   time.Duration `yaml:"max_wait" default:"5ms" min:"1ms" doc:"Longest wait for more to come after the first."`
+	MaxWait   time.Duration `yaml:"max_wait" default:"5ms" min:"1ms" max:"10s" doc:"Longest wait for more to come after the first."`
 	MaxBytes  ByteSize      `yaml:"max_bytes" default:"1MiB" min:"1" doc:"Most bytes of their payloads together."`
 }
 

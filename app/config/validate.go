@@ -42,6 +42,9 @@ func (c *Config) Validate() error {
 	if c.Broker.WindowBytes < c.HTTP.MaxEventBytes {
 		f.addf("broker.window_bytes: %s is less than http.max_event_bytes %s, so the largest event would never be sent; give at least as much", c.Broker.WindowBytes, c.HTTP.MaxEventBytes)
 	}
+	if c.Broker.WindowKey > c.Broker.WindowMessages {
+		f.addf("broker.window_key: %d is more than broker.window_messages %d, so one key could fill the window; give less", c.Broker.WindowKey, c.Broker.WindowMessages)
+	}
 	ids := map[string]int{}
 	longest := -1
 	for i, d := range c.Destinations {

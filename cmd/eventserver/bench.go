@@ -69,18 +69,20 @@ func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	default:
 		return usageError{fmt.Errorf("--broker: %q is not embedded, memory or kafka", kind)}
 	}
+	var out io.WriteCloser
+	if file != "" { // first, because a run takes minutes
+		if out, err = os.Create(file); err != nil {
+			return fmt.Errorf("--json: %w", err)
+		}
+	}
 	report, err := bench.Run(ctx, cfg)
+	if out != nil && report != nil {
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		err = errors.Join(err, enc.Encode(report), out.Close())
+	}
 	if err != nil {
 		return err
-	}
-	if file != "" {
-		out, err := json.MarshalIndent(report, "", "  ")
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(file, append(out, '\n'), 0o600); err != nil {
-			return err
-		}
 	}
 	if !report.OK() {
 		return errors.New("a promise was broken")

@@ -218,11 +218,13 @@ func (c *claim) lose(b *backfill) {
 	}
 	c.mu.Lock()
 	lost := 0
-	for offset := b.from; offset < min(oldest, b.to); offset++ {
-		if c.tracker.is(offset, stateDeferred) {
-			c.tracker.done(offset)
+	for offset := c.tracker.low; offset < min(oldest, b.to); offset++ {
+		if c.tracker.is(offset, stateDeferred) || c.tracker.is(offset, stateOpen) { // the open ones end with the claim
 			lost++
 		}
+	}
+	for offset := c.tracker.low; offset < min(oldest, b.to); offset++ {
+		c.tracker.done(offset)
 	}
 	c.dirty = true
 	c.mu.Unlock()

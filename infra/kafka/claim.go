@@ -34,20 +34,22 @@ type claim struct {
 	// Of run alone.
 	read     []*sarama.ConsumerMessage // fetched before the pause took effect
 	paused   bool
+	told     bool      // that the window is full
 	backfill *backfill // nil: none is open
 
 	patience atomic.Int64 // how long the next pass waits after one that failed, in ns
 
-	mu       sync.Mutex
-	tracker  *tracker
-	keys     map[string]*keyState // keys that have messages in flight or deferred
-	behind   map[string]*keyState // those that have deferred ones
-	dirty    bool
-	messages int // unacked
-	bytes    int
-	marked   int64         // last offset given to the session
-	metadata int           // bytes given with it
-	idle     chan struct{} // closed by the settlement that leaves nothing in flight, once finish waits
+	mu        sync.Mutex
+	tracker   *tracker
+	keys      map[string]*keyState // keys that have messages in flight or deferred
+	behind    map[string]*keyState // those that have deferred ones
+	dirty     bool
+	messages  int // unacked
+	bytes     int
+	marked    int64         // last offset given to the session
+	metadata  int           // bytes given with it
+	overflown bool          // the last commit could not hold all that was done
+	idle      chan struct{} // closed by the settlement that leaves nothing in flight, once finish waits
 }
 
 // flight is one message in flight.
@@ -109,8 +111,11 @@ func (c *claim) run(in <-chan *sarama.ConsumerMessage) {
 
 // throttle pauses or resumes the fetching. Heartbeats go on meanwhile.
 func (c *claim) throttle(draining bool) {
-	full := draining || c.full()
+	full := draining || c.fill() >= 1
 	if full == c.paused {
+		if c.told && !draining {
+			c.tell(full)
+		}
 		return
 	}
 	c.paused = full
@@ -121,30 +126,47 @@ func (c *claim) throttle(draining bool) {
 		c.sub.cg.Resume(partition)
 	}
 	if !draining {
-		c.sub.stalled(full)
+		c.tell(full)
 	}
 }
 
-func (c *claim) full() bool {
+// tell says that the window is full when it becomes so, and that it has room
+// when half of it is free: a window that stays nearly full is one stall.
+func (c *claim) tell(full bool) {
+	if full && !c.told {
+		c.told = true
+		c.sub.stalled(true)
+	}
+	if !full && c.told && c.fill() < 0.5 {
+		c.told = false
+		c.sub.stalled(false)
+	}
+}
+
+// fill is the share of the window that is taken.
+func (c *claim) fill() float64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.share()
+}
+
+// share is fill for a caller that holds mu.
+func (c *claim) share() float64 {
 	cfg := &c.sub.broker.cfg
-	return c.messages >= cfg.WindowMessages || c.bytes >= cfg.WindowBytes || c.tracker.span() >= cfg.WindowSpan
+	return max(float64(c.messages)/float64(cfg.WindowMessages), float64(c.bytes)/float64(cfg.WindowBytes),
+		float64(c.tracker.span())/float64(cfg.WindowSpan))
 }
 
 // addTo adds what this partition holds to the subscriber's Stats.
 func (c *claim) addTo(all *infra.Stats) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	cfg := &c.sub.broker.cfg
 	all.Messages += c.messages
 	for _, k := range c.behind {
 		all.Deferred += k.deferred
 	}
 	all.MetadataBytes = max(all.MetadataBytes, c.metadata)
-	fill := max(float64(c.messages)/float64(cfg.WindowMessages), float64(c.bytes)/float64(cfg.WindowBytes),
-		float64(c.tracker.span())/float64(cfg.WindowSpan))
-	all.Window = max(all.Window, min(1, fill))
+	all.Window = max(all.Window, min(1, c.share()))
 }
 
 // take hands out the next record of the partition, unless it is done or its
@@ -295,8 +317,12 @@ func (c *claim) mark() {
 	c.metadata = len(metadata)
 	if !fits {
 		c.sub.metadataFull.Add(1)
-		c.sub.log.Debug("commit metadata full: a crash repeats more", slog.Int("partition", int(c.partition)))
+		if !c.overflown {
+			c.sub.log.Warn("commit metadata full: until the oldest messages are done, a restart repeats some of what is done after them",
+				slog.Int("partition", int(c.partition)), slog.Int64("oldest", position))
+		}
 	}
+	c.overflown = !fits
 	// MarkOffset ignores what is not higher, ResetOffset what is not lower or
 	// equal: the first moves the watermark, the second refreshes the metadata.
 	if position > c.marked {
@@ -313,6 +339,8 @@ func (c *claim) mark() {
 func (c *claim) finish() {
 	if c.paused { // sarama keeps a pause for the partition's next owner in this process
 		c.sub.cg.Resume(map[string][]int32{c.topic: {c.partition}})
+	}
+	if c.told {
 		c.sub.stalled(false)
 	}
 	idle := make(chan struct{})

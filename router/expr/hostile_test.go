@@ -64,8 +64,9 @@ var hostile = []struct{ name, src, data string }{
 func doubling(n int) string { return "[1]" + strings.Repeat(".map(x, [x, x])", n) }
 
 // No expression over no event holds a worker for long: each ends with ErrLimit
-// or (where it is cheap after all) with an answer. The bound is generous: it
-// runs under -race on a shared machine; -v tells the real times.
+// or (where it is cheap after all) with an answer. The bound is only
+// there to tell an end from none: without limits most of these run for hours.
+// -v tells the real times.
 func TestHostile(t *testing.T) {
 	for _, tt := range hostile {
 		t.Run(tt.name, func(t *testing.T) {
@@ -77,7 +78,7 @@ func TestHostile(t *testing.T) {
 			ok, err := f.Match(t.Context(), destinations.Event{Data: []byte(tt.data)})
 			took := time.Since(start)
 			t.Logf("%v: %v, %.150v", took, ok, err)
-			if took > 3*time.Second {
+			if took > time.Minute {
 				t.Errorf("took %v", took)
 			}
 		})
