@@ -4,7 +4,7 @@ GO ?= go
 # Linters have a module of their own: their dependencies are not ours.
 LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build test vet fmt lint generate generated test-kafka check clean
+.PHONY: build test vet fmt lint generate generated test-kafka chaos chaos-short bench check clean
 
 build:
 	$(GO) build -o bin/eventserver ./cmd/eventserver
@@ -33,6 +33,23 @@ generated:
 test-kafka:
 	@addrs=$$(scripts/kafka start 1) && trap 'scripts/kafka stop' EXIT && \
 	EVENTSERVER_TEST_KAFKA=$$addrs $(GO) test -count=1 -run '[Kk]afka|EndToEnd|Killed' ./infra/... ./app ./cmd/...
+
+# The chaos suite in its short form (some three minutes), on the embedded broker,
+# kfake and one real Kafka broker.
+chaos-short:
+	@addrs=$$(scripts/kafka start 1) && trap 'scripts/kafka stop' EXIT && \
+	EVENTSERVER_CHAOS=short EVENTSERVER_TEST_KAFKA=$$addrs $(GO) test -race -count=1 -timeout 15m -v -run 'Chaos|RestartsUnderLoad' ./cmd/eventserver
+
+# The chaos suite in its long form (docs/reliability.md): 50,000 events for each
+# broker, among them a real Kafka of three brokers on KAFKA_PORT.
+chaos:
+	EVENTSERVER_CHAOS=long KAFKA_PORT=$${KAFKA_PORT:-39092} $(GO) test -count=1 -timeout 60m -v -run 'Chaos|RestartsUnderLoad' ./cmd/eventserver
+
+# Key order against the stock subscriber, on a real Kafka (docs/performance.md).
+bench: build
+	@addrs=$$(scripts/kafka start 1) && trap 'scripts/kafka stop' EXIT && \
+	bin/eventserver bench --broker kafka --brokers $$addrs --ordering key,partition --latency 0s,20ms,200ms --pairs 3 --json bench.json && \
+	bin/eventserver bench --broker kafka --brokers $$addrs --rate 800
 
 check: fmt build vet lint generated test-kafka test
 

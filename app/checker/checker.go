@@ -12,8 +12,11 @@ type Checker struct {
 
 	mu       sync.Mutex
 	accepted map[string]int        // by user
+	posted   map[string]int        // by user; empty: what was posted is not known
 	excused  map[string]bool       // users whose events need not arrive
 	streams  map[streamKey]*stream // what arrived
+	limit    int                   // attempts; 0: not known
+	doomed   Doomed                // nil: any event may be poisoned
 	v        Verdict
 }
 
@@ -21,9 +24,11 @@ type streamKey struct{ destination, user string }
 
 // stream is what one destination received of one user.
 type stream struct {
-	highest int     // number of the latest first delivery
-	stored  []int64 // by number-1: 1 + sequence of the first delivery; 0: none came
-	again   map[copyKey]bool
+	highest  int     // number of the latest first delivery
+	stored   []int64 // by number-1: 1 + sequence of the first delivery; 0: none came
+	again    map[copyKey]bool
+	poisoned map[int]bool
+	attempts map[int]*attempts
 }
 
 // copyKey is a second stored copy of an event: its client got no answer and
@@ -35,7 +40,16 @@ type copyKey struct {
 
 // New makes a checker for the destinations that every event must reach.
 func New(destinations ...string) *Checker {
-	return &Checker{destinations: destinations, accepted: map[string]int{}, excused: map[string]bool{}, streams: map[streamKey]*stream{}}
+	return &Checker{destinations: destinations, accepted: map[string]int{}, posted: map[string]int{},
+		excused: map[string]bool{}, streams: map[streamKey]*stream{}}
+}
+
+// Post notes that the user's events up to number n were sent, whatever became
+// of them. Once it was called, what is delivered and was not posted is a fault.
+func (c *Checker) Post(user string, n int) {
+	c.mu.Lock()
+	c.posted[user] = max(n, c.posted[user])
+	c.mu.Unlock()
 }
 
 // Accept notes that the user's events up to number n were accepted.
@@ -59,12 +73,11 @@ func (c *Checker) Excuse(user string) {
 func (c *Checker) Deliver(destination, user string, n int, sequence int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	key := streamKey{destination, user}
-	s := c.streams[key]
-	if s == nil {
-		s = &stream{}
-		c.streams[key] = s
+	if len(c.posted) > 0 && (n < 1 || n > c.posted[user]) {
+		c.foreign(fmt.Sprintf("%s: event %d of %s was never posted", destination, n, user))
+		return false
 	}
+	s := c.stream(destination, user)
 	for len(s.stored) < n {
 		s.stored = append(s.stored, 0)
 	}
@@ -76,12 +89,20 @@ func (c *Checker) Deliver(destination, user string, n int, sequence int64) bool 
 	c.v.Delivered++
 	if n < s.highest {
 		c.v.OrderBreaks++
-		if len(c.v.Breaks) < 5 {
-			c.v.Breaks = append(c.v.Breaks, fmt.Sprintf("%s: event %d of %s came after %d", destination, n, user, s.highest))
-		}
+		c.v.Breaks = example(c.v.Breaks, fmt.Sprintf("%s: event %d of %s came after %d", destination, n, user, s.highest))
 	}
 	s.highest = max(s.highest, n)
 	return true
+}
+
+func (c *Checker) stream(destination, user string) *stream {
+	key := streamKey{destination, user}
+	s := c.streams[key]
+	if s == nil {
+		s = &stream{poisoned: map[int]bool{}, attempts: map[int]*attempts{}}
+		c.streams[key] = s
+	}
+	return s
 }
 
 // repeat tells an event that was delivered again from one that is stored twice.
@@ -98,6 +119,27 @@ func (c *Checker) repeat(s *stream, n int, first, sequence int64) {
 	c.v.StoredTwice++
 }
 
+// Foreign notes that something came that nobody posted, or that is not what
+// was posted byte for byte.
+func (c *Checker) Foreign(what string) {
+	c.mu.Lock()
+	c.foreign(what)
+	c.mu.Unlock()
+}
+
+func (c *Checker) foreign(what string) {
+	c.v.Foreign++
+	c.v.Strange = example(c.v.Strange, what)
+}
+
+// example keeps the first few faults of a kind.
+func example(all []string, one string) []string {
+	if len(all) < 5 {
+		all = append(all, one)
+	}
+	return all
+}
+
 // Delivered is the number of first deliveries so far, of all destinations.
 func (c *Checker) Delivered() int {
 	c.mu.Lock()
@@ -105,47 +147,14 @@ func (c *Checker) Delivered() int {
 	return c.v.Delivered
 }
 
-// Verdict is the checker's result.
-type Verdict struct {
-	Accepted    int      `json:"accepted"`
-	Delivered   int      `json:"delivered"` // first deliveries, of all destinations
-	Lost        int      `json:"lost"`
-	Duplicates  int      `json:"duplicates"`   // deliveries that came again
-	StoredTwice int      `json:"stored_twice"` // deliveries of events that their client had sent again
-	OrderBreaks int      `json:"order_breaks"` // first deliveries that came after a later one of their user
-	Breaks      []string `json:"breaks,omitempty"`
-	Missing     []string `json:"missing,omitempty"`
-}
-
-// OK reports whether the promises held. A duplicate breaks none.
-func (v Verdict) OK() bool { return v.Lost == 0 && v.OrderBreaks == 0 }
-
-func (v Verdict) String() string {
-	return fmt.Sprintf("accepted %d, delivered %d, lost %d, duplicates %d, order breaks %d",
-		v.Accepted, v.Delivered, v.Lost, v.Duplicates, v.OrderBreaks)
-}
-
-// Verdict judges what has come so far: what has not yet come is lost.
-func (c *Checker) Verdict() Verdict {
+// Has reports whether destination has received the user's event number n.
+func (c *Checker) Has(destination, user string, n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	v := c.v
-	for user, accepted := range c.accepted {
-		if c.excused[user] {
-			continue
-		}
-		for _, d := range c.destinations {
-			s := c.streams[streamKey{d, user}]
-			for n := 1; n <= accepted; n++ {
-				if s != nil && n <= len(s.stored) && s.stored[n-1] != 0 {
-					continue
-				}
-				v.Lost++
-				if len(v.Missing) < 5 {
-					v.Missing = append(v.Missing, fmt.Sprintf("%s: event %d of %s", d, n, user))
-				}
-			}
-		}
-	}
-	return v
+	s := c.streams[streamKey{destination, user}]
+	return s.has(n)
+}
+
+func (s *stream) has(n int) bool {
+	return s != nil && n <= len(s.stored) && s.stored[n-1] != 0
 }

@@ -22,7 +22,7 @@ func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error 
 		var created []string
 		for _, t := range topics {
 			real := b.topic(t.Name)
-			err := b.admin.CreateTopic(real, b.topicDetail(t), false)
+			err := b.createTopic(ctx, real, b.topicDetail(t))
 			if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) {
 				errs = append(errs, fmt.Errorf("create topic %s: %w", real, err))
 				continue
@@ -39,6 +39,26 @@ func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error 
 		return struct{}{}, b.awaitTopics(ctx, topics, created)
 	})
 	return err
+}
+
+// createTopic asks the controller. One that has just died is asked in vain until
+// the cluster has another, and sarama knows only the one it had: a server that
+// starts at that moment waits for it.
+func (b *Broker) createTopic(ctx context.Context, real string, detail *sarama.TopicDetail) error {
+	const tries, pause = 40, 500 * time.Millisecond
+	for n := 1; ; n++ {
+		err := b.admin.CreateTopic(real, detail, false)
+		var answered sarama.KError // wrapped by TopicError too: the controller has spoken
+		if err == nil || errors.As(err, &answered) || n == tries {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(pause):
+		}
+		_, _ = b.client.RefreshController() // its error is the next try's
+	}
 }
 
 func (b *Broker) topicDetail(t infra.Topic) *sarama.TopicDetail {

@@ -1,0 +1,324 @@
+package main_test
+
+import (
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// The chaos suite: docs/reliability.md tells what it proves.
+//
+//	EVENTSERVER_CHAOS=short   a minute for each broker; make check
+//	EVENTSERVER_CHAOS=long    50,000 events for each broker, three real Kafka brokers; make chaos
+//	EVENTSERVER_CHAOS_SEED=n  the script and the order of faults of another run
+//	EVENTSERVER_CHAOS_RACE=1  a server built with the race detector
+
+// form is how large a run is.
+type form struct {
+	name    string
+	users   int
+	rate    float64       // events offered a second
+	quiet   time.Duration // before the first fault
+	faults  time.Duration // at least
+	events  int           // at least
+	pace    time.Duration // from one fault to the next
+	longest time.Duration // of a pause
+}
+
+func chaosForm(t *testing.T) string {
+	t.Helper()
+	name := os.Getenv("EVENTSERVER_CHAOS")
+	if name != "" && name != "short" && name != "long" {
+		t.Fatalf("EVENTSERVER_CHAOS is %q: set short or long", name)
+	}
+	return name
+}
+
+// chaos skips the test unless the suite was asked for.
+func chaos(t *testing.T) form {
+	t.Helper()
+	switch chaosForm(t) {
+	case "short":
+		return form{name: "short", users: 500, rate: 400, quiet: 6 * time.Second, faults: 36 * time.Second, pace: 3 * time.Second, longest: 4 * time.Second}
+	case "long":
+		return form{name: "long", users: 500, rate: 400, quiet: 20 * time.Second, faults: time.Minute, events: 50_000, pace: 3 * time.Second, longest: 8 * time.Second}
+	}
+	t.Skip("the chaos suite runs with EVENTSERVER_CHAOS=short (make check) or long (make chaos)")
+	return form{}
+}
+
+func chaosSeed(t *testing.T) uint64 {
+	t.Helper()
+	seed, err := strconv.ParseUint(os.Getenv("EVENTSERVER_CHAOS_SEED"), 10, 64)
+	if err != nil {
+		seed = uint64(time.Now().UnixNano()) % 1_000_000
+	}
+	t.Logf("seed %d", seed)
+	return seed
+}
+
+// attemptLimit is the servers' retry.attempts: above what script, cuts and
+// pauses together do to one event.
+const attemptLimit = 8
+
+// scenario is one run.
+type scenario struct {
+	form    form
+	o       *oracle
+	n       *nemesis
+	c       *clients
+	proxies map[string]*proxy // by destination
+	broker  *wires            // of the broker's own connections; nil: none are cut
+	plan    []func()
+	joined  int           // servers that run from the start to the end
+	poison  func()        // reads the poison queues, when every server has ended
+	fresh   time.Duration // how long the event after the last fault took
+}
+
+// newScenario makes the cast: five destinations, of which two are behind
+// proxies, and servers instances of the program.
+func newScenario(t *testing.T, f form, broker string, instances ...string) *scenario {
+	t.Helper()
+	seed := chaosSeed(t)
+	o := newOracle(t, "healthy", "flaky", "moody", "down", "slow")
+	o.script = chaosScript(seed)
+	o.causes.lasting = 100 * time.Millisecond // a fault is noted when it begins, and a busy machine takes its time
+	o.check.Limit(attemptLimit)
+	o.check.PoisonOnly(func(destination, user string, n int) bool {
+		return o.script.doomed(destination, user, n, o.isClosing(user, n))
+	})
+	sc := &scenario{form: f, o: o, joined: len(instances), proxies: map[string]*proxy{}}
+	of := setup{broker: broker, urls: map[string]string{}, destinations: ", timeout: 4s, breaker: {initial: 500ms, max: 5s}, " +
+		"retry: {initial: 100ms, max: 500ms, attempts: " + strconv.Itoa(attemptLimit) + "}"}
+	for _, d := range []string{"flaky", "moody"} {
+		p := newProxy(t, o.sites[d].addr)
+		sc.proxies[d] = p
+		of.urls[d] = "http://" + p.addr
+	}
+	if os.Getenv("EVENTSERVER_CHAOS_RACE") != "" {
+		of.bin = binary(t, "-race")
+	} else {
+		of.bin = binary(t)
+	}
+	var servers []*server
+	var addrs []string
+	for _, instance := range instances {
+		s := newServer(t, o, instance, of)
+		s.quiet = true
+		servers, addrs = append(servers, s), append(addrs, s.addr)
+	}
+	sc.n = newNemesis(t, o, servers, seed)
+	sc.n.longest = f.longest
+	sc.c = newClients(t, o, f.users, addrs...)
+	sc.c.interval = time.Duration(float64(f.users) / f.rate * float64(time.Second))
+	sc.c.most = func(user string) int {
+		if user == failingUser { // each of its events takes seconds to be given up
+			return 1 + int((f.quiet+f.faults)/(10*time.Second))
+		}
+		return 1 << 30
+	}
+	return sc
+}
+
+func (sc *scenario) run(t *testing.T) {
+	t.Helper()
+	sc.n.startAll(sc.joined)
+	for _, s := range sc.n.servers[:sc.joined] {
+		s.ready(t)
+	}
+	sc.c.load()
+	<-time.After(sc.form.quiet) // what is measured without faults
+	began := time.Now()
+	sc.o.mu.Lock()
+	sc.o.faults = began
+	sc.o.mu.Unlock()
+	sc.o.watch(true)
+	stopCuts := sc.cutNowAndThen()
+	progress := func() float64 {
+		p := float64(time.Since(began)) / float64(sc.form.faults)
+		if sc.form.events > 0 {
+			p = min(p, float64(sc.o.count(func() int { return sc.o.accepted }))/float64(sc.form.events))
+		}
+		return p
+	}
+	outage := &outage{o: sc.o, site: sc.o.sites["down"]}
+	for i := 0; progress() < 1; i++ {
+		outage.at(t, progress())
+		step := time.Now()
+		sc.n.look()
+		sc.plan[i%len(sc.plan)]()
+		<-time.After(max(500*time.Millisecond, sc.form.pace-time.Since(step))) // the pace of the faults
+		if time.Since(began) > 20*time.Minute {
+			t.Fatalf("too slow: %.0f %% after 20 minutes", 100*progress())
+		}
+	}
+	outage.at(t, 1)
+	stopCuts()
+	sc.n.end(sc.joined)
+	sc.o.watch(false)
+	sc.liveness(t)
+	sc.c.stop()
+	sc.c.closeUsers()
+	waitFor(t, 3*time.Minute, "the last event of every user at every destination", sc.closed)
+	sc.n.stopAll()
+	sc.poison()
+	sc.judge(t)
+}
+
+// cutNowAndThen cuts connections until the returned function is called.
+func (sc *scenario) cutNowAndThen() (stop func()) {
+	stopped, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-stopped:
+				return
+			case <-time.After(time.Second + rand.N(2*time.Second)):
+			}
+			for d, p := range sc.proxies {
+				sc.o.causes.fault("cut", d)
+				p.cutSome(.2)
+			}
+			if sc.broker != nil {
+				sc.o.causes.fault("broker cut", "")
+				sc.broker.cutSome(.1)
+			}
+		}
+	}()
+	return func() { close(stopped); <-ended }
+}
+
+// outage is the destination that is wholly down for a while in the middle: it
+// refuses connections, then it answers 503, then it is back.
+type outage struct {
+	o     *oracle
+	site  *site
+	phase int
+}
+
+func (d *outage) at(t *testing.T, progress float64) {
+	t.Helper()
+	if d.phase == 0 && progress >= .3 {
+		d.phase = 1
+		d.o.causes.fault("outage", "down")
+		d.site.close()
+	}
+	if d.phase == 1 && progress >= .45 {
+		d.phase = 2
+		d.site.refuses.Store(true)
+		if err := d.site.open(t); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d.phase == 2 && progress >= .6 {
+		d.phase = 3
+		d.site.refuses.Store(false)
+	}
+}
+
+// liveness posts a fresh event after the last fault.
+func (sc *scenario) liveness(t *testing.T) {
+	t.Helper()
+	const user = "u9999"
+	sc.o.mu.Lock()
+	sc.o.closing[user] = 1
+	sc.o.mu.Unlock()
+	began := time.Now()
+	sc.c.post(user, 1)
+	waitFor(t, 30*time.Second, "a fresh event after the last fault, at every destination", func() bool { return sc.has(user, 1) })
+	sc.fresh = time.Since(began)
+}
+
+// has reports whether every destination has an event.
+func (sc *scenario) has(user string, n int) bool {
+	for _, d := range sc.o.names {
+		if !sc.o.check.Has(d, user, n) {
+			return false
+		}
+	}
+	return true
+}
+
+// closed reports whether every destination has the last event of every user.
+func (sc *scenario) closed() bool {
+	for user, number := range sc.c.numbers {
+		if !sc.has(user, int(number.Load())) {
+			return false
+		}
+	}
+	return true
+}
+
+// One server with the embedded broker: both die together.
+func TestChaosEmbedded(t *testing.T) {
+	f := chaos(t)
+	dir := filepath.Join(t.TempDir(), "data")
+	sc := newScenario(t, f, embeddedYAML(dir), "a")
+	sc.plan = []func(){sc.n.kill, sc.n.kill, sc.n.restart, sc.n.kill, sc.n.pause, sc.n.kill}
+	sc.poison = func() { sc.o.readEmbeddedPoison(t, dir) }
+	sc.run(t)
+}
+
+// Two to three servers at kfake in this process, whose connections are cut.
+func TestChaosKfake(t *testing.T) {
+	f := chaos(t)
+	f.events = 0
+	f.faults = f.faults * 3 / 4
+	broker := &wires{}
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.GroupMinSessionTimeout(100*time.Millisecond),
+		kfake.ListenFn(func(network, address string) (net.Listener, error) {
+			l, err := (&net.ListenConfig{}).Listen(t.Context(), network, address)
+			return cutListener{l, broker}, err
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	prefix := newPrefix()
+	sc := newScenario(t, f, kafkaYAML(cluster.ListenAddrs(), prefix, 1), "a", "b", "c")
+	sc.broker = broker
+	sc.group(func() { cluster.ShufflePartitionLeaders() })
+	sc.poison = func() { sc.o.readPoison(t, cluster.ListenAddrs(), prefix) }
+	sc.run(t)
+}
+
+// Two to three servers at a real Kafka; in the long form of three brokers, which
+// are killed too.
+func TestChaosKafka(t *testing.T) {
+	f := chaos(t)
+	prefix, replication := newPrefix(), 1
+	addrs := strings.Split(os.Getenv("EVENTSERVER_TEST_KAFKA"), ",")
+	var cluster *kafkaCluster
+	if f.name == "long" {
+		cluster = startKafka(t)
+		addrs, replication = cluster.addrs, 3
+	} else if addrs[0] == "" {
+		t.Skip("the short form needs EVENTSERVER_TEST_KAFKA; scripts/kafka start 1 prints it")
+	}
+	sc := newScenario(t, f, kafkaYAML(addrs, prefix, replication), "a", "b", "c")
+	sc.n.brokers = cluster
+	sc.group(func() {
+		if cluster != nil {
+			sc.n.killBroker()
+		} else {
+			sc.n.kill()
+		}
+	})
+	sc.poison = func() { sc.o.readPoison(t, addrs, prefix) }
+	sc.run(t)
+}
+
+// group is the plan for several servers, of which the last comes and goes.
+func (sc *scenario) group(broker func()) {
+	sc.joined = 2
+	sc.o.causes.lasting = 10 * time.Second // the session of a server that was paused for too long, and the rebalance
+	sc.plan = []func(){sc.n.kill, sc.n.scale, broker, sc.n.kill, sc.n.restart, sc.n.pause, sc.n.scale, sc.n.kill, broker}
+}
