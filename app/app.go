@@ -232,7 +232,9 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	err = errors.Join(err, a.Close())
 	end()
-	err = errors.Join(err, within(life, func() error { wg.Wait(); return nil }))
+	rest, cancel := context.WithTimeout(context.Background(), lastGrace)
+	defer cancel()
+	err = errors.Join(err, within(rest, func() error { wg.Wait(); return nil }))
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil
 	}
