@@ -23,6 +23,7 @@ import (
 type claim struct {
 	sub       *subscription
 	session   sarama.ConsumerGroupSession
+	commits   *committer
 	topic     string
 	partition int32
 	ctx       context.Context
@@ -61,10 +62,10 @@ type flight struct {
 }
 
 // newClaim makes the claim, whose work ends with ctx.
-func newClaim(ctx context.Context, s *subscription, session sarama.ConsumerGroupSession, c sarama.ConsumerGroupClaim) *claim {
+func newClaim(ctx context.Context, s *subscription, commits *committer, session sarama.ConsumerGroupSession, c sarama.ConsumerGroupClaim) *claim {
 	ctx, end := context.WithCancel(ctx)
 	return &claim{
-		sub: s, session: session, topic: c.Topic(), partition: c.Partition(), ctx: ctx, end: end,
+		sub: s, commits: commits, session: session, topic: c.Topic(), partition: c.Partition(), ctx: ctx, end: end,
 		gone: make(chan struct{}), settled: make(chan struct{}, 1),
 		tracker: newTracker(c.InitialOffset(), s.resumed(ctx, c)), marked: c.InitialOffset(),
 		keys: map[string]*keyState{}, behind: map[string]*keyState{},
@@ -177,6 +178,7 @@ func (c *claim) take(rec *sarama.ConsumerMessage) {
 	c.dirty = true
 	if !c.tracker.add(rec.Offset) {
 		c.mu.Unlock()
+		c.commits.due()
 		c.sub.suppressed.Add(1)
 		return
 	}
@@ -281,38 +283,27 @@ func (c *claim) settle(f *flight, acked bool) {
 		c.idle = nil
 	}
 	c.mu.Unlock()
+	if acked {
+		c.commits.due()
+	}
 	select {
 	case c.settled <- struct{}{}:
 	default:
 	}
 }
 
-// commit marks at each tick what was done, also while run waits for somebody to
-// take a message and while finish waits for handlers.
-func (c *claim) commit() {
-	tick := time.NewTicker(max(c.sub.broker.cfg.CommitInterval/2, time.Millisecond))
-	defer tick.Stop()
-	for {
-		select {
-		case <-c.gone:
-			return
-		case <-tick.C:
-			c.mark()
-		}
-	}
-}
-
-// mark gives the session what to commit. sarama sends it within CommitInterval.
-func (c *claim) mark() {
+// mark takes what is to be committed, and gives it to the session too, whose
+// own commit is the last one. It returns false when nothing has changed.
+func (c *claim) mark() (position int64, metadata string, changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.dirty {
-		return
+		return 0, "", false
 	}
 	c.dirty = false
 	position, metadata, fits := c.tracker.commit()
 	if position < 0 {
-		return
+		return 0, "", false
 	}
 	c.metadata = len(metadata)
 	if !fits {
@@ -328,13 +319,20 @@ func (c *claim) mark() {
 	if position > c.marked {
 		c.session.MarkOffset(c.topic, c.partition, position, metadata)
 		c.marked = position
-		return
+	} else {
+		c.session.ResetOffset(c.topic, c.partition, position, metadata)
 	}
-	c.session.ResetOffset(c.topic, c.partition, position, metadata)
+	return position, metadata, true
 }
 
-// finish waits for the handlers, whose contexts have ended, and leaves what is
-// done to the session's last commit. A handler that does not return within
+// unmark says that what was taken was not committed.
+func (c *claim) unmark() {
+	c.mu.Lock()
+	c.dirty = true
+	c.mu.Unlock()
+}
+
+// finish waits for the handlers, whose contexts have ended. A handler that does not return within
 // ReleaseTimeout is left behind: the partition is given up all the same.
 func (c *claim) finish() {
 	if c.paused { // sarama keeps a pause for the partition's next owner in this process
@@ -363,5 +361,4 @@ func (c *claim) finish() {
 			slog.Int("partition", int(c.partition)), slog.Int("messages", n))
 	}
 	close(c.gone)
-	c.mark()
 }

@@ -34,7 +34,7 @@ type Config struct {
 
 	SessionTimeout time.Duration // default 10 s
 	ReleaseTimeout time.Duration // how long a revoked partition waits for its handlers; default 20 s
-	CommitInterval time.Duration // default 100 ms
+	CommitInterval time.Duration // least time between two commits of a group; default 10 ms
 	NackDelay      time.Duration // pause before a nacked message comes again; default 100 ms
 
 	// The window bounds what is unacked of one partition. Beyond it nothing
@@ -82,7 +82,7 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.MaxMessageBytes, 16<<20)
 	def(&c.SessionTimeout, 10*time.Second)
 	def(&c.ReleaseTimeout, 20*time.Second)
-	def(&c.CommitInterval, 100*time.Millisecond)
+	def(&c.CommitInterval, 10*time.Millisecond)
 	def(&c.NackDelay, 100*time.Millisecond)
 	def(&c.WindowMessages, 1000)
 	def(&c.WindowBytes, 32<<20)
@@ -175,7 +175,7 @@ func (c Config) group(instance string) *sarama.Config {
 	s.Consumer.Group.Rebalance.Retry.Max = 4
 	s.Consumer.Group.Rebalance.Retry.Backoff = 250 * time.Millisecond
 	s.Consumer.Offsets.Initial = sarama.OffsetOldest
-	s.Consumer.Offsets.AutoCommit.Interval = c.CommitInterval
+	s.Consumer.Offsets.AutoCommit.Interval = 365 * 24 * time.Hour // only at the end of a claim or session; see committer
 	s.Consumer.Return.Errors = true
 	s.Consumer.Retry.Backoff = 250 * time.Millisecond // the default of 2 s stopped a partition that long whenever its leader moved
 	s.Consumer.MaxWaitTime = 250 * time.Millisecond

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/ThreeDotsLabs/watermill"
@@ -31,11 +32,16 @@ var (
 	_ infra.Drainer  = (*stock)(nil)
 )
 
+// stockCommitInterval is what a kill costs in duplicates.
+const stockCommitInterval = 100 * time.Millisecond
+
 func (b *Broker) newStock(group, instance string) (message.Subscriber, error) {
 	s := &stock{broker: b, flights: infra.NewInFlight()}
+	member := b.cfg.group(instance)
+	member.Consumer.Offsets.AutoCommit.Interval = stockCommitInterval
 	sub, err := wmkafka.NewSubscriber(wmkafka.SubscriberConfig{
 		Brokers: b.cfg.Brokers, Unmarshaler: stockUnmarshaler{b}, ConsumerGroup: group,
-		OverwriteSaramaConfig: b.cfg.group(instance), NackResendSleep: b.cfg.NackDelay, Tracer: sessions{s},
+		OverwriteSaramaConfig: member, NackResendSleep: b.cfg.NackDelay, Tracer: sessions{s},
 	}, stockLogger{b, b.cfg.Logger.With(slog.String("group", group))})
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)

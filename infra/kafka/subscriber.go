@@ -226,16 +226,11 @@ func (s *subscription) stalled(full bool) {
 	}
 }
 
-// owned lists the claim for Stats until the returned function is called.
-func (s *subscription) owned(c *claim) (released func()) {
+// own lists the claim for Stats and for commits, until it leaves.
+func (s *subscription) own(c *claim) {
 	s.mu.Lock()
 	s.claims[c] = struct{}{}
 	s.mu.Unlock()
-	return func() {
-		s.mu.Lock()
-		delete(s.claims, c)
-		s.mu.Unlock()
-	}
 }
 
 func (s *subscription) addTo(all *infra.Stats) {
@@ -251,32 +246,41 @@ func (s *subscription) addTo(all *infra.Stats) {
 
 // groupHandler is what sarama calls for one session.
 type groupHandler struct {
-	sub *subscription
-	ctx context.Context // of Subscribe
+	sub     *subscription
+	ctx     context.Context // of Subscribe
+	commits *committer
+	stop    context.CancelFunc // of the commits
 }
 
 func (s *subscription) handler(ctx context.Context) sarama.ConsumerGroupHandler {
 	return &groupHandler{sub: s, ctx: ctx}
 }
 
-func (h *groupHandler) Setup(sarama.ConsumerGroupSession) error {
+func (h *groupHandler) Setup(session sarama.ConsumerGroupSession) error {
+	h.commits = newCommitter(h.sub, session)
+	ctx, stop := context.WithCancel(context.WithoutCancel(session.Context())) // claims commit after its end
+	h.stop = stop
+	go h.commits.run(ctx)
 	h.sub.joined.Store(true)
 	return nil
 }
 
-func (h *groupHandler) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+func (h *groupHandler) Cleanup(sarama.ConsumerGroupSession) error {
+	h.stop()
+	<-h.commits.ended
+	return nil
+}
 
-// ConsumeClaim owns one partition until the session or the claim ends.
+// ConsumeClaim owns one partition until the session or the claim ends. Its last
+// commit is sarama's.
 func (h *groupHandler) ConsumeClaim(session sarama.ConsumerGroupSession, c sarama.ConsumerGroupClaim) error {
-	cl := newClaim(session.Context(), h.sub, session, c)
+	cl := newClaim(session.Context(), h.sub, h.commits, session, c)
 	defer context.AfterFunc(h.ctx, cl.end)()
-	defer h.sub.owned(cl)()
-	var commits sync.WaitGroup
-	commits.Go(cl.commit)
+	h.sub.own(cl)
 	cl.run(c.Messages())
 	cl.end()
 	cl.finish()
-	commits.Wait()
+	h.commits.leave(cl)
 	return nil
 }
 
