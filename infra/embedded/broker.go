@@ -41,6 +41,7 @@ type Broker struct {
 	*kafka.Broker
 	cluster *kfake.Cluster
 	lock    *os.File
+	journal *journal // nil: in memory
 	trim    *trimmer
 	once    sync.Once
 	err     error
@@ -99,19 +100,43 @@ func New(cfg Config) (*Broker, error) {
 	if b.cluster, err = startCluster(cfg.Kafka.Logger, opts); err != nil {
 		return nil, errors.Join(fmt.Errorf("broker.dir: start in %q: %w", cfg.Dir, err), b.unlock())
 	}
+	var left []kafka.Commit
+	if cfg.Dir != "" {
+		if b.journal, left, err = openJournal(filepath.Join(cfg.Dir, "commits.journal"), cfg.Kafka.Logger); err != nil {
+			return nil, errors.Join(fmt.Errorf("broker.dir: %w", err), b.closeCluster())
+		}
+		cfg.Kafka.Journal = b.journal.note
+		if cfg.Kafka.CommitInterval == 0 {
+			cfg.Kafka.CommitInterval = commitInterval
+		}
+	}
 	cfg.Kafka.Brokers = b.cluster.ListenAddrs()
 	cfg.Kafka.Retention = 0   // trimmed by what is done, never by age alone
 	cfg.Kafka.Replication = 1 // there is one node
 	if b.Broker, err = kafka.New(cfg.Kafka); err != nil {
-		b.cluster.Close()
-		return nil, errors.Join(err, b.unlock())
+		return nil, errors.Join(err, b.closeCluster())
 	}
-	if err := b.Rewind(); err != nil {
+	if err := b.recover(left); err != nil {
 		err = fmt.Errorf("broker.dir: %s is damaged: %w", cfg.Dir, err)
 		return nil, errors.Join(err, b.Broker.Close(), b.closeCluster())
 	}
 	b.trim = newTrimmer(b.Broker, cfg.TrimAge)
 	return b, nil
+}
+
+// commitInterval is the pace of commits that are synced, where a journal has
+// them at once.
+const commitInterval = 500 * time.Millisecond
+
+// recover brings the groups to where the last run was.
+func (b *Broker) recover(left []kafka.Commit) error {
+	if err := b.Advance(left); err != nil {
+		return err
+	}
+	if err := b.Rewind(); err != nil || b.journal == nil {
+		return err
+	}
+	return b.journal.clear()
 }
 
 // Addrs returns the loopback addresses where the cluster speaks Kafka's protocol.
@@ -137,7 +162,10 @@ func (b *Broker) Close() error {
 
 func (b *Broker) closeCluster() error {
 	b.cluster.Close()
-	return b.unlock()
+	if b.journal == nil {
+		return b.unlock()
+	}
+	return errors.Join(b.journal.close(), b.unlock())
 }
 
 func (b *Broker) unlock() error {

@@ -325,13 +325,6 @@ func (c *claim) mark() (position int64, metadata string, changed bool) {
 	return position, metadata, true
 }
 
-// unmark says that what was taken was not committed.
-func (c *claim) unmark() {
-	c.mu.Lock()
-	c.dirty = true
-	c.mu.Unlock()
-}
-
 // finish waits for the handlers, whose contexts have ended. A handler that does not return within
 // ReleaseTimeout is left behind: the partition is given up all the same.
 func (c *claim) finish() {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -15,7 +13,7 @@ import (
 // committer commits what the claims of one group session have done: at once,
 // and then no more often than CommitInterval. What is done and not committed
 // comes again after a kill, so that this time is what a kill costs in
-// duplicates.
+// duplicates. Where commits are dear a journal can have them sooner.
 //
 // Its requests have a connection of their own. sarama's commits share one with
 // the fetches, where a broker answers one request after the other: each would
@@ -27,14 +25,15 @@ type committer struct {
 	wake    chan struct{} // cap 1: something was done
 	ended   chan struct{}
 
-	mu   sync.Mutex // held while a commit is under way
-	conn *sarama.Broker
+	mu      sync.Mutex // held while a commit is under way
+	conn    *sarama.Broker
+	pending map[*claim]Commit // not committed yet
 
 	failing bool // told so
 }
 
 func newCommitter(s *subscription, session sarama.ConsumerGroupSession) *committer {
-	return &committer{sub: s, session: session, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	return &committer{sub: s, session: session, wake: make(chan struct{}, 1), ended: make(chan struct{}), pending: map[*claim]Commit{}}
 }
 
 // due says that a claim has something to commit.
@@ -45,39 +44,55 @@ func (c *committer) due() {
 	}
 }
 
-// commitShare is the largest share of the time that commits may take: a broker
-// that is slow to store them is asked less often.
-const commitShare = 4
+const (
+	// journalInterval is the pace of a journal.
+	journalInterval = 10 * time.Millisecond
+	// commitRetry is the pause after a commit that failed.
+	commitRetry = 250 * time.Millisecond
+	// commitShare bounds the share of the time that commits take: a broker that
+	// is slow to store them is asked less often.
+	commitShare = 4
+)
 
 // run commits until ctx ends.
 func (c *committer) run(ctx context.Context) {
 	defer close(c.ended)
 	defer c.disconnect()
+	var next time.Time // of the next commit
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-c.wake:
 		}
-		began := time.Now()
-		wait := c.sub.broker.cfg.CommitInterval
-		if err := c.commit(); err != nil && ctx.Err() == nil {
-			c.failed(err)
-			wait = max(wait, commitRetry)
-			c.due()
-		} else if err == nil {
-			c.failing = false
+		c.collect()
+		wait := time.Until(next)
+		if wait <= 0 {
+			began := time.Now()
+			wait = c.sub.broker.cfg.CommitInterval
+			err := c.commit()
+			if err != nil && ctx.Err() == nil {
+				c.failed(err)
+				wait = max(wait, commitRetry)
+			} else if err == nil {
+				c.failing = false
+			}
+			wait = max(wait, commitShare*time.Since(began))
+			next = time.Now().Add(wait)
+		}
+		if c.sub.broker.cfg.Journal != nil {
+			wait = min(wait, journalInterval)
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(max(wait, commitShare*time.Since(began))):
+		case <-time.After(wait):
+		}
+		if c.uncommitted() {
+			c.due()
 		}
 	}
 }
-
-// commitRetry is the pause after a commit that failed.
-const commitRetry = 250 * time.Millisecond
 
 // failed says it once. A rebalance fails commits as a matter of course.
 func (c *committer) failed(err error) {
@@ -92,48 +107,69 @@ func (c *committer) failed(err error) {
 	c.sub.log.Warn("commit failed; trying again, and a kill meanwhile repeats what is done", slog.Any("error", err))
 }
 
-// commit sends what is done in all claims of the session in one request.
+// collect takes from the claims what is new, and tells the journal.
+func (c *committer) collect() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sub.mu.Lock()
+	defer c.sub.mu.Unlock()
+	for cl := range c.sub.claims {
+		if cl.session == c.session {
+			c.take(cl)
+		}
+	}
+}
+
+// take is collect for one claim. The caller holds mu.
+func (c *committer) take(cl *claim) {
+	position, metadata, changed := cl.mark()
+	if !changed {
+		return
+	}
+	now := Commit{Group: c.sub.group, Topic: cl.topic, Partition: cl.partition, Offset: position, Metadata: metadata}
+	c.pending[cl] = now
+	if journal := c.sub.broker.cfg.Journal; journal != nil {
+		journal(now)
+	}
+}
+
+func (c *committer) uncommitted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.pending) > 0
+}
+
+// commit sends what is pending in one request.
 func (c *committer) commit() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.pending) == 0 {
+		return nil
+	}
 	const version = 7 // the last one before flexible encoding; Kafka 2.3
 	req := &sarama.OffsetCommitRequest{Version: version, ConsumerGroup: c.sub.group, ConsumerID: c.session.MemberID(),
 		ConsumerGroupGeneration: c.session.GenerationID()}
 	if c.sub.instance != "" {
 		req.GroupInstanceId = &c.sub.instance
 	}
-	sent := map[int32]*claim{}
-	for _, cl := range c.sub.claimsOf(c.session) {
-		if position, metadata, ok := cl.mark(); ok {
-			req.AddBlockWithLeaderEpoch(cl.topic, cl.partition, position, -1, sarama.ReceiveTime, metadata)
-			sent[cl.partition] = cl
-		}
-	}
-	if len(sent) == 0 {
-		return nil
-	}
-	again := func(err error) error {
-		for _, cl := range sent {
-			cl.unmark()
-		}
-		return err
+	for _, p := range c.pending {
+		req.AddBlockWithLeaderEpoch(p.Topic, p.Partition, p.Offset, -1, sarama.ReceiveTime, p.Metadata)
 	}
 	conn, err := c.connect()
 	if err != nil {
-		return again(err)
+		return err
 	}
 	resp, err := conn.CommitOffset(req)
 	if err != nil {
 		c.drop()
-		return again(err)
+		return err
 	}
 	var refused error
-	for _, partitions := range resp.Errors {
-		for p, code := range partitions {
-			if code != sarama.ErrNoError {
-				refused = code
-				sent[p].unmark()
-			}
+	for cl, p := range c.pending {
+		if code := resp.Errors[p.Topic][p.Partition]; code != sarama.ErrNoError {
+			refused = code
+		} else {
+			delete(c.pending, cl)
 		}
 	}
 	if errors.Is(refused, sarama.ErrNotCoordinatorForConsumer) || errors.Is(refused, sarama.ErrConsumerCoordinatorNotAvailable) {
@@ -183,17 +219,9 @@ func (c *committer) disconnect() {
 // leave returns when no commit of cl is under way and none will be: sarama's
 // last commit of the partition must not be overtaken.
 func (c *committer) leave(cl *claim) {
-	c.sub.mu.Lock()
-	delete(c.sub.claims, cl)
-	c.sub.mu.Unlock()
+	c.sub.disown(cl)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	cl.mark()
-}
-
-// claimsOf lists the claims of a session.
-func (s *subscription) claimsOf(session sarama.ConsumerGroupSession) []*claim {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.DeleteFunc(slices.Collect(maps.Keys(s.claims)), func(c *claim) bool { return c.session != session })
+	c.take(cl)
+	delete(c.pending, cl)
 }

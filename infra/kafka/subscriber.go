@@ -233,6 +233,12 @@ func (s *subscription) own(c *claim) {
 	s.mu.Unlock()
 }
 
+func (s *subscription) disown(c *claim) {
+	s.mu.Lock()
+	delete(s.claims, c)
+	s.mu.Unlock()
+}
+
 func (s *subscription) addTo(all *infra.Stats) {
 	all.Suppressed += s.suppressed.Load()
 	all.MetadataFull += s.metadataFull.Load()

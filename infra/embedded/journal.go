@@ -1,0 +1,159 @@
+package embedded
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync"
+
+	"eventserver/infra/kafka"
+)
+
+// journal keeps what groups have done a hundred times a second, in a file that
+// is written and not synced: it outlives a kill of the process, after which
+// nothing that is in it comes again. A crash of the machine may lose its end,
+// and then the cluster's own commits count, which are synced and for that
+// reason rarer: to sync one costs what storing an event costs.
+type journal struct {
+	path string
+	most int64 // bytes; above it the file is written afresh
+	log  *slog.Logger
+
+	mu      sync.Mutex
+	f       *os.File
+	size    int64
+	buf     []byte
+	latest  map[position]kafka.Commit
+	failing bool // told so
+}
+
+type position struct {
+	group, topic string
+	partition    int32
+}
+
+// journalBytes bounds the file: some ten thousand commits.
+const journalBytes = 4 << 20
+
+// openJournal returns the journal and what the last run left in it. It is empty
+// after clear.
+func openJournal(path string, log *slog.Logger) (*journal, []kafka.Commit, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	left, err := readJournal(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &journal{path: path, most: journalBytes, log: log, f: f, latest: map[position]kafka.Commit{}}, left, nil
+}
+
+// readJournal returns the latest commit of each partition. A line that cannot
+// be read was being written when the machine stopped: it and what follows it
+// do not count.
+func readJournal(path string) ([]kafka.Commit, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	latest := map[position]kafka.Commit{}
+	lines := bufio.NewScanner(f)
+	const longest = 16 << 10 // a commit's metadata has 4 KiB at most
+	lines.Buffer(nil, longest)
+	for lines.Scan() {
+		var c kafka.Commit
+		if json.Unmarshal(lines.Bytes(), &c) != nil {
+			break
+		}
+		latest[position{c.Group, c.Topic, c.Partition}] = c
+	}
+	if err := lines.Err(); err != nil && !errors.Is(err, bufio.ErrTooLong) {
+		return nil, err
+	}
+	commits := make([]kafka.Commit, 0, len(latest))
+	for _, c := range latest {
+		commits = append(commits, c)
+	}
+	return commits, nil
+}
+
+// clear empties the file: the cluster has what was in it.
+func (j *journal) clear() error { return j.f.Truncate(0) }
+
+// note writes a commit. What cannot be written costs duplicates after a kill,
+// nothing else.
+func (j *journal) note(c kafka.Commit) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.f == nil {
+		return
+	}
+	j.latest[position{c.Group, c.Topic, c.Partition}] = c
+	err := j.append(c)
+	if err == nil && j.size > j.most {
+		err = j.rewrite()
+	}
+	if err != nil && !j.failing {
+		j.log.Warn("commits cannot be journalled: a kill repeats more than it would", slog.Any("error", err))
+	}
+	j.failing = err != nil
+}
+
+func (j *journal) append(c kafka.Commit) error {
+	line, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	j.buf = append(append(j.buf[:0], line...), '\n')
+	n, err := j.f.Write(j.buf)
+	j.size += int64(n)
+	return err
+}
+
+// rewrite leaves the latest commit of each partition in the file.
+func (j *journal) rewrite() error {
+	next := j.path + ".new"
+	f, err := os.OpenFile(next, os.O_CREATE|os.O_WRONLY|os.O_TRUNC|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	old := j.f
+	j.f, j.size = f, 0
+	for _, c := range j.latest {
+		if err := j.append(c); err != nil {
+			j.f = old
+			return errors.Join(err, f.Close())
+		}
+	}
+	if err := os.Rename(next, j.path); err != nil {
+		j.f = old
+		return errors.Join(err, f.Close())
+	}
+	return old.Close()
+}
+
+func (j *journal) close() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.f == nil {
+		return nil
+	}
+	f := j.f
+	j.f = nil
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("broker.dir: %w", err)
+	}
+	return nil
+}
