@@ -147,6 +147,11 @@ func (m *Metrics) Destination(id, kind string, state func() State) *Destination 
 // Finished counts a delivery that has come to its end.
 func (d *Destination) Finished(outcome string) { d.m.deliveries.WithLabelValues(d.id, outcome).Inc() }
 
+// FinishedMany is Finished for n deliveries.
+func (d *Destination) FinishedMany(outcome string, n int) {
+	d.m.deliveries.WithLabelValues(d.id, outcome).Add(float64(n))
+}
+
 // Attempt counts one attempt that took dur.
 func (d *Destination) Attempt(class string, dur time.Duration) {
 	d.m.attempts.WithLabelValues(d.id, class).Inc()

@@ -49,7 +49,7 @@ func observe(m *metrics.Destination) message.HandlerMiddleware {
 // deliverer is the innermost handler: one attempt.
 type deliverer struct {
 	dest    destinations.Destination
-	batcher *batcher // nil: one attempt a delivery
+	batcher destinations.Batcher // nil: takes no batches; else one event comes as a batch of one
 	metrics *metrics.Destination
 	log     *slog.Logger
 }
@@ -61,13 +61,10 @@ func (d *deliverer) handle(msg *message.Message) error {
 		return giveUpNow(metrics.ReasonUndecodable, err)
 	}
 	delivery.Attempt = progressOf(ctx).tries
-	switch {
-	case d.batcher == nil:
+	if d.batcher != nil {
+		err = d.batcher.DeliverBatch(ctx, []destinations.Delivery{delivery})
+	} else {
 		err = d.dest.Deliver(ctx, delivery)
-	case progressOf(ctx).alone:
-		err = d.batcher.single(ctx, delivery)
-	default:
-		err = d.batcher.deliver(ctx, delivery)
 	}
 	switch {
 	case err == nil:

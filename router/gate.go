@@ -42,21 +42,31 @@ func newGate(b *breaker, concurrency int, limit RateLimit, draining <-chan struc
 }
 
 func (g *gate) middleware(next message.HandlerFunc) message.HandlerFunc {
-	return func(msg *message.Message) ([]*message.Message, error) {
-		ctx := msg.Context()
-		p, err := g.enter(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { <-g.slots }()
-		if err := g.token(ctx); err != nil {
-			g.breaker.abandon(p)
-			return nil, err
-		}
-		out, err := next(msg)
-		g.report(ctx, msg.Metadata.Get(infra.MetaKey), p, err)
+	return func(msg *message.Message) (out []*message.Message, err error) {
+		err = g.attempt(msg.Context(), msg.Metadata.Get(infra.MetaKey), 1, func() (err error) {
+			out, err = next(msg)
+			return err
+		})
 		return out, err
 	}
+}
+
+// attempt makes one attempt, of a number of events, when it may be made.
+func (g *gate) attempt(ctx context.Context, key string, events int, try func() error) error {
+	p, err := g.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { <-g.slots }()
+	for range events { // the limit counts events, however they travel
+		if err := g.token(ctx); err != nil {
+			g.breaker.abandon(p)
+			return err
+		}
+	}
+	err = try()
+	g.report(ctx, key, p, err)
+	return err
 }
 
 // enter waits for the breaker and for a slot. The breaker is asked again after
@@ -122,14 +132,6 @@ const throttledAttempts = 10
 func (g *gate) report(ctx context.Context, key string, through pass, err error) {
 	p := progressOf(ctx)
 	p.blamed = false
-	var batch *batchFault
-	if errors.As(err, &batch) {
-		if !batch.votes {
-			g.breaker.abandon(through)
-			return
-		}
-		err = batch.err
-	}
 	switch class(ctx, err) {
 	case metrics.ClassSuccess, metrics.ClassPermanent:
 		g.breaker.succeeded(through)
@@ -143,7 +145,7 @@ func (g *gate) report(ctx context.Context, key string, through pass, err error) 
 		}
 		successes := g.breaker.unavailable(key, through, wait, err)
 		free := through == passFree
-		if batch == nil && p.unavailable > 0 && p.free && free && successes > p.successes {
+		if p.unavailable > 0 && p.free && free && successes > p.successes {
 			p.suspect++
 			p.blamed = wait == 0 || p.suspect%throttledAttempts == 0
 		}

@@ -36,10 +36,6 @@ func class(ctx context.Context, err error) string {
 	if err == nil { // before the variables, which errors.As moves to the heap
 		return metrics.ClassSuccess
 	}
-	var batch *batchFault
-	if errors.As(err, &batch) {
-		return class(ctx, batch.err)
-	}
 	var (
 		permanent   *destinations.PermanentError
 		unavailable *destinations.UnavailableError

@@ -19,8 +19,9 @@ import (
 //
 // The handler must not change a message's metadata: a redelivery shares it.
 type Ordered struct {
-	sub   message.Subscriber
-	pause time.Duration // before an in-place redelivery
+	sub      message.Subscriber
+	pause    time.Duration // before an in-place redelivery
+	grouping Grouping
 
 	mu       sync.Mutex
 	keys     map[string]*keyQueue
@@ -28,6 +29,9 @@ type Ordered struct {
 	draining bool
 	drained  chan struct{} // closed by Drain
 	settled  chan struct{} // closed when draining and nothing is held
+	open     *group        // gathering; nil: none
+	sealed   []*group      // gathered, and not yet in the handler
+	flying   int           // groups in the handler
 	wg       sync.WaitGroup
 }
 
@@ -35,18 +39,20 @@ type Ordered struct {
 type keyQueue struct {
 	current *message.Message
 	waiting []*message.Message
-	blocked time.Time // since when something waits behind current; stale when nothing does
+	group   *group             // that current is in; nil: none
+	apart   []*message.Message // came apart: they go before waiting, one by one
+	blocked time.Time          // since when something waits behind current; stale when nothing does
 }
 
 // nackPause keeps a handler that nacks at once from spinning.
 const nackPause = 100 * time.Millisecond
 
 // NewOrdered decorates sub.
-func NewOrdered(sub message.Subscriber) *Ordered {
+func NewOrdered(sub message.Subscriber, grouping Grouping) *Ordered {
 	if r, ok := sub.(infra.Receipted); ok {
 		r.UseReceipts()
 	}
-	return &Ordered{sub: sub, pause: nackPause, keys: map[string]*keyQueue{},
+	return &Ordered{sub: sub, pause: nackPause, grouping: grouping, keys: map[string]*keyQueue{},
 		drained: make(chan struct{}), settled: make(chan struct{})}
 }
 
@@ -69,6 +75,7 @@ func (o *Ordered) Subscribe(ctx context.Context, topic string) (<-chan *message.
 		for msg := range in {
 			o.arrive(msg, out, &workers)
 		}
+		o.flush()
 		workers.Wait()
 		close(out)
 	})
@@ -88,20 +95,28 @@ func (o *Ordered) arrive(msg *message.Message, out chan<- *message.Message, work
 		return
 	}
 	o.held++
-	if q, busy := o.keys[key]; busy {
+	q, busy := o.keys[key]
+	if busy && !o.joins(q, msg) {
 		if len(q.waiting) == 0 {
 			q.blocked = time.Now()
 		}
 		q.waiting = append(q.waiting, msg)
 		return
 	}
-	q := &keyQueue{current: msg}
-	o.keys[key] = q
-	workers.Go(func() { o.work(key, q, out) })
+	if !busy {
+		q = &keyQueue{current: msg}
+		o.keys[key] = q
+	}
+	if o.grouping.on() {
+		o.gather(key, q, msg, out, workers)
+		return
+	}
+	workers.Go(func() { o.work(key, q, out, workers) })
 }
 
-// work hands out the messages of one key, one after the other, until none is left.
-func (o *Ordered) work(key string, q *keyQueue, out chan<- *message.Message) {
+// work hands out the messages of one key, one after the other, until none is
+// left or those that are may go in a group again.
+func (o *Ordered) work(key string, q *keyQueue, out chan<- *message.Message, workers *sync.WaitGroup) {
 	msg := q.current
 	for {
 		infra.Settle(msg, o.handle(msg, out))
@@ -112,11 +127,12 @@ func (o *Ordered) work(key string, q *keyQueue, out chan<- *message.Message) {
 			o.mu.Unlock()
 			return
 		}
-		msg = q.waiting[0]
-		q.waiting[0] = nil
-		q.waiting = q.waiting[1:]
-		q.current = msg
-		q.blocked = time.Now() // the key moved: those behind wait anew
+		if o.grouping.on() && !cameApart(q.waiting[0].Context()) {
+			o.proceed(key, q, out, workers)
+			o.mu.Unlock()
+			return
+		}
+		msg = o.next(q)
 		o.mu.Unlock()
 	}
 }
@@ -185,6 +201,7 @@ func (o *Ordered) Drain(ctx context.Context) error {
 		o.release(len(q.waiting))
 		q.waiting = nil
 	}
+	o.disband()
 	o.mu.Unlock()
 	if d, ok := o.sub.(infra.Drainer); ok {
 		if err := d.Drain(ctx); err != nil {

@@ -18,7 +18,7 @@ import (
 // ordered is an Ordered in a bubble over a channel. It closes with the test.
 func ordered(t testing.TB, sub message.Subscriber) (*Ordered, <-chan *message.Message) {
 	t.Helper()
-	o := NewOrdered(sub)
+	o := NewOrdered(sub, Grouping{})
 	out, err := o.Subscribe(t.Context(), "topic")
 	if err != nil {
 		t.Fatal(err)
@@ -247,7 +247,7 @@ func TestOrderedDrainNacked(t *testing.T) {
 // Regression: with a reader ready, every second message that met a drain at the
 // door was handed out all the same.
 func TestOrderedNothingNewAfterDrain(t *testing.T) {
-	o := NewOrdered(newChanSub())
+	o := NewOrdered(newChanSub(), Grouping{})
 	if err := o.Drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}

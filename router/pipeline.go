@@ -192,59 +192,67 @@ func (p *Pipeline) newDestination(d *Destination) (*running, error) {
 		return nil, err
 	}
 	r := &running{id: id, router: router}
-	if r.transform, err = p.subscribe(TransformGroup(id)); err != nil {
+	if r.transform, err = p.subscribe(TransformGroup(id), !p.cfg.Unordered, transformGrouping); err != nil {
 		return nil, err
 	}
-	if r.deliver, err = p.subscribe(DeliverGroup(id)); err != nil {
+	if r.deliver, err = p.subscribe(DeliverGroup(id), !p.cfg.Unordered || d.Batch.on(), d.grouping()); err != nil {
 		return nil, errors.Join(err, r.transform.Close())
 	}
-	one := &deliverer{dest: d.Destination, log: log}
-	slots, limit, stack := d.Concurrency, attemptTimeout(d.Timeout), roomyStack
-	if d.Batch.on() { // the attempt, with its limits, is the batcher's
-		slots, limit, stack = slots*d.Batch.MaxEvents, asItIs, asItIs
-		one.batcher = &batcher{Batch: d.Batch, dest: d.Destination.(destinations.Batcher), timeout: d.Timeout,
-			slots: make(chan struct{}, d.Concurrency), draining: p.draining}
-	}
-	r.gate = newGate(newBreaker(d.Breaker, log), slots, d.Rate, p.draining)
+	r.gate = newGate(newBreaker(d.Breaker, log), d.Concurrency, d.Rate, p.draining)
 	r.metrics = p.cfg.Metrics.Destination(id, d.Kind, r.state)
 
 	pub, err := p.publisher()
 	if err != nil {
 		return nil, errors.Join(err, r.transform.Close(), r.deliver.Close())
 	}
-	poison := func(stage string) message.HandlerMiddleware {
-		q := &poisonQueue{pub: pub, destination: id, stage: stage, on: d.OnExhausted, metrics: r.metrics, draining: p.draining, log: log}
-		return q.middleware
+	poison := func(stage string) *poisonQueue {
+		return &poisonQueue{pub: pub, destination: id, stage: stage, on: d.OnExhausted, metrics: r.metrics, draining: p.draining, log: log}
 	}
-	t := &transformer{dest: d, pub: pub, limit: p.cfg.MaxPayloadBytes, metrics: r.metrics}
+	t := &transformer{dest: d, pub: pub, limit: p.cfg.MaxPayloadBytes, poison: poison(stageTransform), metrics: r.metrics}
 	router.AddConsumerHandler("transform."+id, EventsTopic, r.transform, t.handle).AddMiddleware(
-		poison(stageTransform),
-		panicPoisons,
 		middleware.Recoverer,
 	)
+	one := &deliverer{dest: d.Destination, metrics: r.metrics, log: log}
+	if d.Batch.on() {
+		one.batcher = d.Destination.(destinations.Batcher)
+	}
+	many := &batcher{id: id, dest: one.batcher, gate: r.gate, retry: d.Retry, timeout: d.Timeout, metrics: r.metrics, draining: p.draining}
 	again := &retry{Retry: d.Retry, metrics: r.metrics, draining: p.draining}
-	one.metrics = r.metrics
 	router.AddConsumerHandler("deliver."+id, DestinationTopic(id), r.deliver, one.handle).AddMiddleware(
-		stack,
-		poison(stageDeliver),
+		roomyStack,
+		many.middleware,
+		poison(stageDeliver).middleware,
 		again.middleware,
 		r.gate.middleware,
 		observe(r.metrics),
-		limit,
+		attemptTimeout(d.Timeout),
 		middleware.Recoverer,
 	)
 	return r, nil
 }
 
-func (p *Pipeline) subscribe(group string) (source, error) {
+// transformGrouping gathers what comes while the groups before are being
+// stored. A key has one event in a group: a publish that fails may have stored
+// some of its messages, and not the first ones.
+var transformGrouping = Grouping{MaxEvents: 256, MaxBytes: 1 << 20, AtOnce: 4}
+
+// grouping is that of the destination's batches.
+func (d *Destination) grouping() Grouping {
+	if !d.Batch.on() {
+		return Grouping{}
+	}
+	return Grouping{MaxEvents: d.Batch.MaxEvents, MaxBytes: d.Batch.MaxBytes, MaxWait: d.Batch.MaxWait, AtOnce: d.Concurrency, SameKey: true}
+}
+
+func (p *Pipeline) subscribe(group string, ordered bool, grouping Grouping) (source, error) {
 	sub, err := p.cfg.Broker.Subscriber(group)
 	if err != nil {
 		return source{}, fmt.Errorf("subscribe group %s: %w", group, err)
 	}
-	if p.cfg.Unordered {
+	if !ordered {
 		return source{Subscriber: sub}, nil
 	}
-	o := NewOrdered(sub)
+	o := NewOrdered(sub, grouping)
 	return source{Subscriber: o, ordered: o}, nil
 }
 

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -42,21 +43,27 @@ func (p *poisonQueue) middleware(next message.HandlerFunc) message.HandlerFunc {
 		if !errors.As(err, &g) {
 			return out, err
 		}
-		if err := p.store(msg, g); err != nil {
-			return nil, err
-		}
-		p.metrics.Poisoned(g.reason)
-		p.log.Warn("moved to the poison queue",
-			slog.String("event", msg.Metadata.Get(hID)), slog.String("stage", p.stage), slog.String("reason", g.reason),
-			slog.Int("attempts", g.attempts), slog.Int64("offset", infra.Offset(msg)), slog.String("detail", detail(g.err)))
-		switch p.on { // the seam for policies that hold the key
-		case Skip:
-		}
-		return nil, nil
+		return nil, p.keep(msg.Context(), msg, g)
 	}
 }
 
-func (p *poisonQueue) store(msg *message.Message, g *giveUp) error {
+// keep moves msg to the poison queue. It returns an error only when ctx ended
+// or the pipeline drains.
+func (p *poisonQueue) keep(ctx context.Context, msg *message.Message, g *giveUp) error {
+	if err := p.store(ctx, msg, g); err != nil {
+		return err
+	}
+	p.metrics.Poisoned(g.reason)
+	p.log.Warn("moved to the poison queue",
+		slog.String("event", msg.Metadata.Get(hID)), slog.String("stage", p.stage), slog.String("reason", g.reason),
+		slog.Int("attempts", g.attempts), slog.Int64("offset", infra.Offset(msg)), slog.String("detail", detail(g.err)))
+	switch p.on { // the seam for policies that hold the key
+	case Skip:
+	}
+	return nil
+}
+
+func (p *poisonQueue) store(ctx context.Context, msg *message.Message, g *giveUp) error {
 	const first, most = 200 * time.Millisecond, 10 * time.Second
 	wait := first
 	record := encodePoison(msg, p.stage, g)
@@ -66,7 +73,7 @@ func (p *poisonQueue) store(msg *message.Message, g *giveUp) error {
 			return nil
 		}
 		p.log.Error("poison queue cannot be written; trying again", slog.Any("error", err), slog.Duration("wait", wait))
-		if stop := pause(msg.Context(), p.draining, wait); stop != nil {
+		if stop := pause(ctx, p.draining, wait); stop != nil {
 			return errors.Join(stop, err)
 		}
 		wait = min(2*wait, most)

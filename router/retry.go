@@ -57,7 +57,6 @@ type progress struct {
 	unavailable int           // attempts that failed by the destination's fault
 	blamed      bool          // the last one was this event's fault after all
 	suspect     int           // unavailable attempts that may have been its fault
-	alone       bool          // its batch failed: the next attempt is of it alone
 	free        bool          // its last unavailable attempt met a closed breaker
 	successes   uint64        // of the destination, at this event's last Unavailable
 }
@@ -85,6 +84,9 @@ func (r *retry) middleware(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		p := &progress{}
 		ctx := msg.Context()
+		if cameApart(ctx) { // the first attempt was its group's
+			p.tries = 1
+		}
 		msg.SetContext(context.WithValue(ctx, progressKey{}, p))
 		defer msg.SetContext(ctx)
 		for {
@@ -114,15 +116,6 @@ func (r *retry) middleware(next message.HandlerFunc) message.HandlerFunc {
 func (r *retry) after(p *progress, err error) (time.Duration, *giveUp) {
 	stop := func(reason string) *giveUp {
 		return &giveUp{reason: reason, err: err, attempts: p.tries, first: p.first, last: p.last}
-	}
-	var batch *batchFault
-	if errors.As(err, &batch) { // tried alone next: it spends nothing
-		p.excused = true
-		var after *destinations.RetryAfterError
-		if errors.As(batch.err, &after) {
-			return after.Wait, nil
-		}
-		return r.backoff(1), nil
 	}
 	if errors.As(err, new(*destinations.PermanentError)) {
 		return 0, stop(metrics.ReasonPermanent)

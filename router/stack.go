@@ -16,9 +16,6 @@ func roomyStack(next message.HandlerFunc) message.HandlerFunc {
 	}
 }
 
-// asItIs is no middleware.
-func asItIs(next message.HandlerFunc) message.HandlerFunc { return next }
-
 // grow has a large frame. The index is not a constant, or the compiler would
 // leave the frame out.
 //

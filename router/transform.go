@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
 	"eventserver/destinations"
 	"eventserver/infra"
@@ -69,39 +70,100 @@ func (d *Destination) Prepare(ctx context.Context, e destinations.Event) (destin
 	return p, err
 }
 
-// transformer moves an event from the events topic to the destination's.
+// transformer moves events from the events topic to the destination's. It has
+// groups of them, so that many are stored in one publish.
 type transformer struct {
 	dest    *Destination
 	pub     message.Publisher
 	limit   int // bytes of a payload with its headers; 0: none
+	poison  *poisonQueue
 	metrics *metrics.Destination
 }
 
 func (t *transformer) handle(msg *message.Message) error {
 	ctx := msg.Context()
-	e, err := DecodeEvent(msg)
-	if err != nil {
-		return giveUpNow(metrics.ReasonUndecodable, err)
-	}
-	p, err := t.dest.Prepare(ctx, e)
-	if ctx.Err() != nil {
-		return ctx.Err() // whatever it said: the claim is over, the next owner does it again
-	}
-	if errors.Is(err, destinations.ErrSkip) {
-		t.metrics.Finished(metrics.Skipped)
+	var records []*message.Message
+	var from []*message.Message // what each was made of
+	failed := map[*message.Message]*giveUp{}
+	one := func(m *message.Message) error {
+		rec, err := t.transform(ctx, m)
+		var g *giveUp
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err() // whatever it said: the claim is over, the next owner does it again
+		case errors.Is(err, destinations.ErrSkip):
+			t.metrics.Finished(metrics.Skipped)
+		case errors.As(err, &g):
+			failed[m] = g
+		case err != nil:
+			return err
+		default:
+			records, from = append(records, rec), append(from, m)
+		}
 		return nil
 	}
-	if err != nil {
+	if g := groupOf(msg); g != nil {
+		for _, m := range g.members {
+			if err := one(m.msg); err != nil {
+				return err
+			}
+		}
+	} else if err := one(msg); err != nil {
 		return err
 	}
+	if err := t.publish(records, from, failed); err != nil {
+		return err // the broker: it is tried again in place
+	}
+	for m, g := range failed {
+		if err := t.poison.keep(ctx, m, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publish stores records. One that the broker finds too large fails alone.
+func (t *transformer) publish(records, from []*message.Message, failed map[*message.Message]*giveUp) error {
+	if len(records) == 0 {
+		return nil
+	}
+	topic := DestinationTopic(t.dest.Destination.ID())
+	err := t.pub.Publish(topic, records...)
+	if !errors.Is(err, infra.ErrTooLarge) {
+		return err
+	}
+	if len(records) == 1 {
+		failed[from[0]] = giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result does not fit: %w", err))
+		return nil
+	}
+	for i := range records {
+		if err := t.publish(records[i:i+1], from[i:i+1], failed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// transform makes the record of one event. A panic in user code is a
+// transformation that failed.
+func (t *transformer) transform(ctx context.Context, msg *message.Message) (rec *message.Message, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = giveUpNow(metrics.ReasonTransform, middleware.RecoveredPanicError{V: p})
+		}
+	}()
+	e, err := DecodeEvent(msg)
+	if err != nil {
+		return nil, giveUpNow(metrics.ReasonUndecodable, err)
+	}
+	p, err := t.dest.Prepare(ctx, e)
+	if err != nil {
+		return nil, err
+	}
 	if size := payloadSize(p); t.limit > 0 && size > t.limit {
-		return giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result has %d bytes, at most %d are allowed", size, t.limit))
+		return nil, giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result has %d bytes, at most %d are allowed", size, t.limit))
 	}
-	err = t.pub.Publish(DestinationTopic(t.dest.Destination.ID()), encodeDelivery(e, p, infra.Offset(msg)))
-	if errors.Is(err, infra.ErrTooLarge) {
-		return giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result does not fit: %w", err))
-	}
-	return err // the broker: it is tried again in place
+	return encodeDelivery(e, p, infra.Offset(msg)), nil
 }
 
 func payloadSize(p destinations.Payload) int {
@@ -110,16 +172,4 @@ func payloadSize(p destinations.Payload) int {
 		size += len(k) + len(v)
 	}
 	return size
-}
-
-// panicPoisons turns a panic in user code into a transformation that failed.
-// The caller is Watermill's Recoverer, further in.
-func panicPoisons(next message.HandlerFunc) message.HandlerFunc {
-	return func(msg *message.Message) ([]*message.Message, error) {
-		out, err := next(msg)
-		if class(context.Background(), err) == metrics.ClassPanic {
-			return nil, giveUpNow(metrics.ReasonTransform, err)
-		}
-		return out, err
-	}
 }

@@ -214,12 +214,14 @@ func (c *claim) send(f *flight) bool {
 		return false
 	}
 	msg := marshaler{}.unmarshal(c.sub.topic, f.rec) // anew at each delivery: what a middleware wrote on the last is not on it
-	ctx, cancel := context.WithCancel(c.ctx)
-	f.cancel = cancel
-	if c.sub.receipts {
-		ctx = infra.WithReceipt(ctx, func(acked bool) { c.verdict(f, acked) })
+	f.cancel = func() {}
+	if c.sub.receipts { // its context ends with the claim alone, so that many are watched as one
+		msg.SetContext(infra.WithReceipt(c.ctx, func(acked bool) { c.verdict(f, acked) }))
+	} else {
+		var ctx context.Context
+		ctx, f.cancel = context.WithCancel(c.ctx)
+		msg.SetContext(ctx)
 	}
-	msg.SetContext(ctx)
 	select {
 	case c.sub.out <- msg:
 		if !c.sub.receipts {
@@ -229,7 +231,7 @@ func (c *claim) send(f *flight) bool {
 	case <-c.ctx.Done():
 	case <-c.sub.flights.Draining():
 	}
-	cancel()
+	f.cancel()
 	c.sub.flights.End()
 	return false
 }
