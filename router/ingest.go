@@ -1,8 +1,8 @@
 package router
 
 import (
-	"encoding/json"
-	"fmt"
+	"encoding/binary"
+	"errors"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -11,67 +11,130 @@ import (
 )
 
 // hBatch is the metadata of an ingest message with several events: where in
-// the payload each lies, and what was read of it.
+// the payload each lies, and what was read of it. It stays in this process and
+// is binary, because to write and read it in JSON cost a twelfth of what the
+// server did for an event.
 const hBatch = "es_batch"
-
-type batchItem struct {
-	ID       string            `json:"id"`
-	Type     string            `json:"type,omitempty"`
-	Source   string            `json:"source,omitempty"`
-	Key      string            `json:"key"`
-	Time     time.Time         `json:"time,omitzero"`
-	Received time.Time         `json:"received"`
-	Content  string            `json:"content,omitempty"`
-	Metadata map[string]string `json:"metadata,omitempty"`
-	Size     int               `json:"size"`
-}
 
 // EncodeIngest makes the one message that a request becomes, so that the HTTP
 // subscriber can hand over a batch and be acked for all of it. One event is
 // the record itself.
-func EncodeIngest(events []destinations.Event) (*message.Message, error) {
+func EncodeIngest(events []destinations.Event) *message.Message {
 	if len(events) == 1 {
-		return EncodeEvent(events[0]), nil
+		return EncodeEvent(events[0])
 	}
-	items := make([]batchItem, len(events))
 	var size int
 	for _, e := range events {
 		size += len(e.Data)
 	}
 	payload := make([]byte, 0, size)
-	for i, e := range events {
-		items[i] = batchItem{ID: e.ID, Type: e.Type, Source: e.Source, Key: e.Key, Time: e.Time, Received: e.ReceivedAt,
-			Content: e.ContentType, Metadata: e.Metadata, Size: len(e.Data)}
+	const guess = 128 // bytes that describe an event
+	index := make([]byte, 0, guess*len(events))
+	for _, e := range events {
+		index = appendItem(index, e)
 		payload = append(payload, e.Data...)
-	}
-	index, err := json.Marshal(items)
-	if err != nil {
-		return nil, fmt.Errorf("encode batch: %w", err)
 	}
 	msg := message.NewMessage(events[0].ID, payload)
 	msg.Metadata[hBatch] = string(index)
-	return msg, nil
+	return msg
 }
+
+func appendItem(index []byte, e destinations.Event) []byte {
+	for _, s := range []string{e.ID, e.Type, e.Source, e.Key, e.ContentType} {
+		index = appendString(index, s)
+	}
+	index = appendTime(appendTime(index, e.Time), e.ReceivedAt)
+	index = binary.AppendUvarint(index, uint64(len(e.Metadata)))
+	for k, v := range e.Metadata {
+		index = appendString(appendString(index, k), v)
+	}
+	return binary.AppendUvarint(index, uint64(len(e.Data)))
+}
+
+func appendString(index []byte, s string) []byte {
+	return append(binary.AppendUvarint(index, uint64(len(s))), s...)
+}
+
+// appendTime writes seconds and nanoseconds, because the years that an event
+// may have do not fit in nanoseconds alone.
+func appendTime(index []byte, t time.Time) []byte {
+	return binary.AppendUvarint(binary.AppendVarint(index, t.Unix()), uint64(t.Nanosecond()))
+}
+
+// batchIndex reads what appendItem wrote. After a fault it reads zeroes.
+type batchIndex struct {
+	rest  string
+	fault bool
+}
+
+func (b *batchIndex) uvarint() uint64 {
+	n, size := binary.Uvarint([]byte(b.rest[:min(len(b.rest), binary.MaxVarintLen64)]))
+	return b.read(n, size)
+}
+
+func (b *batchIndex) varint() int64 {
+	n, size := binary.Varint([]byte(b.rest[:min(len(b.rest), binary.MaxVarintLen64)]))
+	return int64(b.read(uint64(n), size))
+}
+
+func (b *batchIndex) read(n uint64, size int) uint64 {
+	if size <= 0 {
+		b.fault, b.rest = true, ""
+		return 0
+	}
+	b.rest = b.rest[size:]
+	return n
+}
+
+func (b *batchIndex) text() string {
+	n := b.uvarint()
+	if n > uint64(len(b.rest)) {
+		b.fault, b.rest = true, ""
+		return ""
+	}
+	s := b.rest[:n]
+	b.rest = b.rest[n:]
+	return s
+}
+
+func (b *batchIndex) time() time.Time {
+	sec, ns := b.varint(), b.uvarint()
+	return time.Unix(sec, int64(ns)).UTC()
+}
+
+func (b *batchIndex) event() (e destinations.Event, size uint64) {
+	for _, s := range []*string{&e.ID, &e.Type, &e.Source, &e.Key, &e.ContentType} {
+		*s = b.text()
+	}
+	e.Time, e.ReceivedAt = b.time(), b.time()
+	if n := b.uvarint(); n > 0 && !b.fault {
+		e.Metadata = map[string]string{}
+		for ; n > 0 && !b.fault; n-- {
+			k := b.text()
+			e.Metadata[k] = b.text()
+		}
+	}
+	return e, b.uvarint()
+}
+
+var errBatchIndex = errors.New("decode batch: its index does not fit its payload")
 
 // records takes an ingest message apart into the records to store.
 func records(msg *message.Message) ([]*message.Message, error) {
-	index := msg.Metadata.Get(hBatch)
-	if index == "" {
+	index := batchIndex{rest: msg.Metadata.Get(hBatch)}
+	if index.rest == "" {
 		return []*message.Message{msg}, nil
 	}
-	var items []batchItem
-	if err := json.Unmarshal([]byte(index), &items); err != nil {
-		return nil, fmt.Errorf("decode batch: %w", err)
-	}
-	out := make([]*message.Message, len(items))
+	var out []*message.Message
 	rest := msg.Payload
-	for i, it := range items {
-		if it.Size > len(rest) {
-			return nil, fmt.Errorf("decode batch: item %d is longer than the payload", i)
+	for index.rest != "" {
+		e, size := index.event()
+		if index.fault || size > uint64(len(rest)) {
+			return nil, errBatchIndex
 		}
-		out[i] = EncodeEvent(destinations.Event{ID: it.ID, Type: it.Type, Source: it.Source, Key: it.Key, Time: it.Time,
-			ReceivedAt: it.Received, ContentType: it.Content, Metadata: it.Metadata, Data: []byte(rest[:it.Size:it.Size])})
-		rest = rest[it.Size:]
+		e.Data = rest[:size:size]
+		rest = rest[size:]
+		out = append(out, EncodeEvent(e))
 	}
 	return out, nil
 }

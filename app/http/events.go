@@ -159,10 +159,7 @@ func fromContext(_ string, r *http.Request) (*message.Message, error) {
 // store hands the events to Watermill's subscriber and waits until they are
 // acked. A client that goes away does not end it: half a batch would be stored.
 func (s *Server) store(r *http.Request, events []destinations.Event) *Problem {
-	msg, err := router.EncodeIngest(events)
-	if err != nil {
-		return problem(http.StatusInternalServerError, metrics.RejectUnavailable, "the events could not be encoded")
-	}
+	msg := router.EncodeIngest(events)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), s.cfg.PublishTimeout)
 	defer cancel()
 	answer := &verdict{}

@@ -104,6 +104,11 @@ func appendItem(body []byte, del destinations.Delivery) ([]byte, error) {
 // event's own bytes were checked when it was accepted, so this is for what a
 // transformation made.
 func isJSON(p destinations.Payload) bool {
-	typ, _, err := mime.ParseMediaType(p.ContentType)
-	return err == nil && (typ == "application/json" || strings.HasSuffix(typ, "+json")) && json.Valid(p.Body)
+	if typ := p.ContentType; typ != "application/json" {
+		var err error
+		if typ, _, err = mime.ParseMediaType(typ); err != nil || typ != "application/json" && !strings.HasSuffix(typ, "+json") {
+			return false
+		}
+	}
+	return json.Valid(p.Body)
 }
