@@ -92,7 +92,7 @@ type Destination struct {
 	Transform   string        `yaml:"transform" doc:"CEL expression that makes the payload; without it the event's own bytes are sent."`
 	Timeout     time.Duration `yaml:"timeout" default:"10s" min:"1ms" doc:"Longest time of one attempt."`
 	Concurrency int           `yaml:"concurrency" default:"64" min:"1" doc:"Most attempts at once."`
-	Batch       Batch         `yaml:"batch" doc:"Several deliveries in one attempt, of different keys. For kinds that can: webhook and file."`
+	Batch       Batch         `yaml:"batch" doc:"Several deliveries in one attempt, those of a key in order. For kinds that can: webhook and file."`
 	RateLimit   RateLimit     `yaml:"rate_limit" doc:"Most attempts a second; with batches, most events."`
 	Retry       Retry         `yaml:"retry" doc:"What happens after a failed attempt."`
 	Breaker     Breaker       `yaml:"breaker" doc:"Pause for a destination that is down."`

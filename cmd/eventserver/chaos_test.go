@@ -68,6 +68,9 @@ func chaosSeed(t *testing.T) uint64 {
 // pauses together do to one event.
 const attemptLimit = 8
 
+// attemptTimeout is the servers' timeout.
+const attemptTimeout = 4 * time.Second
+
 // scenario is one run.
 type scenario struct {
 	form    form
@@ -95,7 +98,7 @@ func newScenario(t *testing.T, f form, broker string, instances ...string) *scen
 		return o.script.doomed(destination, user, n, o.isClosing(user, n))
 	})
 	sc := &scenario{form: f, o: o, joined: len(instances), proxies: map[string]*proxy{}}
-	of := setup{broker: broker, urls: map[string]string{}, destinations: ", timeout: 4s, breaker: {initial: 500ms, max: 5s}, " +
+	of := setup{broker: broker, urls: map[string]string{}, destinations: ", timeout: " + attemptTimeout.String() + ", breaker: {initial: 500ms, max: 5s}, " +
 		"retry: {initial: 100ms, max: 500ms, attempts: " + strconv.Itoa(attemptLimit) + "}"}
 	for _, d := range []string{"flaky", "moody"} {
 		p := newProxy(t, o.sites[d].addr)

@@ -96,6 +96,12 @@ func (o *oracle) receiver(destination string) http.Handler {
 		}
 		if a.delivers() {
 			o.delivered(destination, user, n, number, r.Header)
+			// On a busy machine the server may have given the attempt up before
+			// we came to read it.
+			sent, err := strconv.ParseInt(r.Header.Get("webhook-timestamp"), 10, 64)
+			if err == nil && time.Since(time.Unix(sent, 0)) > attemptTimeout-time.Second {
+				o.causes.fault("late answer", destination)
+			}
 		}
 		a.write(w, r)
 		if a.delivers() && r.Context().Err() != nil {

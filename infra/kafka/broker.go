@@ -10,6 +10,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/ThreeDotsLabs/watermill/message"
+	"golang.org/x/time/rate"
 
 	"eventserver/infra"
 )
@@ -21,6 +22,7 @@ type Broker struct {
 	admin   sarama.ClusterAdmin
 	pub     *publisher
 	readers *readers
+	commits *rate.Limiter // of all groups together
 
 	mu     sync.Mutex
 	subs   map[*subscriber]struct{}
@@ -47,7 +49,7 @@ func New(cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("kafka: admin: %w", err), client.Close())
 	}
-	b := &Broker{cfg: cfg, client: client, admin: admin,
+	b := &Broker{cfg: cfg, client: client, admin: admin, commits: rate.NewLimiter(commitsPerSecond, 1),
 		subs: map[*subscriber]struct{}{}, taken: map[string]struct{}{}}
 	prompt, err := sarama.NewSyncProducerFromClient(client)
 	if err != nil {

@@ -46,12 +46,12 @@ func (c *committer) due() {
 
 const (
 	// journalInterval is the pace of a journal.
-	journalInterval = 10 * time.Millisecond
+	journalInterval = 5 * time.Millisecond
 	// commitRetry is the pause after a commit that failed.
 	commitRetry = 250 * time.Millisecond
-	// commitShare bounds the share of the time that commits take: a broker that
-	// is slow to store them is asked less often.
-	commitShare = 4
+	// commitsPerSecond bounds the commits of all groups of this process: a
+	// hundred destinations have two hundred groups.
+	commitsPerSecond = 1000
 )
 
 // run commits until ctx ends.
@@ -68,7 +68,10 @@ func (c *committer) run(ctx context.Context) {
 		c.collect()
 		wait := time.Until(next)
 		if wait <= 0 {
-			began := time.Now()
+			if c.sub.broker.commits.Wait(ctx) != nil {
+				return // ctx ended
+			}
+			c.collect()
 			wait = c.sub.broker.cfg.CommitInterval
 			err := c.commit()
 			if err != nil && ctx.Err() == nil {
@@ -77,7 +80,6 @@ func (c *committer) run(ctx context.Context) {
 			} else if err == nil {
 				c.failing = false
 			}
-			wait = max(wait, commitShare*time.Since(began))
 			next = time.Now().Add(wait)
 		}
 		if c.sub.broker.cfg.Journal != nil {
