@@ -45,7 +45,14 @@ func Load(path string, o Options) (*config.Config, error) {
 	if path == "" {
 		return config.Default(), nil
 	}
-	return config.Load(path, o.checks())
+	cfg, err := config.Load(path, o.checks())
+	if err != nil {
+		return nil, err
+	}
+	if _, err := loadPolicy(cfg); err != nil {
+		return nil, err
+	}
+	return cfg, nil
 }
 
 // App is one event-server.
@@ -74,10 +81,6 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 			err = errors.Join(err, a.Close())
 		}
 	}()
-	dests, err := a.destinations(o)
-	if err != nil {
-		return nil, err
-	}
 	reg := o.Registry
 	if reg == nil {
 		reg = prometheus.NewRegistry()
@@ -86,6 +89,20 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	m, err := metrics.New(reg)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	policy, err := loadPolicy(cfg)
+	if err != nil {
+		return nil, err
+	}
+	var judge *contract
+	var front http.Contract // nil without schemas
+	if policy != nil {
+		judge = newContract(policy, m)
+		front = judge
+	}
+	dests, err := a.destinations(o, judge)
+	if err != nil {
+		return nil, err
 	}
 	a.log.Debug("opening the broker", slog.String("kind", cfg.Broker.Kind))
 	if a.broker, err = openBroker(ctx, cfg, a.log, a.fail); err != nil {
@@ -109,7 +126,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	a.front, err = http.New(http.Config{
 		Addr: cfg.HTTP.Addr, MaxEventBytes: int64(cfg.HTTP.MaxEventBytes), MaxBatchBytes: int64(cfg.HTTP.MaxBatchBytes),
 		MaxBatchEvents: cfg.HTTP.MaxBatchEvents, MaxInFlight: cfg.HTTP.MaxInFlight, PublishTimeout: cfg.HTTP.PublishTimeout,
-		ReadTimeout: cfg.HTTP.ReadTimeout, Keys: keys, Ready: a.readiness,
+		ReadTimeout: cfg.HTTP.ReadTimeout, Keys: keys, MetadataHeaders: cfg.HTTP.MetadataHeaders, Contract: front, Ready: a.readiness,
 		Scrape: promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true}), Metrics: m, Logger: a.log,
 	})
 	if err != nil {
@@ -128,7 +145,7 @@ func (a *App) fail(err error) {
 }
 
 // destinations builds what the configuration lists; every fault is reported.
-func (a *App) destinations(o Options) ([]router.Destination, error) {
+func (a *App) destinations(o Options, judge *contract) ([]router.Destination, error) {
 	kinds := o.kinds()
 	var out []router.Destination
 	var errs []error
@@ -141,6 +158,7 @@ func (a *App) destinations(o Options) ([]router.Destination, error) {
 		if cl, ok := d.Destination.(io.Closer); ok {
 			a.closers = append(a.closers, cl)
 		}
+		judge.bind(&d, c.Schema)
 		out = append(out, d)
 	}
 	return out, errors.Join(errs...)

@@ -8,10 +8,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"eventserver/app/config"
 	"eventserver/app/http"
 	"eventserver/app/http/envelope"
 	"eventserver/destinations"
+	"eventserver/metrics"
 	"eventserver/router"
 )
 
@@ -77,6 +80,17 @@ func DryRun(ctx context.Context, w io.Writer, cfg *config.Config, o Options, id 
 		}
 		if cl, ok := d.Destination.(io.Closer); ok {
 			defer func() { _ = cl.Close() }()
+		}
+		policy, err := loadPolicy(cfg)
+		if err != nil {
+			return err
+		}
+		if policy != nil {
+			m, err := metrics.New(prometheus.NewRegistry())
+			if err != nil {
+				return err
+			}
+			newContract(policy, m).bind(&d, c.Schema)
 		}
 		var errs []error
 		for i, e := range envs {

@@ -14,7 +14,7 @@ type Event struct {
 	Key        string            // ordering key: the user; never empty
 	Time       time.Time         // when it happened, by the client; ReceivedAt when it gave none
 	ReceivedAt time.Time         // when the server accepted it
-	Metadata   map[string]string // allow-listed context (request id, traceparent)
+	Metadata   map[string]string // allow-listed context: MetadataFrom
 	// ContentType is the media type of Data ("application/json").
 	ContentType string
 	// Data is the posted object, byte for byte.
@@ -42,6 +42,7 @@ type Delivery struct {
 	// Sequence rises with each delivery of a key to this destination: the
 	// source partition's offset. -1 where the broker has none.
 	Sequence int64
+	Metadata map[string]string // the event's
 	Payload  Payload
 }
 
@@ -49,8 +50,8 @@ type Delivery struct {
 // one attempt. The configuration's batch.max_events turns it on.
 type Batcher interface {
 	// DeliverBatch makes exactly one attempt for all of ds, of which there is
-	// at least one and no two have the same key. An error is of all of them:
-	// they are delivered again, each alone unless it is Unavailable.
+	// at least one. Those of a key are in order, and no other call has that key
+	// meanwhile. An error is of all of them: they are delivered again, each alone.
 	DeliverBatch(ctx context.Context, ds []Delivery) error
 }
 

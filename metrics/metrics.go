@@ -38,6 +38,7 @@ const (
 	ReasonPermanent   = "permanent"
 	ReasonAttempts    = "attempts"
 	ReasonAge         = "age"
+	ReasonSchema      = "schema"
 )
 
 // Reasons for refusing a request, the label "reason".
@@ -49,6 +50,7 @@ const (
 	RejectMediaType   = "media_type"
 	RejectBusy        = "busy"
 	RejectUnavailable = "unavailable"
+	RejectSchema      = "schema"
 )
 
 // Seconds are the buckets of every histogram of durations, Watermill's too.
@@ -63,6 +65,9 @@ type Metrics struct {
 	Accepted  prometheus.Counter
 	Rejected  *prometheus.CounterVec // reason
 	AcceptDur prometheus.Histogram
+	// SchemaViolations has the labels stage (ingest, input, output), type (of a
+	// schema, or "unknown") and mode.
+	SchemaViolations *prometheus.CounterVec
 
 	deliveries *prometheus.CounterVec   // destination, outcome
 	attempts   *prometheus.CounterVec   // destination, class
@@ -97,19 +102,20 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 		poisoned:   counter("poisoned_total", "Deliveries moved to the poison queue, by reason.", "destination", "reason"),
 		info: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "destination_info",
 			Help: "Always 1; the labels tell the destination's kind."}, []string{"destination", "kind"}),
-		state: newStateCollector(),
+		SchemaViolations: counter("schema_violations_total", "Events that break the schema of their type, by where that was seen and the mode.", "stage", "type", "mode"),
+		state:            newStateCollector(),
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info",
 		Help: "Always 1; the labels tell the build."}, []string{"version", "go"})
 	if info, ok := debug.ReadBuildInfo(); ok {
 		build.WithLabelValues(info.Main.Version, info.GoVersion).Set(1)
 	}
-	for _, reason := range []string{RejectInvalid, RejectAuth, RejectMethod, RejectTooLarge, RejectMediaType, RejectBusy, RejectUnavailable} {
+	for _, reason := range []string{RejectInvalid, RejectAuth, RejectMethod, RejectTooLarge, RejectMediaType, RejectBusy, RejectUnavailable, RejectSchema} {
 		m.Rejected.WithLabelValues(reason)
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{m.Accepted, m.Rejected, m.AcceptDur, m.deliveries, m.attempts,
-		m.attemptDur, m.latency, m.retries, m.poisoned, m.info, m.state, build} {
+		m.attemptDur, m.latency, m.retries, m.poisoned, m.SchemaViolations, m.info, m.state, build} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -136,7 +142,7 @@ func (m *Metrics) Destination(id, kind string, state func() State) *Destination 
 	for _, c := range []string{ClassSuccess, ClassError, ClassTimeout, ClassPermanent, ClassUnavailable, ClassRetryAfter, ClassPanic, ClassCancelled} {
 		m.attempts.WithLabelValues(id, c)
 	}
-	for _, r := range []string{ReasonUndecodable, ReasonFilter, ReasonTransform, ReasonPermanent, ReasonAttempts, ReasonAge} {
+	for _, r := range []string{ReasonUndecodable, ReasonFilter, ReasonTransform, ReasonPermanent, ReasonAttempts, ReasonAge, ReasonSchema} {
 		m.poisoned.WithLabelValues(id, r)
 	}
 	m.state.add(id, state)

@@ -25,6 +25,9 @@ type Destination struct {
 	Types       []string  // patterns; none: every type
 	Filter      Filter    // nil: every event
 	Transform   Transform // nil: the event's own bytes
+	Input       Check     // of each event that it wants; nil: none
+	Output      Check     // of each payload, as OutputType; nil: none
+	OutputType  string
 	Timeout     time.Duration
 	Concurrency int // most attempts at once; a batch is one
 	Batch       Batch

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -39,6 +40,14 @@ func matchTypes(patterns []string, typ string) bool {
 	return false
 }
 
+// Check judges data as an event of type typ, by the schema of that type. The
+// warning is what is wrong with data that passes all the same; an error is what
+// it does not pass for.
+type Check func(typ string, data []byte) (warning string, err error)
+
+// headerSchemaWarning goes with a payload that broke a schema and passed.
+const headerSchemaWarning = "Event-Schema-Warning"
+
 // Prepare runs the destination's types, filter and transforms on e. It returns
 // destinations.ErrSkip when the destination does not want the event. The dry
 // run of the command line calls it too, so that it cannot differ.
@@ -46,6 +55,13 @@ func (d *Destination) Prepare(ctx context.Context, e destinations.Event) (destin
 	none := destinations.Payload{}
 	if !matchTypes(d.Types, e.Type) {
 		return none, destinations.ErrSkip
+	}
+	warning := ""
+	if d.Input != nil {
+		var err error
+		if warning, err = d.Input(e.Type, e.Data); err != nil {
+			return none, giveUpNow(metrics.ReasonSchema, err)
+		}
 	}
 	if d.Filter != nil {
 		ok, err := d.Filter.Match(ctx, e)
@@ -64,10 +80,29 @@ func (d *Destination) Prepare(ctx context.Context, e destinations.Event) (destin
 		e.Data, e.ContentType = data, "application/json"
 	}
 	p, err := d.Destination.Transform(ctx, e)
-	if err != nil && !errors.Is(err, destinations.ErrSkip) {
+	if errors.Is(err, destinations.ErrSkip) {
+		return p, err
+	}
+	if err != nil {
 		return none, giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: %w", err))
 	}
-	return p, err
+	if d.Output != nil {
+		also, err := d.Output(d.OutputType, p.Body)
+		if err != nil {
+			return none, giveUpNow(metrics.ReasonSchema, fmt.Errorf("payload: %w", err))
+		}
+		if warning == "" {
+			warning = also
+		}
+	}
+	if warning != "" {
+		p.Headers = maps.Clone(p.Headers)
+		if p.Headers == nil {
+			p.Headers = map[string]string{}
+		}
+		p.Headers[headerSchemaWarning] = clean(warning)
+	}
+	return p, nil
 }
 
 // transformer moves events from the events topic to the destination's. It has

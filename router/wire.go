@@ -133,7 +133,7 @@ func DecodeDelivery(destination string, msg *message.Message) (destinations.Deli
 	}
 	return destinations.Delivery{
 		ID: e.ID + ":" + destination, EventID: e.ID, EventType: e.Type, Key: e.Key, Destination: destination,
-		Attempt: 1, Time: e.Time, ReceivedAt: e.ReceivedAt, Sequence: seq,
+		Attempt: 1, Time: e.Time, ReceivedAt: e.ReceivedAt, Sequence: seq, Metadata: e.Metadata,
 		Payload: destinations.Payload{ContentType: e.ContentType, Headers: prefixed(msg.Metadata, hHeader), Body: e.Data},
 	}, nil
 }

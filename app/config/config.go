@@ -12,6 +12,7 @@ type Config struct {
 	HTTP         HTTP          `yaml:"http" doc:"How events are accepted."`
 	Broker       Broker        `yaml:"broker" doc:"Where events are stored until every destination has them."`
 	Ordering     string        `yaml:"ordering" default:"key" oneof:"key partition" doc:"What keeps its order; key: the events of one key, so that a slow user holds up nobody else; partition: all events of a partition, one at a time."`
+	Schemas      *Schemas      `yaml:"schemas" doc:"Schemas of the events' types; without it none are looked at."`
 	Log          Log           `yaml:"log" doc:"The server's own log."`
 	Destinations []Destination `yaml:"destinations" required:"true" max:"1000" doc:"List of the places that events go to; [] for a server that only accepts."`
 }
@@ -26,6 +27,7 @@ type HTTP struct {
 	PublishTimeout  time.Duration `yaml:"publish_timeout" default:"5s" min:"1ms" doc:"Longest wait for the broker to store an event; then the request is answered 503 and may be sent again."`
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" default:"30s" min:"1ms" doc:"Longest wait for requests and deliveries in progress when the server stops."`
 	ReadTimeout     time.Duration `yaml:"read_timeout" default:"30s" min:"1ms" doc:"Longest time a client may take to send a request."`
+	MetadataHeaders []string      `yaml:"metadata_headers" max:"32" doc:"Headers of a request that go with its events, through the topics and to the receivers, beside traceparent, tracestate and x-request-id. Any client can set them: name what your proxy sets."`
 	Keys            []APIKey      `yaml:"keys" doc:"Keys that clients may use; without any, everyone may send."`
 }
 
@@ -76,6 +78,14 @@ type SASL struct {
 	Password  destinations.Secret `yaml:"password" required:"true" doc:"Password of the user."`
 }
 
+// Schemas says what events must look like.
+type Schemas struct {
+	Dir     string            `yaml:"dir" default:"./schemas" doc:"Directory of the schemas, one YAML file for each type of event."`
+	Mode    string            `yaml:"mode" default:"enforce" oneof:"enforce warn off" doc:"What happens to an event that breaks its schema; enforce: it is refused, or goes to the poison queue; warn: it is counted and marked; off: nobody looks."`
+	Unknown string            `yaml:"unknown" default:"allow" oneof:"allow reject" doc:"Events whose type has no schema, or that have no type."`
+	Types   map[string]string `yaml:"types" doc:"Other modes for single types: type -> enforce, warn or off."`
+}
+
 // Log is the server's own log.
 type Log struct {
 	Level  string `yaml:"level" default:"info" oneof:"debug info warn error" doc:"Least level to write."`
@@ -90,6 +100,7 @@ type Destination struct {
 	Types       []string      `yaml:"types" min:"1" doc:"Types of events to send: exact, order.* for all that start with order., or *. Without it: every event."`
 	Filter      string        `yaml:"filter" doc:"CEL expression; events for which it is false are not sent."`
 	Transform   string        `yaml:"transform" doc:"CEL expression that makes the payload; without it the event's own bytes are sent."`
+	Schema      string        `yaml:"schema" doc:"Type whose schema the payload must meet, after the transformation. Needs schemas."`
 	Timeout     time.Duration `yaml:"timeout" default:"10s" min:"1ms" doc:"Longest time of one attempt."`
 	Concurrency int           `yaml:"concurrency" default:"64" min:"1" doc:"Most attempts at once."`
 	Batch       Batch         `yaml:"batch" doc:"Several deliveries in one attempt, those of a key in order. For kinds that can: webhook and file."`

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"regexp"
@@ -19,6 +20,7 @@ func (f faultList) err() error                       { return errors.Join(f...) 
 
 var (
 	nameRE     = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,64}$`)
+	headerRE   = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,64}$`)
 	digestRE   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	topicRE    = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`) // Kafka's rule and length
 	prefixRE   = regexp.MustCompile(`^[a-zA-Z0-9._-]{0,100}$`) // leaves room for "poison.<id>"
@@ -45,6 +47,11 @@ func (c *Config) Validate() error {
 	if c.Broker.WindowKey > c.Broker.WindowMessages {
 		f.addf("broker.window_key: %d is more than broker.window_messages %d, so one key could fill the window; give less", c.Broker.WindowKey, c.Broker.WindowMessages)
 	}
+	for i, d := range c.Destinations {
+		if d.Schema != "" && c.Schemas == nil {
+			f.addf("destinations[%d].schema: needs schemas; add schemas: {dir: ./schemas} to the file, or delete it", i)
+		}
+	}
 	ids := map[string]int{}
 	longest := -1
 	for i, d := range c.Destinations {
@@ -67,9 +74,31 @@ func (c *Config) Validate() error {
 	return f.err()
 }
 
-// Validate checks the address, the sizes and the keys.
+// Validate checks the modes of single types.
+func (s *Schemas) Validate() error {
+	var f faultList
+	for _, typ := range slices.Sorted(maps.Keys(s.Types)) {
+		if mode := s.Types[typ]; !slices.Contains([]string{"enforce", "warn", "off"}, mode) {
+			f.addf("types.%s: %q is no mode; write enforce, warn or off", typ, mode)
+		}
+	}
+	return f.err()
+}
+
+// Validate checks the address, the sizes, the headers and the keys.
 func (h *HTTP) Validate() error {
 	var f faultList
+	for i, name := range h.MetadataHeaders {
+		h.MetadataHeaders[i] = strings.ToLower(name)
+		switch strings.ToLower(name) {
+		case "authorization", "cookie", "proxy-authorization":
+			f.addf("metadata_headers[%d]: %s holds a secret, which would be stored with each event; delete it", i, name)
+		default:
+			if !headerRE.MatchString(name) {
+				f.addf("metadata_headers[%d]: %q is no name of a header; use letters, digits and . _ -", i, name)
+			}
+		}
+	}
 	if !hostPort(h.Addr) {
 		f.addf("addr: %q is not host:port; write 127.0.0.1:8080, or :8080 for every interface", h.Addr)
 	}

@@ -3,6 +3,7 @@ package http
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -73,8 +74,18 @@ func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, body []byte)
 	}
 	now := time.Now().UTC()
 	events := make([]destinations.Event, len(envs))
+	md := destinations.MetadataFrom(r.Header, s.cfg.MetadataHeaders)
 	for i, e := range envs {
 		events[i] = Event(e, now)
+		events[i].Metadata = md
+		if p := s.judge(&events[i], e.Key != ""); p != nil {
+			if batch {
+				p.Index = &i
+				p.Detail = fmt.Sprintf("[%d]: %s", i, p.Detail)
+			}
+			s.refuse(w, p)
+			return
+		}
 	}
 	if p := s.store(r, events); p != nil {
 		s.refuse(w, p)
@@ -101,6 +112,11 @@ func (s *Server) postPublish(w http.ResponseWriter, r *http.Request, body []byte
 		return
 	}
 	e := Event(envelope.Envelope{Key: user, Raw: body}, time.Now().UTC())
+	e.Metadata = destinations.MetadataFrom(r.Header, s.cfg.MetadataHeaders)
+	if p := s.judge(&e, true); p != nil {
+		s.refuse(w, p)
+		return
+	}
 	if p := s.store(r, []destinations.Event{e}); p != nil {
 		s.refuse(w, p)
 		return

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"eventserver/app/schema"
 	"eventserver/metrics"
 )
 
@@ -18,8 +19,14 @@ type Problem struct {
 	// Field names the faulty member of the event, Index its place in a batch.
 	Field string `json:"field,omitempty"`
 	Index *int   `json:"index,omitempty"`
+	// EventType, Pointer and Rule tell which schema refused the event, the
+	// value in it (a JSON pointer) and the keyword that it breaks.
+	EventType string  `json:"event_type,omitempty"`
+	Pointer   *string `json:"pointer,omitempty"`
+	Rule      string  `json:"rule,omitempty"`
 
 	reason     string // metrics.Reject...
+	violation  *schema.Violation
 	retryAfter time.Duration
 	challenge  bool
 	allow      string

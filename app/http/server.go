@@ -37,6 +37,10 @@ type Config struct {
 	PublishTimeout time.Duration // until the broker must have answered; default 5 s
 	ReadTimeout    time.Duration // of a whole request; default 30 s
 	Keys           []Key         // none: no authentication
+	// MetadataHeaders of a request go with its events, beside the usual ones.
+	MetadataHeaders []string
+	// Contract judges each event before it is stored; nil: none.
+	Contract Contract
 
 	Ready   func(context.Context) error // asked by /readyz
 	Scrape  http.Handler                // served at /metrics

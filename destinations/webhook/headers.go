@@ -57,6 +57,7 @@ func (d *Destination) header(del destinations.Delivery) (http.Header, error) {
 			h.Set(name, value)
 		}
 	}
+	destinations.SetHeaders(h, del.Metadata, reserved)
 	for name, value := range d.cfg.Headers {
 		h.Set(name, value)
 	}

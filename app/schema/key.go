@@ -1,0 +1,102 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+	"unicode"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxKey is the longest ordering key, in bytes; the envelope's limit.
+const maxKey = 512
+
+// Key returns the ordering key: the value at KeyPointer. A string is taken as it
+// is, an integer as its decimal text (1.0 and 1 are one key). The bool is false
+// when the schema has no KeyPointer.
+//
+// The error is a *Violation with RuleKey when the value is absent, of another
+// type, empty, longer than 512 bytes or holds control characters, and with
+// RuleJSON when data cannot be read up to there. Call Validate first: Key does
+// not check the rest.
+func (s *Schema) Key(data []byte) (string, bool, error) {
+	if s.KeyPointer == "" {
+		return "", false, nil
+	}
+	key, v := keyAt(data, s.KeyPointer, s.path)
+	if v != nil {
+		v.Type, v.Version = s.Type, s.Version
+		return "", true, v
+	}
+	return key, true, nil
+}
+
+// pathTo leads enter to the value at the end of tokens.
+func pathTo(tokens []string) *place {
+	at := &place{}
+	for _, t := range slices.Backward(tokens) {
+		at = &place{kids: map[string]*place{t: at}}
+	}
+	return at
+}
+
+func keyAt(data []byte, ptr string, at *place) (string, *Violation) {
+	d := open(data)
+	defer d.release()
+	fault := func(detail string) *Violation {
+		return &Violation{Pointer: ptr, Rule: RuleKey, Detail: cut(detail, maxDetail)}
+	}
+	for at.kids != nil {
+		// enter stops at faults of the JSON; a peek then tells them.
+		if at = d.enter(at); at == nil {
+			if _, bad := decode(data, nil, nil); bad != nil {
+				return "", bad
+			}
+			return "", fault("is missing; the ordering key is needed")
+		}
+	}
+	raw, err := d.dec.ReadValue()
+	if err != nil {
+		return "", d.violation(err)
+	}
+	switch kind := raw.Kind(); kind {
+	case '"':
+		return checkKey(unquote(raw), fault)
+	case '0':
+		if !fitting(string(raw)) || !isInteger(number(string(raw))) {
+			return "", fault("must be a string or an integer but is " + cut(string(raw), maxExcerpt))
+		}
+		return checkKey(rat(number(string(raw))).Num().String(), fault)
+	default:
+		return "", fault("must be a string or an integer but is " + kindName(kind))
+	}
+}
+
+func kindName(k jsontext.Kind) string {
+	switch k {
+	case 'n':
+		return "null"
+	case 't', 'f':
+		return "a boolean"
+	case '{':
+		return "an object"
+	default:
+		return "an array"
+	}
+}
+
+// checkKey asks what the envelope asks of key and userId.
+func checkKey(key string, fault func(string) *Violation) (string, *Violation) {
+	if key == "" {
+		return "", fault("must not be empty")
+	}
+	if len(key) > maxKey {
+		return "", fault(fmt.Sprintf("must be at most %d bytes, not %d", maxKey, len(key)))
+	}
+	for i, r := range key {
+		if unicode.IsControl(r) {
+			return "", fault(fmt.Sprintf("holds the control character U+%04X at byte %d; remove it", r, i))
+		}
+	}
+	return key, nil
+}

@@ -1,0 +1,196 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// maxFiles bounds one directory; a company has some hundreds of types.
+const maxFiles = 5000
+
+// Load reads, checks and compiles the schemas below dir. The error is *Faults with
+// every fault of every file. A directory without schemas is a Registry without
+// types. Links that lead out of dir are not followed.
+func Load(dir string) (*Registry, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, &Faults{list: []*Fault{{File: dir, err: err,
+			Msg: fmt.Sprintf("cannot be read: %v; give the directory of the schemas", cause(err))}}}
+	}
+	defer func() { _ = root.Close() }() // read only
+	return load(root.FS(), dir)
+}
+
+// load is Load of a file system; dir stands in front of its names in faults.
+func load(fsys fs.FS, dir string) (*Registry, error) {
+	rep := newReporter(dir)
+	r := &refs{files: map[string]*file{}, broken: map[string]bool{}}
+	names := list(fsys, rep)
+	for _, name := range names {
+		r.broken[name] = true
+		src, err := read(fsys, name)
+		if err != nil {
+			rep.addErr(name, 0, "", fmt.Sprintf("cannot be read: %v; correct it, or take it out of the directory", cause(err)), err)
+			continue
+		}
+		root := parseYAML(name, src, rep)
+		if root == nil {
+			continue
+		}
+		if root.kind != objectKind {
+			rep.add(name, root.line, "", "is not a mapping; write lines of key: value, beginning with x-event")
+			continue
+		}
+		delete(r.broken, name)
+		r.files[name] = newFile(name, root, rep)
+	}
+	checks := newChecker(rep, r)
+	for _, name := range names {
+		if f := r.files[name]; f != nil {
+			checks.file(f)
+		}
+	}
+	l := &loading{rep: rep, refs: r, bad: rep.files(), first: map[string]string{}}
+	reg := &Registry{byType: map[string]*Schema{}}
+	for _, name := range names {
+		f := r.files[name]
+		if f == nil || isShared(name) {
+			if f != nil && f.root.get("x-event") != nil {
+				f.fault(rep, "/x-event", "is in a file of shared definitions; take the _ off its name, or delete this")
+			}
+			continue
+		}
+		if s := l.event(f); s != nil {
+			reg.byType[s.Type] = s
+			reg.sorted = append(reg.sorted, s)
+		}
+	}
+	if err := rep.err(); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(reg.sorted, func(a, b *Schema) int { return strings.Compare(a.Type, b.Type) })
+	return reg, nil
+}
+
+// list returns the YAML files below the root, sorted.
+func list(fsys fs.FS, rep *reporter) []string {
+	var names []string
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			rep.addErr(name, 0, "", fmt.Sprintf("cannot be read: %v; correct its permissions", cause(err)), err)
+			return nil
+		}
+		// Kubernetes mounts files as links into a directory "..data".
+		if isHidden(name) {
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if d.IsDir() || !isYAML(name) {
+			return nil
+		}
+		if len(names) == maxFiles {
+			rep.add("", 0, "", fmt.Sprintf("holds more than %d files; split the directory", maxFiles))
+			return fs.SkipAll
+		}
+		names = append(names, name)
+		return nil
+	})
+	if err != nil {
+		rep.addErr("", 0, "", fmt.Sprintf("cannot be read: %v", cause(err)), err)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func read(fsys fs.FS, name string) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // read only
+	return io.ReadAll(io.LimitReader(f, maxFile+1))
+}
+
+// cause is a file error without the path, which the fault has in front.
+func cause(err error) error {
+	var perr *fs.PathError
+	if errors.As(err, &perr) {
+		return perr.Err
+	}
+	return err
+}
+
+// loading makes schemas of the files that hold events.
+type loading struct {
+	rep   *reporter
+	refs  *refs
+	bad   map[string]bool   // files with a fault of YAML or JSON Schema
+	first map[string]string // file by type
+}
+
+func (l *loading) event(f *file) *Schema {
+	before := len(l.rep.faults)
+	s := l.header(f)
+	if s.Type != "" {
+		if was, dup := l.first[s.Type]; dup {
+			f.fault(l.rep, "/x-event/type", fmt.Sprintf("%s is also the type of %s; one file holds one type, so delete one of them",
+				s.Type, filepath.Join(l.rep.dir, filepath.FromSlash(was))))
+		} else {
+			l.first[s.Type] = f.name
+		}
+	}
+	examples := l.prose(f, s)
+	// One fault of a shared definition would otherwise be reported many times.
+	if !l.sound(f, map[string]bool{}) {
+		return nil
+	}
+	if l.compile(f, s) && len(l.rep.faults) == before {
+		l.examples(f, s, examples)
+	}
+	s.File = filepath.Join(l.rep.dir, filepath.FromSlash(f.name))
+	return s
+}
+
+// compile makes what Validate and Bundle use.
+func (l *loading) compile(f *file, s *Schema) bool {
+	s.bundle = bundle(l.refs, f)
+	l.shape(f, s)
+	v, err := compile("schema:///event", s.bundle.plain(), nothing{})
+	if err != nil {
+		f.fault(l.rep, "", fmt.Sprintf("cannot be compiled: %v; correct the schema", err))
+		return false
+	}
+	v.drop = unnamed(s.bundle)
+	s.check = v
+	return true
+}
+
+// sound says whether neither f nor a file that it leads to has a fault.
+func (l *loading) sound(f *file, seen map[string]bool) bool {
+	if seen[f.name] {
+		return true
+	}
+	seen[f.name] = true
+	if l.bad[f.name] {
+		return false
+	}
+	for _, ptr := range f.order {
+		ref := f.schemas[ptr].get("$ref").str()
+		if ref == "" {
+			continue
+		}
+		t, _ := l.refs.resolve(f, ref)
+		if t.file == "" || !l.sound(l.refs.files[t.file], seen) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,87 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+const scaffold = `# What each keyword means: https://json-schema.org/understanding-json-schema
+# key is where the ordering key is: events of one key stay in order. Delete it if there is none.
+x-event: {type: %[1]q, version: 1, key: /customerId}
+description: TODO say in a sentence what happened when this event is sent.
+type: object
+additionalProperties: false
+required: [customerId, amount]
+properties:
+  customerId:
+    description: Whom the event is about.
+    type: string
+    minLength: 1
+    maxLength: 64
+  amount:
+    description: In cents, so that no fraction is ever rounded.
+    type: integer
+    minimum: 0
+examples:
+  - customerId: ada
+    amount: 4200
+`
+
+// Scaffold writes the schema of a new type, for its author to change, and returns
+// the paths of what it wrote: dir/<typ>.yaml. It makes dir when there is none.
+//
+// The error says when typ is no name of a type (letters, digits, dots, _ and -, at
+// most 100, the first a letter or digit), or when the type or its file is there
+// already; nothing is written then.
+func Scaffold(dir, typ string) (files []string, err error) {
+	if !typeNameRE.MatchString(typ) {
+		return nil, fmt.Errorf("type %s is no name of a type; %s", quote(typ), typeCure)
+	}
+	if err := taken(dir, typ); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // source files, read by all who build
+		return nil, fmt.Errorf("make the directory of the schemas: %w", err)
+	}
+	path := filepath.Join(dir, typ+".yaml")
+	// O_EXCL: a file that appeared meanwhile is not overwritten.
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // as above
+	if err != nil {
+		return nil, fmt.Errorf("write the schema: %w", err)
+	}
+	_, err = fmt.Fprintf(f, scaffold, typ)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("write the schema: %w", errors.Join(err, os.Remove(path)))
+	}
+	return []string{path}, nil
+}
+
+// taken looks for the type in the files that can be read, whatever else is wrong
+// with them.
+func taken(dir, typ string) error {
+	for _, ext := range []string{".yaml", ".yml"} {
+		path := filepath.Join(dir, typ+ext)
+		if _, err := os.Lstat(path); err == nil {
+			return fmt.Errorf("%s is there already; change it, or choose another type", path)
+		}
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil //nolint:nilerr // no directory yet; making it tells of anything else
+	}
+	defer func() { _ = root.Close() }() // read only
+	rep := newReporter(dir)
+	for _, name := range list(root.FS(), rep) {
+		src, err := read(root.FS(), name)
+		if err != nil {
+			continue
+		}
+		if v := parseYAML(name, src, rep); v != nil && strings.EqualFold(v.get("x-event").get("type").str(), typ) {
+			return fmt.Errorf("type %s is in %s already; change it, or choose another type", typ, filepath.Join(dir, name))
+		}
+	}
+	return nil
+}

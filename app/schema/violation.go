@@ -1,0 +1,50 @@
+package schema
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// Rules of a Violation that are no keywords of JSON Schema.
+const (
+	RuleJSON = "json"        // invalid JSON, repeated names, invalid UTF-8, too deep, too many values or digits
+	RuleKey  = "x-event.key" // the ordering key is absent or cannot be one
+)
+
+// Violation says what is wrong with an event, where, and what is allowed. It is
+// the error of Validate and Key.
+type Violation struct {
+	Type    string // of the schema
+	Version int    // of the schema
+	Pointer string // JSON pointer (RFC 6901) to the value at fault; "" for the event itself; at most 512 bytes, else to a value around it
+	Rule    string // the keyword, e.g. "required", or a Rule constant
+	Detail  string // one short sentence of at most 300 bytes; repeats at most a short excerpt of the event
+	Others  int    // how many more faults the event has; 0 with the rules that are no keywords
+}
+
+// Error is one line such as "order.placed v1: /lines/0/price: minimum: must be >=
+// 0 but is -3". A pointer with control characters is quoted.
+func (v *Violation) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s v%d: ", v.Type, v.Version)
+	if v.Pointer != "" {
+		b.WriteString(printable(v.Pointer) + ": ")
+	}
+	b.WriteString(v.Rule + ": " + v.Detail)
+	if v.Others > 0 {
+		fmt.Fprintf(&b, " (and %d more)", v.Others)
+	}
+	return b.String()
+}
+
+// printable keeps what a client calls its members from breaking a line of a log.
+func printable(ptr string) string {
+	for _, r := range ptr {
+		if !unicode.IsPrint(r) {
+			return strconv.Quote(ptr)
+		}
+	}
+	return ptr
+}

@@ -1,0 +1,221 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Limits of one file. Aliases of aliases can stand for far more values than a
+// file has bytes, and compiling takes the square of the number of schemas.
+const (
+	maxFile  = 1 << 20
+	maxNodes = 50_000
+	maxLevel = 100
+)
+
+// yamlFile reads one file into values.
+type yamlFile struct {
+	name  string
+	rep   *reporter
+	nodes int
+	lost  bool // the rest of the file was not read
+}
+
+func (y *yamlFile) fault(line int, path, msg string) { y.rep.add(y.name, line, path, msg) }
+
+// parseYAML is the value of the file's only document, with its faults in rep; nil
+// when it could not be read to its end.
+func parseYAML(name string, src []byte, rep *reporter) *value {
+	y := &yamlFile{name: name, rep: rep}
+	root := y.document(src)
+	if root == nil {
+		return nil
+	}
+	if v := y.value(root, "", 0); !y.lost {
+		return v
+	}
+	return nil
+}
+
+func (y *yamlFile) document(src []byte) *yaml.Node {
+	if len(src) > maxFile {
+		y.fault(0, "", "is larger than 1MiB; give each type its own file, and large definitions too")
+		return nil
+	}
+	loader, err := yaml.NewLoader(strings.NewReader(string(src)))
+	if err != nil {
+		y.syntax(src, err)
+		return nil
+	}
+	var doc, second yaml.Node
+	switch err := loader.Load(&doc); {
+	case errors.Is(err, io.EOF):
+		y.fault(0, "", "is empty; write a schema, or delete the file")
+		return nil
+	case err != nil:
+		y.syntax(src, err)
+		return nil
+	}
+	switch err := loader.Load(&second); {
+	case err == nil:
+		y.fault(second.Line, "", "a second YAML document starts here; give it its own file, and delete this --- line")
+	case !errors.Is(err, io.EOF):
+		y.syntax(src, err)
+	}
+	if len(doc.Content) == 0 || doc.Content[0].Kind == yaml.ScalarNode && doc.Content[0].Value == "" {
+		y.fault(0, "", "is empty; write a schema, or delete the file")
+		return nil
+	}
+	return doc.Content[0]
+}
+
+func (y *yamlFile) syntax(src []byte, err error) {
+	line, msg := 0, "the parser gives no reason"
+	var yerr *yaml.LoadError
+	if errors.As(err, &yerr) {
+		line, msg = yerr.Mark.Line, yerr.Message
+	}
+	if line == 0 {
+		line = badCharacter(src)
+	}
+	y.fault(line, "", "is not YAML: "+msg+`; check the indentation (spaces, no tabs) and the brackets, and quote texts with ": " or " #" inside`)
+}
+
+// badCharacter is the line of the first byte that no YAML text may hold, for
+// which the parser names no line.
+func badCharacter(src []byte) int {
+	line := 1
+	for len(src) > 0 {
+		r, size := utf8.DecodeRune(src)
+		if r == utf8.RuneError && size == 1 || r < ' ' && r != '\t' && r != '\n' && r != '\r' {
+			return line
+		}
+		if r == '\n' {
+			line++
+		}
+		src = src[size:]
+	}
+	return line
+}
+
+func (y *yamlFile) value(n *yaml.Node, path string, level int) *value {
+	v := &value{line: n.Line}
+	if n.Kind == yaml.AliasNode && n.Alias != nil {
+		n = n.Alias
+	}
+	if y.nodes++; y.nodes == maxNodes+1 {
+		y.fault(v.line, path, fmt.Sprintf("the file stands for more than %d values, those behind aliases included; use fewer", maxNodes))
+	}
+	if y.nodes > maxNodes {
+		y.lost = true
+		return v
+	}
+	if level > maxLevel {
+		y.lost = true
+		y.fault(v.line, path, fmt.Sprintf("is nested more than %d levels deep, or an alias holds itself; use $ref and $defs", maxLevel))
+		return v
+	}
+	if n.Style&yaml.TaggedStyle != 0 {
+		y.fault(v.line, path, "has a YAML tag (!name), which JSON has not; delete it, or quote a text that starts with !")
+		v.kind, v.text = stringKind, n.Value
+		return v
+	}
+	switch n.Kind {
+	case yaml.MappingNode:
+		v.kind = objectKind
+		y.mapping(n, v, path, level)
+	case yaml.SequenceNode:
+		v.kind = arrayKind
+		for i, c := range n.Content {
+			v.items = append(v.items, y.value(c, fmt.Sprintf("%s/%d", path, i), level+1))
+		}
+	default:
+		y.scalar(n, v, path)
+	}
+	return v
+}
+
+func (y *yamlFile) mapping(n *yaml.Node, v *value, path string, level int) {
+	first := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, line := n.Content[i], n.Content[i].Line
+		if k.Kind == yaml.AliasNode && k.Alias != nil {
+			k = k.Alias
+		}
+		if k.Kind != yaml.ScalarNode {
+			y.fault(line, path, "has a name that is not a text; write a word before the colon")
+			continue
+		}
+		if k.Style&yaml.TaggedStyle != 0 {
+			y.fault(line, path, "has a name with a YAML tag (!name), which JSON has not; delete the tag")
+			continue
+		}
+		at := path + "/" + escape(k.Value)
+		switch tag := k.ShortTag(); {
+		case tag == "!!merge":
+			y.fault(line, path, "has a merge key (<<), which JSON Schema has not; use allOf with $ref")
+			continue
+		case tag != "!!str":
+			y.fault(line, at, fmt.Sprintf("the name %s is not a text to YAML; put it in quotes", quote(k.Value)))
+			continue
+		}
+		if was, dup := first[k.Value]; dup {
+			y.fault(line, at, fmt.Sprintf("duplicate key, first given on line %d; delete one", was))
+			continue
+		}
+		first[k.Value] = line
+		v.members = append(v.members, member{k.Value, line, y.value(n.Content[i+1], at, level+1)})
+	}
+}
+
+// scalar takes what JSON and every YAML parser read alike.
+func (y *yamlFile) scalar(n *yaml.Node, v *value, path string) {
+	v.kind, v.text = stringKind, n.Value // unless it is something else
+	quoted := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
+	if quoted {
+		return
+	}
+	if isNumber(n.Value) {
+		v.kind = numberKind
+		if !fitting(n.Value) {
+			y.fault(v.line, path, "is a number of too many digits; "+numberCure)
+		}
+		return
+	}
+	shown := quote(n.Value)
+	switch n.ShortTag() {
+	case "!!null":
+		v.kind, v.text = nullKind, ""
+	case "!!bool":
+		v.kind, v.text, v.yes = boolKind, "", strings.EqualFold(n.Value, "true")
+		if n.Value != "true" && n.Value != "false" {
+			y.fault(v.line, path, shown+" is a boolean to some readers of YAML; write true or false, or put it in quotes")
+		}
+	case "!!int", "!!float":
+		msg := shown + " is a number that JSON does not write so"
+		if jsonForm := decimal(n.Value); jsonForm != "" {
+			y.fault(v.line, path, msg+"; write "+jsonForm+", or put it in quotes if a text is meant")
+			return
+		}
+		y.fault(v.line, path, msg+", or not at all; write digits, or put it in quotes if a text is meant")
+	case "!!timestamp":
+		y.fault(v.line, path, shown+" is a date to YAML, which JSON has not; put it in quotes")
+	}
+}
+
+const numberCure = "write at most 1000 digits and an exponent between -1000 and 1000"
+
+// decimal is an integer that YAML writes as 0x10, 0o17, 0b1, +1 or 1_000.
+func decimal(text string) string {
+	i, ok := new(big.Int).SetString(strings.TrimPrefix(text, "+"), 0)
+	if !ok || len(text) > maxExcerpt {
+		return ""
+	}
+	return i.String()
+}

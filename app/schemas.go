@@ -1,0 +1,130 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+
+	"eventserver/app/config"
+	"eventserver/app/schema"
+	"eventserver/metrics"
+	"eventserver/router"
+)
+
+// loadPolicy reads the schemas that the configuration names; nil when it names
+// none. The error lists every fault, with file and line.
+func loadPolicy(cfg *config.Config) (*schema.Policy, error) {
+	c := cfg.Schemas
+	if c == nil {
+		return nil, nil
+	}
+	registry, err := schema.Load(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	modes := map[string]schema.Mode{}
+	for typ, mode := range c.Types {
+		modes[typ] = schema.Mode(mode)
+	}
+	p, err := schema.NewPolicy(schema.PolicyConfig{Registry: registry, Mode: schema.Mode(c.Mode), Modes: modes, RejectUnknown: c.Unknown == "reject"})
+	if err != nil {
+		err = fmt.Errorf("schemas.%w", err)
+	}
+	errs := []error{err}
+	for i, d := range cfg.Destinations {
+		if _, ok := registry.Lookup(d.Schema); d.Schema != "" && !ok {
+			errs = append(errs, fmt.Errorf("destinations[%d].schema: there is no schema of type %q in %s", i, d.Schema, c.Dir))
+		}
+	}
+	return p, errors.Join(errs...)
+}
+
+// Places where an event is held against its schema; the label stage.
+const (
+	stageIngest = "ingest"
+	stageInput  = "input"
+	stageOutput = "output"
+)
+
+// contract is a policy that counts. The nil contract judges nothing.
+type contract struct {
+	policy  *schema.Policy
+	metrics *metrics.Metrics
+}
+
+// newContract also makes the series of every type, so that each is zero from
+// the start.
+func newContract(p *schema.Policy, m *metrics.Metrics) *contract {
+	c := &contract{policy: p, metrics: m}
+	types := []string{unknownType}
+	for _, s := range p.Registry().Schemas() {
+		types = append(types, s.Type)
+	}
+	for _, stage := range []string{stageIngest, stageInput, stageOutput} {
+		for _, typ := range types {
+			for _, mode := range []schema.Mode{schema.Enforce, schema.Warn} {
+				m.SchemaViolations.WithLabelValues(stage, typ, string(mode))
+			}
+		}
+	}
+	return c
+}
+
+// unknownType is the label of types without a schema: clients choose types.
+const unknownType = "unknown"
+
+func (c *contract) count(stage, typ string, refused bool) {
+	if _, ok := c.policy.Registry().Lookup(typ); !ok {
+		typ = unknownType
+	}
+	mode := schema.Warn
+	if refused {
+		mode = schema.Enforce
+	}
+	c.metrics.SchemaViolations.WithLabelValues(stage, typ, string(mode)).Inc()
+}
+
+// Check implements http.Contract.
+func (c *contract) Check(typ string, data []byte) (*schema.Violation, bool) {
+	v, refused := c.policy.Check(typ, data)
+	if v != nil {
+		c.count(stageIngest, typ, refused)
+	}
+	return v, refused
+}
+
+// Key implements http.Contract.
+func (c *contract) Key(typ string, data []byte, given string) (string, *schema.Violation, bool) {
+	key, v, refused := c.policy.Key(typ, data, given)
+	if v != nil {
+		c.count(stageIngest, typ, refused)
+	}
+	return key, v, refused
+}
+
+// at is the router's check at a stage.
+func (c *contract) at(stage string) router.Check {
+	return func(typ string, data []byte) (string, error) {
+		v, refused := c.policy.Check(typ, data)
+		switch {
+		case v == nil:
+			return "", nil
+		case refused:
+			c.count(stage, typ, true)
+			return "", v
+		default:
+			c.count(stage, typ, false)
+			return v.Error(), nil
+		}
+	}
+}
+
+// bind has a destination look at what it takes and what it makes.
+func (c *contract) bind(d *router.Destination, output string) {
+	if c == nil {
+		return
+	}
+	d.Input = c.at(stageInput)
+	if output != "" {
+		d.Output, d.OutputType = c.at(stageOutput), output
+	}
+}
