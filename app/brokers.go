@@ -17,17 +17,22 @@ import (
 	"eventserver/infra/memory"
 )
 
-// openBroker opens the broker that the configuration names. fatal is called
-// when it cannot go on.
-func openBroker(ctx context.Context, c *config.Config, log *slog.Logger, fatal func(error)) (infra.Broker, error) {
+// kafkaConfig is what the configuration says of a client of Kafka's protocol.
+func kafkaConfig(c *config.Config, log *slog.Logger, fatal func(error)) kafka.Config {
 	b := c.Broker
-	k := kafka.Config{
+	return kafka.Config{
 		Brokers: b.Brokers, InstanceID: b.InstanceID, TopicPrefix: b.TopicPrefix, TopicNames: b.Topics,
 		Partitions: b.Partitions, Replication: b.Replication, Retention: b.Retention,
 		MaxMessageBytes: recordLimit(c), SessionTimeout: b.SessionTimeout, ReleaseTimeout: releaseTimeout(c),
 		WindowMessages: b.WindowMessages, WindowBytes: int(b.WindowBytes), WindowKey: b.WindowKey, WindowSpan: b.WindowSpan, Cooperative: b.Rebalance == "cooperative",
 		Stock: c.Ordering == "partition", Logger: log, Fatal: fatal,
 	}
+}
+
+// openBroker opens the broker that the configuration names. fatal is called
+// when it cannot go on.
+func openBroker(ctx context.Context, c *config.Config, log *slog.Logger, fatal func(error)) (infra.Broker, error) {
+	b, k := c.Broker, kafkaConfig(c, log, fatal)
 	switch b.Kind {
 	case "embedded":
 		return opened(embedded.New(embedded.Config{Dir: b.Dir, NoSync: !b.Sync, TrimAge: b.TrimAge, Kafka: k}))
@@ -35,16 +40,39 @@ func openBroker(ctx context.Context, c *config.Config, log *slog.Logger, fatal f
 		return opened(memory.New(memory.Config{Partitions: int(b.Partitions), MaxMessageBytes: k.MaxMessageBytes,
 			WindowMessages: memoryWindow(c), WindowKey: b.WindowKey, ReleaseTimeout: k.ReleaseTimeout}))
 	case "kafka":
-		var err error
-		if k.TLS, err = tlsConfig(b.TLS); err != nil {
-			return nil, fmt.Errorf("broker.tls: %w", err)
-		}
-		if b.SASL != nil {
-			k.SASL = &kafka.SASL{Mechanism: b.SASL.Mechanism, User: b.SASL.User, Password: b.SASL.Password.Reveal()}
-		}
-		return opened(connect(ctx, k))
+		return openCluster(ctx, b, k)
 	default:
 		return nil, fmt.Errorf("broker.kind: %q is not built in", b.Kind)
+	}
+}
+
+func openCluster(ctx context.Context, b config.Broker, k kafka.Config) (infra.Broker, error) {
+	var err error
+	if k.TLS, err = tlsConfig(b.TLS); err != nil {
+		return nil, fmt.Errorf("broker.tls: %w", err)
+	}
+	if b.SASL != nil {
+		k.SASL = &kafka.SASL{Mechanism: b.SASL.Mechanism, User: b.SASL.User, Password: b.SASL.Password.Reveal()}
+	}
+	return opened(connect(ctx, k))
+}
+
+// joinBroker connects to the broker of a server that may run in another
+// process: the cluster, or the embedded broker that serves on broker.dir.
+func joinBroker(ctx context.Context, c *config.Config, log *slog.Logger, fatal func(error)) (infra.Broker, error) {
+	b, k := c.Broker, kafkaConfig(c, log, fatal)
+	switch b.Kind {
+	case "embedded":
+		addrs, err := embedded.Running(b.Dir)
+		if err != nil {
+			return nil, fmt.Errorf("broker.dir: %w; start eventserver with the same broker.dir first", err)
+		}
+		k.Brokers, k.Retention = addrs, 0
+		return opened(connect(ctx, k))
+	case "kafka":
+		return openCluster(ctx, b, k)
+	default:
+		return nil, fmt.Errorf("broker.kind: %s is in the memory of the server's process; use kafka or embedded", b.Kind)
 	}
 }
 

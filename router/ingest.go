@@ -3,6 +3,7 @@ package router
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -135,6 +136,19 @@ func records(msg *message.Message) ([]*message.Message, error) {
 		e.Data = rest[:size:size]
 		rest = rest[size:]
 		out = append(out, EncodeEvent(e))
+	}
+	return out, nil
+}
+
+// Records makes the records of events that are stored without the ingest
+// handler. Every event needs an id and a key.
+func Records(events []destinations.Event) ([]*message.Message, error) {
+	out := make([]*message.Message, len(events))
+	for i, e := range events {
+		if e.ID == "" || e.Key == "" {
+			return nil, fmt.Errorf("event %d has no id or no key", i)
+		}
+		out[i] = EncodeEvent(e)
 	}
 	return out, nil
 }

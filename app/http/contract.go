@@ -49,6 +49,9 @@ func Ingest(c Contract, e *destinations.Event, keyed bool) error {
 	if p := s.judge(e, keyed); p != nil {
 		return p.violation
 	}
+	if e.Key == "" {
+		e.Key = e.ID
+	}
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,8 +44,10 @@ type Broker struct {
 	lock    *os.File
 	journal *journal // nil: in memory
 	trim    *trimmer
-	once    sync.Once
-	err     error
+
+	addrFile string // "": in memory
+	once     sync.Once
+	err      error
 }
 
 var _ infra.Broker = (*Broker)(nil)
@@ -120,6 +123,12 @@ func New(cfg Config) (*Broker, error) {
 		err = fmt.Errorf("broker.dir: %s is damaged: %w", cfg.Dir, err)
 		return nil, errors.Join(err, b.Broker.Close(), b.closeCluster())
 	}
+	if cfg.Dir != "" {
+		b.addrFile = filepath.Join(cfg.Dir, addrFile)
+		if err := os.WriteFile(b.addrFile, []byte(strings.Join(b.Addrs(), ",")+"\n"), 0o600); err != nil {
+			return nil, errors.Join(fmt.Errorf("broker.dir: %w", err), b.Broker.Close(), b.closeCluster())
+		}
+	}
 	b.trim = newTrimmer(b.Broker, cfg.TrimAge)
 	return b, nil
 }
@@ -139,6 +148,22 @@ func (b *Broker) recover(left []kafka.Commit) error {
 	return b.journal.clear()
 }
 
+// addrFile holds the addresses of a broker that runs.
+const addrFile = "broker.addr"
+
+// Running returns the addresses of the broker that another process runs on
+// dir. The error wraps fs.ErrNotExist when none does.
+func Running(dir string) ([]string, error) {
+	text, err := os.ReadFile(filepath.Join(dir, addrFile))
+	if err != nil {
+		return nil, fmt.Errorf("no server runs on %s: %w", dir, err)
+	}
+	if lock, err := lockDir(dir); err == nil { // nobody holds it: the file is a killed server's
+		return nil, errors.Join(fmt.Errorf("no server runs on %s: %w", dir, fs.ErrNotExist), lock.Close())
+	}
+	return strings.Split(strings.TrimSpace(string(text)), ","), nil
+}
+
 // Addrs returns the loopback addresses where the cluster speaks Kafka's protocol.
 func (b *Broker) Addrs() []string { return b.cluster.ListenAddrs() }
 
@@ -155,6 +180,9 @@ func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error 
 func (b *Broker) Close() error {
 	b.once.Do(func() {
 		b.trim.stop()
+		if b.addrFile != "" {
+			_ = os.Remove(b.addrFile) // the lock tells too that nobody runs
+		}
 		b.err = errors.Join(b.Broker.Close(), b.closeCluster())
 	})
 	return b.err

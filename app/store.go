@@ -1,0 +1,79 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"eventserver/app/config"
+	"eventserver/app/http"
+	"eventserver/destinations"
+	"eventserver/infra"
+	"eventserver/metrics"
+	"eventserver/router"
+)
+
+// Store puts events straight on the events topic, as the HTTP front does: held
+// against their schemas, with the ordering key that these name, and durable when
+// Put returns. Programs and the command line use it where there is a broker and
+// no HTTP.
+type Store struct {
+	broker infra.Broker
+	judge  http.Contract // nil: no schemas
+	limit  int           // bytes of an event
+}
+
+// OpenStore connects to the broker that the configuration names: the cluster,
+// or the embedded broker of a server that runs.
+func OpenStore(ctx context.Context, cfg *config.Config, o Options) (_ *Store, err error) {
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{limit: int(cfg.HTTP.MaxEventBytes)}
+	policy, err := loadPolicy(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if policy != nil {
+		m, err := metrics.New(prometheus.NewRegistry())
+		if err != nil {
+			return nil, err
+		}
+		s.judge = newContract(policy, m)
+	}
+	if s.broker, err = joinBroker(ctx, cfg, log, func(error) {}); err != nil {
+		return nil, err
+	}
+	if err := s.broker.EnsureTopics(ctx, infra.Topic{Name: router.EventsTopic}); err != nil {
+		return nil, errors.Join(fmt.Errorf("topics: %w", err), s.broker.Close())
+	}
+	return s, nil
+}
+
+// Put stores events, all or none of those that it is given: when it returns nil
+// they are durable, when it returns an error some may be. An event
+// without Key gets the one that its schema names, or its id. The error is a
+// *schema.Violation when a schema refuses one.
+func (s *Store) Put(_ context.Context, events ...destinations.Event) error {
+	for i := range events {
+		e := &events[i]
+		if len(e.Data) > s.limit {
+			return fmt.Errorf("event %s has %d bytes, at most %d are allowed (http.max_event_bytes)", e.ID, len(e.Data), s.limit)
+		}
+		if err := http.Ingest(s.judge, e, e.Key != "" && e.Key != e.ID); err != nil {
+			return err
+		}
+	}
+	recs, err := router.Records(events)
+	if err != nil {
+		return err
+	}
+	return s.broker.Publisher().Publish(router.EventsTopic, recs...)
+}
+
+// Close releases the broker.
+func (s *Store) Close() error { return s.broker.Close() }

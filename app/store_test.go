@@ -1,0 +1,85 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"eventserver/app/config"
+	"eventserver/app/schema"
+	"eventserver/destinations"
+)
+
+// output is a log destination's, read while it is written.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) { o.mu.Lock(); defer o.mu.Unlock(); return o.b.Write(p) }
+func (o *output) String() string              { o.mu.Lock(); defer o.mu.Unlock(); return o.b.String() }
+
+// started runs an App on cfg until the test ends.
+func started(t *testing.T, cfg *config.Config, o Options) *App {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	a, err := New(ctx, cfg, o)
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	t.Cleanup(func() { stop(); assert.NoError(t, <-ended) })
+	select {
+	case <-a.Ready():
+	case err := <-ended:
+		ended <- nil
+		require.NoError(t, err)
+	}
+	return a
+}
+
+func parsed(t *testing.T, yaml string) *config.Config {
+	t.Helper()
+	cfg, err := config.Parse("test", []byte(yaml), Options{}.checks())
+	require.NoError(t, err)
+	return cfg
+}
+
+// A program beside the server puts events on its broker: they are judged, keyed
+// by their schema, and delivered.
+func TestStoreOnARunningServersBroker(t *testing.T) {
+	t.Parallel()
+	cfg := parsed(t, "http: {addr: '127.0.0.1:0'}\nbroker: {dir: '"+t.TempDir()+"'}\nschemas: {dir: ../schemas}\ndestinations: [{id: log, kind: log}]")
+	_, err := OpenStore(t.Context(), cfg, Options{})
+	require.ErrorIs(t, err, fs.ErrNotExist, "no server runs")
+	out := &output{}
+	started(t, cfg, Options{Stdout: out})
+	s, err := OpenStore(t.Context(), cfg, Options{})
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, s.Close()) }()
+
+	registry, err := schema.Load("../schemas")
+	require.NoError(t, err)
+	order, ok := registry.Lookup("order.placed")
+	require.True(t, ok)
+	now := time.Now()
+	require.NoError(t, s.Put(t.Context(), destinations.Event{ID: "e1", Type: "order.placed", ReceivedAt: now, ContentType: "application/json", Data: order.Examples[0]}))
+	err = s.Put(t.Context(), destinations.Event{ID: "e2", Type: "order.placed", ReceivedAt: now, Data: []byte(`{}`)})
+	var v *schema.Violation
+	require.True(t, errors.As(err, &v), err)
+	assert.Equal(t, "required", v.Rule)
+	require.Eventually(t, func() bool { return bytes.Contains([]byte(out.String()), []byte("event=e1 type=order.placed key=ada")) }, 20*time.Second, 10*time.Millisecond)
+	assert.NotContains(t, out.String(), "e2")
+}
+
+func TestStoreNeedsABrokerOfItsOwn(t *testing.T) {
+	t.Parallel()
+	_, err := OpenStore(t.Context(), parsed(t, "broker: {kind: memory}\ndestinations: []"), Options{})
+	assert.ErrorContains(t, err, "broker.kind: memory is in the memory of the server's process")
+}
