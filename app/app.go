@@ -18,6 +18,7 @@ import (
 
 	"eventserver/app/config"
 	"eventserver/app/http"
+	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router"
@@ -30,6 +31,9 @@ type Options struct {
 	Logger *slog.Logger // default: discard
 	// Registry receives the metrics; default a new one.
 	Registry *prometheus.Registry
+	// HandleOnly leaves HTTP out: the program only runs destinations, on a
+	// broker that others write to.
+	HandleOnly bool
 }
 
 func (o Options) stdout() io.Writer {
@@ -61,8 +65,9 @@ type App struct {
 	log      *slog.Logger
 	broker   infra.Broker
 	pipeline *router.Pipeline
-	front    *http.Server
-	closers  []io.Closer // destinations that want it
+	front    *http.Server  // nil with HandleOnly
+	judge    http.Contract // nil without schemas
+	closers  []io.Closer   // destinations that want it
 	fatal    chan error
 	ready    chan struct{}
 	closing  sync.Once
@@ -95,17 +100,20 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 		return nil, err
 	}
 	var judge *contract
-	var front http.Contract // nil without schemas
 	if policy != nil {
 		judge = newContract(policy, m)
-		front = judge
+		a.judge = judge
 	}
 	dests, err := a.destinations(o, judge)
 	if err != nil {
 		return nil, err
 	}
 	a.log.Debug("opening the broker", slog.String("kind", cfg.Broker.Kind))
-	if a.broker, err = openBroker(ctx, cfg, a.log, a.fail); err != nil {
+	open := openBroker
+	if o.HandleOnly {
+		open = joinBroker
+	}
+	if a.broker, err = open(ctx, cfg, a.log, a.fail); err != nil {
 		return nil, err
 	}
 	wm := wmmetrics.NewPrometheusMetricsBuilder(reg, "eventserver", "watermill")
@@ -119,20 +127,29 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if err := a.broker.EnsureTopics(ctx, a.pipeline.Topics()...); err != nil {
 		return nil, fmt.Errorf("topics: %w", err)
 	}
+	if o.HandleOnly {
+		return a, nil
+	}
+	return a, a.accept(reg, m)
+}
+
+// accept builds the HTTP front.
+func (a *App) accept(reg *prometheus.Registry, m *metrics.Metrics) error {
+	cfg := a.cfg
 	keys, err := apiKeys(cfg.HTTP.Keys)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.front, err = http.New(http.Config{
 		Addr: cfg.HTTP.Addr, MaxEventBytes: int64(cfg.HTTP.MaxEventBytes), MaxBatchBytes: int64(cfg.HTTP.MaxBatchBytes),
 		MaxBatchEvents: cfg.HTTP.MaxBatchEvents, MaxInFlight: cfg.HTTP.MaxInFlight, PublishTimeout: cfg.HTTP.PublishTimeout,
-		ReadTimeout: cfg.HTTP.ReadTimeout, Keys: keys, MetadataHeaders: cfg.HTTP.MetadataHeaders, Contract: front, Ready: a.readiness,
+		ReadTimeout: cfg.HTTP.ReadTimeout, Keys: keys, MetadataHeaders: cfg.HTTP.MetadataHeaders, Contract: a.judge, Ready: a.readiness,
 		Scrape: promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true}), Metrics: m, Logger: a.log,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return a, errors.Join(
+	return errors.Join(
 		a.pipeline.AddIngest("ingest", http.PathEvents, a.front.Subscriber()),
 		a.pipeline.AddIngest("ingest.publish", http.PathPublish, a.front.Subscriber()))
 }
@@ -213,13 +230,27 @@ func (a *App) readiness(ctx context.Context) error {
 // Ready is closed when events are accepted.
 func (a *App) Ready() <-chan struct{} { return a.ready }
 
-// Addr is the address that events are accepted on, once Ready is closed.
-func (a *App) Addr() string { return a.front.Addr() }
+// Addr is the address that events are accepted on, once Ready is closed; ""
+// with HandleOnly.
+func (a *App) Addr() string {
+	if a.front == nil {
+		return ""
+	}
+	return a.front.Addr()
+}
+
+// Put stores events as the HTTP front does; see Store.Put.
+func (a *App) Put(ctx context.Context, events ...destinations.Event) error {
+	s := Store{broker: a.broker, judge: a.judge, limit: int(a.cfg.HTTP.MaxEventBytes)}
+	return s.Put(ctx, events...)
+}
 
 // Run runs until ctx ends or a part fails, then stops everything in order.
 func (a *App) Run(ctx context.Context) error {
-	if err := a.front.Listen(ctx); err != nil {
-		return errors.Join(err, a.Close())
+	if a.front != nil {
+		if err := a.front.Listen(ctx); err != nil {
+			return errors.Join(err, a.Close())
+		}
 	}
 	// The parts outlive ctx: stop ends them one after the other.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -233,13 +264,17 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	err := a.pipeline.Running(ctx)
 	if err == nil {
-		wg.Go(func() {
-			if err := a.front.Serve(); err != nil {
-				failed <- err
-			}
-		})
+		doing := "handling events"
+		if a.front != nil {
+			doing = "accepting events"
+			wg.Go(func() {
+				if err := a.front.Serve(); err != nil {
+					failed <- err
+				}
+			})
+		}
 		close(a.ready)
-		a.log.Info("accepting events", slog.String("addr", a.Addr()), slog.String("broker", a.cfg.Broker.Kind),
+		a.log.Info(doing, slog.String("addr", a.Addr()), slog.String("broker", a.cfg.Broker.Kind),
 			slog.Int("destinations", len(a.cfg.Destinations)))
 		select {
 		case <-ctx.Done():
