@@ -264,18 +264,18 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	err := a.pipeline.Running(ctx)
 	if err == nil {
-		doing := "handling events"
+		what := []any{slog.String("addr", a.Addr()), slog.String("broker", a.cfg.Broker.Kind), slog.Int("destinations", len(a.cfg.Destinations))}
 		if a.front != nil {
-			doing = "accepting events"
 			wg.Go(func() {
 				if err := a.front.Serve(); err != nil {
 					failed <- err
 				}
 			})
+			a.log.Info("accepting events", what...)
+		} else {
+			a.log.Info("handling events", what...)
 		}
 		close(a.ready)
-		a.log.Info(doing, slog.String("addr", a.Addr()), slog.String("broker", a.cfg.Broker.Kind),
-			slog.Int("destinations", len(a.cfg.Destinations)))
 		select {
 		case <-ctx.Done():
 			err = nil
