@@ -50,6 +50,16 @@ type Broker interface {
 // make small enough.
 var ErrTooLarge = errors.New("message is larger than the broker takes")
 
+// PublishError is the error of a Publish that stored some of its messages and
+// not others.
+type PublishError struct {
+	Failed []*message.Message // not stored, or not known to be
+	Err    error              // of the first
+}
+
+func (e *PublishError) Error() string { return e.Err.Error() }
+func (e *PublishError) Unwrap() error { return e.Err }
+
 // Assigned is implemented by subscribers that can say whether they have been
 // given partitions to read. The readiness check asks it.
 type Assigned interface {

@@ -36,13 +36,12 @@ func (b Batch) on() bool { return b.MaxEvents > 1 }
 // batcher makes the attempts of groups. A single message passes it by, and so
 // does everything of a destination that takes no batches.
 type batcher struct {
-	id       string // of the destination
-	dest     destinations.Batcher
-	gate     *gate
-	retry    Retry
-	timeout  time.Duration // of one call
-	metrics  *metrics.Destination
-	draining <-chan struct{}
+	id      string // of the destination
+	dest    destinations.Batcher
+	gate    *gate
+	retry   Retry
+	timeout time.Duration // of one call
+	metrics *metrics.Destination
 }
 
 func (b *batcher) middleware(next message.HandlerFunc) message.HandlerFunc {
@@ -59,16 +58,18 @@ func (b *batcher) middleware(next message.HandlerFunc) message.HandlerFunc {
 // breaker, and each is tried next by itself.
 func (b *batcher) attempt(ctx context.Context, g *group) error {
 	deliveries := make([]destinations.Delivery, 0, len(g.members))
+	bad := map[string]bool{} // keys whose later events wait for a bad one
 	for i, m := range g.members {
 		d, err := DecodeDelivery(b.id, m.msg)
-		if err != nil {
+		if err != nil || bad[m.key] {
 			g.members[i].apart = true // alone it goes to the poison queue
+			bad[m.key] = true
 			continue
 		}
 		deliveries = append(deliveries, d)
 	}
 	if len(deliveries) < 2 { // there is nothing to share
-		g.takeApart()
+		g.takeApart(apart{})
 		return nil
 	}
 	err := b.gate.attempt(ctx, deliveries[0].Key, len(deliveries), func() error {
@@ -89,18 +90,15 @@ func (b *batcher) attempt(ctx context.Context, g *group) error {
 	if errors.As(err, &after) {
 		wait = after.Wait
 	}
-	if err := pause(ctx, b.draining, wait); err != nil {
-		return err
-	}
 	b.metrics.Retries.Add(float64(len(deliveries)))
-	g.takeApart()
+	g.takeApart(apart{attempted: true, until: time.Now().Add(wait)})
 	return nil
 }
 
 // takeApart has every member handled alone.
-func (g *group) takeApart() {
+func (g *group) takeApart(a apart) {
 	for i := range g.members {
-		g.members[i].apart = true
+		g.members[i].apart, g.members[i].cause = true, a
 	}
 }
 

@@ -33,6 +33,16 @@ type group struct {
 	timer   *time.Timer // MaxWait; nil: none
 	out     chan<- *message.Message
 	workers *sync.WaitGroup
+	watched []<-chan struct{} // claims of the members, while it gathers
+	stops   []func() bool     // of the watching
+}
+
+// apart says why members come apart: a backoff is each member's own affair, and
+// must not hold the group's place.
+type apart struct {
+	attempted bool      // an attempt was made
+	until     time.Time // no other before
+	made      *made     // of the transformation, which was made; nil: it was not
 }
 
 // member is one message of a group.
@@ -43,6 +53,7 @@ type member struct {
 	// apart is set by the handler, before it acks the group, on a member that
 	// is not done: it is handed out next, by itself.
 	apart bool
+	cause apart // set with it
 }
 
 type (
@@ -56,8 +67,11 @@ func groupOf(msg *message.Message) *group {
 	return g
 }
 
-// cameApart reports whether a group that msg was in was taken apart.
-func cameApart(ctx context.Context) bool { return ctx.Value(apartKey{}) != nil }
+// cameApart reports whether a group that the message was in was taken apart.
+func cameApart(ctx context.Context) (apart, bool) {
+	a, ok := ctx.Value(apartKey{}).(apart)
+	return a, ok
+}
 
 // joins reports whether a message of a busy key may join the key's group.
 func (o *Ordered) joins(q *keyQueue, msg *message.Message) bool {
@@ -92,6 +106,7 @@ func (o *Ordered) gather(key string, q *keyQueue, msg *message.Message, out chan
 	q.group = g
 	g.members = append(g.members, member{msg: msg, key: key, q: q})
 	g.bytes += len(msg.Payload)
+	o.watch(msg.Context(), g)
 	full := len(g.members) >= o.grouping.MaxEvents || o.grouping.MaxBytes > 0 && g.bytes >= o.grouping.MaxBytes
 	if full || o.grouping.MaxWait == 0 && o.flying < o.grouping.AtOnce {
 		o.seal()
@@ -115,7 +130,52 @@ func (o *Ordered) dispatch() {
 		o.sealed[0] = nil
 		o.sealed = o.sealed[1:]
 		o.flying++
+		g.unwatch()
 		g.workers.Go(func() { o.fly(g) })
+	}
+}
+
+// watch takes members out of a group that gathers when their claim ends: what
+// is in no handler must not hold up the partition's next owner.
+func (o *Ordered) watch(ctx context.Context, g *group) {
+	if ends := ctx.Done(); ends != nil && !slices.Contains(g.watched, ends) {
+		g.watched = append(g.watched, ends)
+		g.stops = append(g.stops, context.AfterFunc(ctx, func() { o.sweep(g) }))
+	}
+}
+
+func (g *group) unwatch() {
+	for _, stop := range g.stops {
+		stop()
+	}
+	g.watched, g.stops = nil, nil
+}
+
+// sweep sends back the members whose claim has ended, unless the group flies.
+func (o *Ordered) sweep(g *group) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if g != o.open && !slices.Contains(o.sealed, g) {
+		return
+	}
+	var lost []member
+	g.members = slices.DeleteFunc(g.members, func(m member) bool {
+		ended := m.msg.Context().Err() != nil
+		if ended {
+			lost = append(lost, m)
+			g.bytes -= len(m.msg.Payload)
+		}
+		return ended
+	})
+	for _, m := range lost {
+		infra.Settle(m.msg, false)
+	}
+	o.release(len(lost))
+	for _, m := range lost {
+		if m.q.group == g {
+			m.q.group = nil
+			o.proceed(m.key, m.q, g.out, g.workers)
+		}
 	}
 }
 
@@ -232,7 +292,7 @@ func (o *Ordered) land(g *group, lost []member) {
 	settled := len(lost)
 	for _, m := range g.members {
 		if m.apart && !o.draining {
-			m.msg.SetContext(context.WithValue(m.msg.Context(), apartKey{}, true))
+			m.msg.SetContext(context.WithValue(m.msg.Context(), apartKey{}, m.cause))
 			m.q.apart = append(m.q.apart, m.msg)
 		} else {
 			if m.apart {
@@ -267,7 +327,7 @@ func (o *Ordered) proceed(key string, q *keyQueue, out chan<- *message.Message, 
 		return
 	}
 	msg := o.next(q)
-	if cameApart(msg.Context()) || !o.grouping.on() {
+	if _, alone := cameApart(msg.Context()); alone || !o.grouping.on() {
 		workers.Go(func() { o.work(key, q, out, workers) })
 		return
 	}
@@ -293,6 +353,7 @@ func (o *Ordered) disband() {
 		o.seal()
 	}
 	for _, g := range o.sealed {
+		g.unwatch()
 		for _, m := range g.members {
 			infra.Settle(m.msg, false)
 			delete(o.keys, m.key) // what waited behind it went back before

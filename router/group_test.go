@@ -57,7 +57,7 @@ func (r *groupRun) handle(out <-chan *message.Message) {
 			if r.busy[m.key] && !mine[m.key] || mine[m.key] && !r.grouping.SameKey {
 				r.fault("%s is in the handler twice", m.key)
 			}
-			if g == nil && r.grouping.on() && !cameApart(msg.Context()) {
+			if g == nil && r.grouping.on() && msg.Context().Value(apartKey{}) == nil {
 				r.fault("%s came alone without having come apart", msg.UUID)
 			}
 			r.busy[m.key], mine[m.key] = true, true

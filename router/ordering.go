@@ -127,7 +127,7 @@ func (o *Ordered) work(key string, q *keyQueue, out chan<- *message.Message, wor
 			o.mu.Unlock()
 			return
 		}
-		if o.grouping.on() && !cameApart(q.waiting[0].Context()) {
+		if _, alone := cameApart(q.waiting[0].Context()); o.grouping.on() && !alone {
 			o.proceed(key, q, out, workers)
 			o.mu.Unlock()
 			return

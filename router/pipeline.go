@@ -219,7 +219,7 @@ func (p *Pipeline) newDestination(d *Destination) (*running, error) {
 	if d.Batch.on() {
 		one.batcher = d.Destination.(destinations.Batcher)
 	}
-	many := &batcher{id: id, dest: one.batcher, gate: r.gate, retry: d.Retry, timeout: d.Timeout, metrics: r.metrics, draining: p.draining}
+	many := &batcher{id: id, dest: one.batcher, gate: r.gate, retry: d.Retry, timeout: d.Timeout, metrics: r.metrics}
 	again := &retry{Retry: d.Retry, metrics: r.metrics, draining: p.draining}
 	router.AddConsumerHandler("deliver."+id, DestinationTopic(id), r.deliver, one.handle).AddMiddleware(
 		roomyStack,

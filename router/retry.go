@@ -84,8 +84,11 @@ func (r *retry) middleware(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		p := &progress{}
 		ctx := msg.Context()
-		if cameApart(ctx) { // the first attempt was its group's
+		if a, ok := cameApart(ctx); ok && a.attempted { // by its group
 			p.tries = 1
+			if err := pause(ctx, r.draining, time.Until(a.until)); err != nil {
+				return nil, err
+			}
 		}
 		msg.SetContext(context.WithValue(ctx, progressKey{}, p))
 		defer msg.SetContext(ctx)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
@@ -116,67 +117,129 @@ type transformer struct {
 }
 
 func (t *transformer) handle(msg *message.Message) error {
-	ctx := msg.Context()
-	var records []*message.Message
-	var from []*message.Message // what each was made of
-	failed := map[*message.Message]*giveUp{}
-	one := func(m *message.Message) error {
-		rec, err := t.transform(ctx, m)
-		var g *giveUp
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err() // whatever it said: the claim is over, the next owner does it again
-		case errors.Is(err, destinations.ErrSkip):
-			t.metrics.Finished(metrics.Skipped)
-		case errors.As(err, &g):
-			failed[m] = g
-		case err != nil:
-			return err
-		default:
-			records, from = append(records, rec), append(from, m)
-		}
-		return nil
-	}
 	if g := groupOf(msg); g != nil {
-		for _, m := range g.members {
-			if err := one(m.msg); err != nil {
-				return err
-			}
-		}
-	} else if err := one(msg); err != nil {
+		return t.group(msg.Context(), g)
+	}
+	ctx := msg.Context()
+	var rec *message.Message
+	var err error
+	if a, ok := cameApart(ctx); ok && a.made != nil { // by its group
+		rec, err = a.made.rec, a.made.err
+	} else {
+		rec, err = t.transform(ctx, msg)
+	}
+	var given *giveUp
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err() // whatever it said: the claim is over, the next owner does it again
+	case errors.Is(err, destinations.ErrSkip):
+		t.metrics.Finished(metrics.Skipped)
+		return nil
+	case errors.As(err, &given):
+		return t.poison.keep(ctx, msg, given)
+	case err != nil:
 		return err
 	}
-	if err := t.publish(records, from, failed); err != nil {
-		return err // the broker: it is tried again in place
+	err = t.pub.Publish(t.topic(), rec)
+	if errors.Is(err, infra.ErrTooLarge) {
+		return t.poison.keep(ctx, msg, giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result does not fit: %w", err)))
 	}
-	for m, g := range failed {
-		if err := t.poison.keep(ctx, m, g); err != nil {
-			return err
+	return err // the broker: it is tried again in place
+}
+
+func (t *transformer) topic() string { return DestinationTopic(t.dest.Destination.ID()) }
+
+// groupBudget is how long the transformations of a group may take together. A
+// user whose event takes longer must not hold up the others of its group.
+const groupBudget = 50 * time.Millisecond
+
+// group stores in one publish what it can. What fails, or takes too long, comes
+// apart and is handled alone, where it holds up nobody else.
+func (t *transformer) group(ctx context.Context, g *group) error {
+	results := t.transformAll(ctx, g)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var records []*message.Message
+	of := map[*message.Message]*member{}
+	skipped := 0
+	for i := range g.members {
+		m := &g.members[i]
+		if i >= len(results) {
+			m.apart = true
+			continue
+		}
+		m.cause = apart{made: &results[i]}
+		switch err := results[i].err; {
+		case err == nil:
+			records = append(records, results[i].rec)
+			of[results[i].rec] = m
+		case errors.Is(err, destinations.ErrSkip):
+			skipped++
+		default:
+			m.apart = true
 		}
 	}
+	if len(records) > 0 {
+		err := t.pub.Publish(t.topic(), records...)
+		var some *infra.PublishError
+		switch {
+		case err == nil:
+		case errors.As(err, &some):
+			for _, rec := range some.Failed {
+				of[rec].apart = true
+			}
+		case errors.Is(err, infra.ErrTooLarge): // nothing was sent
+			for _, m := range of {
+				m.apart = true
+			}
+		default:
+			return err // the broker took none: they are tried again in place
+		}
+	}
+	t.metrics.FinishedMany(metrics.Skipped, skipped)
 	return nil
 }
 
-// publish stores records. One that the broker finds too large fails alone.
-func (t *transformer) publish(records, from []*message.Message, failed map[*message.Message]*giveUp) error {
-	if len(records) == 0 {
-		return nil
+// made is what a transformation came to.
+type made struct {
+	rec *message.Message
+	err error
+}
+
+// transformAll transforms the members in order, as far as it comes within
+// groupBudget.
+func (t *transformer) transformAll(ctx context.Context, g *group) []made {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // tells one that is left behind
+	msgs := make([]*message.Message, len(g.members))
+	for i, m := range g.members {
+		msgs[i] = m.msg
 	}
-	topic := DestinationTopic(t.dest.Destination.ID())
-	err := t.pub.Publish(topic, records...)
-	if !errors.Is(err, infra.ErrTooLarge) {
-		return err
-	}
-	if len(records) == 1 {
-		failed[from[0]] = giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result does not fit: %w", err))
-		return nil
-	}
-	for i := range records {
-		if err := t.publish(records[i:i+1], from[i:i+1], failed); err != nil {
-			return err
+	each := make(chan made, len(msgs)) // with room for all, so that nobody waits for us
+	go func() {
+		for _, m := range msgs {
+			if ctx.Err() != nil {
+				return
+			}
+			rec, err := t.transform(ctx, m)
+			each <- made{rec, err}
+		}
+	}()
+	out := make([]made, 0, len(msgs))
+	budget := time.NewTimer(groupBudget)
+	defer budget.Stop()
+	for range msgs {
+		select {
+		case m := <-each:
+			out = append(out, m)
+		case <-budget.C:
+			return out
+		case <-ctx.Done():
+			return out
 		}
 	}
-	return nil
+	return out
 }
 
 // transform makes the record of one event. A panic in user code is a

@@ -62,7 +62,9 @@ func (s *Server) refuse(w http.ResponseWriter, p *Problem) {
 		h.Set("Allow", p.allow)
 	}
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // the client is gone when this fails
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false) // a person reads it
+	_ = enc.Encode(p)        // the client is gone when this fails
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -17,7 +17,7 @@ const (
 // the error of Validate and Key.
 type Violation struct {
 	Type    string // of the schema
-	Version int    // of the schema
+	Version int    // of the schema; 0 with RuleUnknown
 	Pointer string // JSON pointer (RFC 6901) to the value at fault; "" for the event itself; at most 512 bytes, else to a value around it
 	Rule    string // the keyword, e.g. "required", or a Rule constant
 	Detail  string // one short sentence of at most 300 bytes; repeats at most a short excerpt of the event
@@ -28,7 +28,12 @@ type Violation struct {
 // 0 but is -3". A pointer with control characters is quoted.
 func (v *Violation) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s v%d: ", v.Type, v.Version)
+	switch {
+	case v.Version > 0:
+		fmt.Fprintf(&b, "%s v%d: ", v.Type, v.Version)
+	case v.Type != "": // no schema has it
+		b.WriteString(printable(v.Type) + ": ")
+	}
 	if v.Pointer != "" {
 		b.WriteString(printable(v.Pointer) + ": ")
 	}

@@ -183,7 +183,11 @@ func (b *Broker) Close() error {
 		if b.addrFile != "" {
 			_ = os.Remove(b.addrFile) // the lock tells too that nobody runs
 		}
-		b.err = errors.Join(b.Broker.Close(), b.closeCluster())
+		b.err = b.Broker.Close()
+		if b.err == nil && b.journal != nil {
+			b.err = b.journal.finish()
+		}
+		b.err = errors.Join(b.err, b.closeCluster())
 	})
 	return b.err
 }

@@ -57,8 +57,8 @@ func openJournal(path string, log *slog.Logger) (*journal, []kafka.Commit, error
 }
 
 // readJournal returns the latest commit of each partition. A line that cannot
-// be read was being written when the machine stopped: it and what follows it
-// do not count.
+// be read does not count: it was being written when the machine stopped. Each
+// line is true by itself.
 func readJournal(path string) ([]kafka.Commit, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -75,7 +75,7 @@ func readJournal(path string) ([]kafka.Commit, error) {
 	for lines.Scan() {
 		var c kafka.Commit
 		if json.Unmarshal(lines.Bytes(), &c) != nil {
-			break
+			continue
 		}
 		latest[position{c.Group, c.Topic, c.Partition}] = c
 	}
@@ -90,7 +90,10 @@ func readJournal(path string) ([]kafka.Commit, error) {
 }
 
 // clear empties the file: the cluster has what was in it.
-func (j *journal) clear() error { return j.f.Truncate(0) }
+func (j *journal) clear() error {
+	j.size = 0
+	return j.f.Truncate(0)
+}
 
 // note writes a commit. What cannot be written costs duplicates after a kill,
 // nothing else.
@@ -118,6 +121,10 @@ func (j *journal) append(c kafka.Commit) error {
 	}
 	j.buf = append(append(j.buf[:0], line...), '\n')
 	n, err := j.f.Write(j.buf)
+	if err != nil && n > 0 { // a part of a line: the next one must not follow on it
+		err = errors.Join(err, j.f.Truncate(j.size))
+		return err
+	}
 	j.size += int64(n)
 	return err
 }
@@ -142,6 +149,17 @@ func (j *journal) rewrite() error {
 		return errors.Join(err, f.Close())
 	}
 	return old.Close()
+}
+
+// finish empties the journal: every group has committed to the cluster. A copy
+// of the records that is put beside it later must not be taken for done.
+func (j *journal) finish() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.f == nil {
+		return nil
+	}
+	return j.clear()
 }
 
 func (j *journal) close() error {

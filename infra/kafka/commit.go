@@ -41,6 +41,9 @@ func (b *Broker) Advance(commits []Commit) error {
 
 func (b *Broker) advance(group string, topics map[string]map[int32]sarama.OffsetAndMetadata) error {
 	known, err := b.admin.ListConsumerGroupOffsets(group, nil) // of all topics
+	if errors.Is(err, sarama.ErrGroupIDNotFound) {             // its log is lost: ours is what there is
+		known, err = &sarama.OffsetFetchResponse{}, nil
+	}
 	if err != nil {
 		return err
 	}
@@ -48,7 +51,7 @@ func (b *Broker) advance(group string, topics map[string]map[int32]sarama.Offset
 		for topic, blocks := range g.Blocks {
 			for p, block := range blocks {
 				ours, noted := topics[topic][p]
-				if noted && (block.Offset > ours.Offset || block.Offset == ours.Offset && block.Metadata == ours.Metadata) {
+				if noted && (block.Offset > ours.Offset || block.Offset == ours.Offset && doneAbove(block.Offset, block.Metadata) >= doneAbove(ours.Offset, ours.Metadata)) {
 					delete(topics[topic], p)
 				}
 			}
@@ -69,4 +72,17 @@ func (b *Broker) advance(group string, topics map[string]map[int32]sarama.Offset
 		}
 	}
 	return nil
+}
+
+// doneAbove is how much metadata says is done above an offset; 0 when it cannot
+// be read.
+func doneAbove(offset int64, metadata string) (n int64) {
+	spans, err := decodeSpans(offset, metadata)
+	if err != nil {
+		return 0
+	}
+	for _, s := range spans {
+		n += s.to - s.from
+	}
+	return n
 }

@@ -157,13 +157,8 @@ func (c *committer) commit() error {
 	for _, p := range c.pending {
 		req.AddBlockWithLeaderEpoch(p.Topic, p.Partition, p.Offset, -1, sarama.ReceiveTime, p.Metadata)
 	}
-	conn, err := c.connect()
+	resp, err := c.send(req)
 	if err != nil {
-		return err
-	}
-	resp, err := conn.CommitOffset(req)
-	if err != nil {
-		c.drop()
 		return err
 	}
 	var refused error
@@ -178,6 +173,30 @@ func (c *committer) commit() error {
 		c.drop()
 	}
 	return refused
+}
+
+// send makes the request. A broker closes connections that were idle for long
+// (ten minutes by default), which shows only now: on one that was used before,
+// the request is made once more. The caller holds mu.
+func (c *committer) send(req *sarama.OffsetCommitRequest) (*sarama.OffsetCommitResponse, error) {
+	used := c.conn != nil
+	for {
+		conn, err := c.connect()
+		if err != nil {
+			return nil, err
+		}
+		resp, err := conn.CommitOffset(req)
+		if err == nil {
+			return resp, nil
+		}
+		if !used {
+			c.drop()
+			return nil, err
+		}
+		used = false
+		_ = c.conn.Close() // it failed
+		c.conn = nil
+	}
 }
 
 // connect dials the group's coordinator. The caller holds mu.

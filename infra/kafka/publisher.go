@@ -76,11 +76,30 @@ func (p *publisher) Publish(topic string, msgs ...*message.Message) error {
 	if err := producer.SendMessages(recs); err != nil {
 		var many sarama.ProducerErrors
 		if errors.As(err, &many) && len(many) > 0 {
-			return fmt.Errorf("publish to %s: %d of %d messages: %w", topic, len(many), len(recs), tooLarge(many[0].Err))
+			err := fmt.Errorf("publish to %s: %d of %d messages: %w", topic, len(many), len(recs), tooLarge(many[0].Err))
+			if len(many) < len(recs) {
+				return &infra.PublishError{Failed: failed(many, recs, msgs), Err: err}
+			}
+			return err
 		}
 		return fmt.Errorf("publish to %s: %w", topic, err)
 	}
 	return nil
+}
+
+// failed are the messages whose records failed.
+func failed(errs sarama.ProducerErrors, recs []*sarama.ProducerMessage, msgs []*message.Message) []*message.Message {
+	of := make(map[*sarama.ProducerMessage]bool, len(errs))
+	for _, e := range errs {
+		of[e.Msg] = true
+	}
+	var out []*message.Message
+	for i, rec := range recs {
+		if of[rec] {
+			out = append(out, msgs[i])
+		}
+	}
+	return out
 }
 
 // tooLarge marks the cluster's own refusal: its limit may be lower than ours.

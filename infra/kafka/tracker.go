@@ -95,23 +95,29 @@ func (t *tracker) commit() (position int64, metadata string, fits bool) {
 		position = t.low
 	}
 	var spans []span
+	cut := false
 	for at := 0; ; {
 		from := bytes.IndexByte(live[at:], stateDone)
 		if from < 0 {
 			break
 		}
 		from += at
+		// Neither a run, of two bytes at least, nor a bitmap could hold more. A
+		// span of a million has half a million runs, hundreds of times a second.
+		if cut = len(spans) > maxCommit/2 && t.low+int64(from)-position >= maxCommit*8; cut {
+			break
+		}
 		for at = from; at < len(live) && live[at] == stateDone; {
 			at++
 		}
 		spans = append(spans, span{t.low + int64(from), t.low + int64(at)})
 	}
 	for _, s := range t.resumed {
-		if s.to > t.next {
+		if s.to > t.next && !cut {
 			s.from = max(s.from, t.next)
 			spans = extend(spans, s.from, s.to)
 		}
 	}
 	metadata, fits = encodeSpans(position, spans)
-	return position, metadata, fits
+	return position, metadata, fits && !cut
 }
