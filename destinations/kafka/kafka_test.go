@@ -163,6 +163,7 @@ func TestRecord(t *testing.T) {
 	}
 	del := delivery("e1", "user-1")
 	del.Payload = p
+	del.Metadata = map[string]string{"traceparent": "00-1-2-01", "x-more": "metadata", "ce_id": "forged"}
 	del.Payload.Headers["x-more"], del.Payload.Headers["ce_id"] = "yes", "forged"
 	if err := d.Deliver(t.Context(), del); err != nil {
 		t.Fatal(err)
@@ -177,7 +178,7 @@ func TestRecord(t *testing.T) {
 		t.Errorf("%s: %s", r.Key, r.Value)
 	}
 	if got := fmt.Sprintf("%s", headers(r)); got != "[ce_id=e1 ce_type=order.placed ce_time=1970-01-01T00:00:01.000000005Z content-type=application/json "+
-		"es_delivery_id=e1:analytics es_attempt=2 es_sequence=42 ce_source=/shop ce_specversion=1.0 x-more=yes]" {
+		"es_delivery_id=e1:analytics es_attempt=2 es_sequence=42 ce_source=/shop ce_specversion=1.0 x-more=yes traceparent=00-1-2-01]" {
 		t.Error(got)
 	}
 	if got := fmt.Sprintf("%s", headers(recs[1])); got != "[ce_id=e2 es_delivery_id=e2:analytics es_attempt=1]" {

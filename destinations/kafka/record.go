@@ -58,5 +58,10 @@ func record(topic string, del destinations.Delivery) *sarama.ProducerMessage {
 			add(name, del.Payload.Headers[name])
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(del.Metadata)) {
+		if _, set := del.Payload.Headers[name]; !set && !own[name] {
+			add(name, del.Metadata[name])
+		}
+	}
 	return m
 }

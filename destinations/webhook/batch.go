@@ -20,17 +20,19 @@ const headerBatchSize = "Batch-Size"
 // item is one delivery in the body of a batch: what is in headers otherwise,
 // and the payload as it is.
 type item struct {
-	EventID     string          `json:"event_id"`
-	EventType   string          `json:"event_type,omitempty"`
-	Key         string          `json:"key"`
-	DeliveryID  string          `json:"delivery_id"`
-	Attempt     int             `json:"attempt"`
-	Sequence    *int64          `json:"sequence,omitempty"`
-	Time        time.Time       `json:"time,omitzero"`
-	ReceivedAt  time.Time       `json:"received_at,omitzero"`
-	ContentType string          `json:"content_type,omitempty"`
-	Data        json.RawMessage `json:"data,omitempty"`
-	DataBase64  []byte          `json:"data_base64,omitempty"`
+	EventID    string    `json:"event_id"`
+	EventType  string    `json:"event_type,omitempty"`
+	Key        string    `json:"key"`
+	DeliveryID string    `json:"delivery_id"`
+	Attempt    int       `json:"attempt"`
+	Sequence   *int64    `json:"sequence,omitempty"`
+	Time       time.Time `json:"time,omitzero"`
+	ReceivedAt time.Time `json:"received_at,omitzero"`
+	// Metadata has what are headers of a request of one.
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	ContentType string            `json:"content_type,omitempty"`
+	Data        json.RawMessage   `json:"data,omitempty"`
+	DataBase64  []byte            `json:"data_base64,omitempty"`
 }
 
 // DeliverBatch sends one request whose body is a JSON array of the deliveries.
@@ -78,7 +80,7 @@ func (d *Destination) DeliverBatch(ctx context.Context, ds []destinations.Delive
 func appendItem(body []byte, del destinations.Delivery) ([]byte, error) {
 	it := item{
 		EventID: del.EventID, EventType: del.EventType, Key: del.Key, DeliveryID: del.ID, Attempt: del.Attempt,
-		Time: del.Time.UTC(), ReceivedAt: del.ReceivedAt.UTC(), ContentType: del.Payload.ContentType,
+		Time: del.Time.UTC(), ReceivedAt: del.ReceivedAt.UTC(), Metadata: del.Metadata, ContentType: del.Payload.ContentType,
 	}
 	if del.Sequence >= 0 {
 		it.Sequence = &del.Sequence
