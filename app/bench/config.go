@@ -23,6 +23,7 @@ type Config struct {
 	Rate         float64       // events a second, 0: as fast as the answers come
 	Destinations int           // default 2
 	DeliverBatch int           // events in a webhook request; default 1
+	Schemas      bool          // hold every event against a schema, three times: at ingest and for each destination
 	Failing      float64       // share of the users whose deliveries always fail, 0 to 1
 	Concurrency  int           // of each destination; default 512
 	Backlog      int           // most events accepted and not delivered; default 10,000

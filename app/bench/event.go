@@ -12,6 +12,22 @@ import (
 // the receiver reads them without decoding JSON.
 const eventHead = `{"type":"bench","userId":"u%d","n":%d,"due":%d,"data":"`
 
+// eventSchema is what appendEvent writes.
+const eventSchema = `x-event: {type: bench, version: 1, key: /userId}
+description: An event of the benchmark.
+type: object
+additionalProperties: false
+required: [type, userId, n, due, data]
+properties:
+  type: {const: bench}
+  userId: {type: string, pattern: "^u[0-9]+$"}
+  n: {type: integer, minimum: 0}
+  due: {type: integer, minimum: 0}
+  data: {type: string}
+examples:
+  - {type: bench, userId: u1, n: 1, due: 5, data: xxx}
+`
+
 var minSize = len(fmt.Sprintf(eventHead, 1_000_000, 100_000_000, time.Hour)) + 2
 
 // appendEvent writes an event of exactly size bytes. due is since the run began.

@@ -21,6 +21,7 @@ type Report struct {
 	Dests       int       `json:"destinations"`
 	DelivBatch  int       `json:"deliver_batch"`
 	Failing     float64   `json:"failing_users"`
+	Schemas     bool      `json:"schemas"`
 	Runs        []Result  `json:"runs"`
 	Ratios      []Ratio   `json:"ratios,omitempty"`
 
@@ -36,7 +37,7 @@ type Ratio struct {
 
 func newReport(cfg Config) *Report {
 	r := &Report{Time: time.Now().UTC(), CPUs: runtime.NumCPU(), Go: runtime.Version(), Users: cfg.Users, Connections: cfg.Connections,
-		Size: cfg.Size, Batch: cfg.Batch, Rate: cfg.Rate, Dests: cfg.Destinations, DelivBatch: cfg.DeliverBatch, Failing: cfg.Failing, out: cfg.Out}
+		Size: cfg.Size, Batch: cfg.Batch, Rate: cfg.Rate, Dests: cfg.Destinations, DelivBatch: cfg.DeliverBatch, Failing: cfg.Failing, Schemas: cfg.Schemas, out: cfg.Out}
 	fmt.Fprintf(r.out, "%d users, %d connections, %d-byte events, batches of %d in and %d out, %d destinations, rate %s, %d CPUs\n",
 		r.Users, r.Connections, r.Size, r.Batch, r.DelivBatch, r.Dests, rate(r.Rate), r.CPUs)
 	fmt.Fprintf(r.out, "%-10s %9s %5s %13s %11s %10s %10s %6s %8s  %s\n",

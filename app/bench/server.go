@@ -38,6 +38,13 @@ func startServer(ctx context.Context, cfg Config, dir, ordering, receivers strin
 		yaml += fmt.Sprintf("  - {id: %[1]s, kind: webhook, url: %[2]q, allow_private: true, concurrency: %[3]d, max_idle_conns: %[3]d%[4]s}\n",
 			destination(i), receivers+"/"+destination(i), cfg.Concurrency, cfg.batchYAML())
 	}
+	if cfg.Schemas {
+		schemas := filepath.Join(dir, "schemas")
+		if err := errors.Join(os.Mkdir(schemas, 0o700), os.WriteFile(filepath.Join(schemas, "bench.yaml"), []byte(eventSchema), 0o600)); err != nil {
+			return nil, err
+		}
+		yaml += fmt.Sprintf("schemas: {dir: %q}\n", schemas)
+	}
 	file := filepath.Join(dir, "eventserver.yaml")
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		return nil, err
