@@ -7,8 +7,9 @@ import (
 )
 
 // bundle makes one document of the file f and all that it refers to. Every $ref of
-// f and of what it names has been resolved before.
-func bundle(r *refs, f *file) *value {
+// f and of what it names has been resolved before. The map tells the origin of
+// what is under $defs and is not f's own.
+func bundle(r *refs, f *file) (*value, map[string]target) {
 	b := &bundler{refs: r, entry: f, names: map[target]string{}, used: map[string]bool{}}
 	defs := f.root.get("$defs")
 	if defs != nil {
@@ -38,7 +39,11 @@ func bundle(r *refs, f *file) *value {
 	if !merged && len(b.defs) > 0 {
 		out.members = append(out.members, member{name: "$defs", value: &value{kind: objectKind, members: b.defs}})
 	}
-	return out
+	origin := map[string]target{}
+	for t, name := range b.names {
+		origin[name] = t
+	}
+	return out, origin
 }
 
 type bundler struct {

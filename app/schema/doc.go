@@ -9,7 +9,8 @@
 // at its top (key is optional: a JSON pointer to the ordering key), a
 // description and examples. Subdirectories are read too. A file or directory
 // whose name begins with "_" holds definitions that others share, and no event:
-// `$ref: _common.yaml#/$defs/money`. Names that begin with a dot are not read.
+// `$ref: _common.yaml#/$defs/money`. Names that begin with a dot are not read, nor
+// are directories named testdata: they hold the events that TestEvents tries.
 //
 // Load is strict, because a slip in a schema lets bad events in for good: an
 // unknown keyword that does not begin with "x-", an unknown format, or a $ref
@@ -32,6 +33,6 @@
 //
 // It imports the standard library, jsontext, the YAML parser and the JSON Schema
 // library. What does not belong here: HTTP and its status codes (app/http), the
-// envelope's own rules (app/http/envelope), writing code from schemas, and
+// envelope's own rules (app/http/envelope), writing code from schemas (gogen), and
 // anything of brokers or destinations.
 package schema

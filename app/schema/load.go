@@ -27,7 +27,10 @@ func Load(dir string) (*Registry, error) {
 	return load(root.FS(), dir)
 }
 
-// load is Load of a file system; dir stands in front of its names in faults.
+// LoadFS is Load of a file system, such as a commit's; dir stands in front of the
+// names of its files.
+func LoadFS(fsys fs.FS, dir string) (*Registry, error) { return load(fsys, dir) }
+
 func load(fsys fs.FS, dir string) (*Registry, error) {
 	rep := newReporter(dir)
 	r := &refs{files: map[string]*file{}, broken: map[string]bool{}}
@@ -87,7 +90,7 @@ func list(fsys fs.FS, rep *reporter) []string {
 			return nil
 		}
 		// Kubernetes mounts files as links into a directory "..data".
-		if isHidden(name) {
+		if isHidden(name) || d.IsDir() && d.Name() == testdata {
 			if d.IsDir() {
 				return fs.SkipDir
 			}
@@ -142,7 +145,7 @@ func (l *loading) event(f *file) *Schema {
 	if s.Type != "" {
 		if was, dup := l.first[s.Type]; dup {
 			f.fault(l.rep, "/x-event/type", fmt.Sprintf("%s is also the type of %s; one file holds one type, so delete one of them",
-				s.Type, filepath.Join(l.rep.dir, filepath.FromSlash(was))))
+				s.Type, l.path(was)))
 		} else {
 			l.first[s.Type] = f.name
 		}
@@ -155,13 +158,20 @@ func (l *loading) event(f *file) *Schema {
 	if l.compile(f, s) && len(l.rep.faults) == before {
 		l.examples(f, s, examples)
 	}
-	s.File = filepath.Join(l.rep.dir, filepath.FromSlash(f.name))
+	s.File = l.path(f.name)
 	return s
 }
 
+// path is a file's name as faults and callers see it.
+func (l *loading) path(name string) string { return filepath.Join(l.rep.dir, filepath.FromSlash(name)) }
+
 // compile makes what Validate and Bundle use.
 func (l *loading) compile(f *file, s *Schema) bool {
-	s.bundle = bundle(l.refs, f)
+	doc, origin := bundle(l.refs, f)
+	s.bundle, s.origin = doc, map[string]Origin{}
+	for name, t := range origin {
+		s.origin[name] = Origin{File: l.path(t.file), Pointer: t.ptr}
+	}
 	l.shape(f, s)
 	v, err := compile("schema:///event", s.bundle.plain(), nothing{})
 	if err != nil {

@@ -30,12 +30,23 @@ examples:
     amount: 4200
 `
 
-// Scaffold writes the schema of a new type, for its author to change, and returns
-// the paths of what it wrote: dir/<typ>.yaml. It makes dir when there is none.
+// Events that the scaffold is tried with, by the name that says what becomes of
+// them; see TestEvents.
+var scaffoldEvents = map[string]string{
+	"valid-least.json":                  `{"customerId": "ada", "amount": 0}`,
+	"invalid-required-amount.json":      `{"customerId": "ada"}`,
+	"invalid-minimum-amount.json":       `{"customerId": "ada", "amount": -1}`,
+	"invalid-additionalProperties.json": `{"customerId": "ada", "amount": 4200, "customer": "ada"}`,
+}
+
+// Scaffold writes the schema of a new type with its example, and events to try it
+// with, for its author to change. It returns the paths of what it wrote: first
+// dir/<typ>.yaml, then the files in dir/testdata/<typ>, sorted. It makes dir when
+// there is none.
 //
 // The error says when typ is no name of a type (letters, digits, dots, _ and -, at
-// most 100, the first a letter or digit), or when the type or its file is there
-// already; nothing is written then.
+// most 100, the first a letter or digit), or when the type, its file or its test
+// events are there already; nothing is written then.
 func Scaffold(dir, typ string) (files []string, err error) {
 	if !typeNameRE.MatchString(typ) {
 		return nil, fmt.Errorf("type %s is no name of a type; %s", quote(typ), typeCure)
@@ -43,20 +54,53 @@ func Scaffold(dir, typ string) (files []string, err error) {
 	if err := taken(dir, typ); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // source files, read by all who build
+	events := filepath.Join(dir, testdata, typ)
+	if err := os.MkdirAll(events, 0o755); err != nil { //nolint:gosec // source files, read by all who build
 		return nil, fmt.Errorf("make the directory of the schemas: %w", err)
 	}
-	path := filepath.Join(dir, typ+".yaml")
-	// O_EXCL: a file that appeared meanwhile is not overwritten.
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // as above
-	if err != nil {
+	defer func() {
+		if err != nil {
+			err = errors.Join(append([]error{err}, removeAll(files)...)...)
+			files = nil
+		}
+	}()
+	add := func(path, text string) error {
+		if err := create(path, text); err != nil {
+			return err
+		}
+		files = append(files, path)
+		return nil
+	}
+	if err := add(filepath.Join(dir, typ+".yaml"), fmt.Sprintf(scaffold, typ)); err != nil {
 		return nil, fmt.Errorf("write the schema: %w", err)
 	}
-	_, err = fmt.Fprintf(f, scaffold, typ)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("write the schema: %w", errors.Join(err, os.Remove(path)))
+	for _, name := range sortedKeys(scaffoldEvents) {
+		if err := add(filepath.Join(events, name), scaffoldEvents[name]+"\n"); err != nil {
+			return files, fmt.Errorf("write a test event: %w", err)
+		}
 	}
-	return []string{path}, nil
+	return files, nil
+}
+
+// create writes a file that must not be there: one that appeared meanwhile is not
+// overwritten.
+func create(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // source files, read by all who build
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+func removeAll(files []string) (errs []error) {
+	for _, f := range files {
+		errs = append(errs, os.Remove(f))
+	}
+	return errs
 }
 
 // taken looks for the type in the files that can be read, whatever else is wrong
@@ -67,6 +111,10 @@ func taken(dir, typ string) error {
 		if _, err := os.Lstat(path); err == nil {
 			return fmt.Errorf("%s is there already; change it, or choose another type", path)
 		}
+	}
+	events := filepath.Join(dir, testdata, typ)
+	if _, err := os.Lstat(events); err == nil {
+		return fmt.Errorf("%s is there already; delete it, or choose another type", events)
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {

@@ -3,6 +3,7 @@ package schema
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -12,7 +13,15 @@ func TestScaffold(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "schemas")
 	for _, typ := range []string{"order.placed", "true", "12", "a_b-C.9", strings.Repeat("x", 100)} {
 		files, err := Scaffold(dir, typ)
-		if want := filepath.Join(dir, typ+".yaml"); err != nil || len(files) != 1 || files[0] != want {
+		events := filepath.Join(dir, "testdata", typ)
+		want := []string{
+			filepath.Join(dir, typ+".yaml"),
+			filepath.Join(events, "invalid-additionalProperties.json"),
+			filepath.Join(events, "invalid-minimum-amount.json"),
+			filepath.Join(events, "invalid-required-amount.json"),
+			filepath.Join(events, "valid-least.json"),
+		}
+		if err != nil || !slices.Equal(files, want) {
 			t.Fatalf("Scaffold = %v, %v; want %s", files, err, want)
 		}
 	}
@@ -26,6 +35,10 @@ func TestScaffold(t *testing.T) {
 	}
 	if err := s.Validate([]byte(`{"customerId":"ada","amount":1,"more":true}`)); err == nil {
 		t.Error("the schema is open")
+	}
+	counts, err := reg.TestEvents(dir)
+	if want := (TestCount{Valid: 1, Invalid: 3}); err != nil || counts["order.placed"] != want {
+		t.Error(counts, err)
 	}
 }
 
@@ -45,6 +58,7 @@ func TestScaffoldRefuses(t *testing.T) {
 	write("c.d.yml", "mine")
 	write("sub/other.yaml", "x-event: {type: e.f, version: 1}\n")
 	write("broken.yaml", "[")
+	write("testdata/g.h/valid-a.json", "{}")
 	const bad = "; write letters, digits, dots, _ and -, at most 100, the first a letter or digit, such as order.placed"
 	for typ, want := range map[string]string{
 		"":                       `type "" is no name of a type` + bad,
@@ -58,6 +72,7 @@ func TestScaffoldRefuses(t *testing.T) {
 		strings.Repeat("x", 101): `type "xxxxxxxxxxxxxxxxxxxxxxxxxxxxx..." is no name of a type` + bad,
 		"a.b":                    filepath.Join(dir, "a.b.yaml") + " is there already; change it, or choose another type",
 		"c.d":                    filepath.Join(dir, "c.d.yml") + " is there already; change it, or choose another type",
+		"g.h":                    filepath.Join(dir, "testdata", "g.h") + " is there already; delete it, or choose another type",
 		"e.f":                    "type e.f is in " + filepath.Join(dir, "sub", "other.yaml") + " already; change it, or choose another type",
 	} {
 		files, err := Scaffold(dir, typ)
