@@ -25,6 +25,7 @@ func commands() []command {
 		{"serve", "accept and deliver events (the default)", serve},
 		{"check", "validate a configuration and print its topology", check},
 		{"transform", "run a destination's filter and transform on an event, without sending it", transform},
+		{"schema", "list, check, compare and make the schemas of events", schemaCommand},
 		{"demo", "flaky destinations, many users, and a verdict", demoCommand},
 		{"bench", "measure throughput and latency against receivers of its own", benchCommand},
 		{"health", "ask a running server whether it is ready", health},

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"eventserver/app"
+	"eventserver/app/schema"
+)
+
+// defaultSchemas is the directory that the configuration has by default.
+const defaultSchemas = "./schemas"
+
+func schemaCommands() []command {
+	return []command{
+		{"list", "the types of events", schemaList},
+		{"check", "find the faults of the schemas and of their test events", schemaCheck},
+		{"validate", "hold events against their schemas: FILE or -, one event or NDJSON", schemaValidate},
+		{"diff", "what changed from OLD to NEW, directories or git:REVISION:PATH", schemaDiff},
+		{"new", "write the schema of a new TYPE, its example and its test events", schemaNew},
+	}
+}
+
+func schemaCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	show := func(w io.Writer) {
+		fmt.Fprintln(w, "usage: eventserver schema command [flags]")
+		for _, c := range schemaCommands() {
+			fmt.Fprintf(w, "  %-10s %s\n", c.name, c.summary)
+		}
+		fmt.Fprintln(w, "eventserver schema COMMAND -h lists a command's flags.")
+	}
+	if len(args) == 0 {
+		show(stderr)
+		return usageError{errors.New("schema: name a command")}
+	}
+	for _, c := range schemaCommands() {
+		if c.name == args[0] {
+			return c.run(ctx, args[1:], stdout, stderr)
+		}
+	}
+	if slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]) {
+		show(stdout)
+		return nil
+	}
+	show(stderr)
+	return usageError{fmt.Errorf("there is no command %q of schema", args[0])}
+}
+
+// schemaFlags is flags for commands whose operands may stand before their flags
+// too: a type or a file is what one writes first.
+func schemaFlags(name string, args []string, stderr io.Writer, operands int, define func(*flag.FlagSet)) ([]string, error) {
+	fs := flag.NewFlagSet("eventserver schema "+name, flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	define(fs)
+	var found []string
+	for {
+		if err := fs.Parse(args); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return nil, err
+			}
+			return nil, usageError{err}
+		}
+		if fs.NArg() == 0 {
+			break
+		}
+		found, args = append(found, fs.Arg(0)), fs.Args()[1:]
+	}
+	if len(found) != operands {
+		return nil, usageError{fmt.Errorf("schema %s takes %d arguments, not %d", name, operands, len(found))}
+	}
+	return found, nil
+}
+
+func dirFlag(fs *flag.FlagSet, dir *string) {
+	fs.StringVar(dir, "dir", defaultSchemas, "directory of the schemas")
+}
+
+func schemaList(_ context.Context, args []string, stdout, stderr io.Writer) error {
+	var dir string
+	if _, err := schemaFlags("list", args, stderr, 0, func(fs *flag.FlagSet) { dirFlag(fs, &dir) }); err != nil {
+		return err
+	}
+	reg, err := schema.Load(dir)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "TYPE\tVERSION\tKEY\tFILE\tDESCRIPTION")
+	for _, s := range reg.Schemas() {
+		first, _, _ := strings.Cut(s.Description, "\n")
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\n", s.Type, s.Version, cmp.Or(s.KeyPointer, "-"), s.File, first)
+	}
+	return w.Flush()
+}
+
+func schemaCheck(_ context.Context, args []string, stdout, stderr io.Writer) error {
+	var dir string
+	if _, err := schemaFlags("check", args, stderr, 0, func(fs *flag.FlagSet) { dirFlag(fs, &dir) }); err != nil {
+		return err
+	}
+	reg, err := schema.Load(dir)
+	if err == nil {
+		var counts map[string]schema.TestCount
+		if counts, err = reg.TestEvents(dir); err == nil {
+			tried := 0
+			for _, c := range counts {
+				tried += c.Valid + c.Invalid
+			}
+			fmt.Fprintf(stdout, "%s valid\n", count(len(reg.Schemas()), "schema is", "schemas are"))
+			if tried > 0 {
+				fmt.Fprintf(stdout, "%s as the names of the files say\n", count(tried, "test event is", "test events are"))
+			}
+			return nil
+		}
+	}
+	var faults *schema.Faults
+	if !errors.As(err, &faults) {
+		return err
+	}
+	for _, f := range faults.List() {
+		fmt.Fprintln(stdout, f)
+	}
+	return fmt.Errorf("%s in %s", count(len(faults.List()), "fault", "faults"), dir)
+}
+
+func schemaValidate(_ context.Context, args []string, stdout, stderr io.Writer) error {
+	var dir, typ string
+	files, err := schemaFlags("validate", args, stderr, 1, func(fs *flag.FlagSet) {
+		dirFlag(fs, &dir)
+		fs.StringVar(&typ, "type", "", "type of the events that name none")
+	})
+	if err != nil {
+		return err
+	}
+	reg, err := schema.Load(dir)
+	if err != nil {
+		return err
+	}
+	if _, ok := reg.Lookup(typ); typ != "" && !ok {
+		return fmt.Errorf("there is no schema of type %q in %s; eventserver schema list shows the types", typ, dir)
+	}
+	name := files[0]
+	var text []byte
+	if name == "-" {
+		name = "stdin"
+		text, err = io.ReadAll(os.Stdin)
+	} else {
+		text, err = os.ReadFile(name) //nolint:gosec // the file that the user names
+	}
+	if err != nil {
+		return err
+	}
+	events, faults, err := app.JudgeEvents(reg, typ, text)
+	if err != nil {
+		return err
+	}
+	for _, f := range faults {
+		fmt.Fprintf(stdout, "%s:%d: %v\n", name, f.Line, f.Err)
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("%d of %s would be refused", len(faults), count(events, "event", "events"))
+	}
+	fmt.Fprintf(stdout, "%s valid\n", count(events, "event is", "events are"))
+	return nil
+}
+
+func schemaDiff(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var asJSON bool
+	dirs, err := schemaFlags("diff", args, stderr, 2, func(fs *flag.FlagSet) {
+		fs.BoolVar(&asJSON, "json", false, "print a JSON array")
+	})
+	if err != nil {
+		return err
+	}
+	old, err := schemasAt(ctx, dirs[0])
+	if err != nil {
+		return err
+	}
+	latest, err := schemasAt(ctx, dirs[1])
+	if err != nil {
+		return err
+	}
+	changes := schema.Diff(old, latest)
+	slices.SortStableFunc(changes, func(a, b schema.Change) int { return rank(a) - rank(b) })
+	if err := writeChanges(stdout, changes, asJSON); err != nil {
+		return err
+	}
+	bad := 0
+	for _, c := range changes {
+		if !c.Allowed {
+			bad++
+		}
+	}
+	if bad > 0 {
+		return fmt.Errorf("%s not allowed; raise the version of the type, or take it back", count(bad, "change is", "changes are"))
+	}
+	return nil
+}
+
+func rank(c schema.Change) int {
+	switch {
+	case !c.Allowed:
+		return 0
+	case c.Breaking:
+		return 1
+	default:
+		return 2
+	}
+}
+
+// change is schema.Change with the names that JSON readers get.
+type change struct {
+	Type     string `json:"type"`
+	Pointer  string `json:"pointer"`
+	Kind     string `json:"kind"`
+	Detail   string `json:"detail"`
+	Breaking bool   `json:"breaking"`
+	Allowed  bool   `json:"allowed"`
+}
+
+func writeChanges(w io.Writer, changes []schema.Change, asJSON bool) error {
+	if asJSON {
+		list := []change{}
+		for _, c := range changes {
+			list = append(list, change(c))
+		}
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		return enc.Encode(list)
+	}
+	if len(changes) == 0 {
+		fmt.Fprintln(w, "nothing has changed")
+	}
+	for _, c := range changes {
+		fmt.Fprintln(w, c)
+	}
+	return nil
+}
+
+func schemaNew(_ context.Context, args []string, stdout, stderr io.Writer) error {
+	var dir string
+	types, err := schemaFlags("new", args, stderr, 1, func(fs *flag.FlagSet) { dirFlag(fs, &dir) })
+	if err != nil {
+		return err
+	}
+	files, err := schema.Scaffold(dir, types[0])
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		fmt.Fprintln(stdout, "wrote", f)
+	}
+	fmt.Fprintf(stdout, `
+Next:
+  1. Write what the event says into %s, with its examples.
+  2. Write events that the schema must accept and refuse into %s;
+     the names of the files say which, and by which rule.
+  3. eventserver schema check --dir %s
+`, files[0], filepath.Dir(files[1]), dir)
+	if filepath.Clean(dir) == filepath.Clean(defaultSchemas) {
+		fmt.Fprint(stdout, "  4. make generate\n  5. go test ./schemas/...\n")
+	}
+	return nil
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
