@@ -21,13 +21,16 @@ fmt:
 lint:
 	$(LINT) run ./...
 
-# docs/config.md comes from the code.
+# docs/config.md comes from the code, schemas/events from schemas/.
 generate:
+	$(GO) run ./cmd/eventserver schema generate --dir schemas
 	$(GO) test ./app -run TestReferenceIsUpToDate -args -update
 
 generated:
 	$(GO) test -count=1 ./app -run TestReferenceIsUpToDate
 	$(GO) mod tidy -diff
+	$(GO) run ./cmd/eventserver schema generate --dir schemas --check
+	scripts/schemas
 
 KAFKA_TESTS = -run '[Kk]afka|EndToEnd|Killed' ./infra/... ./app ./cmd/...
 CHAOS_TESTS = -timeout 15m -v -run 'Chaos|RestartsUnderLoad' ./cmd/eventserver

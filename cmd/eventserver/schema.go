@@ -28,6 +28,7 @@ func schemaCommands() []command {
 		{"validate", "hold events against their schemas: FILE or -, one event or NDJSON", schemaValidate},
 		{"diff", "what changed from OLD to NEW, directories or git:REVISION:PATH", schemaDiff},
 		{"new", "write the schema of a new TYPE, its example and its test events", schemaNew},
+		{"generate", "write the Go package of the schemas", schemaGenerate},
 	}
 }
 

@@ -83,6 +83,7 @@ func TestSchemaCommands(t *testing.T) {
   validate   hold events against their schemas: FILE or -, one event or NDJSON
   diff       what changed from OLD to NEW, directories or git:REVISION:PATH
   new        write the schema of a new TYPE, its example and its test events
+  generate   write the Go package of the schemas
 eventserver schema COMMAND -h lists a command's flags.
 `
 	for _, tt := range []struct {
@@ -250,5 +251,38 @@ Next:
 	}
 	if got := call(t, bin, dir, "", "schema", "new", "--dir", "elsewhere", "a.b"); got.code != 0 || strings.Contains(got.stdout, "make generate") {
 		t.Errorf("got %q %q %d", got.stdout, got.stderr, got.code)
+	}
+}
+
+func TestSchemaGenerate(t *testing.T) {
+	bin := binary(t)
+	dir := t.TempDir()
+	write(t, dir, "schemas/order.paid.yaml", paid)
+	write(t, dir, "mine/events.go", "package mine\n")
+	stale := func(what string) ran {
+		return ran{stderr: "eventserver: " + what + " is not what the schemas in ./schemas say; run eventserver schema generate (here: make generate)\n", code: 1}
+	}
+	for _, tt := range []struct {
+		args string
+		want ran
+	}{
+		{"--check", stale("schemas/events/events.go")},
+		{"", ran{stdout: "wrote schemas/events/events.go\n"}},
+		{"--check", ran{}},
+		{"", ran{stdout: "wrote schemas/events/events.go\n"}},
+		{"--check --package other", stale("schemas/events/events.go")},
+		{"--out types/orders", ran{stdout: "wrote types/orders/events.go\n"}},
+		{"--out types/orders --package orders --check", ran{}},
+		{"--out mine", ran{stderr: "eventserver: mine/events.go is not a generated file; give another directory with --out\n", code: 1}},
+		{"--out my-types", ran{stderr: "eventserver: \"my-types\" is no name of a Go package; write a word such as events\n", code: 1}},
+		{"--dir none", ran{stderr: "eventserver: none: cannot be read: no such file or directory; give the directory of the schemas\n", code: 1}},
+	} {
+		if got := call(t, bin, dir, "", append([]string{"schema", "generate"}, strings.Fields(tt.args)...)...); got != tt.want {
+			t.Errorf("%s:\ngot  %q %q %d\nwant %q %q %d", tt.args, got.stdout, got.stderr, got.code, tt.want.stdout, tt.want.stderr, tt.want.code)
+		}
+	}
+	write(t, dir, "schemas/order.paid.yaml", strings.Replace(paid, "note:", "text:", 1))
+	if got := call(t, bin, dir, "", "schema", "generate", "--check"); got != stale("schemas/events/events.go") {
+		t.Errorf("after a change: %+v", got)
 	}
 }
