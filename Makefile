@@ -21,15 +21,18 @@ fmt:
 lint:
 	$(LINT) run ./...
 
-# docs/config.md comes from the code, schemas/events from schemas/.
+# docs/config.md comes from the code, packages events from the schemas.
+GENERATE = $(GO) run ./cmd/eventserver schema generate
 generate:
-	$(GO) run ./cmd/eventserver schema generate --dir schemas
+	$(GENERATE) --dir schemas
+	$(GENERATE) --dir examples/typed/schemas --out examples/typed/events
 	$(GO) test ./app -run TestReferenceIsUpToDate -args -update
 
 generated:
 	$(GO) test -count=1 ./app -run TestReferenceIsUpToDate
 	$(GO) mod tidy -diff
-	$(GO) run ./cmd/eventserver schema generate --dir schemas --check
+	$(GENERATE) --dir schemas --check
+	$(GENERATE) --dir examples/typed/schemas --out examples/typed/events --check
 	scripts/schemas
 
 KAFKA_TESTS = -run '[Kk]afka|EndToEnd|Killed' ./infra/... ./app ./cmd/...
