@@ -1,7 +1,6 @@
 package gogen
 
 import (
-	"bytes"
 	"math/big"
 	"slices"
 	"strings"
@@ -310,29 +309,4 @@ func beyondInt64(number string) bool {
 	}
 	limit := new(big.Rat).SetInt(new(big.Int).Lsh(big.NewInt(1), 63))
 	return r.Abs(r).Cmp(limit) >= 0
-}
-
-// comment writes lines of at most some hundred characters.
-func comment(b *bytes.Buffer, indent, text string) {
-	const width = 100
-	for i, par := range strings.Split(strings.TrimSpace(text), "\n") {
-		line := ""
-		flush := func() {
-			if line != "" {
-				b.WriteString(indent + "// " + line + "\n")
-			}
-			line = ""
-		}
-		fields := strings.FieldsFunc(par, func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' })
-		if len(fields) == 0 && i > 0 {
-			b.WriteString(indent + "//\n")
-		}
-		for _, word := range fields {
-			if line != "" && len(line)+1+len(word) > width {
-				flush()
-			}
-			line = strings.TrimSpace(line + " " + word)
-		}
-		flush()
-	}
 }
