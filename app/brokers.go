@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -40,39 +41,54 @@ func openBroker(ctx context.Context, c *config.Config, log *slog.Logger, fatal f
 		return opened(memory.New(memory.Config{Partitions: int(b.Partitions), MaxMessageBytes: k.MaxMessageBytes,
 			WindowMessages: memoryWindow(c), WindowKey: b.WindowKey, ReleaseTimeout: k.ReleaseTimeout}))
 	case "kafka":
-		return openCluster(ctx, b, k)
+		k, err := secured(b, k)
+		if err != nil {
+			return nil, err
+		}
+		return opened(connect(ctx, k, kafka.New))
 	default:
 		return nil, fmt.Errorf("broker.kind: %q is not built in", b.Kind)
 	}
 }
 
-func openCluster(ctx context.Context, b config.Broker, k kafka.Config) (infra.Broker, error) {
+// secured adds how to reach a cluster that asks for TLS or SASL.
+func secured(b config.Broker, k kafka.Config) (kafka.Config, error) {
 	var err error
 	if k.TLS, err = tlsConfig(b.TLS); err != nil {
-		return nil, fmt.Errorf("broker.tls: %w", err)
+		return k, fmt.Errorf("broker.tls: %w", err)
 	}
 	if b.SASL != nil {
 		k.SASL = &kafka.SASL{Mechanism: b.SASL.Mechanism, User: b.SASL.User, Password: b.SASL.Password.Reveal()}
 	}
-	return opened(connect(ctx, k))
+	return k, nil
 }
 
 // joinBroker connects to the broker of a server that may run in another
 // process: the cluster, or the embedded broker that serves on broker.dir.
 func joinBroker(ctx context.Context, c *config.Config, log *slog.Logger, fatal func(error)) (infra.Broker, error) {
+	k, err := joinConfig(c, log, fatal)
+	if err != nil {
+		return nil, err
+	}
+	return opened(connect(ctx, k, kafka.New))
+}
+
+// joinConfig says where the broker of a server listens that may run in another
+// process.
+func joinConfig(c *config.Config, log *slog.Logger, fatal func(error)) (kafka.Config, error) {
 	b, k := c.Broker, kafkaConfig(c, log, fatal)
 	switch b.Kind {
 	case "embedded":
 		addrs, err := embedded.Running(b.Dir)
 		if err != nil {
-			return nil, fmt.Errorf("broker.dir: %w; start eventserver with the same broker.dir first", err)
+			return k, fmt.Errorf("broker.dir: %w; start eventserver with the same broker.dir first", err)
 		}
 		k.Brokers, k.Retention = addrs, 0
-		return opened(connect(ctx, k))
+		return k, nil
 	case "kafka":
-		return openCluster(ctx, b, k)
+		return secured(b, k)
 	default:
-		return nil, fmt.Errorf("broker.kind: %s is in the memory of the server's process; use kafka or embedded", b.Kind)
+		return k, fmt.Errorf("broker.kind: %s is in the memory of the server's process; use kafka or embedded", b.Kind)
 	}
 }
 
@@ -80,29 +96,29 @@ func joinBroker(ctx context.Context, c *config.Config, log *slog.Logger, fatal f
 // would hold it up for as long as the client is willing to try.
 const connectTimeout = 30 * time.Second
 
-// connect opens the cluster, or gives up when ctx ends.
-func connect(ctx context.Context, k kafka.Config) (*kafka.Broker, error) {
+// connect opens a client of the cluster, or gives up when ctx ends.
+func connect[C io.Closer](ctx context.Context, k kafka.Config, open func(kafka.Config) (C, error)) (C, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	type result struct {
-		b   *kafka.Broker
-		err error
+		client C
+		err    error
 	}
 	done := make(chan result, 1)
 	go func() {
-		b, err := kafka.New(k)
-		done <- result{b, err}
+		c, err := open(k)
+		done <- result{c, err}
 	}()
 	select {
 	case r := <-done:
-		return r.b, r.err
+		return r.client, r.err
 	case <-ctx.Done():
 		go func() { // it may connect after all
-			if r := <-done; r.b != nil {
-				_ = r.b.Close()
+			if r := <-done; r.err == nil {
+				_ = r.client.Close()
 			}
 		}()
-		return nil, fmt.Errorf("broker.brokers: no Kafka answered at %s: %w", strings.Join(k.Brokers, ", "), ctx.Err())
+		return *new(C), fmt.Errorf("broker.brokers: no Kafka answered at %s: %w", strings.Join(k.Brokers, ", "), ctx.Err())
 	}
 }
 

@@ -61,13 +61,23 @@ func OpenStore(ctx context.Context, cfg *config.Config, o Options) (_ *Store, er
 func (s *Store) Put(_ context.Context, events ...destinations.Event) error {
 	for i := range events {
 		e := &events[i]
-		if len(e.Data) > s.limit {
-			return fmt.Errorf("event %s has %d bytes, at most %d are allowed (http.max_event_bytes)", e.ID, len(e.Data), s.limit)
-		}
-		if err := http.Ingest(s.judge, e, e.Key != "" && e.Key != e.ID); err != nil {
+		if err := s.settle(e, e.Key != "" && e.Key != e.ID); err != nil {
 			return err
 		}
 	}
+	return s.publish(events)
+}
+
+// settle holds an event against its limit and its schema and gives it its key.
+// keyed: it has one of its own.
+func (s *Store) settle(e *destinations.Event, keyed bool) error {
+	if len(e.Data) > s.limit {
+		return fmt.Errorf("event %s has %d bytes, at most %d are allowed (http.max_event_bytes)", e.ID, len(e.Data), s.limit)
+	}
+	return http.Ingest(s.judge, e, keyed)
+}
+
+func (s *Store) publish(events []destinations.Event) error {
 	recs, err := router.Records(events)
 	if err != nil {
 		return err

@@ -165,7 +165,7 @@ func TestMatchTypes(t *testing.T) {
 		{"*", "", true}, {"*", "x", true},
 		{"a b.*", "b.c", true}, {"a b.*", "c", false},
 	} {
-		if got := matchTypes(strings.Fields(c.patterns), c.typ); got != c.want {
+		if got := MatchTypes(strings.Fields(c.patterns), c.typ); got != c.want {
 			t.Errorf("types [%s] and %q: %v", c.patterns, c.typ, got)
 		}
 	}

@@ -27,9 +27,9 @@ type Transform interface {
 	Apply(ctx context.Context, e destinations.Event) ([]byte, error)
 }
 
-// matchTypes reports whether typ is one of the patterns: exact, "prefix.*" or
+// MatchTypes reports whether typ is one of the patterns: exact, "prefix.*" or
 // "*". No pattern is every type.
-func matchTypes(patterns []string, typ string) bool {
+func MatchTypes(patterns []string, typ string) bool {
 	if len(patterns) == 0 {
 		return true
 	}
@@ -54,7 +54,7 @@ const headerSchemaWarning = "Event-Schema-Warning"
 // run of the command line calls it too, so that it cannot differ.
 func (d *Destination) Prepare(ctx context.Context, e destinations.Event) (destinations.Payload, error) {
 	none := destinations.Payload{}
-	if !matchTypes(d.Types, e.Type) {
+	if !MatchTypes(d.Types, e.Type) {
 		return none, destinations.ErrSkip
 	}
 	warning := ""

@@ -61,18 +61,13 @@ func New(cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("kafka: producer: %w", err), prompt.Close(), client.Close())
 	}
-	b.readers = &readers{cfg: cfg}
+	b.readers = &readers{cfg: cfg, wait: backfillWait}
 	b.pub = &publisher{prompt: prompt, busy: busy, topic: b.topic, limit: cfg.MaxMessageBytes}
 	return b, nil
 }
 
 // topic is the real name of a logical topic.
-func (b *Broker) topic(logical string) string {
-	if real, ok := b.cfg.TopicNames[logical]; ok {
-		logical = real
-	}
-	return b.cfg.TopicPrefix + logical
-}
+func (b *Broker) topic(logical string) string { return b.cfg.topic(logical) }
 
 // logical is the name that the router knows a real topic by.
 func (b *Broker) logical(real string) string {

@@ -127,6 +127,14 @@ func def[T int | time.Duration](v *T, d T) {
 	}
 }
 
+// topic is the real name of a logical topic.
+func (c Config) topic(logical string) string {
+	if real, ok := c.TopicNames[logical]; ok {
+		logical = real
+	}
+	return c.TopicPrefix + logical
+}
+
 // client is the part of sarama's configuration that all our clients share.
 // docs/design.md tells what each default did that is overridden here.
 func (c Config) client() *sarama.Config {

@@ -7,11 +7,15 @@ import (
 	"github.com/IBM/sarama"
 )
 
+// backfillWait is short: a pass ends at records that exist and hardly ever waits.
+const backfillWait = 50 * time.Millisecond
+
 // readers open partitions beside the consumer groups, to read again what a
 // group has read past. They have a client of their own: a fetch would hold up
 // whatever shares its connection.
 type readers struct {
-	cfg Config
+	cfg  Config
+	wait time.Duration // longest wait of a fetch where there is nothing new
 
 	mu     sync.Mutex
 	client sarama.Client // nil until the first open
@@ -59,7 +63,7 @@ func (r *readers) connected() (sarama.Client, error) {
 	}
 	s := r.cfg.client()
 	s.Consumer.Return.Errors = true
-	s.Consumer.MaxWaitTime = 50 * time.Millisecond // a pass ends at records that exist: it hardly ever waits
+	s.Consumer.MaxWaitTime = r.wait
 	s.Consumer.Fetch.Default = 256 << 10
 	s.ChannelBufferSize = 64
 	client, err := sarama.NewClient(r.cfg.Brokers, s)
