@@ -26,6 +26,8 @@ func commands() []command {
 		{"check", "validate a configuration and print its topology", check},
 		{"transform", "run a destination's filter and transform on an event, without sending it", transform},
 		{"schema", "list, check, compare and make the schemas of events", schemaCommand},
+		{"send", "send events, over HTTP or straight to the broker", send},
+		{"tail", "show events as they pass, and change nothing", tail},
 		{"demo", "flaky destinations, many users, and a verdict", demoCommand},
 		{"bench", "measure throughput and latency against receivers of its own", benchCommand},
 		{"health", "ask a running server whether it is ready", health},

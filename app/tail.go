@@ -1,0 +1,174 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/app/config"
+	"eventserver/infra/kafka"
+	"eventserver/router"
+)
+
+// TailConfig says what Tail shows. The zero value is every event that is
+// accepted from now on.
+type TailConfig struct {
+	Type        string // as in a destination's types: exact, order.* or *; "": every one
+	Key         string // "": every one
+	Destination string // what this one is sent, instead of what was accepted
+	Poison      bool   // what Destination has given up
+	From        string // beginning, end ("" too), or how long ago, such as 10m
+	Count       int    // end after so many; 0: none
+	JSON        bool   // a JSON object a line, with all that is known
+	Width       int    // characters of a payload in a line that is not JSON; 0: all
+	// Started is called when it is settled where to begin. nil: nobody is told.
+	Started func(topic string, partitions int)
+}
+
+// Tail writes one line for each event that passes through a topic, until ctx
+// ends (the error is nil then) or Count is reached. The lines of a partition are
+// in the order of their offsets; those of several come as they are read.
+// Partitions that the topic gains later are not seen.
+//
+// It reads the broker that the configuration names, the cluster or the embedded
+// broker of a server that runs. It joins no consumer group, commits nothing and
+// changes nothing.
+func Tail(ctx context.Context, w io.Writer, cfg *config.Config, o Options, c TailConfig) (err error) {
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	from, err := c.check(time.Now())
+	if err != nil {
+		return err
+	}
+	k, err := joinConfig(cfg, log, func(error) {})
+	if err != nil {
+		return err
+	}
+	t, err := connect(ctx, k, kafka.OpenTail)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.Close()) }()
+	watch := &tailing{c: c, w: w, log: log, running: func() error { _, err := joinConfig(cfg, log, nil); return err }}
+	topic := c.topic()
+	err = t.Read(ctx, topic, from, kafka.Watcher{
+		Started: func(partitions int) {
+			if c.Started != nil {
+				c.Started(t.RealName(topic), partitions)
+			}
+		},
+		Record: watch.record, Trouble: watch.trouble,
+	})
+	switch {
+	case errors.Is(err, errTailed), ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return nil
+	case errors.Is(err, kafka.ErrNoTopic):
+		return errors.Join(err, c.known(t))
+	}
+	return err
+}
+
+// check reads what begins where, and refuses what cannot be meant.
+func (c TailConfig) check(now time.Time) (kafka.Start, error) {
+	if c.Poison && c.Destination == "" {
+		return kafka.Start{}, errors.New("--poison: say whose poison queue, with --destination ID")
+	}
+	if p := strings.TrimSuffix(c.Type, ".*"); c.Type != "*" && strings.Contains(p, "*") {
+		return kafka.Start{}, fmt.Errorf("--type: %q is not a pattern; write a whole type, a prefix with .* behind it, or *", c.Type)
+	}
+	if c.Count < 0 || c.Width < 0 {
+		return kafka.Start{}, errors.New("--count, --width: write 0 for all, or more")
+	}
+	switch c.From {
+	case "", "end":
+		return kafka.Start{}, nil
+	case "beginning":
+		return kafka.Start{Beginning: true}, nil
+	}
+	ago, err := time.ParseDuration(c.From)
+	if err != nil || ago < 0 {
+		return kafka.Start{}, fmt.Errorf("--from: %q is not beginning, end or a time span such as 10m or 24h", c.From)
+	}
+	return kafka.Start{Since: now.Add(-ago)}, nil
+}
+
+func (c TailConfig) topic() string {
+	switch {
+	case c.Poison:
+		return router.PoisonTopic(c.Destination)
+	case c.Destination != "":
+		return router.DestinationTopic(c.Destination)
+	}
+	return router.EventsTopic
+}
+
+// known says which topics there are.
+func (c TailConfig) known(t *kafka.Tail) error {
+	names, err := t.Topics()
+	if err != nil {
+		return err
+	}
+	const most = 50 // a cluster that is shared may have thousands
+	more := ""
+	if len(names) > most {
+		more = fmt.Sprintf(" and %d more", len(names)-most)
+		names = names[:most]
+	}
+	if len(names) == 0 {
+		return errors.New("the broker has no topics; eventserver makes them when it starts")
+	}
+	return fmt.Errorf("the broker has %s%s; eventserver makes a destination's topics when it starts with it", strings.Join(names, ", "), more)
+}
+
+// errTailed ends the reading after Count events.
+var errTailed = errors.New("enough")
+
+// tailing is one Tail under way.
+type tailing struct {
+	c       TailConfig
+	w       io.Writer
+	log     *slog.Logger
+	running func() error // whether there is still a broker to read
+	shown   int
+	told    bool // of trouble that has not ended
+}
+
+func (t *tailing) record(m *message.Message, at time.Time) error {
+	t.told = false
+	r := t.c.read(m, at)
+	if t.c.Type != "" && !router.MatchTypes([]string{t.c.Type}, r.Type) || t.c.Key != "" && t.c.Key != r.Key {
+		return nil
+	}
+	line := r.text(t.c.Width)
+	if t.c.JSON {
+		line = r.json()
+	}
+	if _, err := io.WriteString(t.w, line); err != nil {
+		return err
+	}
+	if t.shown++; t.shown == t.c.Count {
+		return errTailed
+	}
+	return nil
+}
+
+// trouble goes on, unless the embedded broker has gone with its server: the
+// next one listens elsewhere.
+func (t *tailing) trouble(partition int32, cause error) error {
+	if err := t.running(); err != nil {
+		return fmt.Errorf("the server has stopped: %w", err)
+	}
+	if !t.told {
+		t.log.Warn("cannot read; trying again", slog.Int("partition", int(partition)), slog.Any("error", cause))
+	}
+	t.told = true
+	return nil
+}

@@ -1,0 +1,185 @@
+package app
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
+	"eventserver/router"
+)
+
+// tailLine is one record as Tail shows it; its JSON is a line of --json.
+type tailLine struct {
+	ReceivedAt  string            `json:"received_at"` // of the event; of the record when it does not say
+	Topic       string            `json:"topic"`
+	Partition   int32             `json:"partition"`
+	Offset      int64             `json:"offset"`
+	ID          string            `json:"id"`
+	Type        string            `json:"type"`
+	Source      string            `json:"source,omitempty"`
+	Key         string            `json:"key"`
+	Time        string            `json:"time,omitempty"`
+	ContentType string            `json:"content_type,omitempty"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	Sequence    *int64            `json:"sequence,omitempty"` // of what a destination is sent
+	Headers     map[string]string `json:"headers,omitempty"`  // of its payload
+	*tailPoison
+	Error      string          `json:"error,omitempty"` // of a record that event-server did not write
+	Data       json.RawMessage `json:"data,omitempty"`
+	DataBase64 []byte          `json:"data_base64,omitempty"` // of a payload that is no JSON
+}
+
+// tailPoison is why a delivery was given up.
+type tailPoison struct {
+	Stage    string `json:"stage"`
+	Reason   string `json:"reason"`
+	Detail   string `json:"detail"`
+	Attempts int    `json:"attempts"`
+	First    string `json:"first_attempt,omitempty"`
+	Last     string `json:"last_attempt,omitempty"`
+}
+
+const (
+	tailStamp = "2006-01-02T15:04:05.000Z07:00" // in a line for people
+	jsonStamp = time.RFC3339Nano
+)
+
+// read takes what it can from a record: a topic is shown whatever is in it.
+func (c TailConfig) read(m *message.Message, at time.Time) *tailLine {
+	e, err := router.DecodeEvent(m)
+	l := &tailLine{Topic: m.Metadata.Get(infra.MetaTopic), Partition: infra.Partition(m), Offset: infra.Offset(m),
+		ID: e.ID, Type: e.Type, Source: e.Source, Key: m.Metadata.Get(infra.MetaKey), ContentType: e.ContentType, Metadata: e.Metadata,
+		Data: e.Data, Time: stampOf(e.Time)}
+	if e.ReceivedAt.IsZero() {
+		e.ReceivedAt = at
+	}
+	l.ReceivedAt = stampOf(e.ReceivedAt)
+	if c.Destination != "" && err == nil {
+		d, derr := router.DecodeDelivery(c.Destination, m)
+		if err = derr; err == nil {
+			l.Headers = d.Payload.Headers
+			if d.Sequence >= 0 {
+				l.Sequence = &d.Sequence
+			}
+		}
+	}
+	if c.Poison {
+		g := router.DecodePoison(c.Destination, m)
+		l.tailPoison = &tailPoison{Stage: g.Stage, Reason: g.Reason, Detail: g.Detail, Attempts: g.Attempts, First: stampOf(g.First), Last: stampOf(g.Last)}
+	}
+	if err != nil {
+		l.Error = err.Error()
+	}
+	return l
+}
+
+func stampOf(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(jsonStamp)
+}
+
+// text is a line such as
+//
+//	2026-01-02T03:04:05.000Z events/3/42 id=e1 type=order.placed key=ada {"n":1}
+func (l *tailLine) text(width int) string {
+	var b strings.Builder
+	received := l.ReceivedAt
+	if t, err := time.Parse(jsonStamp, received); err == nil {
+		received = t.Format(tailStamp)
+	}
+	fmt.Fprintf(&b, "%s %s/%d/%d id=%s type=%s key=%s", received, printable(l.Topic), l.Partition, l.Offset, word(l.ID), word(l.Type), word(l.Key))
+	if p := l.tailPoison; p != nil {
+		fmt.Fprintf(&b, " stage=%s reason=%s attempts=%d detail=%s", word(p.Stage), word(p.Reason), p.Attempts, word(p.Detail))
+	}
+	if l.Error != "" {
+		b.WriteString(" error=" + word(l.Error))
+	}
+	b.WriteString(" " + cutTo(width, payload(l.Data), len(l.Data)) + "\n")
+	return b.String()
+}
+
+// json is the line of --json.
+func (l *tailLine) json() string {
+	if len(l.Data) > 0 && !isJSON(l.Data) {
+		l.DataBase64, l.Data = l.Data, nil
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // the payload should look like what was sent
+	if err := enc.Encode(l); err != nil {
+		return fmt.Sprintf("{\"error\":%q}\n", err) // the payload was looked at: it cannot be
+	}
+	return printable(strings.TrimSuffix(b.String(), "\n")) + "\n"
+}
+
+func isJSON(b []byte) bool { return utf8.Valid(b) && json.Valid(b) }
+
+// payload is a payload on one line: JSON without the spaces around its values,
+// anything else in quotes.
+func payload(data []byte) string {
+	var b bytes.Buffer
+	if isJSON(data) && json.Compact(&b, data) == nil {
+		return printable(b.String())
+	}
+	return strconv.Quote(string(data))
+}
+
+// cutTo keeps width characters, and then tells how many bytes there were.
+func cutTo(width int, s string, size int) string {
+	if width == 0 || len(s) <= width {
+		return s
+	}
+	n := 0
+	for i := range s {
+		if n == width {
+			return fmt.Sprintf("%s... (%d bytes)", s[:i], size)
+		}
+		n++
+	}
+	return s
+}
+
+// word quotes what could be taken for something else.
+func word(s string) string {
+	plain := s != ""
+	for _, r := range s {
+		plain = plain && r != ' ' && r != '"' && r != '=' && r != '\\' && r != utf8.RuneError && unicode.IsPrint(r)
+	}
+	if plain {
+		return s
+	}
+	return strconv.Quote(s)
+}
+
+// printable escapes, as JSON does, what would move the cursor, change the
+// direction of the text or end the line.
+func printable(s string) string {
+	bad := func(r rune) bool { return r != ' ' && !unicode.IsPrint(r) }
+	if strings.IndexFunc(s, bad) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case !bad(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			hi, lo := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, hi, lo)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
