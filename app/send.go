@@ -191,14 +191,17 @@ func (s *sending) run(ctx context.Context) (int, error) {
 
 // failed says what is stored and where to go on.
 func (s *sending) failed(err error, next string) error {
-	if next == "" {
+	if next == "" || s.stored == 0 {
 		return fmt.Errorf("%w; %s stored", err, events(s.stored))
 	}
 	return fmt.Errorf("%w; %s stored, all before %s", err, events(s.stored), next)
 }
 
 func events(n int) string {
-	if n == 1 {
+	switch n {
+	case 0:
+		return "no event is"
+	case 1:
 		return "1 event is"
 	}
 	return fmt.Sprintf("%d events are", n)

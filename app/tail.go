@@ -71,7 +71,7 @@ func Tail(ctx context.Context, w io.Writer, cfg *config.Config, o Options, c Tai
 	case errors.Is(err, errTailed), ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return nil
 	case errors.Is(err, kafka.ErrNoTopic):
-		return errors.Join(err, c.known(t))
+		return fmt.Errorf("%w; %w", err, c.known(t))
 	}
 	return err
 }

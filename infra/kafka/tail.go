@@ -83,7 +83,7 @@ type Watcher struct {
 }
 
 // ErrNoTopic is wrapped by the error of a Read of a topic that does not exist.
-var ErrNoTopic = errors.New("there is no such topic")
+var ErrNoTopic = errors.New("does not exist")
 
 // errTrimmed is the Trouble of a partition whose next records were deleted.
 var errTrimmed = errors.New("records were deleted before they could be read; reading goes on with the oldest there are")
@@ -159,7 +159,7 @@ func (t *Tail) offsets(real string, from Start) (map[int32]int64, error) {
 		return nil, err
 	}
 	if !slices.Contains(names, real) { // to ask the client would be to wait for its retries
-		return nil, fmt.Errorf("topic %s: %w", real, ErrNoTopic)
+		return nil, fmt.Errorf("topic %s %w", real, ErrNoTopic)
 	}
 	client, err := t.readers.connected()
 	if err != nil {
