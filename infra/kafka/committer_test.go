@@ -1,6 +1,8 @@
 package kafka
 
 import (
+	"errors"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -79,4 +81,41 @@ func TestCommitIsSentAgain(t *testing.T) {
 	}
 	committed(t, b, 0)
 	assert.Greater(t, fails.Load(), int64(len(codes)))
+}
+
+// A broker closes a connection that was idle for ten minutes, which shows with
+// the next commit: after each quiet night there was a warning, and for a quarter
+// of a second a kill would have repeated what was done. It is sent at once on a
+// new connection, and nobody is asked who the coordinator is.
+func TestCommitOnAConnectionThatWasClosed(t *testing.T) {
+	t.Parallel()
+	var log lines
+	c := cluster(t)
+	cfg := testConfig(c.ListenAddrs()...)
+	cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	b := open(t, cfg)
+	ensure(t, b, topic)
+	publish(t, b, "u", 0, 3)
+	_, in := subscribe(t, b)
+	receive(t, in).Ack()
+	committed(t, b, 2) // on a connection that is used again
+
+	var commits, asked atomic.Int64
+	c.ControlKey(int16(kmsg.FindCoordinator), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		asked.Add(1)
+		return nil, nil, false
+	})
+	c.ControlKey(int16(kmsg.OffsetCommit), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if commits.Add(1) == 1 {
+			return nil, errors.New("closed"), true // the connection
+		}
+		return nil, nil, false
+	})
+	receive(t, in).Ack()
+	committed(t, b, 1)
+	assert.EqualValues(t, 2, commits.Load(), "once on each connection")
+	assert.Zero(t, log.count("commit failed"))
+	assert.Zero(t, asked.Load(), "the coordinator is who it was")
 }
