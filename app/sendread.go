@@ -40,7 +40,7 @@ type sendReader struct {
 
 // maxSendEvent bounds what one event may take in memory: a file without end
 // would take all of it.
-const maxSendEvent = 64 << 20
+const maxSendEvent = 16 << 20
 
 func newSendReader(in io.Reader, fill sendFill) *sendReader {
 	r := &sendReader{src: &lineReader{buf: bufio.NewReaderSize(in, 64<<10), line: 1}, fill: fill, line: 1}
@@ -126,7 +126,11 @@ func (r *sendReader) peek() jsontext.Kind {
 	r.src.end = r.src.read + maxSendEvent
 	kind := r.dec.PeekKind()
 	unread := r.dec.UnreadBuffer()
-	space := len(unread) - len(bytes.TrimLeft(unread, " \t\r\n,"))
+	between := " \t\r\n"
+	if r.array {
+		between += ","
+	}
+	space := len(unread) - len(bytes.TrimLeft(unread, between))
 	r.line = r.src.lineAt(r.dec.InputOffset() + int64(space))
 	return kind
 }
@@ -148,11 +152,17 @@ func (r *sendReader) fault(where string, err error) error {
 	if line := r.src.lineAt(se.ByteOffset); line != r.line {
 		at = fmt.Sprintf(" in line %d", line)
 	}
-	return fmt.Errorf("%s: not valid JSON%s: %s", where, at, printable(cutTo(maxFaultText, se.Err.Error(), len(se.Err.Error()))))
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		return fmt.Errorf("%s: %s is given more than once%s; send each name once", where, excerpt(string(se.JSONPointer)), at)
+	}
+	return fmt.Errorf("%s: not valid JSON%s: %s", where, at, excerpt(se.Err.Error()))
 }
 
-// maxFaultText bounds what an error repeats of the input.
-const maxFaultText = 200
+// excerpt is what an error repeats of the input.
+func excerpt(s string) string {
+	const most = 200
+	return printable(cutTo(most, s, len(s)))
+}
 
 func kindOf(k jsontext.Kind) string {
 	switch k {
@@ -304,6 +314,5 @@ func same(name string, value jsontext.Value, want string) error {
 			return nil
 		}
 	}
-	got := string(value)
-	return fmt.Errorf("its %s is %s, and --%s says %q; leave one of them out", name, printable(cutTo(maxFaultText, got, len(got))), name, want)
+	return fmt.Errorf("its %s is %s, and --%s says %q; leave --%s out, or send the others apart", name, excerpt(string(value)), name, want, name)
 }
