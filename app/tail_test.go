@@ -1,0 +1,331 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"eventserver/app/config"
+	"eventserver/destinations"
+	"eventserver/infra"
+	"eventserver/infra/embedded"
+	"eventserver/router"
+)
+
+// refuser is a destination that wants nothing that it gets.
+type refuser struct{ destinations.Destination }
+
+func (refuser) ID() string { return "bad" }
+
+func (refuser) Transform(_ context.Context, e destinations.Event) (destinations.Payload, error) {
+	return destinations.Payload{ContentType: "text/plain", Headers: map[string]string{"X-A": "b"}, Body: []byte("\x00 not \xff JSON: " + e.ID)}, nil
+}
+
+func (refuser) Deliver(context.Context, destinations.Delivery) error {
+	return destinations.Permanent(errors.New("no\x1b[31m, never"))
+}
+
+// tailed runs Tail until it has shown count events and returns its lines.
+func tailed(t *testing.T, cfg *config.Config, c TailConfig, count int) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var out bytes.Buffer
+	c.Count = count
+	require.NoError(t, Tail(ctx, &out, cfg, Options{}, c))
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	require.Len(t, lines, count, "in 30 s")
+	return lines
+}
+
+type shown struct {
+	Received string `json:"received_at"`
+	Topic    string `json:"topic"`
+	Offset   int64  `json:"offset"`
+	ID       string `json:"id"`
+	Type     string `json:"type"`
+	Key      string `json:"key"`
+	Sequence *int64 `json:"sequence"`
+	Stage    string `json:"stage"`
+	Reason   string `json:"reason"`
+	Detail   string `json:"detail"`
+	Attempts int    `json:"attempts"`
+	Last     string `json:"last_attempt"`
+	Headers  map[string]string
+	Data     json.RawMessage `json:"data"`
+	Binary   []byte          `json:"data_base64"`
+}
+
+func parsedLines(t *testing.T, lines []string) []shown {
+	t.Helper()
+	out := make([]shown, len(lines))
+	for i, l := range lines {
+		require.NoError(t, json.Unmarshal([]byte(l), &out[i]), l)
+	}
+	return out
+}
+
+func TestSendAndTail(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	sendAndTail(t, "{dir: '"+dir+"', partitions: 4}", "", func() []string {
+		addrs, err := embedded.Running(dir)
+		require.NoError(t, err)
+		return addrs
+	})
+}
+
+// TestSendAndTailOnKafka needs EVENTSERVER_TEST_KAFKA.
+func TestSendAndTailOnKafka(t *testing.T) {
+	addrs := os.Getenv("EVENTSERVER_TEST_KAFKA")
+	if addrs == "" {
+		t.Skip("EVENTSERVER_TEST_KAFKA is not set")
+	}
+	prefix := fmt.Sprintf("tail%d.", time.Now().UnixNano())
+	sendAndTail(t, "{kind: kafka, brokers: ["+addrs+"], partitions: 4, topic_prefix: "+prefix+"}", prefix, func() []string { return strings.Split(addrs, ",") })
+}
+
+// What is sent over HTTP and to the broker is shown in order, at its filters,
+// and to look at it changes nothing.
+func sendAndTail(t *testing.T, broker, prefix string, addrs func() []string) {
+	o := Options{Stdout: &output{}, Kinds: []Kind{NewKind("refuser", func(string, struct{}) (destinations.Destination, error) { return refuser{}, nil })}}
+	cfg, err := config.Parse("test", []byte("http: {addr: '127.0.0.1:0'}\nbroker: "+broker+"\nschemas: {dir: ../schemas}\n"+
+		"destinations: [{id: log, kind: log}, {id: bad, kind: refuser, types: ['bad.*']}]"), o.checks())
+	require.NoError(t, err)
+	a := started(t, cfg, o)
+	url := "http://" + a.Addr()
+
+	// Some are seen as they come, from the time that the tail has begun.
+	ready := make(chan struct{})
+	seen := make(chan []string, 1)
+	go func() {
+		defer close(seen) // also when it fails
+		seen <- tailed(t, cfg, TailConfig{JSON: true, Started: func(topic string, partitions int) {
+			assert.Equal(t, prefix+"events", topic)
+			assert.Equal(t, 4, partitions)
+			close(ready)
+		}}, 60)
+	}()
+	select {
+	case <-ready:
+	case <-seen:
+		t.FailNow()
+	}
+	var want []string
+	sending := func(c SendConfig, input string) {
+		t.Helper()
+		c.Stored = func(ids []string) error { want = append(want, ids...); return nil }
+		_, err := Send(t.Context(), cfg, Options{}, c, strings.NewReader(input))
+		require.NoError(t, err)
+	}
+	text := func(way string, from, to int) string {
+		var b strings.Builder
+		for n := from; n < to; n++ {
+			fmt.Fprintf(&b, "{ \"id\":\"%s-%d\",\"userId\":\"u%d\" , \"n\":%d}\n", way, n, n%3, n)
+		}
+		return b.String()
+	}
+	sending(SendConfig{URL: url, Type: "a.b", Batch: 7}, text("http", 0, 20))
+	sending(SendConfig{Broker: true, Type: "a.c", Batch: 7}, text("broker", 20, 40))
+	sending(SendConfig{URL: url, Type: "a.b"}, text("http", 40, 60))
+	require.Len(t, want, 60)
+	live := parsedLines(t, <-seen)
+	require.Len(t, live, 60)
+	byKey := map[string]int{}
+	var got []string
+	for _, l := range live {
+		var e struct{ N int }
+		require.NoError(t, json.Unmarshal(l.Data, &e))
+		if last, ok := byKey[l.Key]; ok {
+			require.Equal(t, last+3, e.N, "key %s is in order", l.Key)
+		}
+		byKey[l.Key] = e.N
+		got = append(got, l.ID)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	assert.Equal(t, want, got)
+	assert.Equal(t, `{"type":"a.b","id":"`+live[0].ID+`","userId":"`+live[0].Key+`","n":`+fmt.Sprint(byKey[live[0].Key]-57)+`}`, string(live[0].Data))
+
+	// The examples have the key that their schema names, and the refuser's go
+	// to its poison queue.
+	examples, err := Examples(cfg, "order.placed")
+	require.NoError(t, err)
+	sending(SendConfig{Broker: true, Type: "order.placed"}, string(bytes.Join(examples, []byte("\n"))))
+	sending(SendConfig{URL: url, Type: "order.placed"}, string(bytes.Join(examples, nil)))
+	sending(SendConfig{Broker: true, Type: "bad.one", Key: "k", ID: "poor"}, "{}")
+	_, err = Send(t.Context(), cfg, Options{}, SendConfig{Broker: true}, strings.NewReader("{}\n{\"type\":\"order.placed\"}"))
+	assert.ErrorContains(t, err, "line 2: order.placed v1: required: ")
+	assert.ErrorContains(t, err, "; no event is stored")
+	_, err = Send(t.Context(), cfg, Options{}, SendConfig{Broker: true}, strings.NewReader("{\"time\":1}"))
+	assert.EqualError(t, err, "line 1: time: must be a string, not a number; put it in quotes; no event is stored")
+	_, err = Send(t.Context(), cfg, Options{}, SendConfig{URL: url}, strings.NewReader("{}\n{\"type\":\"order.placed\"}"))
+	assert.ErrorContains(t, err, "line 2: "+url+`/v1/events answered 422 Unprocessable Entity: {"type":"about:blank",`)
+
+	before := committed(t, cfg, addrs())
+	placed := tailed(t, cfg, TailConfig{From: "beginning", Type: "order.*", Width: 30}, 4)
+	for _, l := range placed {
+		assert.Regexp(t, `^2\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d\d\dZ `+prefix+`events/\d/\d+ id=\w+ type=order.placed key=ada \{"type":"order.placed",.{7}\.\.\. \(\d+ bytes\)$`, l)
+	}
+	assert.Len(t, tailed(t, cfg, TailConfig{From: "1h", Key: "u1", Type: "*"}, 20), 20)
+	assert.Contains(t, tailed(t, cfg, TailConfig{From: "beginning", Type: "bad.one"}, 1)[0], `id=poor type=bad.one key=k {"id":"poor","type":"bad.one","key":"k"}`)
+
+	delivered := parsedLines(t, tailed(t, cfg, TailConfig{From: "beginning", Destination: "log", Type: "a.b", Key: "u2", JSON: true}, 13))
+	for i, l := range delivered {
+		assert.Equal(t, prefix+"dest.log", l.Topic)
+		require.NotNil(t, l.Sequence)
+		assert.True(t, i == 0 || *l.Sequence > *delivered[i-1].Sequence)
+	}
+	payload := tailed(t, cfg, TailConfig{From: "beginning", Destination: "bad"}, 1)[0]
+	assert.Contains(t, payload, ` id=poor type=bad.one key=k "\x00 not \xff JSON: poor"`)
+	poor := parsedLines(t, tailed(t, cfg, TailConfig{From: "beginning", Destination: "bad", Poison: true, JSON: true}, 1))[0]
+	assert.Equal(t, "\x00 not \xff JSON: poor", string(poor.Binary))
+	assert.Equal(t, map[string]string{"X-A": "b"}, poor.Headers)
+	assert.Equal(t, [4]any{"deliver", "permanent", 1, prefix + "poison.bad"}, [4]any{poor.Stage, poor.Reason, poor.Attempts, poor.Topic})
+	assert.NotEmpty(t, poor.Last)
+	assert.Contains(t, tailed(t, cfg, TailConfig{From: "beginning", Destination: "bad", Poison: true}, 1)[0],
+		` key=k stage=deliver reason=permanent attempts=1 detail="`)
+	assert.Equal(t, before, committed(t, cfg, addrs()), "no group has moved, none has come")
+
+	err = Tail(t.Context(), &bytes.Buffer{}, cfg, Options{}, TailConfig{Destination: "nope"})
+	list := prefix + strings.Join([]string{"dest.bad", "dest.log", "events", "poison.bad", "poison.log"}, ", "+prefix)
+	assert.EqualError(t, err, "topic "+prefix+"dest.nope does not exist; the broker has "+list+"; eventserver makes a destination's topics when it starts with it")
+	ctx, cancel := context.WithCancel(t.Context())
+	assert.NoError(t, Tail(ctx, &bytes.Buffer{}, cfg, Options{}, TailConfig{Started: func(string, int) { cancel() }}), "Ctrl-C is how it ends")
+}
+
+// committed waits until the groups have done all, and returns their offsets.
+func committed(t *testing.T, cfg *config.Config, addrs []string) string {
+	t.Helper()
+	b, err := joinBroker(t.Context(), cfg, slog.New(slog.DiscardHandler), func(error) {})
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, b.Close()) }()
+	var lags []string
+	for group, topic := range map[string]string{
+		router.TransformGroup("log"): router.EventsTopic, router.DeliverGroup("log"): router.DestinationTopic("log"),
+		router.TransformGroup("bad"): router.EventsTopic, router.DeliverGroup("bad"): router.DestinationTopic("bad"),
+	} {
+		require.Eventually(t, func() bool {
+			lag, err := b.(infra.LagReader).Lag(t.Context(), group, topic)
+			return assert.NoError(t, err) && lag == 0
+		}, 20*time.Second, 20*time.Millisecond, group)
+	}
+	c := sarama.NewConfig()
+	c.Version = sarama.V3_6_0_0
+	admin, err := sarama.NewClusterAdmin(addrs, c)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, admin.Close()) }()
+	groups, err := admin.ListConsumerGroups()
+	require.NoError(t, err)
+	for g := range groups {
+		if !strings.HasPrefix(g, cfg.Broker.TopicPrefix) {
+			continue // another test's
+		}
+		resp, err := admin.ListConsumerGroupOffsets(g, nil)
+		require.NoError(t, err)
+		for _, topics := range resp.Groups {
+			for topic, parts := range topics.Blocks {
+				for p, at := range parts {
+					lags = append(lags, fmt.Sprint(g, " ", topic, "/", p, "=", at.Offset, at.Metadata))
+				}
+			}
+		}
+		lags = append(lags, g)
+	}
+	slices.Sort(lags)
+	return strings.Join(lags, "\n")
+}
+
+func TestTailNeedsABrokerThatServes(t *testing.T) {
+	t.Parallel()
+	for yaml, want := range map[string]string{
+		"broker: {kind: memory}":               "broker.kind: memory is in the memory of the server's process; use kafka or embedded",
+		"broker: {dir: '" + t.TempDir() + "'}": "; start eventserver with the same broker.dir first",
+	} {
+		assert.ErrorContains(t, Tail(t.Context(), &bytes.Buffer{}, parsed(t, yaml+"\ndestinations: []"), Options{}, TailConfig{}), want)
+	}
+	cfg := parsed(t, "broker: {kind: kafka, brokers: ['127.0.0.1:1']}\ndestinations: []")
+	assert.ErrorContains(t, Tail(t.Context(), &bytes.Buffer{}, cfg, Options{}, TailConfig{}), "kafka: connect to 127.0.0.1:1: ")
+}
+
+func TestTailConfigFaults(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		tail TailConfig
+		want string
+	}{
+		{TailConfig{Poison: true}, "--poison: say whose poison queue, with --destination ID"},
+		{TailConfig{Type: "*.placed"}, `--type: "*.placed" is not a pattern; write a whole type, a prefix with .* behind it, or *`},
+		{TailConfig{Type: "order*"}, `--type: "order*" is not a pattern; write a whole type, a prefix with .* behind it, or *`},
+		{TailConfig{Count: -1}, "--count, --width: write 0 for all, or more"},
+		{TailConfig{From: "yesterday"}, `--from: "yesterday" is not beginning, end or a time span such as 10m or 24h`},
+		{TailConfig{From: "-5m"}, `--from: "-5m" is not beginning, end or a time span such as 10m or 24h`},
+	} {
+		assert.EqualError(t, Tail(t.Context(), &bytes.Buffer{}, config.Default(), Options{}, c.tail), c.want)
+	}
+}
+
+// The server that goes away ends the tail, with the reason.
+func TestTailEndsWithTheServer(t *testing.T) {
+	t.Parallel()
+	cfg := parsed(t, "http: {addr: '127.0.0.1:0'}\nbroker: {dir: '"+t.TempDir()+"'}\ndestinations: []")
+	ctx, stop := context.WithCancel(t.Context())
+	a, err := New(ctx, cfg, Options{})
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	<-a.Ready()
+	err = Tail(t.Context(), &bytes.Buffer{}, cfg, Options{}, TailConfig{Started: func(string, int) { stop() }})
+	assert.ErrorContains(t, err, "the server has stopped: broker.dir: no server runs on ")
+	assert.ErrorIs(t, err, fs.ErrNotExist)
+	assert.NoError(t, <-ended)
+}
+
+// Records of other programs are shown too, and nothing in them moves a cursor.
+func TestTailLines(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 31, 12, 0, 0, 5e6, time.UTC)
+	line := func(c TailConfig, body string, md ...string) (text, jsonLine string) {
+		m := message.NewMessage("u", []byte(body))
+		m.Metadata = message.Metadata{infra.MetaTopic: "events", infra.MetaPartition: "3", infra.MetaOffset: "42", infra.MetaKey: "ada"}
+		for i := 0; i < len(md); i += 2 {
+			m.Metadata[md[i]] = md[i+1]
+		}
+		return strings.TrimSuffix(c.read(m, at).text(c.Width), "\n"), strings.TrimSuffix(c.read(m, at).json(), "\n")
+	}
+	const head = `2026-01-31T12:00:00.005Z events/3/42 id=e1 type=order.placed key=ada `
+	const jsonHead = `{"received_at":"2026-01-31T12:00:00.005Z","topic":"events","partition":3,"offset":42,"id":"e1","type":"order.placed","key":"ada"`
+	for body, want := range map[string][2]string{
+		"{ \"a\" : 1.0,\n\"b\":\"<é>\" }":                        {`{"a":1.0,"b":"<é>"}`, `,"data":{"a":1.0,"b":"<é>"}`},
+		`{"a":"` + "\u009b31m\u202e\u2028😀\U000e0001\x7f" + `"}`: {`{"a":"\u009b31m\u202e\u2028😀\udb40\udc01\u007f"}`, `,"data":{"a":"\u009b31m\u202e\u2028😀\udb40\udc01\u007f"}`},
+		"{\"a\":1} {\"a\":2}":                                    {`"{\"a\":1} {\"a\":2}"`, `,"data_base64":"eyJhIjoxfSB7ImEiOjJ9"`},
+		"\x1b]0;x\a":                                             {`"\x1b]0;x\a"`, `,"data_base64":"G10wO3gH"`},
+		"\"\xff\"":                                               {`"\"\xff\""`, `,"data_base64":"Iv8i"`},
+		"":                                                       {`""`, ``},
+		"null":                                                   {`null`, `,"data":null`},
+	} {
+		text, js := line(TailConfig{}, body, "ce_id", "e1", "ce_type", "order.placed")
+		assert.Equal(t, head+want[0], text)
+		assert.Equal(t, jsonHead+want[1]+"}", js)
+		assert.True(t, json.Valid([]byte(js)), js)
+	}
+	text, _ := line(TailConfig{Width: 5}, `"ééééé"`, "ce_id", "a b", "ce_type", "")
+	assert.Equal(t, `2026-01-31T12:00:00.005Z events/3/42 id="a b" type="" key=ada "éééé... (12 bytes)`, text)
+	text, js := line(TailConfig{}, "{}")
+	assert.Equal(t, `2026-01-31T12:00:00.005Z events/3/42 id="" type="" key=ada error="record has no ce_id header: it was not written by event-server" {}`, text)
+	assert.Contains(t, js, `"error":"record has no ce_id header: it was not written by event-server","data":{}}`)
+}
