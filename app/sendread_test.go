@@ -3,7 +3,6 @@ package app
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -202,7 +201,7 @@ func FuzzSendReads(f *testing.F) {
 				raw = "{" + strings.TrimPrefix(strings.TrimPrefix(raw, `{"type":"t"`), ",")
 			}
 			if !strings.Contains(in, raw) {
-				t.Fatal(fmt.Sprintf("%q: the event %q is not in it", in, e.raw))
+				t.Fatalf("%q: the event %q is not in it", in, e.raw)
 			}
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/prometheus/client_golang/prometheus"
 	gometrics "github.com/rcrowley/go-metrics"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -67,20 +68,65 @@ func (c *counter) wait(t *testing.T, n int) {
 	}
 }
 
+// lateBroker lets its pipeline publish when it is told to, and counts what it
+// hands it: what comes meanwhile gathers.
+type lateBroker struct {
+	*kafka.Broker
+	begin chan struct{}
+	read  chan struct{} // one for each event of the transform stage
+}
+
+func (b *lateBroker) Publisher() message.Publisher { return &latePub{b.Broker.Publisher(), b.begin} }
+func (b *lateBroker) Subscriber(group string) (message.Subscriber, error) {
+	sub, err := b.Broker.Subscriber(group)
+	if err == nil && group == router.TransformGroup("d") {
+		sub = &countingSub{sub, b.read}
+	}
+	return sub, err
+}
+
+type latePub struct {
+	message.Publisher
+	begin chan struct{}
+}
+
+func (p *latePub) Publish(topic string, msgs ...*message.Message) error {
+	<-p.begin
+	return p.Publisher.Publish(topic, msgs...)
+}
+
+type countingSub struct {
+	message.Subscriber
+	read chan struct{}
+}
+
+func (s *countingSub) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	in, err := s.Subscriber.Subscribe(ctx, topic)
+	out := make(chan *message.Message)
+	go func() {
+		for m := range in {
+			out <- m
+			s.read <- struct{}{}
+		}
+		close(out)
+	}()
+	return out, err
+}
+
 const partitions, away = 4, 3 // away: the partition that refuses
 
-func partition(t *testing.T, key string) int32 {
+func refused(t *testing.T, key string) bool {
 	t.Helper()
 	p, err := sarama.NewMurmur2Partitioner("").Partition(&sarama.ProducerMessage{Key: sarama.StringEncoder(key)}, partitions)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p
+	return p == away
 }
 
-// One partition of a destination's topic has too few replicas for a while. The
-// events of the others were stored, and delivered, again with each try of their
-// groups. Now only what was not stored is stored again, and in order.
+// One partition of a destination's topic has too few replicas for a while. What
+// the others had stored of a group was stored, and delivered, again with each of
+// its tries. Only what was not stored is stored again, and in order.
 func TestPartitionThatTakesNothing(t *testing.T) {
 	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond))
 	if err != nil {
@@ -91,12 +137,14 @@ func TestPartitionThatTakesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const users, each, first = 60, 2, 4
+	late := &lateBroker{Broker: b, begin: make(chan struct{}), read: make(chan struct{}, users*each+first)}
 	m, err := metrics.New(prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := &counter{times: map[string]int{}, order: map[string][]string{}, more: make(chan struct{}, 1)}
-	p, err := router.New(router.Config{Broker: b, Destinations: []router.Destination{{Destination: d}}, Metrics: m})
+	p, err := router.New(router.Config{Broker: late, Destinations: []router.Destination{{Destination: d}}, Metrics: m})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,32 +153,48 @@ func TestPartitionThatTakesNothing(t *testing.T) {
 	}
 	refusal := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: router.DestinationTopic("d"), Partitions: []int32{away},
 		Err: kerr.NotEnoughReplicas, Count: -1})
-	const users, each = 60, 2
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(context.Background()) }()
+
+	accept := func(key string, n int) {
+		e := destinations.Event{ID: fmt.Sprint(key, "-", n), Key: key, ReceivedAt: time.Now(), Data: []byte("{}")}
+		if err := b.Publisher().Publish(router.EventsTopic, router.EncodeEvent(e)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n, stored := 0, 0; stored < first; n++ { // these are being stored while the others come
+		if key := fmt.Sprint("w", n); !refused(t, key) {
+			accept(key, 0)
+			stored++
+		}
+	}
+	for range first {
+		<-late.read
+	}
 	held := 0
 	for n := range each {
 		for u := range users {
 			key := fmt.Sprint("u", u)
-			if partition(t, key) == away {
+			accept(key, n)
+			if refused(t, key) {
 				held++
-			}
-			e := destinations.Event{ID: fmt.Sprint(key, "-", n), Key: key, ReceivedAt: time.Now(), Data: []byte("{}")}
-			if err := b.Publisher().Publish(router.EventsTopic, router.EncodeEvent(e)); err != nil {
-				t.Fatal(err)
 			}
 		}
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- p.Run(context.Background()) }()
-	d.wait(t, users*each-held) // all the others', while it refuses
+	for range users * each {
+		<-late.read
+	}
+	close(late.begin)
+	d.wait(t, first+users*each-held) // all that can be, while it refuses
 	refusal.Remove()
-	d.wait(t, users*each)
+	d.wait(t, first+users*each)
 	if err := errors.Join(p.Drain(context.Background()), p.Close(), <-ended, b.Close()); err != nil {
 		t.Error(err)
 	}
 	for u := range users {
 		key := fmt.Sprint("u", u)
 		if got, want := fmt.Sprint(d.order[key]), fmt.Sprintf("[%s-0 %s-1]", key, key); got != want {
-			t.Errorf("delivered %v, want %v (partition %d)", got, want, partition(t, key))
+			t.Errorf("delivered %v, want %v (refused: %v)", got, want, refused(t, key))
 		}
 	}
 }
