@@ -223,6 +223,25 @@ func TestGroupThatCannotBeStoredIsTriedWhole(t *testing.T) {
 	})
 }
 
+// Four groups, all of them for a partition that is away, had all the places:
+// nobody's events were stored until it was back. With little to do each event is
+// a group of its own, and four of them are enough.
+func TestGroupsThatCannotBeStoredHoldNobodyElse(t *testing.T) {
+	run(t, func(t *testing.T) {
+		r, pub := newPickyRig(t, onTopicOfD("w"), Destination{Destination: &funcDest{id: "d"}}) // those that occupy
+		msgs := r.acceptEach(10)
+		pub.start()
+		elapse(10 * time.Second)
+		wantVerdicts(t, msgs, "acked")
+		wantVerdict(t, r.accept("w0", "w0-1"), "")
+		pub.away.Store(false)
+		elapse(time.Second)
+		if got := r.stored(); len(got) != transformGrouping.AtOnce+11 {
+			t.Errorf("stored in the end: %v", got)
+		}
+	})
+}
+
 // newFailing is a destination that fails to transform event k3-0.
 func newFailing() *funcDest {
 	return &funcDest{id: "d", transform: func(e destinations.Event) (destinations.Payload, error) {
@@ -504,7 +523,7 @@ func TestGroupBehindATakenPlaceGoesBack(t *testing.T) {
 				defer revoke()
 				sub.ch <- record("k0", "0")
 				first := <-out // takes the only place
-				gone := []*message.Message{within(revoked, record("k1", "1")), within(revoked, record("k2", "2"))}
+				gone := []*message.Message{within(revoked, record("k1", "1")), within(revoked, record("k2", "2")), within(revoked, record("k1", "5"))}
 				kept := []*message.Message{record("k3", "3"), record("k1", "4")} // and one that waits behind
 				for _, m := range append(slices.Clone(gone), kept...) {
 					sub.ch <- m

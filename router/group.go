@@ -35,6 +35,7 @@ type group struct {
 	workers *sync.WaitGroup
 	watched []<-chan struct{} // claims of the members, while it gathers
 	stops   []func() bool     // of the watching
+	aside   bool              // it was nacked: it has no place any more
 }
 
 // apart says why members come apart: a backoff is each member's own affair, and
@@ -138,7 +139,9 @@ func (o *Ordered) dispatch() {
 // watch takes members out of a group that gathers when their claim ends: what
 // is in no handler must not hold up the partition's next owner.
 func (o *Ordered) watch(ctx context.Context, g *group) {
-	if ends := ctx.Done(); ends != nil && !slices.Contains(g.watched, ends) {
+	// One that waited behind a member of its own claim joins when that has ended,
+	// and been swept: once more for it.
+	if ends := ctx.Done(); ends != nil && (ctx.Err() != nil || !slices.Contains(g.watched, ends)) {
 		g.watched = append(g.watched, ends)
 		g.stops = append(g.stops, context.AfterFunc(ctx, func() { o.sweep(g) }))
 	}
@@ -248,6 +251,7 @@ func (o *Ordered) handleGroup(g *group) (acked, again bool) {
 		return true, false
 	case <-try.Nacked():
 	}
+	o.step(g)
 	if ctx.Err() != nil { // some members go back, the others are tried again at once
 		return false, true
 	}
@@ -259,6 +263,27 @@ func (o *Ordered) handleGroup(g *group) (acked, again bool) {
 	case <-time.After(o.pause):
 		return false, true
 	}
+}
+
+// step takes a group that was nacked out of its place: a few that cannot be done,
+// as when all of each is for one partition that is away, must not hold the others.
+func (o *Ordered) step(g *group) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if g.aside {
+		return
+	}
+	g.aside = true
+	o.vacate()
+}
+
+// vacate gives a place to the next group. The caller holds mu.
+func (o *Ordered) vacate() {
+	o.flying--
+	if o.open != nil && o.grouping.MaxWait == 0 && o.flying < o.grouping.AtOnce {
+		o.seal()
+	}
+	o.dispatch()
 }
 
 // context ends with the claim of any member: the next owner of one of them must
@@ -288,7 +313,6 @@ func (g *group) context() (context.Context, func()) {
 func (o *Ordered) land(g *group, lost []member) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.flying--
 	settled := len(lost)
 	for _, m := range g.members {
 		if m.apart && !o.draining {
@@ -310,10 +334,9 @@ func (o *Ordered) land(g *group, lost []member) {
 			}
 		}
 	}
-	if o.open != nil && o.grouping.MaxWait == 0 && o.flying < o.grouping.AtOnce {
-		o.seal()
+	if !g.aside {
+		o.vacate()
 	}
-	o.dispatch()
 }
 
 // proceed goes on with a key that has nothing in the handler.

@@ -2,9 +2,11 @@ package embedded
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -73,8 +75,8 @@ func readJournal(path string) ([]kafka.Commit, error) {
 	const longest = 16 << 10 // a commit's metadata has 4 KiB at most
 	lines.Buffer(nil, longest)
 	for lines.Scan() {
-		var c kafka.Commit
-		if json.Unmarshal(lines.Bytes(), &c) != nil {
+		c, ok := readLine(lines.Bytes())
+		if !ok {
 			continue
 		}
 		latest[position{c.Group, c.Topic, c.Partition}] = c
@@ -87,6 +89,24 @@ func readJournal(path string) ([]kafka.Commit, error) {
 		commits = append(commits, c)
 	}
 	return commits, nil
+}
+
+// A line is a checksum and a commit in JSON. A flipped digit of an offset would
+// otherwise skip events.
+func appendLine(buf []byte, c kafka.Commit) ([]byte, error) {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return buf, err
+	}
+	return append(append(fmt.Appendf(buf, "%08x ", crc32.ChecksumIEEE(text)), text...), '\n'), nil
+}
+
+func readLine(line []byte) (c kafka.Commit, ok bool) {
+	sum, text, _ := bytes.Cut(line, []byte(" "))
+	if string(sum) != fmt.Sprintf("%08x", crc32.ChecksumIEEE(text)) {
+		return c, false
+	}
+	return c, json.Unmarshal(text, &c) == nil
 }
 
 // clear empties the file: the cluster has what was in it.
@@ -115,11 +135,10 @@ func (j *journal) note(c kafka.Commit) {
 }
 
 func (j *journal) append(c kafka.Commit) error {
-	line, err := json.Marshal(c)
-	if err != nil {
+	var err error
+	if j.buf, err = appendLine(j.buf[:0], c); err != nil {
 		return err
 	}
-	j.buf = append(append(j.buf[:0], line...), '\n')
 	n, err := j.f.Write(j.buf)
 	if err != nil && n > 0 { // a part of a line: the next one must not follow on it
 		err = errors.Join(err, j.f.Truncate(j.size))
@@ -136,16 +155,16 @@ func (j *journal) rewrite() error {
 	if err != nil {
 		return err
 	}
-	old := j.f
+	old, size := j.f, j.size
 	j.f, j.size = f, 0
 	for _, c := range j.latest {
 		if err := j.append(c); err != nil {
-			j.f = old
+			j.f, j.size = old, size
 			return errors.Join(err, f.Close())
 		}
 	}
 	if err := os.Rename(next, j.path); err != nil {
-		j.f = old
+		j.f, j.size = old, size
 		return errors.Join(err, f.Close())
 	}
 	return old.Close()

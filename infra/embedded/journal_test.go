@@ -87,3 +87,24 @@ func TestJournalThatCannotBeWritten(t *testing.T) {
 	j.note(kafka.Commit{Group: "g", Topic: "t"}) // after the end: nothing
 	assert.NoError(t, j.close())
 }
+
+// A flipped byte makes its line count for nothing: a wrong offset would skip
+// events.
+func TestFlippedByteInTheJournal(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "journal")
+	good, err := appendLine(nil, kafka.Commit{Group: "g", Topic: "t", Offset: 1234})
+	require.NoError(t, err)
+	for i := range len(good) - 1 {
+		bad := append([]byte{}, good...)
+		bad[i] ^= 1
+		require.NoError(t, os.WriteFile(file, bad, 0o600))
+		left, err := readJournal(file)
+		require.NoError(t, err)
+		assert.Empty(t, left, "%q", bad)
+	}
+	require.NoError(t, os.WriteFile(file, good, 0o600))
+	left, err := readJournal(file)
+	require.NoError(t, err)
+	assert.Len(t, left, 1)
+}

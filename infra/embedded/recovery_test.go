@@ -276,3 +276,22 @@ func TestJournalOnAFullDisk(t *testing.T) {
 	assert.Equal(t, whole, size(), "a half line stayed")
 	assert.Equal(t, whole, j.size)
 }
+
+// A journal that could not be written afresh went on in its old file with the
+// new one's size, and the next half line cut it there, in the middle of a line.
+func TestJournalThatCannotBeRewritten(t *testing.T) {
+	t.Parallel()
+	j, _, err := openJournal(filepath.Join(t.TempDir(), "journal"), nil)
+	require.NoError(t, err)
+	defer func() { _ = j.close() }()
+	require.NoError(t, os.Remove(j.path)) // a directory in its place: the new file cannot be put there
+	require.NoError(t, os.Mkdir(j.path, 0o700))
+	j.most = 200
+	for i := range 10 {
+		j.note(kafka.Commit{Group: "g", Topic: "t", Offset: int64(i)})
+	}
+	assert.True(t, j.failing)
+	info, err := j.f.Stat()
+	require.NoError(t, err)
+	assert.Equal(t, info.Size(), j.size)
+}
