@@ -113,7 +113,7 @@ func (c *contract) at(stage string) router.Check {
 			return "", v
 		default:
 			c.count(stage, typ, false)
-			return v.Error(), nil
+			return v.Place(), nil
 		}
 	}
 }

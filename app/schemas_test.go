@@ -80,8 +80,8 @@ func TestSchemasBeforeAndAfterTheTransformation(t *testing.T) {
 			require.NoError(t, foreign.Put(t.Context(),
 				destinations.Event{ID: "bad", Key: "k", Type: "order.placed", ReceivedAt: now, ContentType: "application/json", Data: []byte(`{"orderId":1}`)},
 				destinations.Event{ID: "good", Key: "k", Type: "order.placed", ReceivedAt: now, ContentType: "application/json", Data: []byte(goodOrder)}))
-			want := map[string]string{"bad:same": "order.placed v1: required: \"customerId\" is missing (and 5 more)", "good:same": "",
-				"bad:changed": "order.placed v1: required: \"customerId\" is missing (and 5 more)", "good:changed": `order.placed v1: required: "customerId" is missing (and 4 more)`}
+			want := map[string]string{"bad:same": "order.placed v1: required", "good:same": "",
+				"bad:changed": "order.placed v1: required", "good:changed": "order.placed v1: required"}
 			if enforced {
 				want = map[string]string{"good:same": ""}
 			}

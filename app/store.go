@@ -10,6 +10,7 @@ import (
 
 	"eventserver/app/config"
 	"eventserver/app/http"
+	"eventserver/app/http/envelope"
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
@@ -71,10 +72,10 @@ func (s *Store) Put(_ context.Context, events ...destinations.Event) error {
 // settle holds an event against its limit and its schema and gives it its key.
 // keyed: it has one of its own.
 func (s *Store) settle(e *destinations.Event, keyed bool) error {
-	if len(e.Data) > s.limit {
-		return fmt.Errorf("event %s has %d bytes, at most %d are allowed (http.max_event_bytes)", e.ID, len(e.Data), s.limit)
+	if err := http.Ingest(s.judge, e, keyed); err != nil {
+		return err
 	}
-	return http.Ingest(s.judge, e, keyed)
+	return envelope.Check(e.ID, e.Type, e.Source, e.Key, e.Data, envelope.Limits{MaxEventBytes: s.limit})
 }
 
 func (s *Store) publish(events []destinations.Event) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -82,4 +83,29 @@ func TestStoreNeedsABrokerOfItsOwn(t *testing.T) {
 	t.Parallel()
 	_, err := OpenStore(t.Context(), parsed(t, "broker: {kind: memory}\ndestinations: []"), Options{})
 	assert.ErrorContains(t, err, "broker.kind: memory is in the memory of the server's process")
+}
+
+// What a program puts is held to the limits of what is posted.
+func TestStoreKeepsTheLimitsOfTheFront(t *testing.T) {
+	t.Parallel()
+	out := &output{}
+	a := started(t, parsed(t, "http: {addr: '127.0.0.1:0', max_event_bytes: 1KiB}\nbroker: {kind: memory}\ndestinations: [{id: log, kind: log}]"), Options{Stdout: out})
+	put := func(change func(e *destinations.Event)) error {
+		e := destinations.Event{ID: "e", Key: "k", Type: "t", ReceivedAt: time.Now(), ContentType: "application/json", Data: []byte(`{}`)}
+		change(&e)
+		return a.Put(t.Context(), e)
+	}
+	require.NoError(t, put(func(*destinations.Event) {}))
+	for want, change := range map[string]func(e *destinations.Event){
+		"id: must be at most 256 bytes":     func(e *destinations.Event) { e.ID = strings.Repeat("x", 900_000) },
+		"id: holds the control character":   func(e *destinations.Event) { e.ID = "a\n" },
+		"id: is not valid UTF-8":            func(e *destinations.Event) { e.ID = "a\xff" },
+		"key: holds the control character":  func(e *destinations.Event) { e.Key = "k\r\nX: y" },
+		"type: holds the control character": func(e *destinations.Event) { e.Type = "t\n" },
+		"not valid JSON":                    func(e *destinations.Event) { e.Data = []byte(`{nope`) },
+		"must be one JSON object":           func(e *destinations.Event) { e.Data = []byte(`[{}]`) },
+		"more than the limit of 1024":       func(e *destinations.Event) { e.Data = []byte(`{"a":"` + strings.Repeat("x", 2000) + `"}`) },
+	} {
+		assert.ErrorContains(t, put(change), want)
+	}
 }

@@ -56,11 +56,21 @@ func (p *poisonQueue) keep(ctx context.Context, msg *message.Message, g *giveUp)
 	p.metrics.Poisoned(g.reason)
 	p.log.Warn("moved to the poison queue",
 		slog.String("event", msg.Metadata.Get(hID)), slog.String("stage", p.stage), slog.String("reason", g.reason),
-		slog.Int("attempts", g.attempts), slog.Int64("offset", infra.Offset(msg)), slog.String("detail", detail(g.err)))
+		slog.Int("attempts", g.attempts), slog.Int64("offset", infra.Offset(msg)), slog.String("detail", logged(g.err)))
 	switch p.on { // the seam for policies that hold the key
 	case Skip:
 	}
 	return nil
+}
+
+// logged is detail for a log, where nothing of an event belongs: of an error that
+// can tell its place without what is there, the place.
+func logged(err error) string {
+	var placed interface{ Place() string }
+	if errors.As(err, &placed) {
+		return clean(placed.Place())
+	}
+	return detail(err)
 }
 
 func (p *poisonQueue) store(ctx context.Context, msg *message.Message, g *giveUp) error {

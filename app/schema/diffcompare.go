@@ -107,6 +107,7 @@ func (d *differ) views(ptr string, o, n *view) {
 		d.opaque(ptr, o, n, "patternProperties", "propertyNames", "dependentRequired", "dependentSchemas", "unevaluatedProperties")
 	}
 	d.opaque(ptr, o, n, "anyOf", "oneOf", "not", "if", "then", "else")
+	d.pairing(ptr, o, n)
 }
 
 func (d *differ) types(ptr string, o, n *view) {

@@ -114,6 +114,13 @@ func list(fsys fs.FS, rep *reporter) []string {
 }
 
 func read(fsys fs.FS, name string) ([]byte, error) {
+	info, err := fs.Stat(fsys, name) // follows links
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() { // to open a pipe would wait for ever
+		return nil, errors.New("is no regular file")
+	}
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, err

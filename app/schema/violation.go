@@ -26,7 +26,9 @@ type Violation struct {
 
 // Error is one line such as "order.placed v1: /lines/0/price: minimum: must be >=
 // 0 but is -3". A pointer with control characters is quoted.
-func (v *Violation) Error() string {
+func (v *Violation) Error() string { return v.text(true) }
+
+func (v *Violation) text(detailed bool) string {
 	var b strings.Builder
 	switch {
 	case v.Version > 0:
@@ -37,11 +39,19 @@ func (v *Violation) Error() string {
 	if v.Pointer != "" {
 		b.WriteString(printable(v.Pointer) + ": ")
 	}
-	b.WriteString(v.Rule + ": " + v.Detail)
+	b.WriteString(v.Rule)
+	if detailed {
+		b.WriteString(": " + v.Detail)
+	}
 	if v.Others > 0 {
 		fmt.Fprintf(&b, " (and %d more)", v.Others)
 	}
 	return b.String()
+}
+
+// Place is Error without what the event holds there, for logs and headers.
+func (v *Violation) Place() string {
+	return (&Violation{Type: v.Type, Version: v.Version, Pointer: v.Pointer, Rule: v.Rule}).text(false)
 }
 
 // printable keeps what a client calls its members from breaking a line of a log.

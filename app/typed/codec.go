@@ -1,6 +1,7 @@
 package typed
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ type Codec struct {
 	goType reflect.Type
 	encode func(v any) ([]byte, error)
 	decode func(data []byte) (any, error)
+	fault  string
 }
 
 // NewCodec makes the codec of events of type typ. decode gets the event's own
@@ -36,11 +38,36 @@ func NewCodec[T any](typ string, encode func(T) ([]byte, error), decode func(dat
 
 // JSON is the codec of a struct that looks in JSON as its events do.
 func JSON[T Event]() Codec {
+	if t := reflect.TypeFor[T](); t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface {
+		return Codec{fault: fmt.Sprintf("%v is a pointer or an interface; use the struct itself", t)}
+	}
 	var zero T
-	return NewCodec(zero.EventType(), func(v T) ([]byte, error) { return json.Marshal(v) }, func(data []byte) (v T, err error) {
+	return NewCodec(zero.EventType(), marshal[T], func(data []byte) (v T, err error) {
 		err = json.Unmarshal(data, &v)
 		return v, err
 	})
+}
+
+// marshal refuses texts that are no UTF-8: encoding/json repairs them, and two
+// keys could become one.
+func marshal[T any](v T) ([]byte, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	const repaired = `\ufffd` // a real U+FFFD is written as it is
+	for at := 0; ; {
+		i := bytes.Index(data[at:], []byte(repaired))
+		if i < 0 {
+			return data, nil
+		}
+		at += i
+		before := len(data[:at]) - len(bytes.TrimRight(data[:at], `\`))
+		if before%2 == 0 {
+			return nil, errors.New("a text is not valid UTF-8")
+		}
+		at += len(repaired)
+	}
 }
 
 // Codecs are all that a program knows.
@@ -55,6 +82,9 @@ func NewCodecs(codecs ...Codec) (*Codecs, error) {
 	var errs []error
 	for i, c := range codecs {
 		switch {
+		case c.fault != "":
+			errs = append(errs, fmt.Errorf("typed: codecs[%d]: %s", i, c.fault))
+			continue
 		case c.typ == "" || c.goType == nil:
 			errs = append(errs, fmt.Errorf("typed: codecs[%d] has no type of event", i))
 			continue

@@ -64,6 +64,14 @@ func WithMetadata(md map[string]string) Option {
 // Publish stores v as an event and returns its id. When it returns nil the event
 // is durable. The error is a *schema.Violation when its schema refuses it.
 func (p *Producer) Publish(ctx context.Context, v any, options ...Option) (id string, err error) {
+	if at := reflect.ValueOf(v); at.Kind() == reflect.Pointer {
+		if at.IsNil() {
+			return "", fmt.Errorf("typed: there is nothing to publish: a nil %T", v)
+		}
+		if _, err := p.cfg.Codecs.of(at.Type()); err != nil {
+			v = at.Elem().Interface()
+		}
+	}
 	codec, err := p.cfg.Codecs.of(reflect.TypeOf(v))
 	if err != nil {
 		return "", err
@@ -81,5 +89,8 @@ func (p *Producer) Publish(ctx context.Context, v any, options ...Option) (id st
 	for _, o := range options {
 		o(&e)
 	}
-	return e.ID, p.cfg.Store.Put(ctx, e)
+	if err := p.cfg.Store.Put(ctx, e); err != nil {
+		return "", err
+	}
+	return e.ID, nil
 }

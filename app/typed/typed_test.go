@@ -268,3 +268,84 @@ func TestFaultsAreToldAtOnce(t *testing.T) {
 	assert.ErrorContains(t, err, "needs a Store and Codecs")
 	assert.ErrorContains(t, typed.Start(t.Context(), "", typed.Handlers{}, app.Options{}), "need Codecs")
 }
+
+// The embedded broker comes back on its port, so that a program beside the server
+// goes on when the server has been restarted.
+func TestHandlersGoOnAfterTheServersRestart(t *testing.T) {
+	t.Parallel()
+	file := config(t, "http: {addr: '127.0.0.1:0'}\nbroker: {dir: 'DIR/data'}\ndestinations: []\n")
+	dir := filepath.Dir(file)
+	consumer := filepath.Join(dir, "consumer.yaml")
+	require.NoError(t, os.WriteFile(consumer, []byte("broker: {dir: '"+dir+"/data', instance_id: m}\ndestinations: [{id: m, kind: handler}]\n"), 0o600))
+	cfg, err := app.Load(file, app.Options{})
+	require.NoError(t, err)
+	serve := func() (a *app.App, stop func()) {
+		ctx, cancel := context.WithCancel(context.Background())
+		a, err := app.New(ctx, cfg, app.Options{})
+		require.NoError(t, err)
+		ended := make(chan error, 1)
+		go func() { ended <- a.Run(ctx) }()
+		<-a.Ready()
+		return a, func() { cancel(); assert.NoError(t, <-ended) }
+	}
+	publish := func(a *app.App, n int) {
+		p, err := typed.NewProducer(typed.ProducerConfig{Store: a, Codecs: codecs(t)})
+		require.NoError(t, err)
+		_, err = p.Publish(t.Context(), &counted{User: "ada", N: n})
+		require.NoError(t, err)
+	}
+	server, stop := serve()
+	got := make(chan int, 10)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- typed.Start(ctx, consumer, typed.Handlers{Codecs: codecs(t), Handlers: []typed.Handler{
+			typed.Handle(func(_ context.Context, c counted) error { got <- c.N; return nil })}}, app.Options{})
+	}()
+	next := func() int {
+		select {
+		case n := <-got:
+			return n
+		case <-time.After(timeout):
+			t.Fatal("nothing came")
+			return -1
+		}
+	}
+	publish(server, 1)
+	require.Equal(t, 1, next())
+	stop()
+	server, stop = serve()
+	publish(server, 2)
+	for n := next(); n != 2; n = next() { // the first may come again: its commit met a server that was gone
+		require.Equal(t, 1, n)
+	}
+	cancel()
+	require.NoError(t, <-ended)
+	stop()
+}
+
+func TestPointersAndTextsThatAreNoUTF8(t *testing.T) {
+	t.Parallel()
+	_, err := typed.NewCodecs(typed.JSON[*counted](), typed.JSON[typed.Event]())
+	assert.ErrorContains(t, err, "*typed_test.counted is a pointer or an interface; use the struct itself")
+	assert.ErrorContains(t, err, "typed.Event is a pointer or an interface")
+	kept := &kept{}
+	p, err := typed.NewProducer(typed.ProducerConfig{Store: kept, Codecs: codecs(t)})
+	require.NoError(t, err)
+	_, err = p.Publish(t.Context(), &counted{User: "ada"})
+	require.NoError(t, err)
+	_, err = p.Publish(t.Context(), (*counted)(nil))
+	assert.ErrorContains(t, err, "a nil *typed_test.counted")
+	for user, ok := range map[string]bool{"a\xffb": false, "a\ufffdb": true, `a\ufffdb`: true, "\\\xff": false} {
+		id, err := p.Publish(t.Context(), counted{User: user})
+		assert.Equal(t, ok, err == nil, "%q: %v", user, err)
+		assert.Equal(t, ok, id != "", "%q has id %s", user, id)
+	}
+}
+
+type kept struct{ events []destinations.Event }
+
+func (k *kept) Put(_ context.Context, e ...destinations.Event) error {
+	k.events = append(k.events, e...)
+	return nil
+}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -100,7 +102,7 @@ func New(cfg Config) (*Broker, error) {
 		}
 	}
 	var err error
-	if b.cluster, err = startCluster(cfg.Kafka.Logger, opts); err != nil {
+	if b.cluster, err = startOnPort(cfg, opts); err != nil {
 		return nil, errors.Join(fmt.Errorf("broker.dir: start in %q: %w", cfg.Dir, err), b.unlock())
 	}
 	var left []kafka.Commit
@@ -148,8 +150,40 @@ func (b *Broker) recover(left []kafka.Commit) error {
 	return b.journal.clear()
 }
 
-// addrFile holds the addresses of a broker that runs.
+// addrFile holds the addresses of a broker that runs, or ran last: the lock tells
+// which.
 const addrFile = "broker.addr"
+
+// startOnPort starts the cluster on the port of the last run, where programs
+// beside the server look for it again, or on a new one when that is taken.
+func startOnPort(cfg Config, opts []kfake.Opt) (*kfake.Cluster, error) {
+	if port := lastPort(cfg.Dir); port > 0 {
+		if c, err := startCluster(cfg.Kafka.Logger, append(slices.Clone(opts), kfake.Ports(port))); err == nil {
+			return c, nil
+		}
+	}
+	return startCluster(cfg.Kafka.Logger, opts)
+}
+
+// lastPort is 0 when there was none.
+func lastPort(dir string) int {
+	if dir == "" {
+		return 0
+	}
+	text, err := os.ReadFile(filepath.Join(dir, addrFile))
+	if err != nil {
+		return 0
+	}
+	_, port, err := net.SplitHostPort(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil || n < 1 || n > 65535 {
+		return 0
+	}
+	return n
+}
 
 // Running returns the addresses of the broker that another process runs on
 // dir. The error wraps fs.ErrNotExist when none does.
@@ -180,9 +214,6 @@ func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error 
 func (b *Broker) Close() error {
 	b.once.Do(func() {
 		b.trim.stop()
-		if b.addrFile != "" {
-			_ = os.Remove(b.addrFile) // the lock tells too that nobody runs
-		}
 		b.err = b.Broker.Close()
 		if b.err == nil && b.journal != nil {
 			b.err = b.journal.finish()

@@ -99,6 +99,35 @@ func unquote(raw []byte) string {
 	return string(plain)
 }
 
+// Check holds an event that was not posted to the limits of one that was: its
+// data is one JSON object, and id, type, source and key are what those fields may
+// be. The error is a *Fault.
+func Check(id, typ, source, key string, data []byte, lim Limits) error {
+	envs, batch, err := Parse(data, lim)
+	if err != nil {
+		return err
+	}
+	p := acquire(nil, lim)
+	defer p.release()
+	if batch || len(envs) != 1 {
+		return p.fault("", "must be one JSON object")
+	}
+	for _, f := range []struct {
+		name, value string
+		limit       int
+		chars       charset
+		empty       bool
+	}{{"id", id, maxID, printable, notEmpty}, {"type", typ, maxText, noControl, mayBeEmpty}, {"source", source, maxText, noControl, mayBeEmpty}, {"key", key, maxKey, noControl, notEmpty}} {
+		if !utf8.ValidString(f.value) {
+			return p.fault(f.name, "is not valid UTF-8")
+		}
+		if _, fault := p.plain(f.name, f.value, f.limit, f.chars, f.empty); fault != nil {
+			return fault
+		}
+	}
+	return nil
+}
+
 func (p *parser) text(name string, limit int, chars charset, empty bool) (string, *Fault) {
 	raw, f := p.rawString(name)
 	if f != nil {
@@ -109,7 +138,11 @@ func (p *parser) text(name string, limit int, chars charset, empty bool) (string
 	if len(raw) > 6*limit+2 {
 		return "", p.fault(name, fmt.Sprintf("must be at most %d bytes; shorten it", limit))
 	}
-	s := unquote(raw)
+	return p.plain(name, unquote(raw), limit, chars, empty)
+}
+
+// plain is text for a value that is decoded.
+func (p *parser) plain(name, s string, limit int, chars charset, empty bool) (string, *Fault) {
 	switch {
 	case s == "" && !empty:
 		return "", p.fault(name, "must not be empty; leave the field out or give it a value")
