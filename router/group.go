@@ -33,9 +33,8 @@ type group struct {
 	timer   *time.Timer // MaxWait; nil: none
 	out     chan<- *message.Message
 	workers *sync.WaitGroup
-	watched []<-chan struct{} // claims of the members, while it gathers
-	stops   []func() bool     // of the watching
-	aside   bool              // it was nacked: it has no place any more
+	claims  claims // of the members, watched while it gathers
+	aside   bool   // it was nacked: it has no place any more
 }
 
 // apart says why members come apart: a backoff is each member's own affair, and
@@ -131,7 +130,7 @@ func (o *Ordered) dispatch() {
 		o.sealed[0] = nil
 		o.sealed = o.sealed[1:]
 		o.flying++
-		g.unwatch()
+		g.claims.release()
 		g.workers.Go(func() { o.fly(g) })
 	}
 }
@@ -139,19 +138,44 @@ func (o *Ordered) dispatch() {
 // watch takes members out of a group that gathers when their claim ends: what
 // is in no handler must not hold up the partition's next owner.
 func (o *Ordered) watch(ctx context.Context, g *group) {
-	// One that waited behind a member of its own claim joins when that has ended,
-	// and been swept: once more for it.
-	if ends := ctx.Done(); ends != nil && (ctx.Err() != nil || !slices.Contains(g.watched, ends)) {
-		g.watched = append(g.watched, ends)
-		g.stops = append(g.stops, context.AfterFunc(ctx, func() { o.sweep(g) }))
+	g.claims.watch(ctx, func() { o.sweep(g) })
+}
+
+// claims are what is watched of a group's members. Those of a claim share its
+// channel, where the broker does, and are watched as one.
+type claims struct {
+	ends  []<-chan struct{}
+	stops []func() bool
+}
+
+// watch calls f when the claim of ctx ends. One that has ended is watched anew:
+// what waited behind a member of it joins when that was swept already.
+func (c *claims) watch(ctx context.Context, f func()) {
+	if ends := ctx.Done(); ends != nil && (ctx.Err() != nil || !slices.Contains(c.ends, ends)) {
+		c.ends = append(c.ends, ends)
+		c.stops = append(c.stops, context.AfterFunc(ctx, f))
 	}
 }
 
-func (g *group) unwatch() {
-	for _, stop := range g.stops {
+// release ends the watching.
+func (c *claims) release() {
+	for _, stop := range c.stops {
 		stop()
 	}
-	g.watched, g.stops = nil, nil
+	*c = claims{}
+}
+
+// dropEnded takes out the members whose claim has ended.
+func (g *group) dropEnded() (lost []member) {
+	g.members = slices.DeleteFunc(g.members, func(m member) bool {
+		ended := m.msg.Context().Err() != nil
+		if ended {
+			lost = append(lost, m)
+			g.bytes -= len(m.msg.Payload)
+		}
+		return ended
+	})
+	return lost
 }
 
 // sweep sends back the members whose claim has ended, unless the group flies.
@@ -161,15 +185,7 @@ func (o *Ordered) sweep(g *group) {
 	if g != o.open && !slices.Contains(o.sealed, g) {
 		return
 	}
-	var lost []member
-	g.members = slices.DeleteFunc(g.members, func(m member) bool {
-		ended := m.msg.Context().Err() != nil
-		if ended {
-			lost = append(lost, m)
-			g.bytes -= len(m.msg.Payload)
-		}
-		return ended
-	})
+	lost := g.dropEnded()
 	for _, m := range lost {
 		infra.Settle(m.msg, false)
 	}
@@ -197,13 +213,7 @@ func (o *Ordered) fly(g *group) {
 	var lost []member // members that go back: their claim ended, or we drain
 	acked := false
 	for !acked {
-		g.members = slices.DeleteFunc(g.members, func(m member) bool {
-			ended := m.msg.Context().Err() != nil
-			if ended {
-				lost = append(lost, m)
-			}
-			return ended
-		})
+		lost = append(lost, g.dropEnded()...)
 		if len(g.members) == 0 {
 			break
 		}
@@ -290,20 +300,12 @@ func (o *Ordered) vacate() {
 // not find an attempt of ours under way.
 func (g *group) context() (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), groupKey{}, g))
-	var watched []<-chan struct{} // members of a claim share its channel, where the broker does
-	var stops []func() bool
+	var c claims
 	for _, m := range g.members {
-		ends := m.msg.Context().Done()
-		if ends == nil || slices.Contains(watched, ends) {
-			continue
-		}
-		watched = append(watched, ends)
-		stops = append(stops, context.AfterFunc(m.msg.Context(), cancel))
+		c.watch(m.msg.Context(), cancel)
 	}
 	return ctx, func() {
-		for _, stop := range stops {
-			stop()
-		}
+		c.release()
 		cancel()
 	}
 }
@@ -376,7 +378,7 @@ func (o *Ordered) disband() {
 		o.seal()
 	}
 	for _, g := range o.sealed {
-		g.unwatch()
+		g.claims.release()
 		for _, m := range g.members {
 			infra.Settle(m.msg, false)
 			delete(o.keys, m.key) // what waited behind it went back before
