@@ -58,12 +58,14 @@ func judge(policy *schema.Policy, typ string, env envelope.Envelope) error {
 		return fmt.Errorf("is of type %q, not %q; correct the event or --type", env.Type, typ)
 	}
 	e := http.Event(env, env.Time)
-	err := http.Ingest(policy, &e, env.Key != "")
-	var v *schema.Violation
-	if errors.As(err, &v) && env.Type == "" {
+	v := http.Judge(policy, &e, env.Key != "")
+	switch {
+	case v == nil:
+		return nil
+	case env.Type == "":
 		return errors.New("names no type; add one to the event, or give --type")
 	}
-	return err
+	return v
 }
 
 type document struct {

@@ -72,8 +72,11 @@ func (s *Store) Put(_ context.Context, events ...destinations.Event) error {
 // settle holds an event against its limit and its schema and gives it its key.
 // keyed: it has one of its own.
 func (s *Store) settle(e *destinations.Event, keyed bool) error {
-	if err := http.Ingest(s.judge, e, keyed); err != nil {
-		return err
+	if v := http.Judge(s.judge, e, keyed); v != nil {
+		return v
+	}
+	if e.Key == "" {
+		e.Key = e.ID
 	}
 	return envelope.Check(e.ID, e.Type, e.Source, e.Key, e.Data, envelope.Limits{MaxEventBytes: s.limit})
 }

@@ -19,22 +19,23 @@ type Contract interface {
 	Key(typ string, data []byte, given string) (key string, v *schema.Violation, refused bool)
 }
 
-// judge refuses an event that breaks its schema, and takes its ordering key from
-// where the schema says. keyed: the client gave one.
-func (s *Server) judge(e *destinations.Event, keyed bool) *Problem {
-	if s.cfg.Contract == nil {
+// Judge settles an event before it is stored: the violation that its schema
+// refuses it for, or nil and the ordering key where the schema says. keyed: the
+// client gave one. A nil Contract judges nothing.
+func Judge(c Contract, e *destinations.Event, keyed bool) *schema.Violation {
+	if c == nil {
 		return nil
 	}
-	if v, refused := s.cfg.Contract.Check(e.Type, e.Data); refused {
-		return violated(v)
+	if v, refused := c.Check(e.Type, e.Data); refused {
+		return v
 	}
 	given := ""
 	if keyed {
 		given = e.Key
 	}
-	key, v, refused := s.cfg.Contract.Key(e.Type, e.Data, given)
+	key, v, refused := c.Key(e.Type, e.Data, given)
 	if refused {
-		return violated(v)
+		return v
 	}
 	if key != "" {
 		e.Key = key
@@ -42,21 +43,13 @@ func (s *Server) judge(e *destinations.Event, keyed bool) *Problem {
 	return nil
 }
 
-// Ingest settles an event as the front does, for whoever stores events without
-// it: its ordering key, and whether its schema refuses it (a *schema.Violation).
-func Ingest(c Contract, e *destinations.Event, keyed bool) error {
-	s := &Server{cfg: Config{Contract: c}}
-	if p := s.judge(e, keyed); p != nil {
-		return p.violation
+// judge is Judge as an answer.
+func (s *Server) judge(e *destinations.Event, keyed bool) *Problem {
+	v := Judge(s.cfg.Contract, e, keyed)
+	if v == nil {
+		return nil
 	}
-	if e.Key == "" {
-		e.Key = e.ID
-	}
-	return nil
-}
-
-func violated(v *schema.Violation) *Problem {
 	p := problem(http.StatusUnprocessableEntity, metrics.RejectSchema, v.Error())
-	p.EventType, p.Pointer, p.Rule, p.violation = v.Type, &v.Pointer, v.Rule, v
+	p.EventType, p.Pointer, p.Rule = v.Type, &v.Pointer, v.Rule
 	return p
 }

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"eventserver/app/schema"
 	"eventserver/metrics"
 )
 
@@ -26,7 +25,6 @@ type Problem struct {
 	Rule      string  `json:"rule,omitempty"`
 
 	reason     string // metrics.Reject...
-	violation  *schema.Violation
 	retryAfter time.Duration
 	challenge  bool
 	allow      string
