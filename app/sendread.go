@@ -8,6 +8,8 @@ import (
 	"io"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"eventserver/app/http/envelope"
 )
 
 // sendEvent is one event of Send's input.
@@ -76,7 +78,7 @@ func (r *sendReader) read() (sendEvent, error) {
 		r.item++
 	}
 	if kind != '{' {
-		return e, fmt.Errorf("%s: an event is a JSON object, not %s", e.where(), kindOf(kind))
+		return e, fmt.Errorf("%s: an event is a JSON object, not %s", e.where(), envelope.KindName(kind))
 	}
 	raw, err := r.dec.ReadValue()
 	if err != nil {
@@ -162,21 +164,6 @@ func (r *sendReader) fault(where string, err error) error {
 func excerpt(s string) string {
 	const most = 200
 	return printable(cutTo(most, s, len(s)))
-}
-
-func kindOf(k jsontext.Kind) string {
-	switch k {
-	case 'n':
-		return "null"
-	case 't', 'f':
-		return "a boolean"
-	case '"':
-		return "a string"
-	case '0':
-		return "a number"
-	default:
-		return "an array"
-	}
 }
 
 var errSendTooLong = errors.New("too long")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"eventserver/destinations/log"
 	"eventserver/infra"
 	"eventserver/router"
 )
@@ -98,12 +99,12 @@ func (l *tailLine) text(width int) string {
 	if t, err := time.Parse(jsonStamp, received); err == nil {
 		received = t.Format(tailStamp)
 	}
-	fmt.Fprintf(&b, "%s %s/%d/%d id=%s type=%s key=%s", received, printable(l.Topic), l.Partition, l.Offset, word(l.ID), word(l.Type), word(l.Key))
+	fmt.Fprintf(&b, "%s %s/%d/%d id=%s type=%s key=%s", received, printable(l.Topic), l.Partition, l.Offset, log.Word(l.ID), log.Word(l.Type), log.Word(l.Key))
 	if p := l.tailPoison; p != nil {
-		fmt.Fprintf(&b, " stage=%s reason=%s attempts=%d detail=%s", word(p.Stage), word(p.Reason), p.Attempts, word(p.Detail))
+		fmt.Fprintf(&b, " stage=%s reason=%s attempts=%d detail=%s", log.Word(p.Stage), log.Word(p.Reason), p.Attempts, log.Word(p.Detail))
 	}
 	if l.Error != "" {
-		b.WriteString(" error=" + word(l.Error))
+		b.WriteString(" error=" + log.Word(l.Error))
 	}
 	b.WriteString(" " + cutTo(width, payload(l.Data), len(l.Data)) + "\n")
 	return b.String()
@@ -148,18 +149,6 @@ func cutTo(width int, s string, size int) string {
 		n++
 	}
 	return s
-}
-
-// word quotes what could be taken for something else.
-func word(s string) string {
-	plain := s != ""
-	for _, r := range s {
-		plain = plain && r != ' ' && r != '"' && r != '=' && r != '\\' && r != utf8.RuneError && unicode.IsPrint(r)
-	}
-	if plain {
-		return s
-	}
-	return strconv.Quote(s)
 }
 
 // printable escapes, as JSON does, what would move the cursor, change the

@@ -25,7 +25,7 @@ func (d *Destination) text(del destinations.Delivery) []byte {
 	for _, f := range [][2]string{
 		{"event", del.EventID}, {"type", del.EventType}, {"key", del.Key}, {"delivery", del.ID}, {"attempt", strconv.Itoa(del.Attempt)},
 	} {
-		b.WriteString(" " + f[0] + "=" + word(f[1]))
+		b.WriteString(" " + f[0] + "=" + Word(f[1]))
 	}
 	shown, cut := d.body(del.Payload.Body)
 	b.WriteString(" " + shown)
@@ -36,8 +36,8 @@ func (d *Destination) text(del destinations.Delivery) []byte {
 	return []byte(b.String())
 }
 
-// word quotes what could be taken for something else.
-func word(s string) string {
+// Word quotes what could be taken for something else in a line of key=value.
+func Word(s string) string {
 	plain := s != ""
 	for _, r := range s {
 		plain = plain && r != ' ' && r != '"' && r != '=' && r != '\\' && r != utf8.RuneError && unicode.IsPrint(r)

@@ -122,7 +122,7 @@ func (p *parser) parse() ([]Envelope, *Fault) {
 			return nil, f
 		}
 	default:
-		return nil, p.fault("", fmt.Sprintf(topReason, kindName(kind)))
+		return nil, p.fault("", fmt.Sprintf(topReason, KindName(kind)))
 	}
 	return envs, p.end()
 }
@@ -172,7 +172,7 @@ func (p *parser) array() ([]Envelope, *Fault) {
 		}
 		kind := p.dec.PeekKind()
 		if kind > 0 && kind != '{' && kind != '}' {
-			return nil, p.fault("", "must be a JSON object, not "+kindName(kind))
+			return nil, p.fault("", "must be a JSON object, not "+KindName(kind))
 		}
 		var e Envelope
 		if f := p.object(&e); f != nil {

@@ -159,7 +159,8 @@ func place(p jsontext.Pointer, batch bool) (int, string) {
 	return index, fieldPath(jsontext.Pointer(rest))
 }
 
-func kindName(k jsontext.Kind) string {
+// KindName is what an error calls a JSON value.
+func KindName(k jsontext.Kind) string {
 	switch k {
 	case 'n':
 		return "null"

@@ -81,7 +81,7 @@ func (p *parser) rawString(name string) ([]byte, *Fault) {
 	case kind == 'n':
 		return nil, p.fault(name, "must be a string, not null; leave the field out instead")
 	case kind > 0 && kind != '"' && kind != '}' && kind != ']':
-		return nil, p.fault(name, "must be a string, not "+kindName(kind)+"; put it in quotes")
+		return nil, p.fault(name, "must be a string, not "+KindName(kind)+"; put it in quotes")
 	}
 	raw, err := p.dec.ReadValue()
 	if err != nil {

@@ -21,7 +21,7 @@ func (p *parser) publish() (userID, payload string, f *Fault) {
 		return "", "", f
 	}
 	if kind != '{' {
-		return "", "", p.fault("", fmt.Sprintf(`must be a JSON object with "userId" and "payload", not %s`, kindName(kind)))
+		return "", "", p.fault("", fmt.Sprintf(`must be a JSON object with "userId" and "payload", not %s`, KindName(kind)))
 	}
 	if f := p.size(len(p.body)); f != nil {
 		return "", "", f
