@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/app/config"
+	"eventserver/infra"
 	"eventserver/infra/kafka"
 	"eventserver/router"
 )
@@ -52,52 +53,52 @@ func Tail(ctx context.Context, w io.Writer, cfg *config.Config, o Options, c Tai
 	if err != nil {
 		return err
 	}
-	t, err := connect(ctx, k, kafka.OpenTail)
+	r, err := connect(ctx, k, kafka.OpenReader)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, t.Close()) }()
-	watch := &tailing{c: c, w: w, log: log, running: func() error { _, err := joinConfig(cfg, log, nil); return err }}
-	topic := c.topic()
-	err = t.Read(ctx, topic, from, kafka.Watcher{
-		Started: func(partitions int) {
-			if c.Started != nil {
-				c.Started(t.RealName(topic), partitions)
-			}
-		},
-		Record: watch.record, Trouble: watch.trouble,
-	})
+	defer func() { err = errors.Join(err, r.Close()) }()
+	t := &tailing{c: c, w: w, log: log, running: func() error { _, err := joinConfig(cfg, log, nil); return err }}
+	err = t.run(ctx, r, from)
 	switch {
-	case errors.Is(err, errTailed), ctx.Err() != nil && errors.Is(err, ctx.Err()):
+	case errors.Is(err, errTailed):
+		return t.failed
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return nil
-	case errors.Is(err, kafka.ErrNoTopic):
-		return fmt.Errorf("%w; %w", err, c.known(t))
+	case errors.Is(err, infra.ErrNoTopic):
+		return fmt.Errorf("%w; %w", err, c.known(r))
 	}
 	return err
 }
 
+// begin is where a Tail begins; the zero value is the end of the topic.
+type begin struct {
+	oldest bool      // with the oldest messages there are
+	since  time.Time // with those stored then or later
+}
+
 // check reads what begins where, and refuses what cannot be meant.
-func (c TailConfig) check(now time.Time) (kafka.Start, error) {
+func (c TailConfig) check(now time.Time) (begin, error) {
 	if c.Poison && c.Destination == "" {
-		return kafka.Start{}, errors.New("--poison: say whose poison queue, with --destination ID")
+		return begin{}, errors.New("--poison: say whose poison queue, with --destination ID")
 	}
 	if p := strings.TrimSuffix(c.Type, ".*"); c.Type != "*" && strings.Contains(p, "*") {
-		return kafka.Start{}, fmt.Errorf("--type: %q is not a pattern; write a whole type, a prefix with .* behind it, or *", c.Type)
+		return begin{}, fmt.Errorf("--type: %q is not a pattern; write a whole type, a prefix with .* behind it, or *", c.Type)
 	}
 	if c.Count < 0 || c.Width < 0 {
-		return kafka.Start{}, errors.New("--count, --width: write 0 for all, or more")
+		return begin{}, errors.New("--count, --width: write 0 for all, or more")
 	}
 	switch c.From {
 	case "", "end":
-		return kafka.Start{}, nil
+		return begin{}, nil
 	case "beginning":
-		return kafka.Start{Beginning: true}, nil
+		return begin{oldest: true}, nil
 	}
 	ago, err := time.ParseDuration(c.From)
 	if err != nil || ago < 0 {
-		return kafka.Start{}, fmt.Errorf("--from: %q is not beginning, end or a time span such as 10m or 24h", c.From)
+		return begin{}, fmt.Errorf("--from: %q is not beginning, end or a time span such as 10m or 24h", c.From)
 	}
-	return kafka.Start{Since: now.Add(-ago)}, nil
+	return begin{since: now.Add(-ago)}, nil
 }
 
 func (c TailConfig) topic() string {
@@ -111,8 +112,8 @@ func (c TailConfig) topic() string {
 }
 
 // known says which topics there are.
-func (c TailConfig) known(t *kafka.Tail) error {
-	names, err := t.Topics()
+func (c TailConfig) known(r *kafka.Reader) error {
+	names, err := r.Topics()
 	if err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func (c TailConfig) known(t *kafka.Tail) error {
 	return fmt.Errorf("the broker has %s%s; eventserver makes a destination's topics when it starts with it", strings.Join(names, ", "), more)
 }
 
-// errTailed ends the reading after Count events.
+// errTailed ends the reading after Count events, or when a line cannot be written.
 var errTailed = errors.New("enough")
 
 // tailing is one Tail under way.
@@ -138,11 +139,51 @@ type tailing struct {
 	log     *slog.Logger
 	running func() error // whether there is still a broker to read
 	shown   int
-	told    bool // of trouble that has not ended
+	told    bool                  // of trouble that has not ended
+	failed  error                 // of the writing
+	ranges  map[int32]infra.Range // what is still to be read
+}
+
+// run shows what there is from its beginning on, until ctx or the server ends.
+func (t *tailing) run(ctx context.Context, r *kafka.Reader, from begin) error {
+	const pause = time.Second // before what could not be read is tried again
+	topic := t.c.topic()
+	bounds, err := r.Bounds(ctx, topic, from.since)
+	if err != nil {
+		return err
+	}
+	t.ranges = map[int32]infra.Range{}
+	for p, b := range bounds {
+		at := b.End
+		if from.oldest || !from.since.IsZero() {
+			at = b.At
+		}
+		t.ranges[p] = infra.Range{From: at, To: infra.Forever}
+	}
+	if t.c.Started != nil {
+		t.c.Started(r.RealName(topic), len(bounds))
+	}
+	for {
+		err := r.Scan(ctx, topic, t.ranges, t.record)
+		if err == nil || ctx.Err() != nil || errors.Is(err, errTailed) {
+			return err
+		}
+		if err := t.trouble(err); err != nil {
+			return err
+		}
+		wait := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			wait.Stop()
+			return ctx.Err()
+		case <-wait.C:
+		}
+	}
 }
 
 func (t *tailing) record(m *message.Message, at time.Time) error {
 	t.told = false
+	t.ranges[infra.Partition(m)] = infra.Range{From: infra.Offset(m) + 1, To: infra.Forever}
 	r := t.c.read(m, at)
 	if t.c.Type != "" && !router.MatchTypes([]string{t.c.Type}, r.Type) || t.c.Key != "" && t.c.Key != r.Key {
 		return nil
@@ -152,7 +193,8 @@ func (t *tailing) record(m *message.Message, at time.Time) error {
 		line = r.json()
 	}
 	if _, err := io.WriteString(t.w, line); err != nil {
-		return err
+		t.failed = err
+		return errTailed
 	}
 	if t.shown++; t.shown == t.c.Count {
 		return errTailed
@@ -162,12 +204,12 @@ func (t *tailing) record(m *message.Message, at time.Time) error {
 
 // trouble goes on, unless the embedded broker has gone with its server: the
 // next one listens elsewhere.
-func (t *tailing) trouble(partition int32, cause error) error {
+func (t *tailing) trouble(cause error) error {
 	if err := t.running(); err != nil {
 		return fmt.Errorf("the server has stopped: %w", err)
 	}
 	if !t.told {
-		t.log.Warn("cannot read; trying again", slog.Int("partition", int(partition)), slog.Any("error", cause))
+		t.log.Warn("cannot read; trying again", slog.Any("error", cause))
 	}
 	t.told = true
 	return nil

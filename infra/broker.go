@@ -93,12 +93,6 @@ type Stats struct {
 	Suppressed    int64   // records not handed out because an earlier owner had done them, since the start
 }
 
-// LagReader is implemented by brokers that can count what a group has not done.
-type LagReader interface {
-	// Lag returns the number of messages of topic that group has not acked.
-	Lag(ctx context.Context, group, topic string) (int64, error)
-}
-
 // Offset returns the offset a received message had, or -1.
 func Offset(m *message.Message) int64 {
 	n, err := strconv.ParseInt(m.Metadata.Get(MetaOffset), 10, 64)

@@ -242,7 +242,6 @@ type OrderedState struct {
 	Held          int // messages not settled
 	BlockedKeys   int
 	OldestBlocked time.Time // zero: none
-	Oldest        time.Time // when the oldest held event was accepted; zero: none
 }
 
 // State looks at every key. It is asked at each scrape.
@@ -250,18 +249,13 @@ func (o *Ordered) State() OrderedState {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	s := OrderedState{Held: o.held}
-	older := func(at *time.Time, t time.Time) {
-		if !t.IsZero() && (at.IsZero() || t.Before(*at)) {
-			*at = t
-		}
-	}
 	for _, q := range o.keys {
-		if len(q.waiting) > 0 {
-			s.BlockedKeys++
-			older(&s.OldestBlocked, q.blocked)
+		if len(q.waiting) == 0 {
+			continue
 		}
-		if t, err := time.Parse(time.RFC3339Nano, q.current.Metadata.Get(hReceived)); err == nil {
-			older(&s.Oldest, t)
+		s.BlockedKeys++
+		if s.OldestBlocked.IsZero() || q.blocked.Before(s.OldestBlocked) {
+			s.OldestBlocked = q.blocked
 		}
 	}
 	return s

@@ -116,8 +116,8 @@ type running struct {
 	gate               *gate
 	metrics            *metrics.Destination
 
-	mu  sync.Mutex
-	lag []metrics.Lag
+	mu      sync.Mutex
+	backlog backlog
 }
 
 // source is a subscriber as the pipeline holds it.
@@ -281,7 +281,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	for _, d := range p.dests {
 		start(d.id, d.router)
 	}
-	wg.Go(func() { p.watchLag(ctx) })
+	wg.Go(func() { p.watchBacklog(ctx) })
 	wg.Wait()
 	close(errs)
 	var all []error

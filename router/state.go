@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill/message"
+
 	"eventserver/infra"
 	"eventserver/metrics"
 )
@@ -11,7 +13,7 @@ import (
 // state is what metrics ask at each scrape.
 func (r *running) state() metrics.State {
 	r.mu.Lock()
-	s := metrics.State{Lag: r.lag}
+	s := metrics.State{Lag: r.backlog.lag, Oldest: r.backlog.oldest}
 	r.mu.Unlock()
 	s.InFlight = len(r.gate.slots)
 	s.BreakerOpen = r.gate.breaker.isOpen()
@@ -26,24 +28,34 @@ func (r *running) state() metrics.State {
 	}
 	if o := r.deliver.ordered; o != nil {
 		st := o.State()
-		s.Buffered, s.BlockedKeys, s.OldestBlocked, s.Oldest = st.Held, st.BlockedKeys, st.OldestBlocked, st.Oldest
+		s.Buffered, s.BlockedKeys, s.OldestBlocked = st.Held, st.BlockedKeys, st.OldestBlocked
 	}
 	return s
 }
 
-// lagInterval bounds what asking the broker costs.
-const lagInterval = 5 * time.Second
+// backlogInterval bounds what asking the broker costs.
+const backlogInterval = 5 * time.Second
 
-func (p *Pipeline) watchLag(ctx context.Context) {
-	reader, ok := p.cfg.Broker.(infra.LagReader)
+// backlog is what a destination has not done, as its groups' commits say.
+type backlog struct {
+	lag    []metrics.Lag
+	oldest time.Time // when the oldest event was accepted that is not finished; zero: none
+}
+
+func (p *Pipeline) watchBacklog(ctx context.Context) {
+	groups, ok := p.cfg.Broker.(infra.Groups)
 	if !ok {
 		return
 	}
-	tick := time.NewTicker(lagInterval)
+	tick := time.NewTicker(backlogInterval)
 	defer tick.Stop()
 	for {
 		for _, d := range p.dests {
-			d.refreshLag(ctx, reader)
+			if b, err := readBacklog(ctx, p.cfg.Broker, groups, d.id); err == nil { // the last known one stays until the broker answers
+				d.mu.Lock()
+				d.backlog = b
+				d.mu.Unlock()
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -53,19 +65,44 @@ func (p *Pipeline) watchLag(ctx context.Context) {
 	}
 }
 
-func (r *running) refreshLag(ctx context.Context, reader infra.LagReader) {
-	lag := []metrics.Lag{
-		{Topic: EventsTopic, Group: TransformGroup(r.id)},
-		{Topic: DestinationTopic(r.id), Group: DeliverGroup(r.id)},
-	}
-	for i := range lag {
-		n, err := reader.Lag(ctx, lag[i].Group, lag[i].Topic)
+func readBacklog(ctx context.Context, broker infra.Broker, groups infra.Groups, id string) (backlog, error) {
+	b := backlog{lag: []metrics.Lag{
+		{Topic: EventsTopic, Group: TransformGroup(id)},
+		{Topic: DestinationTopic(id), Group: DeliverGroup(id)},
+	}}
+	for i := range b.lag {
+		l := &b.lag[i]
+		progress, err := groups.Progress(ctx, l.Group, l.Topic)
 		if err != nil {
-			return // the last known value stays until the broker answers
+			return b, err
 		}
-		lag[i].Messages = n
+		l.Messages = infra.Lag(progress)
+		if reader, ok := broker.(infra.Reader); ok && l.Messages > 0 {
+			if err := b.age(ctx, reader, l.Topic, progress); err != nil {
+				return b, err
+			}
+		}
 	}
-	r.mu.Lock()
-	r.lag = lag
-	r.mu.Unlock()
+	return b, nil
+}
+
+// age looks at the first message of each partition that is not done: none of
+// the others was accepted before it.
+func (b *backlog) age(ctx context.Context, reader infra.Reader, topic string, progress map[int32]infra.Progress) error {
+	ranges := map[int32]infra.Range{}
+	for n, p := range progress {
+		if p.Undone() > 0 {
+			ranges[n] = infra.Range{From: p.Next, To: p.Next + 1}
+		}
+	}
+	return reader.Scan(ctx, topic, ranges, func(m *message.Message, stored time.Time) error {
+		at, err := time.Parse(time.RFC3339Nano, m.Metadata.Get(hReceived))
+		if err != nil { // written by another program
+			at = stored
+		}
+		if b.oldest.IsZero() || at.Before(b.oldest) {
+			b.oldest = at
+		}
+		return nil
+	})
 }

@@ -62,6 +62,9 @@ func Run(t *testing.T, open func(t *testing.T) infra.Broker, opts Options) {
 		{"AckCancelsContext", (*env).ackCancels},
 		{"Drain", (*env).drain},
 		{"LagIsExact", (*env).lag},
+		{"Reader", (*env).reader},
+		{"Progress", (*env).progress},
+		{"Reset", (*env).reset},
 		{"Ping", (*env).ping},
 		{"Reopen", (*env).reopen},
 	}
@@ -212,7 +215,7 @@ func (e *env) eventually(what string, ok func() bool) {
 
 func (e *env) lagOf(group string) int64 {
 	e.Helper()
-	n, err := e.broker.(infra.LagReader).Lag(e.Context(), group, topic)
+	n, err := infra.LagOf(e.Context(), e.broker.(infra.Groups), group, topic)
 	require.NoError(e, err)
 	return n
 }

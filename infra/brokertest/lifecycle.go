@@ -16,7 +16,7 @@ func (e *env) ping() {
 	ended, cancel := context.WithCancel(e.Context())
 	cancel()
 	require.Error(e, e.broker.Ping(ended))
-	_, err := e.broker.(infra.LagReader).Lag(ended, group, topic)
+	_, err := infra.LagOf(ended, e.broker.(infra.Groups), group, topic)
 	require.Error(e, err)
 	require.NoError(e, e.broker.Close())
 	require.Error(e, e.broker.Ping(e.Context()))

@@ -210,6 +210,21 @@ func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error 
 	return nil
 }
 
+// Reset implements infra.Groups. The journal is told first: after a kill it
+// must not know of more than the cluster does.
+func (b *Broker) Reset(ctx context.Context, group, topic string, to map[int32]int64) error {
+	members, err := b.Members(ctx, group)
+	if err != nil {
+		return err
+	}
+	if b.journal != nil && len(members) == 0 {
+		for p, at := range to {
+			b.journal.note(b.Commit(group, topic, p, at))
+		}
+	}
+	return b.Broker.Reset(ctx, group, topic, to)
+}
+
 // Close implements infra.Broker.
 func (b *Broker) Close() error {
 	b.once.Do(func() {

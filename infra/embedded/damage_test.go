@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"eventserver/infra"
 )
 
 // segment returns the newest segment file of a partition.
@@ -113,7 +115,7 @@ func TestCommitBeyondTheEnd(t *testing.T) {
 			}
 			require.NoError(t, s.Close())
 			held.Wait()
-			lag, err := b.Lag(t.Context(), "some", topic)
+			lag, err := infra.LagOf(t.Context(), b, "some", topic)
 			require.NoError(t, err)
 			require.EqualValues(t, 2, lag)
 			cfg.Dir = endings[test.ending](t, b, cfg.Dir)
@@ -154,7 +156,7 @@ func TestDamagedCommits(t *testing.T) {
 
 			b = open(t, cfg)
 			ensure(t, b, topic)
-			lag, err := b.Lag(t.Context(), "webhook", topic)
+			lag, err := infra.LagOf(t.Context(), b, "webhook", topic)
 			require.NoError(t, err)
 			assert.GreaterOrEqual(t, lag, int64(15))
 			consume(t, b, "webhook", topic, int(lag))
@@ -162,7 +164,7 @@ func TestDamagedCommits(t *testing.T) {
 			cfg.Dir = killed(t, cfg.Dir)
 			b = open(t, cfg)
 			ensure(t, b, topic)
-			lag, err = b.Lag(t.Context(), "webhook", topic)
+			lag, err = infra.LagOf(t.Context(), b, "webhook", topic)
 			require.NoError(t, err)
 			assert.Zero(t, lag)
 		})

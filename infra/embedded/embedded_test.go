@@ -119,7 +119,7 @@ func only(t *testing.T, b infra.Broker, in <-chan *message.Message, topic, key s
 func consume(t *testing.T, b *Broker, group, topic string, count int) {
 	t.Helper()
 	lag := func() int64 {
-		n, err := b.Lag(t.Context(), group, topic)
+		n, err := infra.LagOf(t.Context(), b, group, topic)
 		require.NoError(t, err)
 		return n
 	}

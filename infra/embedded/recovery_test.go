@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"eventserver/infra"
 	"eventserver/infra/kafka"
 )
 
@@ -97,7 +98,7 @@ func TestRecordsAreDeleted(t *testing.T) {
 		b = open(t, cfg)
 		ensure(t, b, topic)
 		publish(t, b, topic, "u", 0, 40) // further than the old ones went
-		lag, err := b.Lag(t.Context(), "webhook", topic)
+		lag, err := infra.LagOf(t.Context(), b, "webhook", topic)
 		require.NoError(t, err)
 		assert.EqualValues(t, 40, lag)
 		_, in := subscribe(t, b, "webhook", topic)
@@ -126,7 +127,7 @@ func TestOlderCopyOfTheRecords(t *testing.T) {
 	require.NoError(t, os.CopyFS(records, os.DirFS(older)))
 
 	b = open(t, cfg)
-	lag, err := b.Lag(t.Context(), "webhook", topic)
+	lag, err := infra.LagOf(t.Context(), b, "webhook", topic)
 	require.NoError(t, err)
 	assert.EqualValues(t, 5, lag)
 	_, in := subscribe(t, b, "webhook", topic)
@@ -199,7 +200,7 @@ func TestJournalSetsNobodyBack(t *testing.T) {
 		}
 	}
 	lag := func() int64 {
-		n, err := b.Lag(t.Context(), "webhook", topic)
+		n, err := infra.LagOf(t.Context(), b, "webhook", topic)
 		require.NoError(t, err)
 		return n
 	}

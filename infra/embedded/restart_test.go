@@ -58,12 +58,12 @@ func TestReopen(t *testing.T) {
 
 				cfg.Dir = end(t, b, cfg.Dir)
 				b = open(t, cfg)
-				lag, err := b.Lag(t.Context(), "webhook", topic)
+				lag, err := infra.LagOf(t.Context(), b, "webhook", topic)
 				require.NoError(t, err)
 				assert.EqualValues(t, 60, lag)
 				_, in := subscribe(t, b, "webhook", topic)
 				only(t, b, in, topic, "u", numbers(40, 60)...)
-				lag, err = b.Lag(t.Context(), "new", kept.Name)
+				lag, err = infra.LagOf(t.Context(), b, "new", kept.Name)
 				require.NoError(t, err)
 				assert.EqualValues(t, 3, lag)
 			})
@@ -91,7 +91,7 @@ func TestTrimmedThenReopened(t *testing.T) {
 		}
 		p.did(t, "fast", topic)
 		trimmedTo(t, p, topic, 0, 20)
-		require.Eventually(t, func() bool { n, err := b.Lag(t.Context(), "slow", topic); return err == nil && n == 15 }, timeout, poll)
+		require.Eventually(t, func() bool { n, err := infra.LagOf(t.Context(), b, "slow", topic); return err == nil && n == 15 }, timeout, poll)
 		for _, m := range msgs {
 			m.Nack() // nothing, where it was acked
 		}

@@ -17,6 +17,7 @@ import (
 
 // Broker is an infra.Broker on a Kafka cluster.
 type Broker struct {
+	*Reader
 	cfg     Config
 	client  sarama.Client
 	admin   sarama.ClusterAdmin
@@ -30,10 +31,7 @@ type Broker struct {
 	closed bool
 }
 
-var (
-	_ infra.Broker    = (*Broker)(nil)
-	_ infra.LagReader = (*Broker)(nil)
-)
+var _ infra.Broker = (*Broker)(nil)
 
 // New connects to the cluster. It returns an error when no broker answers.
 func New(cfg Config) (*Broker, error) {
@@ -61,7 +59,7 @@ func New(cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("kafka: producer: %w", err), prompt.Close(), client.Close())
 	}
-	b.readers = &readers{cfg: cfg, wait: backfillWait}
+	b.readers, b.Reader = &readers{cfg: cfg, wait: backfillWait}, newReader(cfg)
 	b.pub = &publisher{prompt: prompt, busy: busy, topic: b.topic, limit: cfg.MaxMessageBytes}
 	return b, nil
 }
@@ -156,47 +154,6 @@ func (b *Broker) Ping(ctx context.Context) error {
 	return err
 }
 
-// Lag implements infra.LagReader. What the commit's metadata says is done
-// above the committed offset is not counted.
-func (b *Broker) Lag(ctx context.Context, group, topic string) (int64, error) {
-	real, g := b.topic(topic), b.group(group)
-	return inContext(ctx, func() (int64, error) {
-		parts, err := b.client.Partitions(real)
-		if err != nil {
-			return 0, err
-		}
-		commits, err := b.admin.ListConsumerGroupOffsets(g, map[string][]int32{real: parts})
-		if errors.Is(err, sarama.ErrGroupIDNotFound) { // it has never joined: all is to be done
-			commits, err = &sarama.OffsetFetchResponse{}, nil
-		}
-		if err != nil {
-			return 0, err
-		}
-		var lag int64
-		for _, p := range parts {
-			newest, err := b.client.GetOffset(real, p, sarama.OffsetNewest)
-			if err != nil {
-				return 0, err
-			}
-			at := int64(-1)
-			if block := commits.GetBlock(real, p); block != nil && block.Offset >= 0 {
-				at = block.Offset
-				spans, _ := decodeSpans(at, block.Metadata)
-				for _, s := range spans {
-					lag -= s.to - s.from
-				}
-			}
-			if at < 0 {
-				if at, err = b.client.GetOffset(real, p, sarama.OffsetOldest); err != nil {
-					return 0, err
-				}
-			}
-			lag += newest - at
-		}
-		return max(lag, 0), nil
-	})
-}
-
 // Close implements infra.Broker.
 func (b *Broker) Close() error {
 	b.mu.Lock()
@@ -214,7 +171,7 @@ func (b *Broker) Close() error {
 	for _, s := range subs {
 		errs = append(errs, s.Close())
 	}
-	errs = append(errs, b.readers.close(), b.pub.shut(), b.admin.Close()) // closes the shared client too
+	errs = append(errs, b.readers.close(), b.Reader.Close(), b.pub.shut(), b.admin.Close()) // closes the shared client too
 	return errors.Join(errs...)
 }
 

@@ -61,14 +61,10 @@ func (b *Broker) advance(group string, topics map[string]map[int32]sarama.Offset
 		if len(partitions) == 0 {
 			continue
 		}
-		resp, err := b.admin.AlterConsumerGroupOffsets(group, map[string]map[int32]sarama.OffsetAndMetadata{topic: partitions}, nil)
+		// A topic may have been removed meanwhile.
+		err := b.alter(group, map[string]map[int32]sarama.OffsetAndMetadata{topic: partitions}, []sarama.KError{sarama.ErrUnknownTopicOrPartition})
 		if err != nil {
 			return err
-		}
-		for _, code := range resp.Errors[topic] {
-			if code != sarama.ErrNoError && code != sarama.ErrUnknownTopicOrPartition {
-				return code
-			}
 		}
 	}
 	return nil

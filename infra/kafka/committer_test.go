@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"eventserver/infra"
 )
 
 // A broker answers the requests of a connection one after the other, and sarama
@@ -43,7 +45,7 @@ func TestCommitsDoNotWaitForFetches(t *testing.T) {
 func committed(t *testing.T, b *Broker, n int64) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		lag, err := b.Lag(t.Context(), group, topic)
+		lag, err := infra.LagOf(t.Context(), b, group, topic)
 		return err == nil && lag == n
 	}, timeout, 5*time.Millisecond)
 }

@@ -1,85 +1,185 @@
 package kafka
 
 import (
-	"sync"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
 )
 
-// backfillWait is short: a pass ends at records that exist and hardly ever waits.
-const backfillWait = 50 * time.Millisecond
-
-// readers open partitions beside the consumer groups, to read again what a
-// group has read past. They have a client of their own: a fetch would hold up
-// whatever shares its connection.
-type readers struct {
-	cfg  Config
-	wait time.Duration // longest wait of a fetch where there is nothing new
-
-	mu     sync.Mutex
-	client sarama.Client // nil until the first open
-	closed bool
+// Reader reads whole topics beside the consumer groups. It joins no group,
+// commits nothing and makes nothing on the cluster.
+type Reader struct {
+	cfg     Config
+	readers *readers // for its connection alone
 }
 
-// partitionReader is one open partition.
-type partitionReader struct {
-	sarama.PartitionConsumer
-	consumer sarama.Consumer // holds nothing else
+var _ infra.Reader = (*Reader)(nil)
+
+// OpenReader connects to the cluster. It returns an error when no broker answers.
+func OpenReader(cfg Config) (*Reader, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("kafka: %w", err)
+	}
+	r := newReader(cfg)
+	if _, err := r.readers.connected(); err != nil {
+		return nil, fmt.Errorf("kafka: connect to %s: %w", strings.Join(cfg.Brokers, ", "), err)
+	}
+	return r, nil
 }
 
-// open reads topic's partition from offset on.
-func (r *readers) open(topic string, partition int32, offset int64) (*partitionReader, error) {
-	client, err := r.connected()
+// newReader connects when it is first asked.
+func newReader(cfg Config) *Reader {
+	return &Reader{cfg: cfg, readers: &readers{cfg: cfg, wait: scanWait}}
+}
+
+// Close releases the connection.
+func (r *Reader) Close() error { return r.readers.close() }
+
+// Topics returns the real names of the topics that have the configured prefix,
+// sorted, without those of Kafka itself.
+func (r *Reader) Topics() ([]string, error) {
+	client, err := r.readers.connected()
 	if err != nil {
 		return nil, err
 	}
-	consumer, err := sarama.NewConsumerFromClient(client) // one cannot read a partition twice at a time
+	all, err := client.Topics()
 	if err != nil {
 		return nil, err
 	}
-	pc, err := consumer.ConsumePartition(topic, partition, offset)
+	all = slices.DeleteFunc(all, func(name string) bool {
+		return strings.HasPrefix(name, "__") || !strings.HasPrefix(name, r.cfg.TopicPrefix)
+	})
+	slices.Sort(all)
+	return all, nil
+}
+
+// RealName is what a topic is called on the cluster.
+func (r *Reader) RealName(logical string) string { return r.cfg.topic(logical) }
+
+// partitions are those of a topic, by its real name.
+func (r *Reader) partitions(real string) (sarama.Client, []int32, error) {
+	client, err := r.readers.connected()
 	if err != nil {
-		_ = consumer.Close() // nothing is open in it
+		return nil, nil, err
+	}
+	known, err := client.Topics()
+	if err != nil {
+		return nil, nil, err
+	}
+	if !slices.Contains(known, real) { // to ask for its partitions would be to wait for the client's retries
+		if err := client.RefreshMetadata(); err != nil {
+			return nil, nil, err
+		}
+		if known, err = client.Topics(); err != nil {
+			return nil, nil, err
+		}
+	}
+	if !slices.Contains(known, real) {
+		return nil, nil, fmt.Errorf("topic %s %w", real, infra.ErrNoTopic)
+	}
+	parts, err := client.Partitions(real)
+	if err != nil {
+		return nil, nil, fmt.Errorf("topic %s: %w", real, err)
+	}
+	return client, parts, nil
+}
+
+// Bounds implements infra.Reader.
+func (r *Reader) Bounds(ctx context.Context, topic string, since time.Time) (map[int32]infra.Bounds, error) {
+	real := r.RealName(topic)
+	return inContext(ctx, func() (map[int32]infra.Bounds, error) {
+		client, parts, err := r.partitions(real)
+		if err != nil {
+			return nil, err
+		}
+		oldest, err := listOffsets(client, real, parts, sarama.OffsetOldest)
+		if err != nil {
+			return nil, err
+		}
+		at := oldest
+		if !since.IsZero() {
+			if at, err = listOffsets(client, real, parts, since.UnixMilli()); err != nil {
+				return nil, err
+			}
+		}
+		end, err := listOffsets(client, real, parts, sarama.OffsetNewest)
+		if err != nil {
+			return nil, err
+		}
+		out := make(map[int32]infra.Bounds, len(parts))
+		for _, p := range parts {
+			b := infra.Bounds{Oldest: oldest[p], At: at[p], End: max(end[p], oldest[p])}
+			if b.At < 0 { // nothing is as young
+				b.At = b.End
+			}
+			out[p] = b
+		}
+		return out, nil
+	})
+}
+
+// listOffsets asks for all partitions of a topic at once. at is milliseconds, or
+// sarama.OffsetOldest or OffsetNewest.
+func listOffsets(client sarama.Client, real string, parts []int32, at int64) (map[int32]int64, error) {
+	admin, err := sarama.NewClusterAdminFromClient(client)
+	if err != nil {
 		return nil, err
 	}
-	return &partitionReader{PartitionConsumer: pc, consumer: consumer}, nil
-}
-
-// close ends the reading; what was fetched and not received is dropped.
-func (p *partitionReader) close() {
-	_ = p.Close() // it returns the read errors, which nobody waits for now
-	_ = p.consumer.Close()
-}
-
-func (r *readers) connected() (sarama.Client, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return nil, ErrClosed
+	ask := map[int32]int64{}
+	for _, p := range parts {
+		ask[p] = at
 	}
-	if r.client != nil {
-		return r.client, nil
-	}
-	s := r.cfg.client()
-	s.Consumer.Return.Errors = true
-	s.Consumer.MaxWaitTime = r.wait
-	s.Consumer.Fetch.Default = 256 << 10
-	s.ChannelBufferSize = 64
-	client, err := sarama.NewClient(r.cfg.Brokers, s)
+	answers, err := admin.ListOffsets(map[string]map[int32]int64{real: ask}, nil)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("topic %s: %w", real, err)
 	}
-	r.client = client
-	return client, nil
+	out := make(map[int32]int64, len(parts))
+	for _, p := range parts {
+		a := answers[real][p]
+		if a == nil {
+			return nil, fmt.Errorf("topic %s, partition %d: %w", real, p, sarama.ErrIncompleteResponse)
+		}
+		if a.Err != nil && !errors.Is(a.Err, sarama.ErrNoError) {
+			return nil, fmt.Errorf("topic %s, partition %d: %w", real, p, a.Err)
+		}
+		out[p] = a.Offset
+	}
+	return out, nil
 }
 
-func (r *readers) close() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.closed = true
-	if r.client == nil {
-		return nil
+// Place implements infra.Reader.
+func (r *Reader) Place(ctx context.Context, topic, key string) (int32, error) {
+	real := r.RealName(topic)
+	return inContext(ctx, func() (int32, error) {
+		_, parts, err := r.partitions(real)
+		if err != nil {
+			return 0, err
+		}
+		return sarama.NewMurmur2Partitioner(real).Partition(&sarama.ProducerMessage{Key: sarama.StringEncoder(key)}, int32(len(parts)))
+	})
+}
+
+// Scan implements infra.Reader. Messages have the topic's real name.
+func (r *Reader) Scan(ctx context.Context, topic string, ranges map[int32]infra.Range, f func(m *message.Message, at time.Time) error) error {
+	client, err := r.readers.connected()
+	if err != nil {
+		return err
 	}
-	return r.client.Close()
+	s := &scan{client: client, log: r.cfg.Logger, topic: r.RealName(topic), next: map[int32]int64{}, ranges: maps.Clone(ranges), f: f}
+	for p, rng := range ranges {
+		if rng.From < rng.To {
+			s.next[p] = rng.From
+		}
+	}
+	return s.run(ctx)
 }

@@ -97,6 +97,6 @@ func TestDeferredRecordsThatAreDeleted(t *testing.T) {
 	}
 	assert.True(t, seen["30"] && seen["49"], "%v", seen)
 	assert.Equal(t, 1, log.count("deleted by the topic's retention"))
-	require.Eventually(t, func() bool { n, err := b.Lag(t.Context(), group, topic); return err == nil && n == 0 }, timeout, 10*time.Millisecond)
+	require.Eventually(t, func() bool { n, err := infra.LagOf(t.Context(), b, group, topic); return err == nil && n == 0 }, timeout, 10*time.Millisecond)
 	require.NoError(t, s.Close())
 }

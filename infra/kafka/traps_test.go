@@ -73,7 +73,7 @@ func TestStaticMemberTakesOverAtOnce(t *testing.T) {
 	publish(t, old, "u", 0, 2)
 	_, in := subscribe(t, old)
 	receive(t, in).Ack()
-	require.Eventually(t, func() bool { n, err := old.Lag(t.Context(), group, topic); return err == nil && n == 1 }, timeout, 10*time.Millisecond)
+	require.Eventually(t, func() bool { n, err := infra.LagOf(t.Context(), old, group, topic); return err == nil && n == 1 }, timeout, 10*time.Millisecond)
 	held := receive(t, in)
 
 	// The old one never leaves: for the group it is as dead as after kill -9.
@@ -269,7 +269,7 @@ func TestMovingLeadersAndCoordinators(t *testing.T) {
 			c.RehashCoordinators()
 		}
 	}
-	require.Eventually(t, func() bool { n, err := b.Lag(t.Context(), group, topic); return err == nil && n == 0 }, timeout, 20*time.Millisecond)
+	require.Eventually(t, func() bool { n, err := infra.LagOf(t.Context(), b, group, topic); return err == nil && n == 0 }, timeout, 20*time.Millisecond)
 }
 
 // Lag and Ping used to write their result behind the back of a caller whose
@@ -282,7 +282,7 @@ func TestLagInEndedContext(t *testing.T) {
 	publish(t, b, "u", 0, 10)
 	for i := range 50 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*20*time.Microsecond)
-		_, _ = b.Lag(ctx, group, topic)
+		_, _ = infra.LagOf(ctx, b, group, topic)
 		_ = b.Ping(ctx)
 		cancel()
 	}

@@ -154,14 +154,9 @@ func (b *Broker) rewindGroup(group string) error {
 				b.cfg.Logger.Warn("the log is shorter than what was committed: its end was lost",
 					slog.String("topic", real), slog.Int("partition", int(p)), slog.String("group", group),
 					slog.Int64("committed", block.Offset), slog.Int64("end", end))
-				resp, err := b.admin.AlterConsumerGroupOffsets(group, map[string]map[int32]sarama.OffsetAndMetadata{
-					real: {p: {Offset: at, LeaderEpoch: -1, Metadata: metadata}},
-				}, nil)
-				if err == nil && resp.Errors[real][p] != sarama.ErrNoError {
-					err = resp.Errors[real][p]
-				}
+				err = b.alter(group, map[string]map[int32]sarama.OffsetAndMetadata{real: {p: {Offset: at, LeaderEpoch: -1, Metadata: metadata}}}, nil)
 				if err != nil {
-					return fmt.Errorf("rewind group %s in %s/%d to %d: %w", group, real, p, at, err)
+					return fmt.Errorf("rewind to %d: %w", at, err)
 				}
 			}
 		}

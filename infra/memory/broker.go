@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -43,7 +44,8 @@ type Broker struct {
 
 var (
 	_ infra.Broker      = (*Broker)(nil)
-	_ infra.LagReader   = (*Broker)(nil)
+	_ infra.Reader      = (*Broker)(nil)
+	_ infra.Groups      = (*Broker)(nil)
 	_ message.Publisher = publisher{}
 )
 
@@ -74,6 +76,7 @@ type topic struct {
 	keep   bool
 	parts  []*partition
 	groups map[string]*group
+	more   chan struct{} // closed when messages come
 }
 
 // partition is a log; log[0] has the offset base.
@@ -88,6 +91,7 @@ type record struct {
 	uuid, key string
 	headers   message.Metadata
 	payload   []byte
+	at        time.Time // when it was stored
 }
 
 // EnsureTopics implements infra.Broker.
@@ -105,7 +109,7 @@ func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error 
 		for i := range parts {
 			parts[i] = &partition{}
 		}
-		b.topics[t.Name] = &topic{name: t.Name, keep: t.Keep, parts: parts, groups: map[string]*group{}}
+		b.topics[t.Name] = &topic{name: t.Name, keep: t.Keep, parts: parts, groups: map[string]*group{}, more: make(chan struct{})}
 	}
 	return nil
 }
@@ -134,13 +138,17 @@ func (p publisher) Publish(topic string, msgs ...*message.Message) error {
 	if err != nil {
 		return err
 	}
+	now := time.Now()
 	for _, rec := range recs {
+		rec.at = now
 		n := place(rec.key, len(t.parts))
 		t.parts[n].log = append(t.parts[n].log, rec)
 	}
 	for _, g := range t.groups {
 		g.wake()
 	}
+	close(t.more)
+	t.more = make(chan struct{})
 	return nil
 }
 
@@ -164,6 +172,17 @@ func newRecord(m *message.Message) (record, int) {
 	return rec, size
 }
 
+// message is a copy of rec for one reader.
+func (rec record) message(topic string, partition int, offset int64) *message.Message {
+	msg := message.NewMessage(rec.uuid, bytes.Clone(rec.payload))
+	maps.Copy(msg.Metadata, rec.headers)
+	msg.Metadata[infra.MetaKey] = rec.key
+	msg.Metadata[infra.MetaTopic] = topic
+	msg.Metadata[infra.MetaPartition] = strconv.Itoa(partition)
+	msg.Metadata[infra.MetaOffset] = strconv.FormatInt(offset, 10)
+	return msg
+}
+
 // place hashes with FNV-1a: nothing outside this process sees where a key lies.
 func place(key string, partitions int) int {
 	h := fnv.New32a()
@@ -175,7 +194,7 @@ func (b *Broker) topic(name string) (*topic, error) {
 	if t, ok := b.topics[name]; ok {
 		return t, nil
 	}
-	return nil, fmt.Errorf("memory: topic %s does not exist; create it with EnsureTopics", name)
+	return nil, fmt.Errorf("memory: topic %s %w; create it with EnsureTopics", name, infra.ErrNoTopic)
 }
 
 func (b *Broker) usable(ctx context.Context) error {
@@ -202,29 +221,6 @@ func (b *Broker) Ping(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.usable(ctx)
-}
-
-// Lag implements infra.LagReader.
-func (b *Broker) Lag(ctx context.Context, groupName, topicName string) (int64, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.usable(ctx); err != nil {
-		return 0, err
-	}
-	t, err := b.topic(topicName)
-	if err != nil {
-		return 0, err
-	}
-	var lag int64
-	g := t.groups[groupName]
-	for i, p := range t.parts {
-		if g == nil {
-			lag += int64(len(p.log))
-			continue
-		}
-		lag += p.end() - g.cursors[i].low - int64(len(g.cursors[i].done))
-	}
-	return lag, nil
 }
 
 // trim drops the oldest records of p that every group has done and that are

@@ -1,10 +1,7 @@
 package memory
 
 import (
-	"bytes"
 	"context"
-	"maps"
-	"strconv"
 	"sync"
 	"time"
 
@@ -144,12 +141,7 @@ func (c *claim) send(rec record, offset int64) (*message.Message, context.Cancel
 	if c.ctx.Err() != nil || !c.sub.flights.Begin() {
 		return nil, nil
 	}
-	msg := message.NewMessage(rec.uuid, bytes.Clone(rec.payload))
-	maps.Copy(msg.Metadata, rec.headers)
-	msg.Metadata[infra.MetaKey] = rec.key
-	msg.Metadata[infra.MetaTopic] = c.group.topic.name
-	msg.Metadata[infra.MetaPartition] = strconv.Itoa(c.n)
-	msg.Metadata[infra.MetaOffset] = strconv.FormatInt(offset, 10)
+	msg := rec.message(c.group.topic.name, c.n, offset)
 	ctx, cancel := context.WithCancel(c.ctx)
 	msg.SetContext(ctx)
 	select {

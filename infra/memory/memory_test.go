@@ -76,7 +76,7 @@ func receive(t *testing.T, in <-chan *message.Message) *message.Message {
 
 func lag(t *testing.T, b *Broker, group, topic string) int {
 	t.Helper()
-	n, err := b.Lag(t.Context(), group, topic)
+	n, err := infra.LagOf(t.Context(), b, group, topic)
 	require.NoError(t, err)
 	return int(n)
 }
@@ -103,7 +103,7 @@ func TestUnknownTopic(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Subscribe(t.Context(), "typo")
 	require.ErrorContains(t, err, "EnsureTopics")
-	_, err = b.Lag(t.Context(), webhook, "typo")
+	_, err = infra.LagOf(t.Context(), b, webhook, "typo")
 	require.Error(t, err)
 }
 
