@@ -19,7 +19,7 @@ fmt:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
 
 lint:
-	$(LINT) run ./...
+	$(LINT) run --allow-parallel-runners ./...
 
 # docs/config.md comes from the code, packages events from the schemas.
 GENERATE = $(GO) run ./cmd/eventserver schema generate
