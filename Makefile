@@ -21,15 +21,17 @@ fmt:
 lint:
 	$(LINT) run --allow-parallel-runners ./...
 
-# docs/config.md comes from the code, packages events from the schemas.
+# docs/config.md and docs/openapi.json come from the code, packages events from the schemas.
 GENERATE = $(GO) run ./cmd/eventserver schema generate
 generate:
 	$(GENERATE) --dir schemas
 	$(GENERATE) --dir examples/typed/schemas --out examples/typed/events
 	$(GO) test ./app -run TestReferenceIsUpToDate -args -update
+	$(GO) test ./app/admin -run TestDocumentIsUpToDate -args -update
 
 generated:
 	$(GO) test -count=1 ./app -run TestReferenceIsUpToDate
+	$(GO) test -count=1 ./app/admin -run TestDocumentIsUpToDate
 	$(GO) mod tidy -diff
 	$(GENERATE) --dir schemas --check
 	$(GENERATE) --dir examples/typed/schemas --out examples/typed/events --check

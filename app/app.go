@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"eventserver/app/admin"
 	"eventserver/app/config"
 	"eventserver/app/http"
 	"eventserver/destinations"
@@ -31,8 +33,8 @@ type Options struct {
 	Logger *slog.Logger // default: discard
 	// Registry receives the metrics; default a new one.
 	Registry *prometheus.Registry
-	// HandleOnly leaves HTTP out: the program only runs destinations, on a
-	// broker that others write to.
+	// HandleOnly leaves HTTP out, the admin API too: the program only runs
+	// destinations, on a broker that others write to.
 	HandleOnly bool
 }
 
@@ -66,6 +68,7 @@ type App struct {
 	broker   infra.Broker
 	pipeline *router.Pipeline
 	front    *http.Server  // nil with HandleOnly
+	admin    *admin.Server // nil with HandleOnly, and where it is off
 	judge    http.Contract // nil without schemas
 	closers  []io.Closer   // destinations that want it
 	fatal    chan error
@@ -130,7 +133,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if o.HandleOnly {
 		return a, nil
 	}
-	return a, a.accept(reg, m)
+	return a, errors.Join(a.accept(reg, m), a.steer())
 }
 
 // accept builds the HTTP front.
@@ -203,16 +206,24 @@ func buildDestination(kinds map[string]Kind, c config.Destination) (router.Desti
 
 func apiKeys(in []config.APIKey) ([]http.Key, error) {
 	var out []http.Key
-	for _, k := range in {
-		key := http.Key{Name: k.Name}
-		for _, digest := range k.SHA256 {
-			var sum [32]byte
-			if n, err := hex.Decode(sum[:], []byte(digest)); err != nil || n != len(sum) {
-				return nil, fmt.Errorf("http.keys: a digest of %s is not 64 hex digits", k.Name)
-			}
-			key.SHA256 = append(key.SHA256, sum)
+	for i, k := range in {
+		sums, err := digests(k.SHA256)
+		if err != nil {
+			return nil, fmt.Errorf("http.keys[%d]: %w", i, err)
 		}
-		out = append(out, key)
+		out = append(out, http.Key{Name: k.Name, SHA256: sums})
+	}
+	return out, nil
+}
+
+func digests(in []string) ([][sha256.Size]byte, error) {
+	var out [][sha256.Size]byte
+	for i, digest := range in {
+		sum, err := hex.DecodeString(digest)
+		if err != nil || len(sum) != sha256.Size {
+			return nil, fmt.Errorf("sha256[%d]: is not 64 hex digits", i)
+		}
+		out = append(out, [sha256.Size]byte(sum))
 	}
 	return out, nil
 }
@@ -247,16 +258,21 @@ func (a *App) Put(ctx context.Context, events ...destinations.Event) error {
 
 // Run runs until ctx ends or a part fails, then stops everything in order.
 func (a *App) Run(ctx context.Context) error {
-	if a.front != nil {
-		if err := a.front.Listen(ctx); err != nil {
-			return errors.Join(err, a.Close())
-		}
+	if err := a.listen(ctx); err != nil {
+		return errors.Join(err, a.Close())
 	}
 	// The parts outlive ctx: stop ends them one after the other.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	var wg sync.WaitGroup
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
+	if a.admin != nil { // while the rest starts, too: that is when one wants to look
+		wg.Go(func() {
+			if err := a.admin.Serve(); err != nil {
+				failed <- err
+			}
+		})
+	}
 	wg.Go(func() {
 		if err := a.pipeline.Run(life); err != nil {
 			failed <- err
@@ -338,6 +354,9 @@ func (a *App) stop() error {
 		wg.Wait()
 		return errors.Join(answered, drained)
 	})
+	if a.admin != nil { // before anything that its requests use is closed
+		step("end the admin API", a.stopAdmin)
+	}
 	if a.pipeline != nil {
 		step("close the routers and commit", a.pipeline.Close)
 	}

@@ -33,7 +33,7 @@ func startServer(ctx context.Context, cfg Config, dir, ordering, receivers strin
 	s := &server{addr: l.Addr().String(), done: make(chan error, 1)}
 	_ = l.Close()
 	broker := strings.NewReplacer("PREFIX", fmt.Sprintf("bench%d.", time.Now().UnixNano()), "DIR", strconv.Quote(filepath.Join(dir, "data"))).Replace(cfg.Broker)
-	yaml := fmt.Sprintf("http: {addr: %q, max_in_flight: 4096}\nbroker: %s\nordering: %s\nlog: {level: warn}\ndestinations:\n", s.addr, broker, ordering)
+	yaml := fmt.Sprintf("http: {addr: %q, max_in_flight: 4096}\nadmin: {addr: \"off\"}\nbroker: %s\nordering: %s\nlog: {level: warn}\ndestinations:\n", s.addr, broker, ordering)
 	for i := range cfg.Destinations {
 		yaml += fmt.Sprintf("  - {id: %[1]s, kind: webhook, url: %[2]q, allow_private: true, concurrency: %[3]d, max_idle_conns: %[3]d%[4]s}\n",
 			destination(i), receivers+"/"+destination(i), cfg.Concurrency, cfg.batchYAML())

@@ -10,6 +10,7 @@ import (
 // filled in by Load, Parse and Default.
 type Config struct {
 	HTTP         HTTP          `yaml:"http" doc:"How events are accepted."`
+	Admin        Admin         `yaml:"admin" doc:"How operators see and steer the server."`
 	Broker       Broker        `yaml:"broker" doc:"Where events are stored until every destination has them."`
 	Ordering     string        `yaml:"ordering" default:"key" oneof:"key partition" doc:"What keeps its order; key: the events of one key, so that a slow user holds up nobody else; partition: all events of a partition, one at a time."`
 	Schemas      *Schemas      `yaml:"schemas" doc:"Schemas of the events' types; without it none are looked at."`
@@ -36,6 +37,25 @@ type APIKey struct {
 	Name string `yaml:"name" required:"true" doc:"Name of the client in logs and metrics; letters, digits and . _ - only."`
 	// SHA256 holds lower-case hex digests, 64 characters each.
 	SHA256 []string `yaml:"sha256" required:"true" min:"1" max:"2" secret:"true" doc:"SHA-256 digests of the key in hex; two while a key is changed, the current and the next."`
+}
+
+// AdminOff is the Admin.Addr of a server that operators cannot reach.
+const AdminOff = "off"
+
+// Admin is the API of operators. It has a listener of its own, so that whoever
+// may send events cannot steer.
+type Admin struct {
+	// Addr is host:port or AdminOff; Load fills the default in.
+	Addr   string       `yaml:"addr" default:"" doc:"Address to listen on, host:port, or off for no admin API. Other machines may reach it with tokens only. Default: 127.0.0.1 and the port after that of http.addr."`
+	Tokens []AdminToken `yaml:"tokens" doc:"Tokens of operators; without any, every user of this machine may read and write."`
+}
+
+// AdminToken is an operator's token, known by its digest only.
+type AdminToken struct {
+	Name string `yaml:"name" required:"true" doc:"Name of the operator in the log; letters, digits and . _ - only."`
+	Role string `yaml:"role" required:"true" oneof:"read write" doc:"What it may do; read: look; write: also change, and see payloads."`
+	// SHA256 holds lower-case hex digests, 64 characters each.
+	SHA256 []string `yaml:"sha256" required:"true" min:"1" max:"2" secret:"true" doc:"SHA-256 digests of the token in hex; two while a token is changed, the current and the next."`
 }
 
 // Broker is where events are stored.

@@ -120,6 +120,20 @@ func TestFaults(t *testing.T) {
 		{"key without digests", none + "http:\n  keys:\n  - name: a\n  - {name: b, sha256: []}\n", `
 			4: http.keys[0].sha256: missing; give sha256 (SHA-256 digests of the key in hex)
 			5: http.keys[1].sha256: has 0 entries; give at least 1`},
+		{"admin digests", none + "admin:\n  addr: \"off\"\n  tokens:\n  - {name: a b, role: admin, sha256: [hunter2hunter2]}\n  - {name: c, role: read, sha256: [" + strings.Repeat("ab", 32) + "]}\n  - name: c\n    role: write\n    sha256:\n    - " + strings.Repeat("AB", 32) + "\n  - name: d\n", `
+			5: admin.tokens[0].role: "admin" is not one of read, write; write one of these
+			5: admin.tokens[0].name: "a b" has characters other than letters, digits and . _ -, or more than 64; give a shorter, plainer name
+			5: admin.tokens[0].sha256[0]: is not a SHA-256 digest of 64 hex digits; write what printf %s "$TOKEN" | sha256sum prints
+			7: admin.tokens[2].name: "c" is already the name of admin.tokens[1]; give each its own
+			10: admin.tokens[2].sha256[0]: is the same digest as admin.tokens[1].sha256[0]; delete one
+			11: admin.tokens[3].role: missing; give role (What it may do)
+			11: admin.tokens[3].sha256: missing; give sha256 (SHA-256 digests of the token in hex)`},
+		{"admin open to all", none + "admin: {addr: ':8081'}\n", `2: admin.addr: ":8081" can be reached from other machines and there are no admin.tokens; add tokens, or write 127.0.0.1 before the port`},
+		{"admin open to a name", none + "admin: {addr: 'es-1:8081', tokens: []}\n", `2: admin.addr: "es-1:8081" can be reached from other machines and there are no admin.tokens; add tokens, or write 127.0.0.1 before the port`},
+		{"admin address", none + "admin: {addr: 'false'}\n", `2: admin.addr: "false" is not host:port; write 127.0.0.1:8081, or off for no admin API`},
+		{"no port after", none + "http: {addr: ':65535'}\n", `1: admin.addr: missing, and there is no port after 65535, that of http.addr; give an address such as 127.0.0.1:8081, or off`},
+		{"a client that steers", none + "http:\n  keys: [{name: shop, sha256: [" + strings.Repeat("ab", 32) + "]}]\nadmin:\n  tokens: [{name: ann, role: read, sha256: [" + strings.Repeat("AB", 32) + "]}]\n", `
+			5: admin.tokens[0].sha256[0]: is the same digest as http.keys[0].sha256[0], and a client must not steer the server; make a token of its own`},
 		{"digests", none + "http:\n  keys:\n  - name: a b\n    sha256: [hunter2hunter2]\n  - name: c\n    sha256:\n    - " + strings.Repeat("ab", 32) + "\n    - " + strings.Repeat("AB", 32) + "\n  - {name: c, sha256: [a, b, c]}\n", `
 			4: http.keys[0].name: "a b" has characters other than letters, digits and . _ -, or more than 64; give a shorter, plainer name
 			5: http.keys[0].sha256[0]: is not a SHA-256 digest of 64 hex digits; write what printf %s "$KEY" | sha256sum prints

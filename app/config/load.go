@@ -54,6 +54,9 @@ func Parse(name string, src []byte, kinds map[string]KindCheck) (*Config, error)
 	if c.Broker.InstanceID == "" {
 		c.Broker.InstanceID = instanceID(c.Broker.Kind)
 	}
+	if c.Admin.Addr == "" {
+		c.Admin.Addr, _ = adminAddr(c.HTTP.Addr) // it was checked
+	}
 	return &c, nil
 }
 

@@ -45,6 +45,7 @@ func TestDefault(t *testing.T) {
 		MaxInFlight: 1024, PublishTimeout: 5 * time.Second, ShutdownTimeout: 30 * time.Second, ReadTimeout: 30 * time.Second})
 	equal(t, c.Broker, Broker{Kind: "embedded", Dir: "./data", Sync: true, TrimAge: time.Hour, Partitions: 8, Replication: 1,
 		Retention: 168 * time.Hour, InstanceID: "eventserver", SessionTimeout: 10 * time.Second, Rebalance: "eager", WindowMessages: 1000, WindowBytes: 32 * MiB, WindowSpan: 1_000_000})
+	equal(t, c.Admin, Admin{Addr: "127.0.0.1:8081"})
 	equal(t, c.Ordering, "key")
 	equal(t, c.Log, Log{Level: "info", Format: "text"})
 	if len(c.Destinations) != 1 {
@@ -225,6 +226,26 @@ func TestExamples(t *testing.T) {
 		}
 		if strings.Contains(c.Redacted(), "hunter2") {
 			t.Error("secret shown")
+		}
+	}
+}
+
+func TestAdminAddr(t *testing.T) {
+	for src, want := range map[string]string{
+		"http: {addr: ':9000'}":                      "127.0.0.1:9001", // not on every interface
+		"http: {addr: '10.0.0.1:80'}":                "127.0.0.1:81",
+		"http: {addr: '127.0.0.1:0'}":                "127.0.0.1:0",
+		"admin: {addr: off}":                         AdminOff,
+		"admin: {addr: '[::1]:7'}":                   "[::1]:7",
+		"admin: {addr: 'localhost:7'}":               "localhost:7",
+		"admin: {addr: '127.1.2.3:7'}":               "127.1.2.3:7",
+		"http: {addr: ':65535'}\nadmin: {addr: off}": AdminOff,
+		"admin: {addr: ':7', tokens: [{name: a, role: read, sha256: [" + strings.Repeat("Ab", 32) + "]}]}": ":7",
+	} {
+		c := mustParse(t, src+"\ndestinations: []")
+		equal(t, c.Admin.Addr, want)
+		for _, tok := range c.Admin.Tokens {
+			equal(t, tok.SHA256, []string{strings.Repeat("ab", 32)})
 		}
 	}
 }

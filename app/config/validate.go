@@ -52,6 +52,7 @@ func (c *Config) Validate() error {
 			f.addf("destinations[%d].schema: needs schemas; add schemas: {dir: ./schemas} to the file, or delete it", i)
 		}
 	}
+	c.adminFaults(&f)
 	ids := map[string]int{}
 	longest := -1
 	for i, d := range c.Destinations {
@@ -105,40 +106,12 @@ func (h *HTTP) Validate() error {
 	if h.MaxBatchBytes < h.MaxEventBytes {
 		f.addf("max_batch_bytes: %s is less than max_event_bytes %s; give at least as much", h.MaxBatchBytes, h.MaxEventBytes)
 	}
-	names, digests := map[string]int{}, map[string]string{}
-	for i, k := range h.Keys {
-		if first, ok := names[k.Name]; ok && k.Name != "" {
-			f.addf("keys[%d].name: %q is already the name of http.keys[%d]; give each its own", i, k.Name, first)
-		} else {
-			names[k.Name] = i
-		}
-		for j, d := range k.SHA256 {
-			at := fmt.Sprintf("keys[%d].sha256[%d]", i, j)
-			if first, ok := digests[strings.ToLower(d)]; ok && d != "" {
-				f.addf("%s: is the same digest as http.%s; delete one", at, first)
-			} else {
-				digests[strings.ToLower(d)] = at
-			}
-		}
-	}
+	f.distinct("http.", "keys", h.Keys)
 	return f.err()
 }
 
 // Validate checks the name and the digests, and makes these lower-case.
-func (k *APIKey) Validate() error {
-	var f faultList
-	if !nameRE.MatchString(k.Name) {
-		f.addf("name: %q has characters other than letters, digits and . _ -, or more than 64; give a shorter, plainer name", k.Name)
-	}
-	for i, d := range k.SHA256 {
-		k.SHA256[i] = strings.ToLower(d)
-		// The value is not shown: some put the key itself here.
-		if !digestRE.MatchString(k.SHA256[i]) {
-			f.addf("sha256[%d]: is not a SHA-256 digest of 64 hex digits; write what printf %%s \"$KEY\" | sha256sum prints", i)
-		}
-	}
-	return f.err()
-}
+func (k *APIKey) Validate() error { return k.check("KEY") }
 
 // Validate checks names, and that the keys fit the kind.
 func (b *Broker) Validate() error {

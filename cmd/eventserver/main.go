@@ -28,6 +28,7 @@ func commands() []command {
 		{"schema", "list, check, compare and make the schemas of events", schemaCommand},
 		{"send", "send events, over HTTP or straight to the broker", send},
 		{"tail", "show events as they pass, and change nothing", tail},
+		{"config", "print the configuration that a running server goes by, without secrets", showConfig},
 		{"demo", "flaky destinations, many users, and a verdict", demoCommand},
 		{"bench", "measure throughput and latency against receivers of its own", benchCommand},
 		{"health", "ask a running server whether it is ready", health},

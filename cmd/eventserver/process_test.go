@@ -47,7 +47,7 @@ func newServer(t *testing.T, o *oracle, instance string, of setup) *server {
 	t.Helper()
 	dir := t.TempDir()
 	s := &server{instance: instance, bin: of.bin, addr: freeAddr(t), config: filepath.Join(dir, "eventserver.yaml"), o: o, log: filepath.Join(t.ArtifactDir(), instance+".log")}
-	yaml := fmt.Sprintf("http: {addr: %q}\nbroker: %s\ndestinations:\n", s.addr, strings.ReplaceAll(of.broker, "INSTANCE", instance))
+	yaml := fmt.Sprintf("http: {addr: %q}\nadmin: {addr: \"127.0.0.1:0\"}\nbroker: %s\ndestinations:\n", s.addr, strings.ReplaceAll(of.broker, "INSTANCE", instance))
 	for _, id := range o.names {
 		url := of.urls[id]
 		if url == "" {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"eventserver/app"
@@ -83,10 +82,6 @@ func version(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	if _, err := flags("version", args, stderr, 0, func(*flag.FlagSet) {}); err != nil {
 		return err
 	}
-	v := "(devel)"
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		v = info.Main.Version
-	}
-	_, err := fmt.Fprintln(stdout, "eventserver", v)
+	_, err := fmt.Fprintln(stdout, "eventserver", app.Version())
 	return err
 }

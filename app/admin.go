@@ -1,0 +1,81 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"eventserver/app/admin"
+	"eventserver/app/config"
+)
+
+// Version is that of the running program, "(devel)" where it was not built from
+// a released one.
+func Version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+// steer builds the admin API, unless it is off.
+func (a *App) steer() error {
+	cfg := a.cfg
+	if cfg.Admin.Addr == config.AdminOff {
+		return nil
+	}
+	c := admin.Config{
+		Addr: cfg.Admin.Addr, Logger: a.log,
+		Build:         admin.Build{Version: Version(), Go: runtime.Version(), Instance: cfg.Broker.InstanceID, Started: time.Now().UTC()},
+		Configuration: cfg,
+	}
+	for i, t := range cfg.Admin.Tokens {
+		sums, err := digests(t.SHA256)
+		if err != nil {
+			return fmt.Errorf("admin.tokens[%d]: %w", i, err)
+		}
+		c.Tokens = append(c.Tokens, admin.Token{Name: t.Name, Role: admin.Role(t.Role), SHA256: sums})
+	}
+	var err error
+	a.admin, err = admin.New(c)
+	return err
+}
+
+// AdminAddr is the address of the admin API once Ready is closed; "" where it
+// is off, and with HandleOnly.
+func (a *App) AdminAddr() string {
+	if a.admin == nil {
+		return ""
+	}
+	return a.admin.Addr()
+}
+
+// listen binds the addresses of both servers.
+func (a *App) listen(ctx context.Context) error {
+	if a.front != nil {
+		if err := a.front.Listen(ctx); err != nil {
+			return err
+		}
+	}
+	if a.admin == nil {
+		return nil
+	}
+	if err := a.admin.Listen(ctx); err != nil {
+		return err
+	}
+	a.log.Info("the admin API listens", slog.String("addr", a.admin.Addr()), slog.Int("tokens", len(a.cfg.Admin.Tokens)))
+	return nil
+}
+
+// adminGrace is how long admin requests under way may take to end by themselves
+// when the server stops. A long one, such as a redrive, is resumed by its caller.
+const adminGrace = time.Second
+
+func (a *App) stopAdmin() error {
+	ctx, cancel := context.WithTimeout(context.Background(), adminGrace)
+	defer cancel()
+	return a.admin.Shutdown(ctx)
+}

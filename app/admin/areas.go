@@ -1,0 +1,11 @@
+package admin
+
+import "github.com/danielgtaylor/huma/v2"
+
+// areas lists what registers operations, one a line.
+func (s *Server) areas() []func(huma.API) {
+	return []func(huma.API){
+		s.buildOperations,
+		s.configOperations,
+	}
+}

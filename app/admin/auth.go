@@ -1,0 +1,163 @@
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Role is what a token may do.
+type Role string
+
+// The roles. Write implies Read.
+const (
+	Read  Role = "read"
+	Write Role = "write"
+)
+
+// Token is one operator's token, known by its SHA-256 only. A second digest is
+// the next token during a rotation.
+type Token struct {
+	Name   string
+	Role   Role
+	SHA256 [][sha256.Size]byte
+}
+
+// Local is the name of every caller where no tokens are configured.
+const Local = "local"
+
+// Caller is who asks.
+type Caller struct {
+	Name string // its token's, or Local
+	Role Role
+}
+
+type callerKey struct{}
+
+// CallerOf is who asks, in an operation; the zero Caller elsewhere.
+func CallerOf(ctx context.Context) Caller {
+	c, _ := ctx.Value(callerKey{}).(Caller)
+	return c
+}
+
+// NeedWrite is the error for a caller who may only read, for what a read
+// operation shows on request alone, such as payloads.
+func NeedWrite(ctx context.Context, what string) error {
+	if c := CallerOf(ctx); c.Role != Write {
+		return huma.Error403Forbidden(what + ": the token " + c.Name + " has role " + string(c.Role) + ", and this needs role write")
+	}
+	return nil
+}
+
+// caller is who sent the request; false when nobody that is known.
+func (s *Server) caller(r *http.Request) (Caller, bool) {
+	if len(s.cfg.Tokens) == 0 {
+		return Caller{Name: Local, Role: Write}, true
+	}
+	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(kind, "bearer") || token == "" {
+		return Caller{}, false
+	}
+	sum := sha256.Sum256([]byte(token))
+	found := -1
+	for i, t := range s.cfg.Tokens { // every digest is compared: the time tells nothing
+		for _, want := range t.SHA256 {
+			found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], want[:]), i, found)
+		}
+	}
+	if found < 0 {
+		return Caller{}, false
+	}
+	return Caller{Name: s.cfg.Tokens[found].Name, Role: s.cfg.Tokens[found].Role}, true
+}
+
+// refusal is why the caller may not do what needs role; status 0 when it may.
+func refusal(ctx context.Context, role Role) (status int, detail string) {
+	c := CallerOf(ctx)
+	switch {
+	case c.Role == "":
+		return http.StatusUnauthorized, "this needs a token with role " + string(role) + ": send one of admin.tokens as 'Authorization: Bearer TOKEN'"
+	case role == Write && c.Role != Write:
+		return http.StatusForbidden, "the token " + c.Name + " has role " + string(c.Role) + ", and this needs role write: send another one of admin.tokens"
+	}
+	return 0, ""
+}
+
+// challenge belongs to an answer 401.
+const challenge = `Bearer realm="eventserver admin"`
+
+// guard holds off what a browser of this machine could be made to send, and
+// says who asks.
+//
+// Without tokens the listener's address is all that protects the API, and a
+// page of the web can reach that through the operator's own browser. It cannot
+// name another Host than its own (a name that it lets resolve to 127.0.0.1),
+// and not send JSON across origins without asking first.
+func (s *Server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(s.cfg.Tokens) == 0 && !loopbackHost(r.Host) {
+			problem(w, http.StatusForbidden, "without admin.tokens requests must name this machine as 127.0.0.1, [::1] or localhost in Host; write the URL so, or configure tokens")
+			return
+		}
+		if err := s.origins.Check(r); err != nil {
+			problem(w, http.StatusForbidden, "a page of another origin sent this; the API takes changes from commands and programs")
+			return
+		}
+		c, _ := s.caller(r)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
+	})
+}
+
+func loopbackHost(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = strings.TrimSuffix(strings.TrimPrefix(hostport, "["), "]")
+	}
+	ip, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
+}
+
+// known lets callers with any role through, to what is no operation.
+func known(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if status, detail := refusal(r.Context(), Read); status != 0 {
+			w.Header().Set("WWW-Authenticate", challenge)
+			problem(w, status, detail)
+			return
+		}
+		next(w, r)
+	}
+}
+
+// isJSON is asked of requests that change something: forms and plain text, which
+// a page may send anywhere, are not.
+func isJSON(header string) bool {
+	kind, _, _ := strings.Cut(header, ";")
+	return strings.EqualFold(strings.TrimSpace(kind), "application/json")
+}
+
+// authorize stands in front of every operation.
+func (s *Server) authorize(api huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		op := ctx.Operation()
+		if status, detail := refusal(ctx.Context(), roleOf(op)); status != 0 {
+			if status == http.StatusUnauthorized {
+				ctx.SetHeader("WWW-Authenticate", challenge)
+			}
+			_ = huma.WriteErr(api, ctx, status, detail) // the client is gone when this fails
+			return
+		}
+		if op.Method != http.MethodGet && !isJSON(ctx.Header("Content-Type")) {
+			_ = huma.WriteErr(api, ctx, http.StatusUnsupportedMediaType, "send Content-Type: application/json, also without a body") // as above
+			return
+		}
+		next(ctx)
+	}
+}

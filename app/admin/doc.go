@@ -1,0 +1,38 @@
+// Package admin is the API of operators: its own HTTP server with tokens, roles,
+// an audit line for each change, and an OpenAPI document made from the Go types
+// of its operations (docs/openapi.json; `make generate` writes it).
+//
+// # Areas
+//
+// What can be seen and steered is cut into areas, each with a file of its own:
+//
+//	build.go    GET /v1/build     what runs
+//	config.go   GET /v1/config    with what
+//
+// An area is an interface of three methods or fewer that stands in its file and
+// says what it needs, a nil-able field of Config that gives it, and a method of
+// Server that registers its operations. To add one:
+//
+//  1. Write NAME.go: the interface, the types of its operations, and
+//     func (s *Server) nameOperations(api huma.API) with a huma.Register for each,
+//     made by reading or changing (operation.go).
+//  2. Add the field to Config and the method to the list in areas.go.
+//  3. Give the implementation in package app, and run `make generate`.
+//
+// Operations are registered whether the area is there or not, so that the
+// document is the same for every server; one that is not there answers 501
+// (absent). An error of an area answers 500 with its text, unless it is one of
+// huma's (huma.Error404NotFound and so on).
+//
+// Who asks is CallerOf(ctx). A read operation that shows a payload asks
+// NeedWrite(ctx) first. What an operation changed is told by Note(ctx, attributes),
+// which go into its audit line; a payload, a key of a user or a secret may not.
+//
+// The names of types in the document are those of the Go types, so each is
+// there once in this package.
+//
+// Client is the other side, for the commands.
+//
+// The package may import the standard library, chi, huma and a YAML parser. It
+// knows no broker, no router and no configuration: package app gives it areas.
+package admin

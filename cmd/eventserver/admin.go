@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"eventserver/app"
+	"eventserver/app/admin"
+	"eventserver/app/config"
+)
+
+// tokenVariable holds the token of commands, which a list of processes does not show.
+const tokenVariable = "EVENTSERVER_ADMIN_TOKEN"
+
+// adminFlags are the flags of the commands that ask a running server.
+type adminFlags struct {
+	url, token, path string
+	json             bool
+}
+
+func (a *adminFlags) flags(fs *flag.FlagSet) {
+	fs.StringVar(&a.url, "admin", "", "URL of the admin API of a running server (default "+admin.DefaultURL+", or the admin.addr of --config)")
+	fs.StringVar(&a.token, "token", "", "token of the admin API; better in "+tokenVariable+", which a list of processes does not show")
+	fs.StringVar(&a.path, "config", "", "configuration file of the server, instead of --admin")
+	fs.BoolVar(&a.json, "json", false, "print JSON")
+}
+
+// target is where a command finds what it asks for.
+type target struct {
+	Client *admin.Client  // nil where the file of --config has no admin API
+	Config *config.Config // of --config; nil without
+}
+
+// target resolves the flags. Nothing is asked yet.
+func (a *adminFlags) target() (target, error) {
+	var t target
+	if a.url != "" && a.path != "" {
+		return t, usageError{errors.New("give --admin or --config, not both")}
+	}
+	url := a.url
+	if url == "" {
+		url = admin.DefaultURL
+	}
+	if a.path != "" {
+		var err error
+		if t.Config, err = app.Load(a.path, app.Options{}); err != nil {
+			return t, err
+		}
+		if url, err = adminURL(t.Config.Admin.Addr); err != nil || url == "" {
+			return t, err
+		}
+	}
+	token := a.token
+	if token == "" {
+		token = os.Getenv(tokenVariable)
+	}
+	t.Client = &admin.Client{BaseURL: url, Token: token}
+	return t, nil
+}
+
+// adminURL is where this machine reaches addr, an admin.addr; "" for off.
+func adminURL(addr string) (string, error) {
+	if addr == config.AdminOff {
+		return "", nil
+	}
+	host, port, err := net.SplitHostPort(addr)
+	switch {
+	case err != nil || port == "0":
+		return "", fmt.Errorf("admin.addr: %q names no port to ask; give --admin with the address in the server's log", addr)
+	case host == "" || host == "0.0.0.0":
+		host = "127.0.0.1"
+	case host == "::":
+		host = "::1"
+	}
+	return "http://" + net.JoinHostPort(host, port), nil
+}
+
+// orElse asks the server by f. Where there is none to ask and --config names the
+// file, it says so and does without.
+func (t target) orElse(stderr io.Writer, f func(*admin.Client) error, without func(*config.Config) error) error {
+	if t.Client == nil {
+		fmt.Fprintln(stderr, "the admin API is off in --config; going by the file")
+		return without(t.Config)
+	}
+	err := f(t.Client)
+	if errors.Is(err, admin.ErrNoServer) && t.Config != nil {
+		fmt.Fprintf(stderr, "%v at %s; going by the file\n", admin.ErrNoServer, t.Client.BaseURL)
+		return without(t.Config)
+	}
+	return err
+}
+
+// printJSON is what --json prints.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// showConfig prints the configuration that a running server goes by.
+func showConfig(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var a adminFlags
+	if _, err := flags("config", args, stderr, 0, a.flags); err != nil {
+		return err
+	}
+	t, err := a.target()
+	if err != nil {
+		return err
+	}
+	var answer admin.ConfigAnswer
+	if err := t.orElse(stderr,
+		func(c *admin.Client) error { return c.Get(ctx, "/v1/config", nil, &answer) },
+		func(c *config.Config) (err error) { answer, err = admin.AnswerOf(c); return err },
+	); err != nil {
+		return err
+	}
+	if a.json {
+		return printJSON(stdout, answer.Config)
+	}
+	_, err = io.WriteString(stdout, answer.YAML)
+	return err
+}
