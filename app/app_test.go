@@ -193,6 +193,10 @@ func TestEndToEnd(t *testing.T) {
 				return fmt.Errorf("first attempt of %s fails", d.ID)
 			}
 			url, stop := start(t, broker, healthy, flaky)
+			for _, stage := range []string{"transform", "deliver"} {
+				awaitMetric(t, url, `eventserver_partitions_assigned{destination="flaky",stage="`+stage+`"} 4`)
+			}
+			awaitMetric(t, url, "eventserver_broker_up 1")
 			for n := range each {
 				var items []string
 				for u := range users {

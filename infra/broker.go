@@ -85,6 +85,7 @@ type Stater interface {
 
 // Stats is what a subscriber's reading looks like now.
 type Stats struct {
+	Partitions    int     // that it has been given to read
 	Messages      int     // handed out and not acked
 	Deferred      int     // read past, because their keys have too many handed out; handed out later
 	Window        float64 // share of its window that the fullest partition has taken, 0 to 1

@@ -68,6 +68,7 @@ type Metrics struct {
 	// SchemaViolations has the labels stage (ingest, input, output), type (of a
 	// schema, or "unknown") and mode.
 	SchemaViolations *prometheus.CounterVec
+	BrokerUp         prometheus.Gauge
 
 	deliveries *prometheus.CounterVec   // destination, outcome
 	attempts   *prometheus.CounterVec   // destination, class
@@ -103,7 +104,9 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 		info: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "destination_info",
 			Help: "Always 1; the labels tell the destination's kind."}, []string{"destination", "kind"}),
 		SchemaViolations: counter("schema_violations_total", "Events that break the schema of their type, by where that was seen and the mode.", "stage", "type", "mode"),
-		state:            newStateCollector(),
+		BrokerUp: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "broker_up",
+			Help: "1 while the broker answers this process, 0 while it does not; asked every 5 s."}),
+		state: newStateCollector(),
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info",
 		Help: "Always 1; the labels tell the build."}, []string{"version", "go"})
@@ -115,7 +118,7 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{m.Accepted, m.Rejected, m.AcceptDur, m.deliveries, m.attempts,
-		m.attemptDur, m.latency, m.retries, m.poisoned, m.SchemaViolations, m.info, m.state, build} {
+		m.attemptDur, m.latency, m.retries, m.poisoned, m.SchemaViolations, m.BrokerUp, m.info, m.state, build} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)

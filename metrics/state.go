@@ -25,6 +25,7 @@ type State struct {
 // Reader is how one stage of a destination reads its topic.
 type Reader struct {
 	Stage         string  // transform or deliver
+	Partitions    int     // partitions of the topic that this process has been given
 	Window        float64 // share of the read window that the fullest partition has taken, 0 to 1
 	Deferred      int     // messages read past because their keys have too many in flight
 	MetadataBytes int     // commit metadata of the partition that has most
@@ -41,7 +42,7 @@ type Lag struct {
 // stateCollector asks each destination for its State at every scrape.
 type stateCollector struct {
 	inFlight, buffered, blocked, oldestBlocked, oldest, breaker, lag *prometheus.Desc
-	window, deferred, metadata, metadataFull, suppressed             *prometheus.Desc
+	partitions, window, deferred, metadata, metadataFull, suppressed *prometheus.Desc
 
 	mu  sync.Mutex
 	ask map[string]func() State
@@ -59,6 +60,7 @@ func newStateCollector() *stateCollector {
 		oldest:        desc("oldest_undelivered_seconds", "Age of the oldest accepted event that is not finished.", "destination"),
 		breaker:       desc("breaker_open", "1 while the destination is paused by its circuit breaker.", "destination"),
 		lag:           desc("lag_messages", "Messages of the topic that the group has not done.", "topic", "group"),
+		partitions:    desc("partitions_assigned", "Partitions that this process has been given to read.", "destination", "stage"),
 		window:        desc("read_window_ratio", "Share of the read window that the fullest partition has taken.", "destination", "stage"),
 		deferred:      desc("deferred_messages", "Messages read past because their keys have too many in flight; they are read again in their turn.", "destination", "stage"),
 		metadata:      desc("commit_metadata_bytes", "Commit metadata of the partition that has most; Kafka's limit is 4096.", "destination", "stage"),
@@ -83,7 +85,7 @@ func (c *stateCollector) remove(id string) {
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.inFlight, c.buffered, c.blocked, c.oldestBlocked, c.oldest, c.breaker, c.lag,
-		c.window, c.deferred, c.metadata, c.metadataFull, c.suppressed} {
+		c.partitions, c.window, c.deferred, c.metadata, c.metadataFull, c.suppressed} {
 		ch <- d
 	}
 }
@@ -108,6 +110,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge(c.breaker, open, id)
 		for _, r := range s.Readers {
+			gauge(c.partitions, float64(r.Partitions), id, r.Stage)
 			gauge(c.window, r.Window, id, r.Stage)
 			gauge(c.deferred, float64(r.Deferred), id, r.Stage)
 			gauge(c.metadata, float64(r.MetadataBytes), id, r.Stage)

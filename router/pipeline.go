@@ -194,7 +194,7 @@ func (p *Pipeline) newDestination(d *Destination) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &running{id: id, router: router}
+	r := &running{id: id, router: router, backlog: backlog{lag: noLag(id)}}
 	if r.transform, err = p.subscribe(TransformGroup(id), !p.cfg.Unordered, transformGrouping); err != nil {
 		return nil, err
 	}
@@ -282,6 +282,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		start(d.id, d.router)
 	}
 	wg.Go(func() { p.watchBacklog(ctx) })
+	wg.Go(func() { p.watchBroker(ctx) })
 	wg.Wait()
 	close(errs)
 	var all []error

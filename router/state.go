@@ -21,7 +21,7 @@ func (r *running) state() metrics.State {
 		reader := metrics.Reader{Stage: stage}
 		if st, ok := src.Subscriber.(infra.Stater); ok {
 			now := st.Stats()
-			reader.Window, reader.Deferred, reader.MetadataBytes = now.Window, now.Deferred, now.MetadataBytes
+			reader.Partitions, reader.Window, reader.Deferred, reader.MetadataBytes = now.Partitions, now.Window, now.Deferred, now.MetadataBytes
 			reader.MetadataFull, reader.Suppressed = now.MetadataFull, now.Suppressed
 		}
 		s.Readers = append(s.Readers, reader)
@@ -65,11 +65,16 @@ func (p *Pipeline) watchBacklog(ctx context.Context) {
 	}
 }
 
-func readBacklog(ctx context.Context, broker infra.Broker, groups infra.Groups, id string) (backlog, error) {
-	b := backlog{lag: []metrics.Lag{
+// noLag is what is shown until the broker has been asked for the first time.
+func noLag(id string) []metrics.Lag {
+	return []metrics.Lag{
 		{Topic: EventsTopic, Group: TransformGroup(id)},
 		{Topic: DestinationTopic(id), Group: DeliverGroup(id)},
-	}}
+	}
+}
+
+func readBacklog(ctx context.Context, broker infra.Broker, groups infra.Groups, id string) (backlog, error) {
+	b := backlog{lag: noLag(id)}
 	for i := range b.lag {
 		l := &b.lag[i]
 		progress, err := groups.Progress(ctx, l.Group, l.Topic)

@@ -64,7 +64,12 @@ func (e *env) takeOver() {
 			}
 		}
 	}
+	assigned := func(s message.Subscriber) int { return s.(infra.Stater).Stats().Partitions }
+	e.eventually("each partition is assigned once", func() bool {
+		return assigned(first) > 0 && assigned(second) > 0 && assigned(first)+assigned(second) == e.opts.Partitions
+	})
 	e.within("Close", first.Close)
+	assert.Zero(e, assigned(first), "partitions of a subscriber that is closed")
 	for _, m := range e.ended(a) {
 		require.FailNow(e, "handed out while closing", "%s", m.Payload)
 	}
@@ -72,6 +77,7 @@ func (e *env) takeOver() {
 	for len(counts) < next+50 {
 		note("b", e.receive(b))
 	}
+	e.eventually("the other has every partition", func() bool { return assigned(second) == e.opts.Partitions })
 	for payload, n := range counts {
 		assert.Equal(e, 1, n, "message %s", payload)
 	}

@@ -24,12 +24,14 @@ type stock struct {
 	*wmkafka.Subscriber
 	broker  *Broker
 	joined  atomic.Int32 // sessions begun
+	claimed atomic.Int32 // partitions it reads
 	flights *infra.InFlight
 }
 
 var (
 	_ infra.Assigned = (*stock)(nil)
 	_ infra.Drainer  = (*stock)(nil)
+	_ infra.Stater   = (*stock)(nil)
 )
 
 // stockCommitInterval is what a kill costs in duplicates.
@@ -98,6 +100,9 @@ func (s *stock) Drain(ctx context.Context) error {
 // Assigned implements infra.Assigned.
 func (s *stock) Assigned() bool { return s.joined.Load() > 0 }
 
+// Stats implements infra.Stater: partitions are all that can be seen of it.
+func (s *stock) Stats() infra.Stats { return infra.Stats{Partitions: int(s.claimed.Load())} }
+
 type stockUnmarshaler struct{ b *Broker }
 
 // Unmarshal implements watermill-kafka's Unmarshaler.
@@ -127,6 +132,12 @@ type sessionHandler struct {
 func (h sessionHandler) Setup(session sarama.ConsumerGroupSession) error {
 	h.s.joined.Add(1)
 	return h.ConsumerGroupHandler.Setup(session)
+}
+
+func (h sessionHandler) ConsumeClaim(session sarama.ConsumerGroupSession, c sarama.ConsumerGroupClaim) error {
+	h.s.claimed.Add(1)
+	defer h.s.claimed.Add(-1)
+	return h.ConsumerGroupHandler.ConsumeClaim(session, c)
 }
 
 // stockLogger passes on what the subscriber says of its errors, and stops a

@@ -245,6 +245,7 @@ func (s *subscription) addTo(all *infra.Stats) {
 	s.mu.Lock()
 	claims := slices.Collect(maps.Keys(s.claims))
 	s.mu.Unlock()
+	all.Partitions += len(claims)
 	for _, c := range claims {
 		c.addTo(all)
 	}

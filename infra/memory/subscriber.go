@@ -69,6 +69,7 @@ func (s *subscriber) Stats() (all infra.Stats) {
 	for _, sub := range subs {
 		for _, cur := range sub.group.cursors {
 			if cur.claim != nil && cur.claim.sub == sub {
+				all.Partitions++
 				cur.claim.addTo(&all)
 			}
 		}
