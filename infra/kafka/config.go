@@ -60,8 +60,6 @@ type Config struct {
 	// message of a partition in flight.
 	Stock bool
 
-	registry metrics.Registry // of sarama's own metrics; shared, or each client has a quarter of a megabyte of them
-
 	Logger *slog.Logger // default: discard
 	// Fatal is called when the broker cannot go on, such as when another
 	// process took the same InstanceID. Default: only logged.
@@ -97,9 +95,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Fatal == nil {
 		c.Fatal = func(error) {}
-	}
-	if c.registry == nil {
-		c.registry = metrics.NewRegistry()
 	}
 	var errs []error
 	if len(c.Brokers) == 0 {
@@ -148,7 +143,7 @@ func (c Config) client() *sarama.Config {
 	s.Metadata.Retry.Max = 5
 	s.Metadata.Retry.Backoff = 200 * time.Millisecond
 	s.Metadata.AllowAutoTopicCreation = false
-	s.MetricRegistry = c.registry
+	s.MetricRegistry = noMetrics{metrics.NewRegistry()}
 	s.Producer.RequiredAcks = sarama.WaitForAll
 	s.Producer.Idempotent = true
 	s.Producer.Retry.Max = 5
