@@ -29,7 +29,7 @@ var ErrClosed = errors.New("webhook is closed")
 type Destination struct {
 	id        string
 	cfg       Config
-	url       *url.URL
+	template  *http.Request // of all requests: the URL is parsed once
 	signers   []*standardwebhooks.Webhook
 	transport *http.Transport
 	scrub     *scrubber
@@ -47,7 +47,7 @@ func New(id string, cfg Config) (*Destination, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	u, err := url.Parse(cfg.URL)
+	template, err := http.NewRequestWithContext(context.Background(), cfg.Method, cfg.URL, http.NoBody)
 	if err != nil {
 		return nil, errors.New("url: is not a URL") // without err, which repeats it
 	}
@@ -60,8 +60,8 @@ func New(id string, cfg Config) (*Destination, error) {
 		return nil, err
 	}
 	return &Destination{
-		id: id, cfg: cfg, url: u, signers: signers, transport: transport,
-		scrub: newScrubber(cfg, u), now: time.Now,
+		id: id, cfg: cfg, template: template, signers: signers, transport: transport,
+		scrub: newScrubber(cfg, template.URL), now: time.Now,
 	}, nil
 }
 
@@ -142,20 +142,27 @@ func (d *Destination) send(ctx context.Context, header http.Header, body []byte)
 		GetConn: func(string) { connected.Store(false) },
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	})
-	req, err := http.NewRequestWithContext(traced, d.cfg.Method, d.cfg.URL, bytes.NewReader(body))
-	if err != nil {
-		return destinations.Permanent(fmt.Errorf("webhook: %w", bare(err)))
-	}
-	req.Header = header
 	// The transport and not a Client: no redirect, no cookie, and no url.Error
 	// with the query string in it.
-	resp, err := d.transport.RoundTrip(req)
+	resp, err := d.transport.RoundTrip(d.request(traced, header, body))
 	if err != nil {
 		return d.failed(ctx, connected.Load(), err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	snippet := d.read(resp)
 	return d.verdict(resp, snippet)
+}
+
+// request is what http.NewRequest would make.
+func (d *Destination) request(ctx context.Context, header http.Header, body []byte) *http.Request {
+	req := d.template.WithContext(ctx)
+	req.Header = header
+	if len(body) > 0 { // of the template there is none
+		reader := func() io.ReadCloser { return io.NopCloser(bytes.NewReader(body)) }
+		req.Body, req.ContentLength = reader(), int64(len(body))
+		req.GetBody = func() (io.ReadCloser, error) { return reader(), nil }
+	}
+	return req
 }
 
 // read takes the answer's beginning for the error text, and as much as is
@@ -165,13 +172,15 @@ func (d *Destination) read(resp *http.Response) string {
 	if resp.StatusCode < 200 {
 		return "" // 101: the body is the connection itself, and reading it would not end with the context
 	}
-	var buf bytes.Buffer
 	// One more than allowed: of an answer of just that length, the end too has
 	// to be read before the transport reuses the connection.
-	_, _ = io.Copy(&buf, io.LimitReader(resp.Body, int64(d.cfg.MaxResponseBytes)+1))
+	body := io.LimitReader(resp.Body, int64(d.cfg.MaxResponseBytes)+1)
 	if resp.StatusCode < 300 {
+		_, _ = io.Copy(io.Discard, body)
 		return ""
 	}
+	var buf bytes.Buffer
+	_, _ = io.Copy(&buf, body)
 	return d.scrub.snippet(buf.Bytes())
 }
 
