@@ -128,6 +128,8 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 type Destination struct {
 	m  *Metrics
 	id string
+	// Looked up once, not at each event.
+	finished, attempts map[string]prometheus.Counter // by outcome, by class
 
 	AttemptDur prometheus.Observer
 	Latency    prometheus.Observer
@@ -139,31 +141,32 @@ type Destination struct {
 // eventserver_destination_info; state is asked at each scrape.
 func (m *Metrics) Destination(id, kind string, state func() State) *Destination {
 	m.info.WithLabelValues(id, kind).Set(1)
+	finished, attempts := map[string]prometheus.Counter{}, map[string]prometheus.Counter{}
 	for _, o := range []string{Delivered, Poisoned, Skipped} {
-		m.deliveries.WithLabelValues(id, o)
+		finished[o] = m.deliveries.WithLabelValues(id, o)
 	}
 	for _, c := range []string{ClassSuccess, ClassError, ClassTimeout, ClassPermanent, ClassUnavailable, ClassRetryAfter, ClassPanic, ClassCancelled} {
-		m.attempts.WithLabelValues(id, c)
+		attempts[c] = m.attempts.WithLabelValues(id, c)
 	}
 	for _, r := range []string{ReasonUndecodable, ReasonFilter, ReasonTransform, ReasonPermanent, ReasonAttempts, ReasonAge, ReasonSchema} {
 		m.poisoned.WithLabelValues(id, r)
 	}
 	m.state.add(id, state)
-	return &Destination{m: m, id: id,
+	return &Destination{m: m, id: id, finished: finished, attempts: attempts,
 		AttemptDur: m.attemptDur.WithLabelValues(id), Latency: m.latency.WithLabelValues(id), Retries: m.retries.WithLabelValues(id)}
 }
 
 // Finished counts a delivery that has come to its end.
-func (d *Destination) Finished(outcome string) { d.m.deliveries.WithLabelValues(d.id, outcome).Inc() }
+func (d *Destination) Finished(outcome string) { d.finished[outcome].Inc() }
 
 // FinishedMany is Finished for n deliveries.
 func (d *Destination) FinishedMany(outcome string, n int) {
-	d.m.deliveries.WithLabelValues(d.id, outcome).Add(float64(n))
+	d.finished[outcome].Add(float64(n))
 }
 
 // Attempt counts one attempt that took dur.
 func (d *Destination) Attempt(class string, dur time.Duration) {
-	d.m.attempts.WithLabelValues(d.id, class).Inc()
+	d.attempts[class].Inc()
 	d.AttemptDur.Observe(dur.Seconds())
 }
 
