@@ -20,6 +20,7 @@ import (
 // The handler must not change a message's metadata: a redelivery shares it.
 type Ordered struct {
 	sub      message.Subscriber
+	receipts bool          // sub learns of a settlement by a call, not from the message
 	pause    time.Duration // before an in-place redelivery
 	grouping Grouping
 
@@ -49,10 +50,11 @@ const nackPause = 100 * time.Millisecond
 
 // NewOrdered decorates sub.
 func NewOrdered(sub message.Subscriber, grouping Grouping) *Ordered {
-	if r, ok := sub.(infra.Receipted); ok {
+	r, receipts := sub.(infra.Receipted)
+	if receipts {
 		r.UseReceipts()
 	}
-	return &Ordered{sub: sub, pause: nackPause, grouping: grouping, keys: map[string]*keyQueue{},
+	return &Ordered{sub: sub, receipts: receipts, pause: nackPause, grouping: grouping, keys: map[string]*keyQueue{},
 		drained: make(chan struct{}), settled: make(chan struct{})}
 }
 
@@ -149,7 +151,7 @@ func (o *Ordered) release(n int) {
 // when the message must go back: its claim ended, or we drain.
 func (o *Ordered) handle(msg *message.Message, out chan<- *message.Message) bool {
 	ctx := msg.Context()
-	for {
+	for first := true; ; first = false {
 		if ctx.Err() != nil {
 			return false
 		}
@@ -158,9 +160,12 @@ func (o *Ordered) handle(msg *message.Message, out chan<- *message.Message) bool
 			return false
 		default:
 		}
-		try := message.NewMessage(msg.UUID, msg.Payload)
-		try.Metadata = msg.Metadata
-		try.SetContext(ctx) // it ends when msg is settled, which is as soon as this is acked
+		try := msg
+		if !first || !o.receipts { // a verdict on msg itself would be final, or is spent
+			try = message.NewMessage(msg.UUID, msg.Payload)
+			try.Metadata = msg.Metadata
+			try.SetContext(ctx) // it ends when msg is settled, which is as soon as this is acked
+		}
 		select {
 		case out <- try:
 		case <-ctx.Done():

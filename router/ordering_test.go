@@ -451,3 +451,34 @@ func (s *script) play(t *testing.T) (err error) {
 	}
 	return err
 }
+
+// Where a subscriber learns of the verdict by a receipt, the message itself is
+// handed out: a Nack of it must be redelivered in place all the same, and only
+// the end told.
+func TestOrderedRedeliversInPlaceWithReceipts(t *testing.T) {
+	run(t, func(t *testing.T) {
+		sub := newChanSub()
+		_, out := ordered(t, receiptSub{sub})
+		var told []string
+		send := func(id string) {
+			ctx := infra.WithReceipt(t.Context(), func(acked bool) { told = append(told, fmt.Sprint(id, " ", acked)) })
+			sub.ch <- within(ctx, record("a", id))
+		}
+		send("a1")
+		send("a2")
+		for range 3 {
+			wantNext(t, out, "a1").Nack()
+			wantNext(t, out, "")
+			elapse(nackPause)
+		}
+		if len(told) > 0 {
+			t.Fatalf("told %v before the end", told)
+		}
+		wantNext(t, out, "a1").Ack()
+		wantNext(t, out, "a2").Ack()
+		synctest.Wait()
+		if want := []string{"a1 true", "a2 true"}; !slices.Equal(told, want) {
+			t.Errorf("told %v, want %v", told, want)
+		}
+	})
+}
