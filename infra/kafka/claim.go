@@ -103,7 +103,11 @@ func (c *claim) run(in <-chan *sarama.ConsumerMessage) {
 			if !ok {
 				return
 			}
-			c.read = append(c.read, rec)
+			if c.paused {
+				c.read = append(c.read, rec)
+			} else { // c.read is empty
+				c.take(rec)
+			}
 		case rec, ok := <-c.backfill.records(c.paused):
 			c.refillOrClose(rec, ok)
 		}
