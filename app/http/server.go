@@ -109,7 +109,7 @@ func New(cfg Config) (*Server, error) {
 	// The subscriber's own server is never started: its Close cuts requests,
 	// and it has neither timeouts nor limits. We serve its router from ours.
 	sub, err := wmhttp.NewSubscriber("", wmhttp.SubscriberConfig{Router: s.inner, UnmarshalMessageFunc: fromContext},
-		watermill.NewSlogLogger(cfg.Logger))
+		subscriberLogger(cfg.Logger))
 	if err != nil {
 		return nil, fmt.Errorf("http subscriber: %w", err)
 	}
@@ -213,4 +213,24 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+// subscriberLogger is Watermill's. Its subscriber traces each request three
+// times: what nobody reads is dropped before it is made.
+func subscriberLogger(log *slog.Logger) watermill.LoggerAdapter {
+	l := watermill.NewSlogLogger(log)
+	if log.Enabled(context.Background(), watermill.LevelTrace) {
+		return l
+	}
+	return untraced{l}
+}
+
+type untraced struct{ watermill.LoggerAdapter }
+
+// Trace implements watermill.LoggerAdapter.
+func (untraced) Trace(string, watermill.LogFields) {}
+
+// With implements watermill.LoggerAdapter.
+func (l untraced) With(fields watermill.LogFields) watermill.LoggerAdapter {
+	return untraced{l.LoggerAdapter.With(fields)}
 }
