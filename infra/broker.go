@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 )
@@ -75,6 +76,15 @@ type Drainer interface {
 	// when ctx ends. A message nacked from now on is not redelivered here:
 	// the next owner gets it. The subscriber stays in its group until Close.
 	Drain(ctx context.Context) error
+}
+
+// Releaser is implemented by brokers whose subscribers wait for handlers when
+// they give a partition up.
+type Releaser interface {
+	// AllowRelease makes that wait d at least. Subscriptions that there are
+	// have told their group already how long a rebalance may take; for the
+	// group it holds from the next one on.
+	AllowRelease(d time.Duration)
 }
 
 // Stater is implemented by subscribers that can tell how their reading goes.

@@ -140,6 +140,7 @@ type Destination struct {
 // exports zeroes and an alert on it can fire. kind is the label of
 // eventserver_destination_info; state is asked at each scrape.
 func (m *Metrics) Destination(id, kind string, state func() State) *Destination {
+	m.info.DeletePartialMatch(prometheus.Labels{"destination": id}) // it may have been of another kind
 	m.info.WithLabelValues(id, kind).Set(1)
 	finished, attempts := map[string]prometheus.Counter{}, map[string]prometheus.Counter{}
 	for _, o := range []string{Delivered, Poisoned, Skipped} {

@@ -15,6 +15,7 @@ type State struct {
 	OldestBlocked time.Time // since when the longest-blocked key waits; zero: none
 	Oldest        time.Time // when the oldest unfinished event was accepted; zero: none
 	BreakerOpen   bool
+	Paused        bool // by an operator
 	// Readers are the destination's subscribers, by stage.
 	Readers []Reader
 	// Lag counts messages not done, by topic and group. Asked of the broker,
@@ -41,8 +42,8 @@ type Lag struct {
 
 // stateCollector asks each destination for its State at every scrape.
 type stateCollector struct {
-	inFlight, buffered, blocked, oldestBlocked, oldest, breaker, lag *prometheus.Desc
-	partitions, window, deferred, metadata, metadataFull, suppressed *prometheus.Desc
+	inFlight, buffered, blocked, oldestBlocked, oldest, breaker, paused, lag *prometheus.Desc
+	partitions, window, deferred, metadata, metadataFull, suppressed         *prometheus.Desc
 
 	mu  sync.Mutex
 	ask map[string]func() State
@@ -59,6 +60,7 @@ func newStateCollector() *stateCollector {
 		oldestBlocked: desc("oldest_blocked_key_seconds", "How long the longest-blocked key has waited.", "destination"),
 		oldest:        desc("oldest_undelivered_seconds", "Age of the oldest accepted event that is not finished.", "destination"),
 		breaker:       desc("breaker_open", "1 while the destination is paused by its circuit breaker.", "destination"),
+		paused:        desc("destination_paused", "1 while an operator has paused the destination.", "destination"),
 		lag:           desc("lag_messages", "Messages of the topic that the group has not done.", "topic", "group"),
 		partitions:    desc("partitions_assigned", "Partitions that this process has been given to read.", "destination", "stage"),
 		window:        desc("read_window_ratio", "Share of the read window that the fullest partition has taken.", "destination", "stage"),
@@ -84,7 +86,7 @@ func (c *stateCollector) remove(id string) {
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.inFlight, c.buffered, c.blocked, c.oldestBlocked, c.oldest, c.breaker, c.lag,
+	for _, d := range []*prometheus.Desc{c.inFlight, c.buffered, c.blocked, c.oldestBlocked, c.oldest, c.breaker, c.paused, c.lag,
 		c.partitions, c.window, c.deferred, c.metadata, c.metadataFull, c.suppressed} {
 		ch <- d
 	}
@@ -104,11 +106,8 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.blocked, float64(s.BlockedKeys), id)
 		gauge(c.oldestBlocked, age(s.OldestBlocked), id)
 		gauge(c.oldest, age(s.Oldest), id)
-		open := 0.0
-		if s.BreakerOpen {
-			open = 1
-		}
-		gauge(c.breaker, open, id)
+		gauge(c.breaker, truth(s.BreakerOpen), id)
+		gauge(c.paused, truth(s.Paused), id)
 		for _, r := range s.Readers {
 			gauge(c.partitions, float64(r.Partitions), id, r.Stage)
 			gauge(c.window, r.Window, id, r.Stage)
@@ -121,6 +120,13 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 			gauge(c.lag, float64(l.Messages), l.Topic, l.Group)
 		}
 	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func age(t time.Time) float64 {

@@ -64,6 +64,9 @@ type breaker struct {
 	down      map[string]struct{}
 	warned    bool // that it is unavailable, since the last success
 	successes uint64
+
+	since, until time.Time // while open: it opened, and the next probe
+	cause        error     // of the last trip
 }
 
 func newBreaker(cfg Breaker, log *slog.Logger) *breaker {
@@ -183,12 +186,12 @@ func (b *breaker) succeeded(p pass) {
 }
 
 // failed: an attempt for key failed.
-func (b *breaker) failed(key string, p pass) {
+func (b *breaker) failed(key string, p pass, cause error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.failing[key] = struct{}{}
 	if p == passProbe || len(b.failing) >= b.Failures {
-		b.trip(p, 0)
+		b.trip(p, 0, cause)
 		return
 	}
 	b.giveBack(p)
@@ -206,7 +209,7 @@ func (b *breaker) unavailable(key string, p pass, wait time.Duration, cause erro
 	b.down[key] = struct{}{}
 	throttled := p == passRamp && wait > 0 // too many at once: the ramp begins anew
 	if p == passProbe || throttled || len(b.down) >= unavailableKeys {
-		b.trip(p, wait)
+		b.trip(p, wait, cause)
 	} else {
 		b.giveBack(p)
 	}
@@ -215,7 +218,7 @@ func (b *breaker) unavailable(key string, p pass, wait time.Duration, cause erro
 
 // trip opens the breaker, or pauses longer after a failed probe. Attempts that
 // were under way when it opened change nothing. The caller holds mu.
-func (b *breaker) trip(p pass, wait time.Duration) {
+func (b *breaker) trip(p pass, wait time.Duration, cause error) {
 	if b.open && p != passProbe {
 		return
 	}
@@ -228,6 +231,11 @@ func (b *breaker) trip(p pass, wait time.Duration) {
 		b.pause = b.Initial
 		b.log.Warn("destination fails; breaker opened", slog.Duration("pause", max(b.pause, wait)))
 	}
+	now := time.Now()
+	if !b.open {
+		b.since = now
+	}
+	b.until, b.cause = now.Add(max(b.pause, wait)), cause
 	b.open, b.ramp, b.tokens = true, false, 0
 	b.timer = time.AfterFunc(max(b.pause, wait), func() {
 		b.mu.Lock()
@@ -244,6 +252,19 @@ func (b *breaker) isOpen() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.open
+}
+
+func (b *breaker) status() BreakerStatus {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := BreakerStatus{Open: b.open, Ramp: b.ramp}
+	if b.open || b.ramp {
+		s.Cause = detail(b.cause)
+	}
+	if b.open {
+		s.Since, s.Until = b.since, b.until
+	}
+	return s
 }
 
 // stop ends the timer of a breaker that is no longer used.

@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -27,6 +28,13 @@ type gate struct {
 	slots    chan struct{} // Go serves blocked senders first come, first served
 	rate     *rate.Limiter // nil: no limit
 	draining <-chan struct{}
+	held     atomic.Pointer[hold] // somebody paused the destination; nil: nobody
+}
+
+// hold is a pause by hand.
+type hold struct {
+	note Note
+	over chan struct{} // closed by free
 }
 
 func newGate(b *breaker, concurrency int, limit RateLimit, draining <-chan struct{}) *gate {
@@ -53,28 +61,80 @@ func (g *gate) middleware(next message.HandlerFunc) message.HandlerFunc {
 
 // attempt makes one attempt, of a number of events, when it may be made.
 func (g *gate) attempt(ctx context.Context, key string, events int, try func() error) error {
-	p, err := g.enter(ctx)
+	p, err := g.admit(ctx, events)
 	if err != nil {
 		return err
 	}
 	defer func() { <-g.slots }()
-	for range events { // the limit counts events, however they travel
-		if err := g.token(ctx); err != nil {
-			g.breaker.abandon(p)
-			return err
-		}
-	}
 	err = try()
 	g.report(ctx, key, p, err)
 	return err
 }
 
-// enter waits for the breaker and for a slot. The breaker is asked again after
-// the slot: many may have queued for one when it opened.
+// admit returns with a slot and the tokens. It begins anew when somebody paused
+// the destination while it waited for a token.
+func (g *gate) admit(ctx context.Context, events int) (pass, error) {
+	for {
+		p, err := g.enter(ctx)
+		if err != nil {
+			return p, err
+		}
+		for range events { // the limit counts events, however they travel
+			if err = g.token(ctx); err != nil {
+				break
+			}
+		}
+		if err == nil && g.held.Load() == nil {
+			return p, nil
+		}
+		g.breaker.abandon(p)
+		<-g.slots
+		if err != nil {
+			return p, err
+		}
+	}
+}
+
+// hold stops attempts from now on; free ends that. Those under way go on. The
+// pipeline's lock is held.
+func (g *gate) hold(n Note) {
+	over := make(chan struct{})
+	if h := g.held.Load(); h != nil {
+		over = h.over // those that wait go on waiting
+	}
+	g.held.Store(&hold{note: n, over: over})
+}
+
+func (g *gate) free() {
+	if h := g.held.Swap(nil); h != nil {
+		close(h.over)
+	}
+}
+
+// unheld waits while somebody has paused the destination.
+func (g *gate) unheld(ctx context.Context) error {
+	h := g.held.Load()
+	if h == nil {
+		return nil
+	}
+	select {
+	case <-h.over:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-g.draining:
+		return errDraining
+	}
+}
+
+// enter waits for a pause to end, for the breaker and for a slot. Both are asked
+// again after the slot: many may have queued for one meanwhile.
 func (g *gate) enter(ctx context.Context) (p pass, err error) {
 	for {
 		began := time.Now()
-		p, err = g.breaker.enter(ctx, g.draining)
+		if err = g.unheld(ctx); err == nil {
+			p, err = g.breaker.enter(ctx, g.draining)
+		}
 		progressOf(ctx).pausedFor(time.Since(began))
 		if err != nil {
 			return p, err
@@ -90,14 +150,17 @@ func (g *gate) enter(ctx context.Context) (p pass, err error) {
 			g.breaker.abandon(p)
 			return p, err
 		}
-		if p == passProbe || !g.breaker.isOpen() {
+		switch {
+		case g.held.Load() != nil:
+			g.breaker.abandon(p)
+		case p == passProbe || !g.breaker.isOpen():
 			return p, nil
 		}
 		<-g.slots
 	}
 }
 
-// pausedFor counts time behind the breaker, which does not age a delivery that
+// pausedFor counts time behind the breaker and pauses, which does not age a delivery that
 // has been attempted.
 func (p *progress) pausedFor(d time.Duration) {
 	if !p.first.IsZero() {
@@ -151,6 +214,6 @@ func (g *gate) report(ctx context.Context, key string, through pass, err error) 
 		}
 		p.free, p.successes = free, successes
 	default:
-		g.breaker.failed(key, through)
+		g.breaker.failed(key, through, err)
 	}
 }

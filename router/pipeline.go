@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	wmmetrics "github.com/ThreeDotsLabs/watermill/components/metrics"
@@ -77,53 +77,59 @@ func (c Config) withDefaults() (Config, error) {
 			errs = append(errs, fmt.Errorf("router: destination id %q is used twice", id))
 		}
 		seen[id] = true
-		if d.Timeout <= 0 {
-			d.Timeout = 10 * time.Second
-		}
-		if d.Concurrency <= 0 {
-			d.Concurrency = 64
-		}
-		if d.OnExhausted == "" {
-			d.OnExhausted = Skip
-		}
-		if _, ok := d.Destination.(destinations.Batcher); d.Batch.on() && !ok {
-			errs = append(errs, fmt.Errorf("router: destination %s takes no batches", id))
-		}
-		d.Batch = d.Batch.WithDefaults()
-		d.Retry, d.Breaker = d.Retry.WithDefaults(), d.Breaker.WithDefaults()
-		dests[i] = d
+		var err error
+		dests[i], err = d.withDefaults()
+		errs = append(errs, err)
 	}
 	c.Destinations = dests
 	return c, errors.Join(errs...)
 }
 
-// Pipeline is the chain of Watermill routers: one for ingest, one for each
-// destination, so that a destination can come and go without the others.
+func (d Destination) withDefaults() (Destination, error) {
+	if d.Destination == nil {
+		return d, errors.New("router: Destination is missing")
+	}
+	if d.Timeout <= 0 {
+		d.Timeout = 10 * time.Second
+	}
+	if d.Concurrency <= 0 {
+		d.Concurrency = 64
+	}
+	if d.OnExhausted == "" {
+		d.OnExhausted = Skip
+	}
+	if _, ok := d.Destination.(destinations.Batcher); d.Batch.on() && !ok {
+		return d, fmt.Errorf("router: destination %s takes no batches", d.Destination.ID())
+	}
+	d.Batch = d.Batch.WithDefaults()
+	d.Retry, d.Breaker = d.Retry.WithDefaults(), d.Breaker.WithDefaults()
+	return d, nil
+}
+
+// Pipeline is the chain of Watermill routers: one for ingest and two for each
+// destination, so that a destination can come and go, and be set back, without
+// the others. Its methods are safe for concurrent use.
 type Pipeline struct {
-	cfg      Config
-	ingest   *message.Router
-	dests    []*running
-	draining chan struct{}
-	drain    sync.Once
-	ran      atomic.Bool // Run was called
+	cfg    Config
+	ingest *message.Router
+	turns  turns // of Add, Remove and Replace, by destination
+
+	mu       sync.Mutex
+	dests    []*running      // the configuration's, then those that were added
+	pauses   map[string]Note // of destinations that are here and of those that are not
+	replays  map[string]Note // likewise
+	life     *life           // of Run; nil before
+	draining bool
+	closed   bool
 }
 
-// running is one destination's router and its two subscribers.
-type running struct {
-	id                 string
-	router             *message.Router
-	transform, deliver source
-	gate               *gate
-	metrics            *metrics.Destination
-
-	mu      sync.Mutex
-	backlog backlog
-}
-
-// source is a subscriber as the pipeline holds it.
-type source struct {
-	message.Subscriber
-	ordered *Ordered // nil with Config.Unordered
+// life is one Run.
+type life struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // Run holds it until over
+	over   bool           // nothing more may start
+	errs   []error
 }
 
 // New builds the pipeline. Run starts it; its topics must exist by then.
@@ -132,12 +138,12 @@ func New(cfg Config) (*Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pipeline{cfg: cfg, draining: make(chan struct{})}
+	p := &Pipeline{cfg: cfg, pauses: map[string]Note{}, replays: map[string]Note{}}
 	if p.ingest, err = p.newRouter(); err != nil {
 		return nil, err
 	}
 	for i := range cfg.Destinations {
-		r, err := p.newDestination(&cfg.Destinations[i])
+		r, err := p.newRunning(cfg.Destinations[i])
 		if err != nil {
 			return nil, errors.Join(err, p.Close())
 		}
@@ -149,10 +155,17 @@ func New(cfg Config) (*Pipeline, error) {
 // Topics lists what must exist before Run.
 func (p *Pipeline) Topics() []infra.Topic {
 	topics := []infra.Topic{{Name: EventsTopic}}
-	for _, d := range p.dests {
+	for _, d := range p.all() {
 		topics = append(topics, Topics(d.id)[1:]...)
 	}
 	return topics
+}
+
+// all are the destinations there are now.
+func (p *Pipeline) all() []*running {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.dests)
 }
 
 // newRouter makes a Watermill router. CloseTimeout is short: Drain has let the
@@ -187,114 +200,83 @@ func (p *Pipeline) publisher() (message.Publisher, error) {
 	return p.cfg.Watermill.DecoratePublisher(p.cfg.Broker.Publisher())
 }
 
-func (p *Pipeline) newDestination(d *Destination) (*running, error) {
-	id := d.Destination.ID()
-	log := p.cfg.Logger.With(slog.String("destination", id))
-	router, err := p.newRouter()
-	if err != nil {
-		return nil, err
-	}
-	r := &running{id: id, router: router, backlog: backlog{lag: noLag(id)}}
-	if r.transform, err = p.subscribe(TransformGroup(id), !p.cfg.Unordered, transformGrouping); err != nil {
-		return nil, err
-	}
-	if r.deliver, err = p.subscribe(DeliverGroup(id), !p.cfg.Unordered || d.Batch.on(), d.grouping()); err != nil {
-		return nil, errors.Join(err, r.transform.Close())
-	}
-	r.gate = newGate(newBreaker(d.Breaker, log), d.Concurrency, d.Rate, p.draining)
-	r.metrics = p.cfg.Metrics.Destination(id, d.Kind, r.state)
-
-	pub, err := p.publisher()
-	if err != nil {
-		return nil, errors.Join(err, r.transform.Close(), r.deliver.Close())
-	}
-	poison := func(stage string) *poisonQueue {
-		return &poisonQueue{pub: pub, destination: id, stage: stage, on: d.OnExhausted, metrics: r.metrics, draining: p.draining, log: log}
-	}
-	t := &transformer{dest: d, pub: pub, limit: p.cfg.MaxPayloadBytes, poison: poison(stageTransform), metrics: r.metrics}
-	router.AddConsumerHandler("transform."+id, EventsTopic, r.transform, t.handle).AddMiddleware(
-		middleware.Recoverer,
-	)
-	one := &deliverer{dest: d.Destination, metrics: r.metrics, log: log}
-	if d.Batch.on() {
-		one.batcher = d.Destination.(destinations.Batcher)
-	}
-	many := &batcher{id: id, dest: one.batcher, gate: r.gate, retry: d.Retry, timeout: d.Timeout, metrics: r.metrics}
-	again := &retry{Retry: d.Retry, metrics: r.metrics, draining: p.draining}
-	router.AddConsumerHandler("deliver."+id, DestinationTopic(id), r.deliver, one.handle).AddMiddleware(
-		roomyStack,
-		many.middleware,
-		poison(stageDeliver).middleware,
-		again.middleware,
-		r.gate.middleware,
-		observe(r.metrics),
-		attemptTimeout(d.Timeout),
-		middleware.Recoverer,
-	)
-	return r, nil
-}
-
-// transformGrouping gathers what comes while the groups before are being
-// stored. A key has one event in a group: a publish that fails may have stored
-// some of its messages, and not the first ones.
-var transformGrouping = Grouping{MaxEvents: 256, MaxBytes: 1 << 20, AtOnce: 4}
-
-// grouping is that of the destination's batches.
-func (d *Destination) grouping() Grouping {
-	if !d.Batch.on() {
-		return Grouping{}
-	}
-	return Grouping{MaxEvents: d.Batch.MaxEvents, MaxBytes: d.Batch.MaxBytes, MaxWait: d.Batch.MaxWait, AtOnce: d.Concurrency, SameKey: true}
-}
-
-func (p *Pipeline) subscribe(group string, ordered bool, grouping Grouping) (source, error) {
-	sub, err := p.cfg.Broker.Subscriber(group)
-	if err != nil {
-		return source{}, fmt.Errorf("subscribe group %s: %w", group, err)
-	}
-	if !ordered {
-		return source{Subscriber: sub}, nil
-	}
-	o := NewOrdered(sub, grouping)
-	return source{Subscriber: o, ordered: o}, nil
-}
+// ErrClosed is returned for what can no longer be done.
+var ErrClosed = errors.New("router: the pipeline has ended")
 
 // Run runs every router until ctx ends or one of them fails. Drain and Close
 // before ctx ends, or work in flight is cut.
 func (p *Pipeline) Run(ctx context.Context) error {
-	p.ran.Store(true)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var wg sync.WaitGroup
-	errs := make(chan error, len(p.dests)+1)
-	start := func(name string, r *message.Router) {
-		wg.Go(func() {
-			err := r.Run(ctx)
-			if err != nil {
-				err = fmt.Errorf("router %s: %w", name, err)
-			}
-			errs <- err
-			cancel()
-		})
+	l := &life{ctx: ctx, cancel: cancel}
+	p.mu.Lock()
+	if p.closed || p.life != nil {
+		p.mu.Unlock()
+		return ErrClosed
 	}
-	start("ingest", p.ingest)
+	p.life = l
+	l.wg.Go(func() {
+		if err := p.ingest.Run(ctx); err != nil {
+			p.failed(fmt.Errorf("router ingest: %w", err))
+		}
+		cancel()
+	})
 	for _, d := range p.dests {
-		start(d.id, d.router)
+		for _, s := range d.stages() {
+			p.start(l, s, false)
+		}
 	}
-	wg.Go(func() { p.watchBacklog(ctx) })
-	wg.Go(func() { p.watchBroker(ctx) })
-	wg.Wait()
-	close(errs)
-	var all []error
-	for err := range errs {
-		all = append(all, err)
+	l.wg.Go(func() { p.watchBacklog(ctx) })
+	l.wg.Go(func() { p.watchBroker(ctx) })
+	p.mu.Unlock()
+	<-ctx.Done()
+	p.mu.Lock()
+	l.over = true
+	p.mu.Unlock()
+	if len(p.ingest.Handlers()) == 0 { // with one it ends with ctx
+		_ = p.ingest.Close()
 	}
-	return errors.Join(all...)
+	l.wg.Wait()
+	return errors.Join(l.errs...)
 }
 
-// Running is closed when every handler runs.
+// failed ends Run with err.
+func (p *Pipeline) failed(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.life.errs = append(p.life.errs, err)
+	p.life.cancel()
+}
+
+// start runs a stage. That it ends when nobody stopped it ends the pipeline,
+// but for one that was added and has not begun: launch sees to that. The caller
+// holds mu.
+func (p *Pipeline) start(l *life, s *stage, added bool) {
+	s.started = true
+	s.beginning.Store(added)
+	l.wg.Go(func() {
+		err := s.run(l.ctx)
+		s.err = err
+		close(s.ended)
+		if s.stopping.Load() || s.beginning.Load() {
+			return
+		}
+		if err != nil {
+			p.failed(fmt.Errorf("router %s: %w", s.name, err))
+		}
+		l.cancel()
+	})
+}
+
+// Running returns nil when every handler runs.
 func (p *Pipeline) Running(ctx context.Context) error {
-	for _, r := range p.routers() {
+	routers := []*message.Router{p.ingest}
+	for _, d := range p.all() {
+		for _, s := range d.stages() {
+			routers = append(routers, s.router)
+		}
+	}
+	for _, r := range routers {
 		select {
 		case <-r.Running():
 		case <-ctx.Done():
@@ -304,23 +286,17 @@ func (p *Pipeline) Running(ctx context.Context) error {
 	return nil
 }
 
-func (p *Pipeline) routers() []*message.Router {
-	all := []*message.Router{p.ingest}
-	for _, d := range p.dests {
-		all = append(all, d.router)
-	}
-	return all
-}
-
 // Ready returns nil when every destination has been given partitions to read.
+// One that was added or changed while others ran counts from when it has first
+// been given some: the server goes on accepting meanwhile.
 func (p *Pipeline) Ready() error {
 	var errs []error
-	for _, d := range p.dests {
-		for _, s := range []source{d.transform, d.deliver} {
-			if a, ok := s.Subscriber.(infra.Assigned); ok && !a.Assigned() {
-				errs = append(errs, fmt.Errorf("destination %s has no partitions assigned yet", d.id))
-				break
-			}
+	for _, d := range p.all() {
+		assigned := d.assigned()
+		if assigned {
+			d.late.Store(false)
+		} else if !d.late.Load() {
+			errs = append(errs, fmt.Errorf("destination %s has no partitions assigned yet", d.id))
 		}
 	}
 	return errors.Join(errs...)
@@ -330,19 +306,14 @@ func (p *Pipeline) Ready() error {
 // ends. Attempts under way come to their end; what waits or backs off is left
 // to the next start.
 func (p *Pipeline) Drain(ctx context.Context) error {
-	p.drain.Do(func() { close(p.draining) })
+	p.mu.Lock()
+	p.draining = true
+	dests := slices.Clone(p.dests)
+	p.mu.Unlock()
+	errs := make([]error, len(dests))
 	var wg sync.WaitGroup
-	errs := make([]error, 2*len(p.dests))
-	for i, d := range p.dests {
-		for j, s := range []source{d.transform, d.deliver} {
-			if dr, ok := s.Subscriber.(infra.Drainer); ok {
-				wg.Go(func() {
-					if err := dr.Drain(ctx); err != nil {
-						errs[2*i+j] = fmt.Errorf("drain destination %s: %w", d.id, err)
-					}
-				})
-			}
-		}
+	for i, d := range dests {
+		wg.Go(func() { errs[i] = d.drain(ctx) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
@@ -350,20 +321,21 @@ func (p *Pipeline) Drain(ctx context.Context) error {
 
 // Close cancels what is left, closes the subscribers and ends Run.
 func (p *Pipeline) Close() error {
-	p.drain.Do(func() { close(p.draining) })
+	p.mu.Lock()
+	p.draining, p.closed = true, true
+	dests, l := slices.Clone(p.dests), p.life
+	p.mu.Unlock()
+	errs := make([]error, len(dests)+1)
 	var wg sync.WaitGroup
-	routers := p.routers()
-	errs := make([]error, len(routers))
-	for i, r := range routers {
-		if p.ran.Load() { // a router that never ran waits its whole CloseTimeout for handlers that never began
-			wg.Go(func() { errs[i] = r.Close() })
-		}
+	if l != nil { // a router that never ran waits its whole CloseTimeout for handlers that never began
+		wg.Go(func() { errs[len(dests)] = p.ingest.Close() })
+	}
+	for i, d := range dests {
+		wg.Go(func() { errs[i] = d.close(true) })
 	}
 	wg.Wait()
-	for _, d := range p.dests {
-		errs = append(errs, d.transform.Close(), d.deliver.Close())
-		d.gate.breaker.stop()
-		d.metrics.Remove()
+	if l != nil {
+		l.cancel()
 	}
 	return errors.Join(errs...)
 }

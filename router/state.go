@@ -16,17 +16,24 @@ func (r *running) state() metrics.State {
 	s := metrics.State{Lag: r.backlog.lag, Oldest: r.backlog.oldest}
 	r.mu.Unlock()
 	s.InFlight = len(r.gate.slots)
-	s.BreakerOpen = r.gate.breaker.isOpen()
-	for stage, src := range map[string]source{stageTransform: r.transform, stageDeliver: r.deliver} {
-		reader := metrics.Reader{Stage: stage}
-		if st, ok := src.Subscriber.(infra.Stater); ok {
+	s.BreakerOpen, s.Paused = r.gate.breaker.isOpen(), r.gate.held.Load() != nil
+	r.mu.Lock()
+	transform := r.transform
+	r.mu.Unlock()
+	for name, stage := range map[string]*stage{stageTransform: transform, stageDeliver: r.deliver} {
+		reader := metrics.Reader{Stage: name}
+		if stage == nil { // a replay holds it
+			s.Readers = append(s.Readers, reader)
+			continue
+		}
+		if st, ok := stage.source.Subscriber.(infra.Stater); ok {
 			now := st.Stats()
 			reader.Partitions, reader.Window, reader.Deferred, reader.MetadataBytes = now.Partitions, now.Window, now.Deferred, now.MetadataBytes
 			reader.MetadataFull, reader.Suppressed = now.MetadataFull, now.Suppressed
 		}
 		s.Readers = append(s.Readers, reader)
 	}
-	if o := r.deliver.ordered; o != nil {
+	if o := r.deliver.source.ordered; o != nil {
 		st := o.State()
 		s.Buffered, s.BlockedKeys, s.OldestBlocked = st.Held, st.BlockedKeys, st.OldestBlocked
 	}
@@ -50,7 +57,7 @@ func (p *Pipeline) watchBacklog(ctx context.Context) {
 	tick := time.NewTicker(backlogInterval)
 	defer tick.Stop()
 	for {
-		for _, d := range p.dests {
+		for _, d := range p.all() {
 			if b, err := readBacklog(ctx, p.cfg.Broker, groups, d.id); err == nil { // the last known one stays until the broker answers
 				d.mu.Lock()
 				d.backlog = b

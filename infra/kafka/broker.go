@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -18,12 +20,13 @@ import (
 // Broker is an infra.Broker on a Kafka cluster.
 type Broker struct {
 	*Reader
-	cfg     Config
-	client  sarama.Client
-	admin   sarama.ClusterAdmin
-	pub     *publisher
-	readers *readers
-	commits *rate.Limiter // of all groups together
+	cfg        Config
+	client     sarama.Client
+	admin      sarama.ClusterAdmin
+	pub        *publisher
+	readers    *readers
+	commits    *rate.Limiter // of all groups together
+	releaseFor atomic.Int64  // ReleaseTimeout, which AllowRelease raises
 
 	mu     sync.Mutex
 	subs   map[*subscriber]struct{}
@@ -31,7 +34,10 @@ type Broker struct {
 	closed bool
 }
 
-var _ infra.Broker = (*Broker)(nil)
+var (
+	_ infra.Broker   = (*Broker)(nil)
+	_ infra.Releaser = (*Broker)(nil)
+)
 
 // New connects to the cluster. It returns an error when no broker answers.
 func New(cfg Config) (*Broker, error) {
@@ -49,6 +55,7 @@ func New(cfg Config) (*Broker, error) {
 	}
 	b := &Broker{cfg: cfg, client: client, admin: admin, commits: rate.NewLimiter(commitsPerSecond, 1),
 		subs: map[*subscriber]struct{}{}, taken: map[string]struct{}{}}
+	b.releaseFor.Store(int64(cfg.ReleaseTimeout))
 	prompt, err := sarama.NewSyncProducerFromClient(client)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("kafka: producer: %w", err), client.Close())
@@ -138,6 +145,18 @@ func (b *Broker) release(instance string) {
 	delete(b.taken, instance)
 	b.mu.Unlock()
 }
+
+// AllowRelease implements infra.Releaser.
+func (b *Broker) AllowRelease(d time.Duration) {
+	for {
+		now := b.releaseFor.Load()
+		if int64(d) <= now || b.releaseFor.CompareAndSwap(now, int64(d)) {
+			return
+		}
+	}
+}
+
+func (b *Broker) releaseTimeout() time.Duration { return time.Duration(b.releaseFor.Load()) }
 
 // Ping implements infra.Broker.
 func (b *Broker) Ping(ctx context.Context) error {

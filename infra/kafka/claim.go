@@ -348,7 +348,7 @@ func (c *claim) finish() {
 		c.idle = idle
 	}
 	c.mu.Unlock()
-	late := time.NewTimer(c.sub.broker.cfg.ReleaseTimeout)
+	late := time.NewTimer(c.sub.broker.releaseTimeout())
 	defer late.Stop()
 	select {
 	case <-idle:

@@ -57,7 +57,9 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	}
 	real := s.broker.topic(topic)
 	instance := s.broker.instance(s.group, real)
-	cg, err := sarama.NewConsumerGroup(s.broker.cfg.Brokers, s.group, s.broker.cfg.group(instance))
+	cfg := s.broker.cfg
+	cfg.ReleaseTimeout = s.broker.releaseTimeout()
+	cg, err := sarama.NewConsumerGroup(cfg.Brokers, s.group, cfg.group(instance))
 	if err != nil {
 		s.broker.release(instance)
 		return nil, err

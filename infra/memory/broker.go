@@ -40,12 +40,15 @@ type Broker struct {
 	topics map[string]*topic
 	subs   map[*subscriber]struct{}
 	closed bool
+
+	release time.Duration // ReleaseTimeout, which AllowRelease raises
 }
 
 var (
 	_ infra.Broker      = (*Broker)(nil)
 	_ infra.Reader      = (*Broker)(nil)
 	_ infra.Groups      = (*Broker)(nil)
+	_ infra.Releaser    = (*Broker)(nil)
 	_ message.Publisher = publisher{}
 )
 
@@ -61,7 +64,7 @@ func New(cfg Config) (*Broker, error) {
 	if min(cfg.Partitions, cfg.MaxMessages, cfg.MaxMessageBytes, cfg.WindowMessages, cfg.WindowKey) < 0 || min(cfg.NackDelay, cfg.ReleaseTimeout) < 0 {
 		return nil, errors.New("memory: no setting may be negative")
 	}
-	return &Broker{cfg: cfg, topics: map[string]*topic{}, subs: map[*subscriber]struct{}{}}, nil
+	return &Broker{cfg: cfg, topics: map[string]*topic{}, subs: map[*subscriber]struct{}{}, release: cfg.ReleaseTimeout}, nil
 }
 
 func def[T int | time.Duration](v *T, d T) {
@@ -214,6 +217,13 @@ func (b *Broker) Subscriber(group string) (message.Subscriber, error) {
 	s := &subscriber{broker: b, group: group}
 	b.subs[s] = struct{}{}
 	return s, nil
+}
+
+// AllowRelease implements infra.Releaser.
+func (b *Broker) AllowRelease(d time.Duration) {
+	b.mu.Lock()
+	b.release = max(b.release, d)
+	b.mu.Unlock()
 }
 
 // Ping implements infra.Broker.

@@ -198,7 +198,11 @@ func (c *claim) settle(key string, offset int64) {
 // finish waits for the handlers, whose contexts have ended, for a bounded time.
 func (c *claim) finish() {
 	c.cancel()
-	late := time.AfterFunc(c.group.broker.cfg.ReleaseTimeout, func() { close(c.gone) })
+	b := c.group.broker
+	b.mu.Lock()
+	release := b.release
+	b.mu.Unlock()
+	late := time.AfterFunc(release, func() { close(c.gone) })
 	c.waiting.Wait()
 	late.Stop()
 }

@@ -1,0 +1,157 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+
+	"eventserver/destinations"
+	"eventserver/metrics"
+)
+
+// running is one destination as it is served: its two stages and what they
+// share.
+type running struct {
+	id       string
+	dest     Destination
+	pipeline *Pipeline
+	gate     *gate
+	metrics  *metrics.Destination
+	deliver  *stage
+	late     atomic.Bool // it came while others ran, and has not been given partitions yet
+
+	mu        sync.Mutex
+	transform *stage // nil while a replay holds it
+	ending    bool   // it is being removed or replaced
+	backlog   backlog
+}
+
+func (p *Pipeline) newRunning(d Destination) (*running, error) {
+	id := d.Destination.ID()
+	log := p.cfg.Logger.With(slog.String("destination", id))
+	r := &running{id: id, dest: d, pipeline: p, backlog: backlog{lag: noLag(id)}}
+	var err error
+	if r.deliver, err = p.newStage("deliver."+id, DeliverGroup(id), DestinationTopic(id), !p.cfg.Unordered || d.Batch.on(), d.grouping()); err != nil {
+		return nil, err
+	}
+	r.gate = newGate(newBreaker(d.Breaker, log), d.Concurrency, d.Rate, r.deliver.draining)
+	r.metrics = p.cfg.Metrics.Destination(id, d.Kind, r.state)
+	if err := r.handleDeliver(log); err != nil {
+		return nil, errors.Join(err, r.close(true))
+	}
+	p.mu.Lock()
+	_, suspended := p.replays[id]
+	p.mu.Unlock()
+	if suspended {
+		return r, nil
+	}
+	if r.transform, err = r.newTransform(); err != nil {
+		return nil, errors.Join(err, r.close(true))
+	}
+	return r, nil
+}
+
+func (r *running) newTransform() (*stage, error) {
+	p, d := r.pipeline, &r.dest
+	pub, err := p.publisher()
+	if err != nil {
+		return nil, err
+	}
+	s, err := p.newStage("transform."+r.id, TransformGroup(r.id), EventsTopic, !p.cfg.Unordered, transformGrouping)
+	if err != nil {
+		return nil, err
+	}
+	log := p.cfg.Logger.With(slog.String("destination", r.id))
+	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageTransform, on: d.OnExhausted, metrics: r.metrics, draining: s.draining, log: log}
+	t := &transformer{dest: d, pub: pub, limit: p.cfg.MaxPayloadBytes, poison: poison, metrics: r.metrics}
+	s.router.AddConsumerHandler(s.name, EventsTopic, s.source, t.handle).AddMiddleware(middleware.Recoverer)
+	return s, nil
+}
+
+func (r *running) handleDeliver(log *slog.Logger) error {
+	p, d, s := r.pipeline, &r.dest, r.deliver
+	pub, err := p.publisher()
+	if err != nil {
+		return err
+	}
+	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageDeliver, on: d.OnExhausted, metrics: r.metrics, draining: s.draining, log: log}
+	one := &deliverer{dest: d.Destination, metrics: r.metrics, log: log}
+	if d.Batch.on() {
+		one.batcher = d.Destination.(destinations.Batcher)
+	}
+	many := &batcher{id: r.id, dest: one.batcher, gate: r.gate, retry: d.Retry, timeout: d.Timeout, metrics: r.metrics}
+	again := &retry{Retry: d.Retry, metrics: r.metrics, draining: s.draining}
+	s.router.AddConsumerHandler(s.name, DestinationTopic(r.id), s.source, one.handle).AddMiddleware(
+		roomyStack,
+		many.middleware,
+		poison.middleware,
+		again.middleware,
+		r.gate.middleware,
+		observe(r.metrics),
+		attemptTimeout(d.Timeout),
+		middleware.Recoverer,
+	)
+	return nil
+}
+
+// transformGrouping gathers what comes while the groups before are being
+// stored. A key has one event in a group: a publish that fails may have stored
+// some of its messages, and not the first ones.
+var transformGrouping = Grouping{MaxEvents: 256, MaxBytes: 1 << 20, AtOnce: 4}
+
+// grouping is that of the destination's batches.
+func (d *Destination) grouping() Grouping {
+	if !d.Batch.on() {
+		return Grouping{}
+	}
+	return Grouping{MaxEvents: d.Batch.MaxEvents, MaxBytes: d.Batch.MaxBytes, MaxWait: d.Batch.MaxWait, AtOnce: d.Concurrency, SameKey: true}
+}
+
+// stages are those that there are now.
+func (r *running) stages() []*stage {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.transform == nil {
+		return []*stage{r.deliver}
+	}
+	return []*stage{r.transform, r.deliver}
+}
+
+func (r *running) assigned() bool {
+	for _, s := range r.stages() {
+		if !s.assigned() {
+			return false
+		}
+	}
+	return true
+}
+
+// each calls f for both stages at once.
+func (r *running) each(f func(s *stage) error) error {
+	stages := r.stages()
+	errs := make([]error, len(stages))
+	var wg sync.WaitGroup
+	for i, s := range stages {
+		wg.Go(func() { errs[i] = f(s) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (r *running) drain(ctx context.Context) error {
+	return r.each(func(s *stage) error { return s.drain(ctx) })
+}
+
+// close cancels what is left. With last its series of the metrics go too.
+func (r *running) close(last bool) error {
+	err := r.each(func(s *stage) error { return s.close(r.pipeline) })
+	r.gate.breaker.stop()
+	if last {
+		r.metrics.Remove()
+	}
+	return err
+}

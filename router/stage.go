@@ -1,0 +1,137 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
+)
+
+// source is a subscriber as the pipeline holds it. It joins its group before a
+// router runs: one whose handler cannot subscribe leaves goroutines behind.
+type source struct {
+	message.Subscriber
+	ordered *Ordered // nil with Config.Unordered
+	topic   string
+	joined  <-chan *message.Message
+	leave   context.CancelFunc
+}
+
+func (s *source) join(ctx context.Context) (err error) {
+	ctx, s.leave = context.WithCancel(ctx)
+	if s.joined, err = s.Subscriber.Subscribe(ctx, s.topic); err != nil {
+		s.leave()
+		return fmt.Errorf("subscribe to %s: %w", s.topic, err)
+	}
+	return nil
+}
+
+// Subscribe implements message.Subscriber for the router. It has joined.
+func (s *source) Subscribe(ctx context.Context, _ string) (<-chan *message.Message, error) {
+	context.AfterFunc(ctx, s.leave)
+	return s.joined, nil
+}
+
+// stage is one half of a destination: a Watermill router with one handler, and
+// the subscriber it reads from. It runs once; to go on, another is made.
+type stage struct {
+	name   string // "deliver.x"
+	router *message.Router
+	source *source
+
+	draining chan struct{}
+	drainOne sync.Once
+
+	started   bool        // Run was called; Pipeline.mu guards it
+	beginning atomic.Bool // it was added, and launch waits for it
+	stopping  atomic.Bool // somebody stopped it: that it ends is no failure
+	ended     chan struct{}
+	err       error // of its router; read after ended
+
+	closeOne sync.Once
+	closeErr error
+}
+
+// newStage joins nothing yet: a subscriber does when its router runs.
+func (p *Pipeline) newStage(name, group, topic string, ordered bool, g Grouping) (*stage, error) {
+	router, err := p.newRouter()
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{name: name, router: router, draining: make(chan struct{}), ended: make(chan struct{})}
+	sub, err := p.cfg.Broker.Subscriber(group)
+	if err != nil {
+		return nil, fmt.Errorf("subscribe group %s: %w", group, err)
+	}
+	s.source = &source{Subscriber: sub, topic: topic}
+	if ordered {
+		o := NewOrdered(sub, g)
+		s.source.Subscriber, s.source.ordered = o, o
+	}
+	return s, nil
+}
+
+// run joins the group and handles what comes, until it is closed or ctx ends.
+func (s *stage) run(ctx context.Context) error {
+	if err := s.source.join(ctx); err != nil {
+		return err
+	}
+	return s.router.Run(ctx)
+}
+
+func (s *stage) assigned() bool {
+	a, ok := s.source.Subscriber.(infra.Assigned)
+	return !ok || a.Assigned()
+}
+
+// refuse has what waits give up waiting: it goes back to the broker.
+func (s *stage) refuse() { s.drainOne.Do(func() { close(s.draining) }) }
+
+// drain stops reading and returns when no handler holds a message, or when ctx
+// ends.
+func (s *stage) drain(ctx context.Context) error {
+	s.refuse()
+	d, ok := s.source.Subscriber.(infra.Drainer)
+	if !ok {
+		return nil
+	}
+	if err := d.Drain(ctx); err != nil {
+		return fmt.Errorf("drain %s: %w", s.name, err)
+	}
+	return nil
+}
+
+// close cancels what is left and leaves the group. The pipeline's lock is taken
+// for a moment.
+func (s *stage) close(p *Pipeline) error {
+	s.closeOne.Do(func() {
+		s.refuse()
+		s.stopping.Store(true)
+		p.mu.Lock()
+		started := s.started
+		s.started = true // it will not
+		p.mu.Unlock()
+		var err error
+		if started {
+			err = s.closeRouter()
+		}
+		s.closeErr = errors.Join(err, s.source.Close())
+	})
+	return s.closeErr
+}
+
+// closeRouter waits for a router that is just starting: Close would wait its
+// whole CloseTimeout for a handler that never began.
+func (s *stage) closeRouter() error {
+	select {
+	case <-s.router.Running():
+		return s.router.Close()
+	case <-s.ended:
+		return nil // its start failed
+	}
+}

@@ -1,0 +1,147 @@
+package router
+
+import (
+	"fmt"
+	"time"
+
+	"eventserver/metrics"
+)
+
+// States of a destination.
+const (
+	StateRunning   = "running"
+	StatePaused    = "paused"    // by somebody; see Status.Pause
+	StateReplaying = "replaying" // its transformation waits for a replay's reset
+	StateStopping  = "stopping"  // it is being removed or replaced
+)
+
+// Status is what a destination looks like now.
+type Status struct {
+	ID, Kind string
+	State    string // State...
+	Pause    *Note  // nil: nobody paused it
+	Replay   *Note  // nil: none is under way
+	Assigned bool   // it has been given partitions to read
+
+	Breaker       BreakerStatus
+	InFlight      int // attempts under way
+	Concurrency   int // most of them
+	Buffered      int // messages read and not finished
+	BlockedKeys   int
+	OldestBlocked time.Time // since when the longest-blocked key waits; zero: none
+	Oldest        time.Time // when the oldest unfinished event was accepted; zero: none
+	Lag           []metrics.Lag
+}
+
+// BreakerStatus is what a breaker looks like now.
+type BreakerStatus struct {
+	Open  bool
+	Ramp  bool      // it was open, and lets attempts go by and by
+	Since time.Time // it opened; zero: it is closed
+	Until time.Time // the next probe; zero: it is closed. In the past: the probe waits for an event
+	Cause string    // of the last failure that opened it or kept it open; no payload is in it
+}
+
+// Status tells of one destination; false: there is none of that id.
+func (p *Pipeline) Status(id string) (Status, bool) {
+	p.mu.Lock()
+	r := p.findLocked(id)
+	var s Status
+	if r != nil {
+		s.Pause, s.Replay = noteOf(p.pauses, id), noteOf(p.replays, id)
+	}
+	p.mu.Unlock()
+	if r == nil {
+		return s, false
+	}
+	r.describe(&s)
+	return s, true
+}
+
+// Statuses tells of every destination, in the order that they came.
+func (p *Pipeline) Statuses() []Status {
+	var out []Status
+	for _, r := range p.all() {
+		if s, ok := p.Status(r.id); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func noteOf(notes map[string]Note, id string) *Note {
+	n, ok := notes[id]
+	if !ok {
+		return nil
+	}
+	return &n
+}
+
+func (r *running) describe(s *Status) {
+	now := r.state()
+	s.ID, s.Kind, s.Concurrency, s.Assigned = r.id, r.dest.Kind, r.dest.Concurrency, r.assigned()
+	s.Breaker = r.gate.breaker.status()
+	s.InFlight, s.Buffered, s.BlockedKeys = now.InFlight, now.Buffered, now.BlockedKeys
+	s.OldestBlocked, s.Oldest, s.Lag = now.OldestBlocked, now.Oldest, now.Lag
+	r.mu.Lock()
+	ending := r.ending
+	r.mu.Unlock()
+	switch {
+	case ending:
+		s.State = StateStopping
+	case s.Replay != nil:
+		s.State = StateReplaying
+	case s.Pause != nil:
+		s.State = StatePaused
+	default:
+		s.State = StateRunning
+	}
+}
+
+// Why says in words what keeps the destination from delivering; "": nothing.
+func (s Status) Why(now time.Time) string {
+	note := func(what string, n *Note) string {
+		if n.By != "" {
+			what += " by " + n.By
+		}
+		if !n.At.IsZero() {
+			what += " since " + clock(now, n.At)
+		}
+		if n.Why != "" {
+			what += ": " + n.Why
+		}
+		return what
+	}
+	switch {
+	case s.State == StateStopping:
+		return "it is being stopped by a change of the configuration"
+	case s.Replay != nil:
+		return note("replay under way", s.Replay)
+	case s.Pause != nil:
+		return note("paused", s.Pause)
+	case s.Breaker.Open && s.Breaker.Until.After(now):
+		return fmt.Sprintf("breaker open until %s: %s", clock(now, s.Breaker.Until), s.Breaker.Cause)
+	case s.Breaker.Open:
+		return fmt.Sprintf("breaker open, a probe is due: %s", s.Breaker.Cause)
+	case !s.Assigned:
+		return "it has no partitions: the broker has not given it any yet, or other processes have them all"
+	case s.Breaker.Ramp:
+		return "breaker closing after: " + s.Breaker.Cause
+	case s.BlockedKeys > 0 && s.InFlight >= s.Concurrency:
+		return fmt.Sprintf("busy: all %d attempts that concurrency allows are under way", s.Concurrency)
+	case s.BlockedKeys > 0:
+		return fmt.Sprintf("%d users wait behind an event of theirs that is not delivered yet, the longest for %s",
+			s.BlockedKeys, now.Sub(s.OldestBlocked).Round(time.Second))
+	default:
+		return ""
+	}
+}
+
+// clock is a time of today, or with its date.
+func clock(now, t time.Time) string {
+	t = t.UTC()
+	if now.UTC().YearDay() == t.YearDay() && now.UTC().Year() == t.Year() {
+		return t.Format("15:04:05Z")
+	}
+	return t.Format("2006-01-02 15:04:05Z")
+}
