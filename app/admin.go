@@ -30,7 +30,7 @@ func (a *App) steer() error {
 	c := admin.Config{
 		Addr: cfg.Admin.Addr, Logger: a.log,
 		Build:         admin.Build{Version: Version(), Go: runtime.Version(), Instance: cfg.Broker.InstanceID, Started: time.Now().UTC()},
-		Configuration: cfg,
+		Configuration: inForce{a},
 	}
 	for i, t := range cfg.Admin.Tokens {
 		sums, err := digests(t.SHA256)
@@ -79,3 +79,9 @@ func (a *App) stopAdmin() error {
 	defer cancel()
 	return a.admin.Shutdown(ctx)
 }
+
+// inForce is the configuration as reloads have changed it.
+type inForce struct{ app *App }
+
+// Redacted implements admin.Configuration.
+func (c inForce) Redacted() string { return c.app.Config().Redacted() }

@@ -31,6 +31,11 @@ type Options struct {
 	Kinds  []Kind       // destination kinds of the program's own
 	Stdout io.Writer    // where destinations of kind log write; default os.Stdout
 	Logger *slog.Logger // default: discard
+	// Level is the level of Logger, so that a reload can change it; nil: it cannot.
+	Level *slog.LevelVar
+	// Source reads the configuration again, for App.ReloadSource; nil: it is
+	// nowhere to be read from.
+	Source func() (*config.Config, error)
 	// Registry receives the metrics; default a new one.
 	Registry *prometheus.Registry
 	// HandleOnly leaves HTTP out, the admin API too: the program only runs
@@ -70,7 +75,17 @@ type App struct {
 	front    *http.Server  // nil with HandleOnly
 	admin    *admin.Server // nil with HandleOnly, and where it is off
 	judge    http.Contract // nil without schemas
-	closers  []io.Closer   // destinations that want it
+	contract *contract     // the same
+	options  Options
+	kinds    map[string]Kind
+
+	reloads chan struct{}   // whoever reloads, or closes the destinations, holds it
+	life    context.Context // ends when the stop begins
+	die     context.CancelFunc
+	mu      sync.Mutex
+	current *config.Config // cfg as reloads have changed it
+	served  []*served      // in the order of current
+
 	fatal    chan error
 	ready    chan struct{}
 	closing  sync.Once
@@ -80,7 +95,9 @@ type App struct {
 // New opens the broker and builds everything. Run starts it; Close releases an
 // App that was never run.
 func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error) {
-	a := &App{cfg: cfg, log: o.Logger, fatal: make(chan error, 1), ready: make(chan struct{})}
+	a := &App{cfg: cfg, log: o.Logger, fatal: make(chan error, 1), ready: make(chan struct{}),
+		options: o, kinds: o.kinds(), reloads: make(chan struct{}, 1), current: cfg}
+	a.life, a.die = context.WithCancel(context.WithoutCancel(ctx))
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
@@ -105,9 +122,9 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	var judge *contract
 	if policy != nil {
 		judge = newContract(policy, m)
-		a.judge = judge
+		a.judge, a.contract = judge, judge
 	}
-	dests, err := a.destinations(o, judge)
+	dests, err := a.destinations(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -162,46 +179,6 @@ func (a *App) fail(err error) {
 	case a.fatal <- err:
 	default:
 	}
-}
-
-// destinations builds what the configuration lists; every fault is reported.
-func (a *App) destinations(o Options, judge *contract) ([]router.Destination, error) {
-	kinds := o.kinds()
-	var out []router.Destination
-	var errs []error
-	for i, c := range a.cfg.Destinations {
-		d, err := buildDestination(kinds, c)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("destinations[%d] (%s): %w", i, c.ID, err))
-			continue
-		}
-		if cl, ok := d.Destination.(io.Closer); ok {
-			a.closers = append(a.closers, cl)
-		}
-		judge.bind(&d, c.Schema)
-		out = append(out, d)
-	}
-	return out, errors.Join(errs...)
-}
-
-func buildDestination(kinds map[string]Kind, c config.Destination) (router.Destination, error) {
-	d := router.Destination{
-		Kind: c.Kind, Types: c.Types, Timeout: c.Timeout, Concurrency: c.Concurrency,
-		Batch:       router.Batch{MaxEvents: c.Batch.MaxEvents, MaxWait: c.Batch.MaxWait, MaxBytes: int(c.Batch.MaxBytes)},
-		Rate:        router.RateLimit{PerSecond: c.RateLimit.PerSecond, Burst: c.RateLimit.Burst},
-		Retry:       router.Retry{Initial: c.Retry.Initial, Max: c.Retry.Max, Attempts: c.Retry.Attempts, MaxAge: c.Retry.MaxAge},
-		Breaker:     router.Breaker{Failures: c.Breaker.Failures, Initial: c.Breaker.Initial, Max: c.Breaker.Max},
-		OnExhausted: router.OnExhausted(c.OnExhausted),
-	}
-	kind, ok := kinds[c.Kind]
-	if !ok {
-		return d, fmt.Errorf("kind: %q is not known", c.Kind)
-	}
-	filter, transform, exprErr := expressions(c)
-	d.Filter, d.Transform = filter, transform
-	dest, err := kind.build(c.ID, c.Settings)
-	d.Destination = dest
-	return d, errors.Join(exprErr, err)
 }
 
 func apiKeys(in []config.APIKey) ([]http.Key, error) {
@@ -326,6 +303,7 @@ const (
 )
 
 func (a *App) stop() error {
+	a.die()
 	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.HTTP.ShutdownTimeout)
 	defer cancel()
 	all, cancelAll := context.WithTimeout(context.Background(), a.cfg.HTTP.ShutdownTimeout+lastGrace)
@@ -361,9 +339,10 @@ func (a *App) stop() error {
 		step("close the routers and commit", a.pipeline.Close)
 	}
 	step("close the destinations", func() error {
+		a.reloads <- struct{}{} // one under way ends soon: the pipeline has ended
 		var errs []error
-		for _, c := range a.closers {
-			errs = append(errs, c.Close())
+		for _, s := range a.served {
+			errs = append(errs, s.close())
 		}
 		return errors.Join(errs...)
 	})

@@ -17,11 +17,22 @@ import (
 
 // Kind makes destinations of one kind from their part of the configuration.
 type Kind struct {
-	name  string
-	zero  any // an empty configuration, for the reference
-	check config.KindCheck
-	build func(id string, s *config.Settings) (destinations.Destination, error)
-	batch bool
+	name      string
+	zero      any // an empty configuration, for the reference
+	check     config.KindCheck
+	decode    func(s *config.Settings) (any, error) // its own configuration
+	build     func(id string, cfg any) (destinations.Destination, error)
+	batch     bool
+	exclusive bool
+}
+
+// Exclusive says that two destinations of the kind cannot be open on the same
+// thing at once. When the configuration changes while the server runs, the new
+// one is built before the old one is closed where that works, and after it
+// where it does not.
+func (k Kind) Exclusive() Kind {
+	k.exclusive = true
+	return k
 }
 
 // TakesBatches says that the kind's destinations implement
@@ -47,13 +58,12 @@ func NewKind[C any](name string, build func(id string, cfg C) (destinations.Dest
 	var zero C
 	return Kind{
 		name: name, zero: zero, check: check[C],
-		build: func(id string, s *config.Settings) (destinations.Destination, error) {
+		decode: func(s *config.Settings) (any, error) {
 			var cfg C
-			if err := s.Decode(&cfg); err != nil {
-				return nil, err
-			}
-			return build(id, cfg)
+			err := s.Decode(&cfg)
+			return cfg, err
 		},
+		build: func(id string, cfg any) (destinations.Destination, error) { return build(id, cfg.(C)) },
 	}
 }
 
@@ -94,7 +104,7 @@ func builtin(stdout io.Writer) []Kind {
 	return []Kind{
 		NewKind(log.Kind, func(id string, c log.Config) (destinations.Destination, error) { return log.New(id, c, stdout) }),
 		NewKind(webhook.Kind, func(id string, c webhook.Config) (destinations.Destination, error) { return webhook.New(id, c) }).TakesBatches(),
-		NewKind(file.Kind, func(id string, c file.Config) (destinations.Destination, error) { return file.New(id, c) }).TakesBatches(),
+		NewKind(file.Kind, func(id string, c file.Config) (destinations.Destination, error) { return file.New(id, c) }).TakesBatches().Exclusive(),
 		NewKind(kafka.Kind, func(id string, c kafka.Config) (destinations.Destination, error) { return kafka.New(id, c) }),
 	}
 }

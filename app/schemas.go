@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"eventserver/app/config"
 	"eventserver/app/schema"
@@ -47,14 +48,21 @@ const (
 
 // contract is a policy that counts. The nil contract judges nothing.
 type contract struct {
-	policy  *schema.Policy
+	policy  atomic.Pointer[schema.Policy]
 	metrics *metrics.Metrics
 }
 
-// newContract also makes the series of every type, so that each is zero from
-// the start.
 func newContract(p *schema.Policy, m *metrics.Metrics) *contract {
-	c := &contract{policy: p, metrics: m}
+	c := &contract{metrics: m}
+	c.use(p)
+	return c
+}
+
+// use judges by p from now on. It also makes the series of every type, so that
+// each is zero from the start.
+func (c *contract) use(p *schema.Policy) {
+	m := c.metrics
+	defer c.policy.Store(p)
 	types := []string{unknownType}
 	for _, s := range p.Registry().Schemas() {
 		types = append(types, s.Type)
@@ -66,14 +74,13 @@ func newContract(p *schema.Policy, m *metrics.Metrics) *contract {
 			}
 		}
 	}
-	return c
 }
 
 // unknownType is the label of types without a schema: clients choose types.
 const unknownType = "unknown"
 
 func (c *contract) count(stage, typ string, refused bool) {
-	if _, ok := c.policy.Registry().Lookup(typ); !ok {
+	if _, ok := c.policy.Load().Registry().Lookup(typ); !ok {
 		typ = unknownType
 	}
 	mode := schema.Warn
@@ -85,7 +92,7 @@ func (c *contract) count(stage, typ string, refused bool) {
 
 // Check implements http.Contract.
 func (c *contract) Check(typ string, data []byte) (*schema.Violation, bool) {
-	v, refused := c.policy.Check(typ, data)
+	v, refused := c.policy.Load().Check(typ, data)
 	if v != nil {
 		c.count(stageIngest, typ, refused)
 	}
@@ -94,7 +101,7 @@ func (c *contract) Check(typ string, data []byte) (*schema.Violation, bool) {
 
 // Key implements http.Contract.
 func (c *contract) Key(typ string, data []byte, given string) (string, *schema.Violation, bool) {
-	key, v, refused := c.policy.Key(typ, data, given)
+	key, v, refused := c.policy.Load().Key(typ, data, given)
 	if v != nil {
 		c.count(stageIngest, typ, refused)
 	}
@@ -104,7 +111,7 @@ func (c *contract) Key(typ string, data []byte, given string) (string, *schema.V
 // at is the router's check at a stage.
 func (c *contract) at(stage string) router.Check {
 	return func(typ string, data []byte) (string, error) {
-		v, refused := c.policy.Check(typ, data)
+		v, refused := c.policy.Load().Check(typ, data)
 		switch {
 		case v == nil:
 			return "", nil

@@ -60,11 +60,16 @@ func (p *Pipeline) Remove(ctx context.Context, id string) error {
 // which goes on where the old one was. When the new one cannot start, the old
 // one is started again; when that fails too, Run ends with the error.
 func (p *Pipeline) Replace(ctx context.Context, d Destination) error {
-	d, err := d.withDefaults()
-	if err != nil {
+	if _, err := d.withDefaults(); err != nil {
 		return err
 	}
-	id := d.Destination.ID()
+	return p.Rebuild(ctx, d.Destination.ID(), func() (Destination, error) { return d, nil }, nil)
+}
+
+// Rebuild is Replace for destinations of which two cannot be open at once: build
+// is called after the old one has ended, and restore, when it must come back. A
+// nil restore takes the old one as it was.
+func (p *Pipeline) Rebuild(ctx context.Context, id string, build, restore func() (Destination, error)) error {
 	done, err := p.turns.take(ctx, id)
 	if err != nil {
 		return err
@@ -74,20 +79,33 @@ func (p *Pipeline) Replace(ctx context.Context, d Destination) error {
 	if old == nil {
 		return fmt.Errorf("%s: %w", id, ErrUnknown)
 	}
+	if restore == nil {
+		restore = func() (Destination, error) { return old.dest, nil }
+	}
 	if err := old.end(ctx, false); err != nil {
 		p.cfg.Logger.Warn("a destination that is replaced did not end cleanly", slog.String("destination", id), slog.Any("error", err))
 	}
 	// What is stopped must start again, whatever becomes of the caller.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), launchTimeout)
 	defer cancel()
-	err = p.launch(ctx, d, old)
+	again := func(make func() (Destination, error)) error {
+		d, err := make()
+		if err == nil {
+			d, err = d.withDefaults()
+		}
+		if err == nil {
+			err = p.launch(ctx, d, p.find(id))
+		}
+		return err
+	}
+	err = again(build)
 	if err == nil || errors.Is(err, ErrClosed) {
 		return err
 	}
-	if again := p.launch(ctx, old.dest, p.find(id)); again != nil && !errors.Is(again, ErrClosed) {
-		again = fmt.Errorf("destination %s: neither the new configuration nor the old one starts: %w", id, errors.Join(err, again))
-		p.failed(again)
-		return again
+	if failed := again(restore); failed != nil && !errors.Is(failed, ErrClosed) {
+		failed = fmt.Errorf("destination %s: neither the new configuration nor the old one starts: %w", id, errors.Join(err, failed))
+		p.failed(failed)
+		return failed
 	}
 	return fmt.Errorf("the old one goes on: %w", err)
 }
@@ -121,8 +139,8 @@ func (p *Pipeline) launch(ctx context.Context, d Destination, instead *running) 
 	return fmt.Errorf("destination %s does not start: %w", d.Destination.ID(), errors.Join(errs...))
 }
 
-// begin runs r and waits until it reads. One that does not is closed and leaves
-// the list as it was.
+// begin runs r and waits until it reads. One that does not is closed, and the
+// list is as it was.
 func (p *Pipeline) begin(ctx context.Context, r, instead *running) error {
 	r.late.Store(true)
 	p.mu.Lock()

@@ -244,6 +244,9 @@ func (p *Pipeline) Run(ctx context.Context) error {
 func (p *Pipeline) failed(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.life == nil {
+		return
+	}
 	p.life.errs = append(p.life.errs, err)
 	p.life.cancel()
 }

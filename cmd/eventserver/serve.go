@@ -8,6 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"eventserver/app"
@@ -27,19 +30,51 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	a, err := app.New(ctx, cfg, app.Options{Stdout: stdout, Logger: logger(cfg.Log, stderr)})
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // before anything is built: without it the signal ends the process
+	defer signal.Stop(hup)
+	o := app.Options{Stdout: stdout, Level: new(slog.LevelVar)}
+	o.Logger = logger(cfg.Log, o.Level, stderr)
+	if path != "" {
+		o.Source = func() (*config.Config, error) { return app.Load(path, o) }
+	}
+	a, err := app.New(ctx, cfg, o)
 	if err != nil {
 		return err
 	}
+	defer reloadOn(ctx, hup, a)()
 	if err := prof.start(); err != nil {
 		return errors.Join(err, a.Close())
 	}
 	return errors.Join(a.Run(ctx), prof.stop())
 }
 
+// reloadOn reloads the configuration at each signal, until the server stops. It
+// returns what waits for that.
+func reloadOn(ctx context.Context, hup <-chan os.Signal, a *app.App) func() {
+	ctx, end := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-a.Ready():
+		case <-ctx.Done():
+			return
+		}
+		for {
+			select {
+			case <-hup:
+				_, _ = a.ReloadSource(ctx, "SIGHUP") // it has logged what came of it
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() { end(); <-done }
+}
+
 // logger writes the server's own log, apart from what destinations print.
-func logger(c config.Log, w io.Writer) *slog.Logger {
-	var level slog.Level
+func logger(c config.Log, level *slog.LevelVar, w io.Writer) *slog.Logger {
 	_ = level.UnmarshalText([]byte(c.Level)) // the configuration was checked
 	o := &slog.HandlerOptions{Level: level}
 	if c.Format == "json" {

@@ -1,0 +1,334 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"eventserver/app/config"
+	"eventserver/app/schema"
+	"eventserver/infra"
+	"eventserver/router"
+)
+
+// Changes is what a reload did. The names are ids of destinations.
+type Changes struct {
+	Added, Changed, Removed, Unchanged []string
+	LogLevel                           string // the new one; "": as it was
+	Schemas                            bool   // events are judged by other schemas or modes now
+}
+
+// None says that the configuration was what is in force already.
+func (c Changes) None() bool {
+	return len(c.Added)+len(c.Changed)+len(c.Removed) == 0 && c.LogLevel == "" && !c.Schemas
+}
+
+// Config is the configuration in force.
+func (a *App) Config() *config.Config {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.current
+}
+
+// ErrNoSource is the error of ReloadSource where there is no file.
+var ErrNoSource = errors.New("the server was started without --config; there is no file to read again")
+
+// ReloadSource reads the configuration again, makes it the one in force and
+// writes one line about what changed, or why nothing did.
+func (a *App) ReloadSource(ctx context.Context, by string) (Changes, error) {
+	var c Changes
+	var err error
+	if a.options.Source == nil {
+		err = ErrNoSource
+	} else {
+		var next *config.Config
+		if next, err = a.options.Source(); err == nil {
+			c, err = a.Reload(ctx, next)
+		}
+	}
+	attrs := []any{slog.String("by", by), slog.Any("added", c.Added), slog.Any("changed", c.Changed), slog.Any("removed", c.Removed), slog.Int("unchanged", len(c.Unchanged))}
+	if c.LogLevel != "" {
+		attrs = append(attrs, slog.String("log.level", c.LogLevel))
+	}
+	if c.Schemas {
+		attrs = append(attrs, slog.Bool("schemas", true))
+	}
+	switch {
+	case err != nil && c.None():
+		a.log.Error("configuration not reloaded; nothing has changed", slog.String("by", by), slog.Any("error", err))
+	case err != nil:
+		a.log.Error("configuration reloaded in part", append(attrs, slog.Any("error", err))...)
+	default:
+		a.log.Info("configuration reloaded", attrs...)
+	}
+	return c, err
+}
+
+// Reload makes next the configuration in force: destinations come, go and are
+// replaced, and what has not changed is not touched. Everything new is built and
+// its topics are made before anything old is stopped; an error means that nothing
+// has changed, unless Changes says otherwise. What cannot change while the server
+// runs is refused with every key named.
+func (a *App) Reload(ctx context.Context, next *config.Config) (Changes, error) {
+	select {
+	case a.reloads <- struct{}{}:
+		defer func() { <-a.reloads }()
+	case <-ctx.Done():
+		return Changes{}, fmt.Errorf("another reload is under way: %w", ctx.Err())
+	}
+	if a.life.Err() != nil {
+		return Changes{}, errors.New("the server is stopping")
+	}
+	p, err := a.plan(next)
+	if err != nil {
+		return Changes{}, errors.Join(err, p.discard())
+	}
+	if err := a.prepare(ctx, p); err != nil {
+		return Changes{}, errors.Join(err, p.discard())
+	}
+	// From here on whoever asked may go away: a change is not left half done.
+	return a.apply(p)
+}
+
+// plan is a reload that has not begun.
+type plan struct {
+	next     *config.Config
+	policy   *schema.Policy // nil: as it is
+	level    string         // "": as it is
+	added    []*served
+	changed  []*served
+	removed  []*served
+	all      []*served // in next's order; those that do not change are the old ones
+	prebuilt map[*served]router.Destination
+}
+
+// discard closes what was built and is not used.
+func (p *plan) discard() error {
+	var errs []error
+	for s := range p.prebuilt {
+		errs = append(errs, s.close())
+	}
+	return errors.Join(errs...)
+}
+
+func (a *App) plan(next *config.Config) (*plan, error) {
+	p := &plan{next: next, prebuilt: map[*served]router.Destination{}}
+	now := a.Config()
+	var errs []error
+	judged := false // in another way
+	for _, key := range now.Differences(next) {
+		switch {
+		case key == "log.level" && a.options.Level != nil:
+			p.level = next.Log.Level
+		case strings.HasPrefix(key, "schemas."): // not the section as a whole: it came or went
+			judged = true
+		default:
+			errs = append(errs, fmt.Errorf("%s cannot change while the server runs; restart it, or set it back", key))
+		}
+	}
+	policy, err := loadPolicy(next)
+	errs = append(errs, err)
+	if policy != nil && err == nil && a.contract != nil && (judged || !sameSchemas(a.contract.policy.Load(), policy)) {
+		p.policy = policy
+	}
+	old := map[string]*served{}
+	for _, s := range a.served {
+		old[s.config.ID] = s
+	}
+	for i, c := range next.Destinations {
+		s, err := newServed(a.kinds, c, a.contract)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("destinations[%d] (%s): %w", i, c.ID, err))
+			continue
+		}
+		was := old[c.ID]
+		delete(old, c.ID)
+		switch {
+		case was == nil:
+			p.added = append(p.added, s)
+		case was.same(s):
+			s = was
+		default:
+			p.changed = append(p.changed, s)
+		}
+		p.all = append(p.all, s)
+	}
+	for _, s := range a.served {
+		if old[s.config.ID] != nil {
+			p.removed = append(p.removed, s)
+		}
+	}
+	return p, errors.Join(errs...)
+}
+
+// sameSchemas compares what the schemas say.
+func sameSchemas(a, b *schema.Policy) bool {
+	x, y := a.Registry().Schemas(), b.Registry().Schemas()
+	return slices.EqualFunc(x, y, func(x, y *schema.Schema) bool {
+		m, errM := x.Bundle()
+		n, errN := y.Bundle()
+		return x.Type == y.Type && x.Version == y.Version && x.KeyPointer == y.KeyPointer && errM == nil && errN == nil && bytes.Equal(m, n)
+	})
+}
+
+// prepare builds what is new and makes its topics.
+func (a *App) prepare(ctx context.Context, p *plan) error {
+	var errs []error
+	var topics []infra.Topic
+	for _, s := range p.added {
+		d, err := s.build()
+		if err != nil {
+			errs = append(errs, fmt.Errorf("destination %s: %w", s.config.ID, err))
+			continue
+		}
+		p.prebuilt[s] = d
+		topics = append(topics, router.Topics(s.config.ID)[1:]...)
+	}
+	for _, s := range p.changed {
+		d, err := s.build()
+		switch {
+		case err == nil:
+			p.prebuilt[s] = d
+		case !s.kind.exclusive: // else it is built when the old one is closed
+			errs = append(errs, fmt.Errorf("destination %s: %w", s.config.ID, err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if len(topics) > 0 {
+		if err := a.broker.EnsureTopics(ctx, topics...); err != nil {
+			return fmt.Errorf("topics: %w", err)
+		}
+	}
+	if r, ok := a.broker.(infra.Releaser); ok {
+		r.AllowRelease(releaseTimeout(p.next))
+	}
+	return nil
+}
+
+// apply does it: what comes, what changes, what goes. The first two can fail
+// only where the broker does.
+func (a *App) apply(p *plan) (Changes, error) {
+	var c Changes
+	var errs []error
+	now := a.Config()
+	for _, s := range p.added {
+		ctx, cancel := a.bound()
+		err := a.pipeline.Add(ctx, p.prebuilt[s])
+		cancel()
+		if err != nil { // those before it go again: nothing has changed
+			errs = append(errs, err)
+			for _, id := range c.Added {
+				ctx, cancel := a.bound()
+				errs = append(errs, a.pipeline.Remove(ctx, id))
+				cancel()
+			}
+			return Changes{}, errors.Join(append(errs, p.discard())...)
+		}
+		c.Added = append(c.Added, s.config.ID)
+	}
+	for i, s := range p.changed {
+		if err := a.replace(p, s); err != nil {
+			p.changed[i] = nil
+			errs = append(errs, fmt.Errorf("destination %s: %w", s.config.ID, err))
+			p.keepOld(a, now, s)
+			continue
+		}
+		c.Changed = append(c.Changed, s.config.ID)
+	}
+	for _, s := range p.removed {
+		ctx, cancel := a.bound()
+		err := a.pipeline.Remove(ctx, s.config.ID)
+		cancel()
+		if err = errors.Join(err, s.close()); err != nil {
+			a.log.Warn("a destination that was removed did not end cleanly", slog.String("destination", s.config.ID), slog.Any("error", err))
+		}
+		c.Removed = append(c.Removed, s.config.ID)
+	}
+	if p.policy != nil {
+		a.contract.use(p.policy)
+		c.Schemas = true
+	}
+	if p.level != "" {
+		var l slog.Level
+		_ = l.UnmarshalText([]byte(p.level)) // the configuration was checked
+		a.options.Level.Set(l)
+		c.LogLevel = p.level
+	}
+	for _, s := range p.all {
+		if id := s.config.ID; !slices.Contains(c.Added, id) && !slices.Contains(c.Changed, id) {
+			c.Unchanged = append(c.Unchanged, id)
+		}
+	}
+	a.mu.Lock()
+	a.current, a.served = p.next, p.all
+	a.mu.Unlock()
+	return c, errors.Join(errs...)
+}
+
+// keepOld leaves the old one in the lists, where the new one did not start.
+func (p *plan) keepOld(a *App, now *config.Config, s *served) {
+	next := *p.next
+	next.Destinations = slices.Clone(next.Destinations)
+	for i, c := range next.Destinations {
+		if c.ID != s.config.ID {
+			continue
+		}
+		for _, was := range now.Destinations {
+			if was.ID == c.ID {
+				next.Destinations[i] = was
+			}
+		}
+		for _, was := range a.served {
+			if was.config.ID == c.ID {
+				p.all[i] = was
+			}
+		}
+	}
+	p.next = &next
+}
+
+// bound is how long a destination may take to come or to go.
+func (a *App) bound() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(a.life, a.cfg.HTTP.ShutdownTimeout)
+}
+
+// replace puts s in the place of the old one of its id.
+func (a *App) replace(p *plan, s *served) error {
+	var old *served
+	for _, was := range a.served {
+		if was.config.ID == s.config.ID {
+			old = was
+		}
+	}
+	ctx, cancel := a.bound()
+	defer cancel()
+	d, built := p.prebuilt[s]
+	build, restore := func() (router.Destination, error) { return d, nil }, (func() (router.Destination, error))(nil)
+	if !built {
+		build = func() (router.Destination, error) {
+			if err := old.close(); err != nil {
+				a.log.Warn("a destination that was replaced did not end cleanly", slog.String("destination", s.config.ID), slog.Any("error", err))
+			}
+			return s.build()
+		}
+		restore = func() (router.Destination, error) {
+			if err := s.close(); err != nil {
+				return router.Destination{}, err
+			}
+			return old.build()
+		}
+	}
+	if err := a.pipeline.Rebuild(ctx, s.config.ID, build, restore); err != nil {
+		return errors.Join(err, s.close())
+	}
+	if err := old.close(); err != nil {
+		a.log.Warn("a destination that was replaced did not end cleanly", slog.String("destination", s.config.ID), slog.Any("error", err))
+	}
+	return nil
+}

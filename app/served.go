@@ -1,0 +1,98 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+
+	"eventserver/app/config"
+	"eventserver/destinations"
+	"eventserver/router"
+)
+
+// served is a destination with what it was built of.
+type served struct {
+	config   config.Destination // without Settings
+	kind     Kind
+	settings any // of the kind, decoded: with what the environment and secret files said then
+	base     router.Destination
+	open     destinations.Destination // nil: not built, or closed
+}
+
+// newServed decodes and compiles what c says, and opens nothing.
+func newServed(kinds map[string]Kind, c config.Destination, judge *contract) (*served, error) {
+	kind, ok := kinds[c.Kind]
+	if !ok {
+		return nil, fmt.Errorf("kind: %q is not known", c.Kind)
+	}
+	s := &served{config: c, kind: kind, base: router.Destination{
+		Kind: c.Kind, Types: c.Types, Timeout: c.Timeout, Concurrency: c.Concurrency,
+		Batch:       router.Batch{MaxEvents: c.Batch.MaxEvents, MaxWait: c.Batch.MaxWait, MaxBytes: int(c.Batch.MaxBytes)},
+		Rate:        router.RateLimit{PerSecond: c.RateLimit.PerSecond, Burst: c.RateLimit.Burst},
+		Retry:       router.Retry{Initial: c.Retry.Initial, Max: c.Retry.Max, Attempts: c.Retry.Attempts, MaxAge: c.Retry.MaxAge},
+		Breaker:     router.Breaker{Failures: c.Breaker.Failures, Initial: c.Breaker.Initial, Max: c.Breaker.Max},
+		OnExhausted: router.OnExhausted(c.OnExhausted),
+	}}
+	var exprErr, err error
+	s.base.Filter, s.base.Transform, exprErr = expressions(c)
+	s.settings, err = kind.decode(c.Settings)
+	s.config.Settings = nil
+	judge.bind(&s.base, c.Schema)
+	return s, errors.Join(exprErr, err)
+}
+
+// build opens the destination, which close closes.
+func (s *served) build() (router.Destination, error) {
+	d := s.base
+	dest, err := s.kind.build(s.config.ID, s.settings)
+	if err != nil {
+		return d, err
+	}
+	d.Destination, s.open = dest, dest
+	return d, nil
+}
+
+// close may be called at any time, but not in parallel.
+func (s *served) close() error {
+	c, ok := s.open.(io.Closer)
+	s.open = nil
+	if !ok {
+		return nil
+	}
+	return c.Close()
+}
+
+// same says that the two differ in nothing, secrets included.
+func (s *served) same(o *served) bool {
+	return reflect.DeepEqual(s.config, o.config) && reflect.DeepEqual(s.settings, o.settings)
+}
+
+// destinations builds what the configuration lists; every fault is reported.
+func (a *App) destinations(cfg *config.Config) ([]router.Destination, error) {
+	var out []router.Destination
+	var errs []error
+	for i, c := range cfg.Destinations {
+		s, err := newServed(a.kinds, c, a.contract)
+		var d router.Destination
+		if err == nil {
+			d, err = s.build()
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("destinations[%d] (%s): %w", i, c.ID, err))
+			continue
+		}
+		a.served = append(a.served, s)
+		out = append(out, d)
+	}
+	return out, errors.Join(errs...)
+}
+
+// buildDestination builds one without schemas.
+func buildDestination(kinds map[string]Kind, c config.Destination) (router.Destination, error) {
+	s, err := newServed(kinds, c, nil)
+	if err != nil {
+		return router.Destination{}, err
+	}
+	return s.build()
+}
