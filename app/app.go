@@ -19,6 +19,7 @@ import (
 
 	"eventserver/app/admin"
 	"eventserver/app/config"
+	"eventserver/app/control"
 	"eventserver/app/http"
 	"eventserver/destinations"
 	"eventserver/infra"
@@ -79,12 +80,16 @@ type App struct {
 	options  Options
 	kinds    map[string]Kind
 
-	reloads chan struct{}   // whoever reloads, or closes the destinations, holds it
-	life    context.Context // ends when the stop begins
-	die     context.CancelFunc
+	reloads   chan struct{}   // whoever reloads, or closes the destinations, holds it
+	life      context.Context // ends when the stop begins
+	die       context.CancelFunc
+	control   *control.Log
+	suspended map[string]bool // destinations whose transformation waits; one goroutine uses it
+
 	mu      sync.Mutex
-	current *config.Config // cfg as reloads have changed it
-	served  []*served      // in the order of current
+	replays map[string]bool // that this instance has begun and not ended
+	current *config.Config  // cfg as reloads have changed it
+	served  []*served       // in the order of current
 
 	fatal    chan error
 	ready    chan struct{}
@@ -96,7 +101,8 @@ type App struct {
 // App that was never run.
 func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error) {
 	a := &App{cfg: cfg, log: o.Logger, fatal: make(chan error, 1), ready: make(chan struct{}),
-		options: o, kinds: o.kinds(), reloads: make(chan struct{}, 1), current: cfg}
+		options: o, kinds: o.kinds(), reloads: make(chan struct{}, 1), current: cfg,
+		suspended: map[string]bool{}, replays: map[string]bool{}}
 	a.life, a.die = context.WithCancel(context.WithoutCancel(ctx))
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
@@ -146,6 +152,9 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	}
 	if err := a.broker.EnsureTopics(ctx, a.pipeline.Topics()...); err != nil {
 		return nil, fmt.Errorf("topics: %w", err)
+	}
+	if err := a.openControl(ctx); err != nil {
+		return nil, err
 	}
 	if o.HandleOnly {
 		return a, nil
@@ -250,6 +259,7 @@ func (a *App) Run(ctx context.Context) error {
 			}
 		})
 	}
+	wg.Go(func() { a.followControl(a.life) })
 	wg.Go(func() {
 		if err := a.pipeline.Run(life); err != nil {
 			failed <- err

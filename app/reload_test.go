@@ -47,6 +47,7 @@ type reloading struct {
 	url  string
 	log  bytes.Buffer
 	opts app.Options
+	stop func()
 
 	mu     sync.Mutex
 	text   string
@@ -105,7 +106,7 @@ func startReloading(t *testing.T, broker, text string) *reloading {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.app.Run(ctx) }()
-	t.Cleanup(func() {
+	r.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run: %v", err)
@@ -116,6 +117,7 @@ func startReloading(t *testing.T, broker, text string) *reloading {
 			}
 		}
 	})
+	t.Cleanup(r.stop)
 	select {
 	case <-r.app.Ready():
 	case err := <-done:

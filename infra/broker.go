@@ -87,6 +87,14 @@ type Releaser interface {
 	AllowRelease(d time.Duration)
 }
 
+// Leaver is implemented by brokers where a closed subscriber keeps its place in
+// the group for a while, so that a restart finds its partitions.
+type Leaver interface {
+	// Leave gives up the places that closed subscribers of this process have
+	// kept in group.
+	Leave(ctx context.Context, group string) error
+}
+
 // Stater is implemented by subscribers that can tell how their reading goes.
 type Stater interface {
 	// Stats is asked at each scrape, at any time, also after Close.

@@ -37,6 +37,7 @@ type Broker struct {
 var (
 	_ infra.Broker   = (*Broker)(nil)
 	_ infra.Releaser = (*Broker)(nil)
+	_ infra.Leaver   = (*Broker)(nil)
 )
 
 // New connects to the cluster. It returns an error when no broker answers.

@@ -1,0 +1,179 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/oklog/ulid/v2"
+
+	"eventserver/infra"
+)
+
+// Config is what a Log is made of.
+type Config struct {
+	Broker   infra.Broker
+	Instance string       // goes into records that are put here
+	Logger   *slog.Logger // default: discard
+}
+
+// Log is the topic as this instance knows it. It is safe for parallel use.
+type Log struct {
+	cfg    Config
+	reader infra.Reader
+
+	mu     sync.Mutex
+	next   map[int32]int64 // by partition: what is read next
+	last   map[slot]Record
+	awaits map[string]chan struct{} // of Put, by the record's id
+}
+
+// slot is what a later record replaces.
+type slot struct{ kind, destination string }
+
+// ErrUnreadable is the error of Open on a broker whose topics cannot be read.
+var ErrUnreadable = errors.New("control: the broker's topics cannot be read")
+
+// Open reads the topic, which must exist, to its end.
+func Open(ctx context.Context, cfg Config) (*Log, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	reader, ok := cfg.Broker.(infra.Reader)
+	if !ok {
+		return nil, ErrUnreadable
+	}
+	l := &Log{cfg: cfg, reader: reader, next: map[int32]int64{}, last: map[slot]Record{}, awaits: map[string]chan struct{}{}}
+	bounds, err := reader.Bounds(ctx, Topic, time.Time{})
+	if err != nil {
+		return nil, fmt.Errorf("control: %w", err)
+	}
+	ranges := map[int32]infra.Range{}
+	for p, b := range bounds {
+		l.next[p] = b.End
+		if b.End > b.Oldest {
+			ranges[p] = infra.Range{From: b.Oldest, To: b.End}
+		}
+	}
+	if err := reader.Scan(ctx, Topic, ranges, func(m *message.Message, _ time.Time) error { l.take(m); return nil }); err != nil {
+		return nil, fmt.Errorf("control: %w", err)
+	}
+	return l, nil
+}
+
+// take notes one record. One that is not understood is passed over: a later
+// version may have written it.
+func (l *Log) take(m *message.Message) (Record, bool) {
+	r, err := decode(m)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := infra.Partition(m)
+	l.next[p] = max(l.next[p], infra.Offset(m)+1)
+	if err != nil {
+		l.cfg.Logger.Warn("a control record is not understood", slog.Any("error", err))
+		return r, false
+	}
+	l.last[slot{r.Kind, r.Destination}] = r
+	return r, true
+}
+
+// seen tells the Put of a record that it has been applied.
+func (l *Log) seen(r Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c, ok := l.awaits[r.ID]; ok {
+		close(c)
+		delete(l.awaits, r.ID)
+	}
+}
+
+// Last is the last record of a kind for a destination.
+func (l *Log) Last(kind, destination string) (Record, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r, ok := l.last[slot{kind, destination}]
+	return r, ok
+}
+
+// Records are the last of each kind and destination, the oldest first.
+func (l *Log) Records() []Record {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.SortedFunc(maps.Values(l.last), func(a, b Record) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID))
+	})
+}
+
+// Follow hands apply every record that comes after those of Open, one at a
+// time, until ctx ends. A broker that is away is asked again.
+func (l *Log) Follow(ctx context.Context, apply func(Record)) {
+	const first, most = 250 * time.Millisecond, 10 * time.Second
+	wait := first
+	for ctx.Err() == nil {
+		l.mu.Lock()
+		ranges := map[int32]infra.Range{}
+		for p, next := range l.next {
+			ranges[p] = infra.Range{From: next, To: infra.Forever}
+		}
+		l.mu.Unlock()
+		err := l.reader.Scan(ctx, Topic, ranges, func(m *message.Message, _ time.Time) error {
+			wait = first
+			if r, ok := l.take(m); ok {
+				apply(r)
+				l.seen(r)
+			}
+			return nil
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		l.cfg.Logger.Warn("the control topic cannot be followed; trying again", slog.Any("error", err), slog.Duration("wait", wait))
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, most)
+	}
+}
+
+// Put stores a record and returns it when this instance has applied it, which
+// takes a Follow that runs. When ctx ends before that, the record is stored all
+// the same and the error says so.
+func (l *Log) Put(ctx context.Context, r Record) (Record, error) {
+	now := time.Now().UTC()
+	id, err := ulid.New(ulid.Timestamp(now), rand.Reader)
+	if err != nil {
+		return r, fmt.Errorf("control: %w", err)
+	}
+	r.ID, r.At, r.Instance = id.String(), now, l.cfg.Instance
+	m, err := r.encode()
+	if err != nil {
+		return r, err
+	}
+	applied := make(chan struct{})
+	l.mu.Lock()
+	l.awaits[r.ID] = applied
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		delete(l.awaits, r.ID)
+		l.mu.Unlock()
+	}()
+	if err := l.cfg.Broker.Publisher().Publish(Topic, m); err != nil {
+		return r, fmt.Errorf("control: the broker did not take the record: %w", err)
+	}
+	select {
+	case <-applied:
+		return r, nil
+	case <-ctx.Done():
+		return r, fmt.Errorf("control: the record is stored, and not read back yet: %w", ctx.Err())
+	}
+}

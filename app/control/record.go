@@ -1,0 +1,62 @@
+package control
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
+)
+
+// Topic holds the records. It is never trimmed.
+const Topic = "control"
+
+// Topics lists what must exist before Open.
+func Topics() []infra.Topic { return []infra.Topic{{Name: Topic, Keep: true}} }
+
+// Kinds of records that there are.
+const (
+	Pause  = "pause"  // On: attempts are held back
+	Replay = "replay" // On: the transform group is being set back; nobody may be in it
+)
+
+// Record is what somebody did.
+type Record struct {
+	Kind        string    `json:"kind"`
+	Destination string    `json:"destination"`
+	On          bool      `json:"on"`
+	ID          string    `json:"id"` // of the record; Put fills it in
+	By          string    `json:"by,omitempty"`
+	Why         string    `json:"why,omitempty"`
+	At          time.Time `json:"at"`                 // Put fills it in
+	Instance    string    `json:"instance,omitempty"` // that wrote it
+	// Data is more of what a kind needs.
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+func (r Record) encode() (*message.Message, error) {
+	if r.Kind == "" || r.Destination == "" {
+		return nil, errors.New("control: a record needs a kind and a destination")
+	}
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("control: %w", err)
+	}
+	m := message.NewMessage(r.ID, body)
+	m.Metadata.Set(infra.MetaKey, r.Destination)
+	return m, nil
+}
+
+func decode(m *message.Message) (Record, error) {
+	var r Record
+	if err := json.Unmarshal(m.Payload, &r); err != nil {
+		return r, fmt.Errorf("control: record %d of partition %d: %w", infra.Offset(m), infra.Partition(m), err)
+	}
+	if r.Kind == "" || r.Destination == "" {
+		return r, fmt.Errorf("control: record %d of partition %d has no kind or no destination", infra.Offset(m), infra.Partition(m))
+	}
+	return r, nil
+}
