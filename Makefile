@@ -4,7 +4,7 @@ GO ?= go
 # Linters have a module of their own: their dependencies are not ours.
 LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build test vet fmt lint generate generated test-kafka chaos chaos-short real-kafka bench check clean
+.PHONY: build test vet fmt lint generate generated test-kafka chaos chaos-short real-kafka bench watch check clean
 
 build:
 	$(GO) build -o bin/eventserver ./cmd/eventserver
@@ -70,7 +70,11 @@ bench: build
 	bin/eventserver bench --broker kafka --brokers $$addrs --ordering key,partition --latency 0s,20ms,200ms --pairs 3 --json bench.json && \
 	bin/eventserver bench --broker kafka --brokers $$addrs --rate 800
 
-check: fmt build vet lint generated real-kafka test
+# Rules, alerts and dashboards, on Debian's Prometheus.
+watch:
+	@dir=$$(scripts/prometheus) && EVENTSERVER_TEST_PROMETHEUS=$$dir $(GO) test -count=1 -run 'Promtool|Watch' ./deploy ./cmd/eventserver
+
+check: fmt build vet lint generated real-kafka watch test
 
 clean:
 	rm -rf bin
