@@ -4,7 +4,7 @@ GO ?= go
 # Linters have a module of their own: their dependencies are not ours.
 LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build test vet fmt lint generate generated test-kafka chaos chaos-short real-kafka bench watch check clean
+.PHONY: build test vet fmt lint generate generated test-kafka chaos chaos-short real-kafka bench watch picture check clean
 
 build:
 	$(GO) build -o bin/eventserver ./cmd/eventserver
@@ -14,6 +14,7 @@ test:
 
 vet:
 	$(GO) vet ./...
+	$(GO) -C deploy/render vet ./...
 
 fmt:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
@@ -73,6 +74,11 @@ bench: build
 # Rules, alerts and dashboards, on Debian's Prometheus.
 watch:
 	@dir=$$(scripts/prometheus) && EVENTSERVER_TEST_PROMETHEUS=$$dir $(GO) test -count=1 -run 'Promtool|Watch' ./deploy ./cmd/eventserver
+	$(GO) -C deploy/render test ./...
+
+# docs/overview.png, of the run of the test above (deploy/render).
+picture:
+	@dir=$$(scripts/prometheus) && EVENTSERVER_TEST_PROMETHEUS=$$dir EVENTSERVER_PICTURE=../../docs/overview.png $(GO) test -count=1 -v -run 'Watch' ./cmd/eventserver
 
 check: fmt build vet lint generated real-kafka watch test
 

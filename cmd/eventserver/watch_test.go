@@ -1,0 +1,367 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// watchFactor: a minute of the rules is a second here.
+const watchFactor = 60
+
+// onlyByRules are alerts that no fault of this test fires: promtool tests them.
+var onlyByRules = []string{
+	"EventServerPausedTooLong", // takes an hour of a pause, a minute here
+}
+
+// watchCast is the cast: three servers, a receiver and a Kafka that can go away.
+type watchCast struct {
+	t      *testing.T
+	faulty atomic.Bool // the receiver misbehaves
+	deaf   atomic.Bool // the brokers of edge accept no connection
+	wires  wires       // of those brokers
+	crowd  atomic.Bool // more is sent to slow than it takes
+
+	main, edge, spare string // addresses
+	spareServer       *server
+	sparing           *process
+	client            http.Client
+	hold              time.Duration // how long slow takes
+}
+
+// receive answers for every destination, by path.
+func (w *watchCast) receive(rw http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	if !w.faulty.Load() {
+		return
+	}
+	stuck := bytes.Contains(body, []byte(`"userId":"stuck`))
+	switch r.URL.Path {
+	case "/down":
+		rw.WriteHeader(http.StatusServiceUnavailable)
+	case "/slow":
+		select {
+		case <-time.After(w.hold): // as slow as it is meant to be
+		case <-r.Context().Done():
+		}
+	case "/stuck", "/gaps":
+		if stuck {
+			rw.WriteHeader(http.StatusInternalServerError)
+		}
+	case "/picky":
+		if bytes.Contains(body, []byte(`"odd":true`)) {
+			rw.WriteHeader(http.StatusUnprocessableEntity)
+		}
+	case "/refusing":
+		rw.WriteHeader(http.StatusUnauthorized)
+	}
+}
+
+// deafListener is a broker's: while deaf it hangs up on everybody.
+type deafListener struct {
+	cutListener
+	deaf *atomic.Bool
+}
+
+func (l deafListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.cutListener.Accept()
+		if err != nil || !l.deaf.Load() {
+			return c, err
+		}
+		_ = c.Close()
+	}
+}
+
+// open starts the receiver, the Kafka and the servers.
+func (w *watchCast) open(t *testing.T, bin string) {
+	t.Helper()
+	s := &site{handler: http.HandlerFunc(w.receive)}
+	if err := s.open(t); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond),
+		kfake.ListenFn(func(network, address string) (net.Listener, error) {
+			l, err := (&net.ListenConfig{}).Listen(t.Context(), network, address)
+			return deafListener{cutListener{l, &w.wires}, &w.deaf}, err
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	start := func(name, yaml string) (string, *server, *process) {
+		t.Helper()
+		dir := t.TempDir()
+		s := &server{instance: name, bin: bin, addr: freeAddr(t), config: filepath.Join(dir, "eventserver.yaml"), o: &oracle{waiting: map[string]time.Time{}},
+			quiet: true, log: filepath.Join(t.ArtifactDir(), name+".log")}
+		yaml = fmt.Sprintf("http: {addr: %q, max_batch_events: 2000, publish_timeout: PUBLISH}\nadmin: {addr: \"127.0.0.1:0\"}\n", s.addr) + strings.ReplaceAll(yaml, "DIR", dir)
+		yaml = strings.Replace(yaml, "PUBLISH", map[bool]string{true: "500ms", false: "10s"}[name == "edge"], 1)
+		if err := os.WriteFile(s.config, []byte(yaml), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := s.start(t)
+		s.ready(t)
+		return s.addr, s, p
+	}
+	yaml := "broker: {kind: embedded, dir: 'DIR/data', partitions: 1, window_messages: 4000}\nschemas: {dir: '../../schemas', mode: warn}\ndestinations:\n"
+	for id, more := range map[string]string{
+		"good": "", "down": "breaker: {initial: 500ms, max: 2s}", "slow": "concurrency: 8", "picky": "", "refusing": "",
+		"stuck": "retry: {initial: 200ms, max: 1s, attempts: 1000000, max_age: 1h}",
+		"gaps":  "retry: {initial: 8s, max: 8s, attempts: 1000000, max_age: 1h}, breaker: {failures: 1000000}",
+	} {
+		yaml += fmt.Sprintf("  - {id: %s, kind: webhook, url: 'http://%s/%s', allow_private: true, types: [%s], %s}\n", id, s.addr, id, id, more)
+	}
+	w.main, _, _ = start("main", yaml)
+	w.edge, _, _ = start("edge", fmt.Sprintf("broker: {kind: kafka, brokers: [%q], session_timeout: 2s}\ndestinations: [{id: edge, kind: webhook, url: 'http://%s/edge', allow_private: true}]\n", cluster.ListenAddrs()[0], s.addr))
+	w.spare, w.spareServer, w.sparing = start("spare", "broker: {kind: memory}\ndestinations: [{id: spare, kind: log}]\n")
+}
+
+// post sends events; n is the number of the round.
+func (w *watchCast) post(ctx context.Context, addr string, events ...string) (int, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+"/v1/events", strings.NewReader("["+strings.Join(events, ",")+"]"))
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, resp.Body.Close()
+}
+
+// load sends to everybody until ctx ends.
+func (w *watchCast) load(ctx context.Context) {
+	var wg sync.WaitGroup
+	tick := func(every time.Duration, f func(n int)) {
+		wg.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-ctx.Done():
+					return
+				case <-time.After(every):
+					f(n)
+				}
+			}
+		})
+	}
+	tick(100*time.Millisecond, func(n int) {
+		var events []string
+		add := func(kind, user string, more string) {
+			events = append(events, fmt.Sprintf(`{"type":%q,"userId":%q,"n":%d%s}`, kind, user, n, more))
+		}
+		slow := 2
+		if w.crowd.Load() {
+			slow = 30
+		}
+		for i := range slow {
+			add("slow", fmt.Sprint("u", n%20, "-", i), "")
+		}
+		for i := range 5 {
+			user := fmt.Sprint("u", (n*5+i)%100)
+			add("good", user, "")
+			add("good", user+"b", "")
+			add("picky", user, map[bool]string{true: `,"odd":true`}[i == 0 && n%2 == 0])
+			if i < 2 {
+				add("down", user, "")
+				add("refusing", user, "")
+				add("stuck", user, "")
+				add("gaps", user, "") // each is a commit
+			}
+		}
+		if n%10 == 0 {
+			add("stuck", "stuck", "")
+			if w.faulty.Load() {
+				add("order.placed", "u", "") // without what its schema demands
+			}
+		}
+		_, _ = w.post(ctx, w.main, events...)
+	})
+	tick(100*time.Millisecond, func(n int) { _, _ = w.post(ctx, w.edge, fmt.Sprintf(`{"type":"t","userId":"u%d"}`, n%50)) })
+	tick(500*time.Millisecond, func(n int) { _, _ = w.post(ctx, w.spare, fmt.Sprintf(`{"type":"t","userId":"u%d"}`, n%50)) })
+	wg.Wait()
+}
+
+// leaveGaps makes more holes than a commit can tell of: 1700 stuck users with an
+// event each, every one followed by fifteen that are delivered. A commit's
+// bitmap has 24,552 offsets, its list of gaps some 1500.
+func (w *watchCast) leaveGaps(ctx context.Context) error {
+	for round := range 34 {
+		var events []string
+		for i := range 50 {
+			events = append(events, fmt.Sprintf(`{"type":"gaps","userId":"stuck-%d-%d"}`, round, i))
+			for j := range 15 {
+				events = append(events, fmt.Sprintf(`{"type":"gaps","userId":"u%d-%d-%d"}`, round, i, j))
+			}
+		}
+		for {
+			status, err := w.post(ctx, w.main, events...)
+			if status == http.StatusAccepted {
+				break
+			}
+			if ctx.Err() != nil {
+				return fmt.Errorf("round %d: %d %w", round, status, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Every alert of deploy/prometheus fires for its fault, on a real Prometheus
+// that scrapes real servers under load, and clears when the fault is mended.
+// Nothing else fires, and what is wrong with the others does not for the
+// destination that is well. While all this goes on, every query of every panel
+// has data.
+func TestWatch(t *testing.T) {
+	dir := prometheusDir(t)
+	bin := binary(t)
+	p := startPrometheus(t, dir, watchFactor)
+	wait := func(what string, within time.Duration, want map[alert]bool) {
+		t.Helper()
+		missing := func() (out []alert) {
+			now := p.firing(t, false)
+			for a, fires := range want {
+				if now[a] != fires {
+					out = append(out, a)
+				}
+			}
+			return out
+		}
+		began := time.Now()
+		for left := missing(); len(left) > 0; left = missing() {
+			if time.Since(began) > within {
+				t.Fatalf("%s: after %v still not so: %v", what, within, left)
+			}
+			<-time.After(250 * time.Millisecond)
+		}
+		t.Logf("%s: after %v", what, time.Since(began).Round(time.Second))
+	}
+	wait("Prometheus has no target", time.Minute, map[alert]bool{{"EventServerAbsent", ""}: true})
+
+	w := &watchCast{t: t, hold: 2 * time.Second}
+	w.client.Timeout = 5 * time.Second
+	w.open(t, bin)
+	watched := time.Now()
+	p.watch(t, w.main, w.edge, w.spare)
+	ctx, stop := context.WithCancel(t.Context())
+	var loading sync.WaitGroup
+	loading.Go(func() { w.load(ctx) })
+	t.Cleanup(loading.Wait)
+	t.Cleanup(stop)
+	wait("its targets are there", time.Minute, map[alert]bool{{"EventServerAbsent", ""}: false})
+	<-time.After(25 * time.Second) // of peace, in which nothing may fire
+	if now := p.firing(t, false); len(now) != 0 {
+		t.Errorf("without any fault these fire: %v", now)
+	}
+
+	w.faulty.Store(true)
+	w.crowd.Store(true)
+	w.deaf.Store(true)
+	w.wires.cutSome(1)
+	w.sparing.kill()
+	if err := w.leaveGaps(ctx); err != nil {
+		t.Fatal(err)
+	}
+	faults := map[alert]bool{
+		{"EventServerDown", ""}:                     true,
+		{"EventServerBrokerUnreachable", ""}:        true,
+		{"EventServerIngestRefusing", ""}:           true,
+		{"EventServerNoPartitionsAssigned", "edge"}: true,
+		{"EventServerDestinationDown", "down"}:      true,
+		{"EventServerLagGrowing", "slow"}:           true,
+		{"EventServerOldestUndelivered", "slow"}:    true,
+		{"EventServerBlockedKey", "stuck"}:          true,
+		{"EventServerPoisonRate", "picky"}:          true,
+		{"EventServerPoisonFlood", "refusing"}:      true,
+		{"EventServerCommitMetadataFull", "gaps"}:   true,
+		{"EventServerSchemaViolations", ""}:         true,
+	}
+	wait("every fault has its alert", 2*time.Minute, faults)
+	p.wantPanels(t, "slow")
+
+	w.crowd.Store(false)
+	w.faulty.Store(false)
+	w.deaf.Store(false)
+	w.sparing = w.spareServer.start(t)
+	mended := map[alert]bool{}
+	for a := range p.firing(t, true) {
+		mended[a] = false
+	}
+	wait("mended, every alert is over", 2*time.Minute, mended)
+	p.wantPanels(t, "good")
+
+	// What follows from the faults above, and may fire or not.
+	follows := map[alert]bool{
+		{"EventServerAbsent", ""}:                 true,
+		{"EventServerPoisonRate", "refusing"}:     true,
+		{"EventServerOldestUndelivered", "down"}:  true,
+		{"EventServerOldestUndelivered", "stuck"}: true,
+		{"EventServerOldestUndelivered", "gaps"}:  true,
+		{"EventServerOldestUndelivered", "edge"}:  true,
+		{"EventServerBlockedKey", "gaps"}:         true,
+		{"EventServerBlockedKey", "slow"}:         true,
+		{"EventServerBlockedKey", "edge"}:         true,
+		{"EventServerDestinationDown", "gaps"}:    true, // only the stuck user is left to try
+	}
+	fired := p.firing(t, true)
+	for a := range fired {
+		// leaveGaps is read by every destination of main.
+		if !faults[a] && !follows[a] && a.name != "EventServerLagGrowing" {
+			t.Errorf("%v fired, and had no cause", a)
+		}
+	}
+	names := map[string]bool{}
+	for a := range fired {
+		names[a.name] = true
+	}
+	for _, name := range alertNames(t) {
+		if !names[name] && !slices.Contains(onlyByRules, name) {
+			t.Errorf("%s never fired: it is not shown to work", name)
+		}
+	}
+	t.Logf("fired and cleared: %v", slices.Sorted(maps.Keys(names)))
+	p.draw(t, watched)
+}
+
+// draw makes the picture of the README, of the run that has just ended.
+func (p *prometheus) draw(t *testing.T, from time.Time) {
+	t.Helper()
+	out := os.Getenv("EVENTSERVER_PICTURE")
+	if out == "" {
+		return
+	}
+	<-time.After(20 * time.Second) // so that it shows what mended looks like
+	out, err := filepath.Abs(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dashboard, err := filepath.Abs(filepath.Join(deployed, "grafana", "dashboards", "overview.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "run", ".", "--prometheus", p.url, "--dashboard", dashboard,
+		"--from", from.Format(time.RFC3339), "--rate-interval", "5s", "--out", out)
+	cmd.Dir = filepath.Join(deployed, "render")
+	said, err := cmd.CombinedOutput()
+	t.Logf("%s", said)
+	if err != nil {
+		t.Errorf("the picture: %v", err)
+	}
+}
