@@ -59,3 +59,26 @@ func Unavailable(err error) error {
 	}
 	return &UnavailableError{Err: err}
 }
+
+// LoggedError is an error with words of its own for the log.
+type LoggedError struct {
+	Err   error
+	Words string
+}
+
+func (e *LoggedError) Error() string { return e.Err.Error() }
+func (e *LoggedError) Unwrap() error { return e.Err }
+
+// LogText is what a log has of the error.
+func (e *LoggedError) LogText() string { return e.Words }
+
+// Logged gives err the words that a log has of it. The text of err is kept in the
+// poison queue, without the event's values; a log must have nothing of a
+// receiver's answer either. An error without words of its own is logged by its
+// text, in which values of the event's payload are masked. Logged(nil, words) is nil.
+func Logged(err error, words string) error {
+	if err == nil {
+		return nil
+	}
+	return &LoggedError{Err: err, Words: words}
+}

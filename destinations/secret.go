@@ -1,6 +1,9 @@
 package destinations
 
-import "log/slog"
+import (
+	"log/slog"
+	"strings"
+)
 
 // Secret is a value that no log, error or dump shows.
 type Secret string
@@ -21,3 +24,14 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // LogValue hides the value.
 func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// LooksSecret reports whether part of a URL's path is likely to authenticate:
+// chat services put their tokens there. It has 20 characters or more, none but
+// those of a token, and a digit or a capital among them.
+func LooksSecret(part string) bool {
+	const shortest = 20
+	return len(part) >= shortest && strings.ContainsAny(part, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") &&
+		!strings.ContainsFunc(part, func(r rune) bool {
+			return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-' && r != '_'
+		})
+}

@@ -120,5 +120,8 @@ func (b *batcher) call(ctx context.Context, deliveries []destinations.Delivery) 
 			err = middleware.RecoveredPanicError{V: p}
 		}
 	}()
-	return b.dest.DeliverBatch(ctx, deliveries)
+	if err := b.dest.DeliverBatch(ctx, deliveries); err != nil {
+		return &told{err, deliveries}
+	}
+	return nil
 }

@@ -204,7 +204,7 @@ func (b *breaker) unavailable(key string, p pass, wait time.Duration, cause erro
 	defer b.mu.Unlock()
 	if !b.warned { // once an outage, or it is never seen: such attempts reach no limit
 		b.warned = true
-		b.log.Warn("destination is unavailable; its events wait", slog.String("cause", detail(cause)))
+		b.log.Warn("destination is unavailable; its events wait", slog.String("cause", logged(cause)))
 	}
 	b.down[key] = struct{}{}
 	throttled := p == passRamp && wait > 0 // too many at once: the ramp begins anew

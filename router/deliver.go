@@ -77,8 +77,9 @@ func (d *deliverer) handle(msg *message.Message) error {
 		d.metrics.Finished(metrics.Skipped)
 		return nil
 	default:
+		err = &told{err, []destinations.Delivery{delivery}}
 		d.log.Debug("attempt failed", slog.String("event", delivery.EventID),
-			slog.Int("attempt", delivery.Attempt), slog.String("error", detail(err)))
+			slog.Int("attempt", delivery.Attempt), slog.String("error", logged(err)))
 		return err
 	}
 }

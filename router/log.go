@@ -49,6 +49,9 @@ func (l quietLogger) Error(msg string, err error, fields watermill.LogFields) {
 		l.Debug(msg, fields)
 		return
 	}
+	if err != nil {
+		err = errors.New(logged(err))
+	}
 	l.LoggerAdapter.Error(msg, err, fields)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -31,6 +32,9 @@ type poisonQueue struct {
 	metrics     *metrics.Destination
 	draining    <-chan struct{}
 	log         *slog.Logger
+
+	mu   sync.Mutex
+	said map[string]*saying // by reason
 }
 
 func (p *poisonQueue) middleware(next message.HandlerFunc) message.HandlerFunc {
@@ -54,23 +58,52 @@ func (p *poisonQueue) keep(ctx context.Context, msg *message.Message, g *giveUp)
 		return err
 	}
 	p.metrics.Poisoned(g.reason)
-	p.log.Warn("moved to the poison queue",
-		slog.String("event", msg.Metadata.Get(hID)), slog.String("stage", p.stage), slog.String("reason", g.reason),
-		slog.Int("attempts", g.attempts), slog.Int64("offset", infra.Offset(msg)), slog.String("detail", logged(g.err)))
+	level := slog.LevelDebug
+	before, first := p.say(g.reason)
+	if first {
+		level = slog.LevelWarn
+	}
+	if p.log.Enabled(ctx, level) {
+		p.log.Log(ctx, level, "moved to the poison queue",
+			slog.String("event", msg.Metadata.Get(hID)), slog.String("stage", p.stage), slog.String("reason", g.reason),
+			slog.Int("attempts", g.attempts), slog.Int64("offset", infra.Offset(msg)), slog.String("detail", clean(masked(words(g.err), msg.Payload))),
+			slog.Int("unlogged_before", before))
+	}
 	switch p.on { // the seam for policies that hold the key
 	case Skip:
 	}
 	return nil
 }
 
-// logged is detail for a log, where nothing of an event belongs: of an error that
-// can tell its place without what is there, the place.
-func logged(err error) string {
-	var placed interface{ Place() string }
-	if errors.As(err, &placed) {
-		return clean(placed.Place())
+// quiet is how long the poison queue says nothing more of the same reason: one
+// bad deployment can fail a day's events, and a log has a line for each change
+// of state, not for each event. Metrics count them all.
+const quiet = time.Minute
+
+// say reports whether to log an event that was given up for reason, and how many
+// were not logged before it.
+func (p *poisonQueue) say(reason string) (before int, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.said == nil {
+		p.said = map[string]*saying{}
 	}
-	return detail(err)
+	s := p.said[reason]
+	if s == nil {
+		s = &saying{}
+		p.said[reason] = s
+	}
+	if now := time.Now(); s.at.IsZero() || now.Sub(s.at) >= quiet {
+		before, s.at, s.unsaid = s.unsaid, now, 0
+		return before, true
+	}
+	s.unsaid++
+	return 0, false
+}
+
+type saying struct {
+	at     time.Time // of the last line
+	unsaid int       // since
 }
 
 func (p *poisonQueue) store(ctx context.Context, msg *message.Message, g *giveUp) error {

@@ -1,14 +1,12 @@
 package router
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
 	"eventserver/destinations"
 	"eventserver/infra"
@@ -159,7 +157,7 @@ func encodePoison(msg *message.Message, stage string, g *giveUp) *message.Messag
 	}
 	out.Metadata[hPoisonStage] = stage
 	out.Metadata[hPoisonReason] = g.reason
-	out.Metadata[hPoisonDetail] = detail(g.err)
+	out.Metadata[hPoisonDetail] = detail(g.err, msg.Payload)
 	out.Metadata[hPoisonAttempts] = strconv.Itoa(g.attempts)
 	out.Metadata[hPoisonFirst] = g.first.UTC().Format(time.RFC3339Nano)
 	out.Metadata[hPoisonLast] = g.last.UTC().Format(time.RFC3339Nano)
@@ -187,16 +185,6 @@ func DecodePoison(destination string, msg *message.Message) GivenUp {
 
 // maxDetail bounds the text kept with a poisoned delivery.
 const maxDetail = 1024
-
-// detail is an error's text for a header and a log. Of a panic it has the
-// value alone: the stack names files of the machine.
-func detail(err error) string {
-	var panicked middleware.RecoveredPanicError
-	if errors.As(err, &panicked) {
-		return clean(fmt.Sprintf("panic: %v", panicked.V))
-	}
-	return clean(err.Error())
-}
 
 // clean makes a text safe for a header and a terminal: one line, no control
 // characters, valid UTF-8, bounded.

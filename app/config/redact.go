@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"eventserver/destinations"
 )
 
 // Redacted is the effective configuration as YAML, for the log and for
@@ -89,7 +91,8 @@ func redactValue(v reflect.Value, f field) *yaml.Node {
 // type cannot say so.
 var sensitiveKey = regexp.MustCompile(`(?i)auth|token|key|secret|passw|cookie|signature|credential`)
 
-// redactURL hides what may authenticate in a URL: its password and query.
+// redactURL hides what may authenticate in a URL: its password and query, and
+// what looks like a token in its path.
 func redactURL(s string) string {
 	if !strings.Contains(s, "://") {
 		return s
@@ -98,14 +101,21 @@ func redactURL(s string) string {
 	if err != nil {
 		return hiddenText
 	}
-	if u.User == nil && u.RawQuery == "" && u.Fragment == "" {
+	parts := strings.Split(u.EscapedPath(), "/")
+	hidden := false
+	for i, part := range parts {
+		if destinations.LooksSecret(part) {
+			parts[i], hidden = hiddenText, true
+		}
+	}
+	if u.User == nil && u.RawQuery == "" && u.Fragment == "" && !hidden {
 		return s
 	}
 	shown := u.Scheme + "://"
 	if u.User != nil {
 		shown += hiddenText + "@"
 	}
-	shown += u.Host + u.EscapedPath()
+	shown += u.Host + strings.Join(parts, "/")
 	if u.RawQuery != "" {
 		shown += "?" + hiddenText
 	}

@@ -54,6 +54,9 @@ func (v *Violation) Place() string {
 	return (&Violation{Type: v.Type, Version: v.Version, Pointer: v.Pointer, Rule: v.Rule}).text(false)
 }
 
+// LogText is Place; the router asks for it.
+func (v *Violation) LogText() string { return v.Place() }
+
 // printable keeps what a client calls its members from breaking a line of a log.
 func printable(ptr string) string {
 	for _, r := range ptr {

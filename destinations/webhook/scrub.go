@@ -1,6 +1,9 @@
 package webhook
 
 import (
+	"encoding/base64"
+	"encoding/json"
+	"html"
 	"net/url"
 	"slices"
 	"strings"
@@ -24,9 +27,20 @@ type scrubber struct {
 func newScrubber(cfg Config, u *url.URL) *scrubber {
 	s := &scrubber{}
 	add := func(value string) {
-		// What is shorter than this hides nothing and would make every text unreadable.
-		if len(value) >= 4 && !slices.Contains(s.secrets, value) {
-			s.secrets = append(s.secrets, value)
+		// Servers print what they got as JSON, or as a page.
+		for _, form := range []string{value, inJSON(value), strings.ReplaceAll(value, "/", `\/`), html.EscapeString(value)} {
+			// What is shorter than this hides nothing and would make every text unreadable.
+			if len(form) >= 4 && !slices.Contains(s.secrets, form) {
+				s.secrets = append(s.secrets, form)
+			}
+		}
+	}
+	basic := func(encoded string) { // what a server makes of "Basic dXNlcjpwYXNz"
+		if user, err := base64.StdEncoding.DecodeString(encoded); err == nil {
+			if _, password, ok := strings.Cut(string(user), ":"); ok {
+				add(string(user))
+				add(password)
+			}
 		}
 	}
 	for _, secret := range []destinations.Secret{cfg.Secret, cfg.SecretNext} {
@@ -37,6 +51,9 @@ func newScrubber(cfg Config, u *url.URL) *scrubber {
 		add(value)
 		if i := strings.LastIndexByte(value, ' '); i >= 0 { // "Bearer token"
 			add(value[i+1:])
+			if strings.EqualFold(value[:i], "basic") {
+				basic(value[i+1:])
+			}
 		}
 	}
 	for _, values := range u.Query() {
@@ -46,10 +63,16 @@ func newScrubber(cfg Config, u *url.URL) *scrubber {
 		}
 	}
 	add(u.RawQuery)
+	for part := range strings.SplitSeq(u.EscapedPath(), "/") { // the receiver knows its path; whoever reads the poison queue need not
+		if destinations.LooksSecret(part) {
+			add(part)
+		}
+	}
 	if proxy, err := url.Parse(cfg.Proxy); err == nil && proxy.User != nil {
 		password, _ := proxy.User.Password()
 		add(password)
 		add(proxy.User.String())
+		add(base64.StdEncoding.EncodeToString([]byte(proxy.User.Username() + ":" + password)))
 	}
 	slices.SortFunc(s.secrets, func(a, b string) int { return len(b) - len(a) })
 	var pairs []string
@@ -58,6 +81,14 @@ func newScrubber(cfg Config, u *url.URL) *scrubber {
 	}
 	s.replacer = strings.NewReplacer(pairs...)
 	return s
+}
+
+func inJSON(value string) string {
+	b, err := json.Marshal(value)
+	if err != nil { // of a string: it cannot be
+		return ""
+	}
+	return string(b[1 : len(b)-1])
 }
 
 func (s *scrubber) text(t string) string { return s.replacer.Replace(t) }

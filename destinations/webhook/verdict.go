@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -27,10 +29,10 @@ func (d *Destination) verdict(resp *http.Response, snippet string) error {
 	if status == http.StatusGone && !d.permanent(status) {
 		text += " and asks for no more events; the destination pauses until it answers otherwise"
 	}
-	if snippet != "" {
-		text += ": " + snippet
-	}
 	err := errors.New(text)
+	if snippet != "" { // what a receiver says may be the event
+		err = destinations.Logged(errors.New(text+": "+snippet), text)
+	}
 	if d.permanent(status) {
 		return destinations.Permanent(err)
 	}
@@ -118,7 +120,16 @@ func (d *Destination) failed(ctx context.Context, connected bool, err error) err
 		// TLS 1.3 tells a client that its handshake failed only on the first read.
 		return destinations.Unavailable(fmt.Errorf("webhook connection failed: %w", cause))
 	default:
-		return fmt.Errorf("webhook connection broke: %w", cause)
+		// The transport's error quotes an answer that is no HTTP.
+		words := "webhook connection broke"
+		var op *net.OpError
+		switch {
+		case errors.As(err, &op):
+			words += ": " + op.Err.Error()
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			words += ": EOF"
+		}
+		return destinations.Logged(fmt.Errorf("webhook connection broke: %w", cause), words)
 	}
 }
 
