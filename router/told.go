@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -32,7 +35,8 @@ func (t *told) Unwrap() error { return t.err }
 func (t *told) LogText() string {
 	text := words(t.err)
 	for i := range t.of {
-		text = masked(text, t.of[i].Payload.Body)
+		d := &t.of[i]
+		text = masked(text, d.Payload.Body, append(slices.Collect(maps.Values(d.Metadata)), d.Key)...)
 	}
 	return text
 }
@@ -79,19 +83,56 @@ const (
 
 // masked takes the values of an event's body out of a text about it: those of
 // its members where it is JSON, its words otherwise. The names of members stay,
-// which errors are about.
-func masked(text string, body []byte) string {
-	if len(text) < maskLow || len(body) < maskLow {
+// which errors are about. It is asked only when something has failed.
+// Others are values that are not in the body, such as the key.
+func masked(text string, body []byte, others ...string) string {
+	if len(text) < maskLow {
 		return text
 	}
+	values := valuesOf(body)
+	for _, v := range others {
+		if len(v) >= maskLow {
+			values = append(values, v)
+		}
+	}
+	var there []string // the forms of values that text has
+	for _, v := range values {
+		for _, form := range formsOf(v) {
+			if strings.Contains(text, form) {
+				there = append(there, form)
+			}
+		}
+	}
+	slices.SortFunc(there, func(a, b string) int { return len(b) - len(a) }) // a value may be part of another
+	for _, form := range there {
+		text = strings.ReplaceAll(text, form, maskText)
+	}
+	// What begins like a value and goes on otherwise was cut, or written in a
+	// form that is not known. Nobody can tell where it ends.
+	for _, v := range values {
+		if len(v) >= maskPart {
+			if i := strings.Index(text, v[:maskPart]); i >= 0 {
+				text = text[:i] + maskText
+			}
+		}
+	}
+	return text
+}
+
+// valuesOf lists the values of a body that are long enough to be known.
+func valuesOf(body []byte) []string {
 	if !json.Valid(body) {
 		const most = 64 << 10 // bytes that are looked at
-		for _, word := range strings.FieldsFunc(string(body[:min(len(body), most)]), func(r rune) bool {
+		words := strings.FieldsFunc(string(body[:min(len(body), most)]), func(r rune) bool {
 			return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.@+", r)
-		}) {
-			text = maskedValue(text, word)
+		})
+		return slices.DeleteFunc(words, func(w string) bool { return len(w) < maskLow })
+	}
+	var values []string
+	add := func(v string) {
+		if len(v) >= maskLow {
+			values = append(values, v)
 		}
-		return text
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
@@ -100,7 +141,7 @@ func masked(text string, body []byte) string {
 	for {
 		tok, err := dec.Token()
 		if err != nil { // the end
-			return text
+			return values
 		}
 		switch v := tok.(type) {
 		case json.Delim:
@@ -109,38 +150,37 @@ func masked(text string, body []byte) string {
 			} else {
 				objects = objects[:len(objects)-1]
 			}
-			name = len(objects) > 0 && objects[len(objects)-1]
-			continue
 		case string:
 			if name {
 				name = false
 				continue
 			}
-			text = maskedValue(text, v)
-			for _, form := range quotedForms(v) {
-				text = maskedValue(text, form)
-			}
+			add(v)
 		case json.Number:
-			text = maskedValue(text, v.String())
+			add(v.String())
 		}
 		name = len(objects) > 0 && objects[len(objects)-1]
 	}
 }
 
-// quotedForms are how a text writes v between quotes, where that differs.
-func quotedForms(v string) []string {
-	var forms []string
-	for _, q := range []string{fmt.Sprintf("%q", v), jsonText(v)} {
-		if inner := q[1 : len(q)-1]; inner != v {
-			forms = append(forms, inner)
-		}
+// formsOf are how a text may write v: as it is, and between quotes, once and
+// twice. Few values need more than the first.
+func formsOf(v string) []string {
+	forms := []string{v}
+	plain := !strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(`"\<>&'/`, r) })
+	if plain {
+		return forms
 	}
-	if c := clean(v); c != v {
-		forms = append(forms, c)
+	forms = append(forms, clean(v), strings.ReplaceAll(v, "/", `\/`))
+	for _, once := range []string{strconv.Quote(v), strconv.QuoteToASCII(v), jsonText(v), plainJSON(v)} {
+		inner := once[1 : len(once)-1]
+		twice := strconv.Quote(inner)
+		forms = append(forms, inner, strings.ReplaceAll(inner, "/", `\/`), twice[1:len(twice)-1])
 	}
 	return forms
 }
 
+// jsonText writes v as most programs do in Go, plainJSON as most others.
 func jsonText(v string) string {
 	b, err := json.Marshal(v)
 	if err != nil { // of a string: it cannot be
@@ -149,24 +189,12 @@ func jsonText(v string) string {
 	return string(b)
 }
 
-// maskedValue replaces value in text, also where it breaks off.
-func maskedValue(text, value string) string {
-	if len(value) < maskLow {
-		return text
+func plainJSON(v string) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil { // as above
+		return `""`
 	}
-	known := value[:min(len(value), maskPart)]
-	from := 0
-	for {
-		i := strings.Index(text[from:], known)
-		if i < 0 {
-			return text
-		}
-		i += from
-		n := len(known)
-		for n < len(value) && i+n < len(text) && text[i+n] == value[n] {
-			n++
-		}
-		text = text[:i] + maskText + text[i+n:]
-		from = i + len(maskText)
-	}
+	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -78,13 +78,13 @@ func DecodeEvent(msg *message.Message) (destinations.Event, error) {
 	var err error
 	if s := md[hReceived]; s != "" {
 		if e.ReceivedAt, err = time.Parse(time.RFC3339Nano, s); err != nil {
-			return e, fmt.Errorf("header %s: %w", hReceived, err)
+			return e, fmt.Errorf("header %s: is not a time in RFC 3339", hReceived) // without what it is: other programs write here too
 		}
 	}
 	e.Time = e.ReceivedAt
 	if s := md[hTime]; s != "" {
 		if e.Time, err = time.Parse(time.RFC3339Nano, s); err != nil {
-			return e, fmt.Errorf("header %s: %w", hTime, err)
+			return e, fmt.Errorf("header %s: is not a time in RFC 3339", hTime)
 		}
 	}
 	e.Metadata = prefixed(md, hMeta)
@@ -126,7 +126,7 @@ func DecodeDelivery(destination string, msg *message.Message) (destinations.Deli
 	seq := int64(-1)
 	if s := msg.Metadata[hSequence]; s != "" {
 		if seq, err = strconv.ParseInt(s, 10, 64); err != nil {
-			return destinations.Delivery{}, fmt.Errorf("header %s: %w", hSequence, err)
+			return destinations.Delivery{}, fmt.Errorf("header %s: is not a whole number", hSequence)
 		}
 	}
 	return destinations.Delivery{

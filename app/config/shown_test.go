@@ -74,6 +74,7 @@ destinations:
   headers: {Authorization: Bearer hunter2, X-Tenant: blue}
   limits: {low: 2}
 - {id: b, kind: file, path: "true"}
+- {id: c, kind: webhook, url: https://chat.example.com/services/T0HUNTER2/xhunter2xXhunter2xXhunter2x/v1-of-the-interface}
 `
 	c := mustParse(t, src)
 	got := c.Redacted()
@@ -81,7 +82,7 @@ destinations:
 		t.Errorf("a secret is shown:\n%s", got)
 	}
 	for _, want := range []string{
-		"password: '[secret]'", "url: https://[secret]@example.com/a?[secret]\n", "Authorization: '[secret]'", "X-Tenant: blue",
+		"password: '[secret]'", "url: https://[secret]@example.com/a?[secret]\n", "url: https://chat.example.com/services/T0HUNTER2/[secret]/v1-of-the-interface\n", "Authorization: '[secret]'", "X-Tenant: blue",
 		"secret_next: ''", "max_bytes: 64KiB", "retention: 168h\n", "low: 2", "path: 'true'", "sha256: ['[secret]']", "sync: true\n",
 	} {
 		if !strings.Contains(strings.ReplaceAll(got, `"`, `'`), want) {

@@ -1,0 +1,128 @@
+package router
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+	"pgregory.net/rapid"
+
+	"eventserver/destinations"
+)
+
+func TestMasked(t *testing.T) {
+	const body = `{"customerId":"ada@example.com","amount":12.5,"phone":4412345678,"note":"a \"quoted\" <b>/ü","deep":[{"city":"Leipzig"}],"ok":true,"n":42,"short":"abc","long":"0123456789abcdefghij"}`
+	for _, c := range []struct{ text, want string }{
+		{"customerId is required", "customerId is required"}, // names stay
+		{"unknown customer ada@example.com", "unknown customer [event]"},
+		{"webhook answered 500", "webhook answered 500"},
+		{"abc 42 true", "abc 42 true"}, // too short to be told from words
+		{"amount 12.5 of 4412345678", "amount [event] of [event]"},
+		{`in Leipzig, Leipzig`, "in [event], [event]"},
+		{`note a "quoted" <b>/ü!`, "note [event]!"},
+		{`note "a \"quoted\" <b>/ü"!`, `note "[event]"!`},
+		{`note "a \"quoted\" \u003cb\u003e/ü"!`, `note "[event]"!`},
+		{`note "a \"quoted\" <b>\/\u00fc"!`, `note "[event]"!`},
+		{`cut 0123456789abcdefg... and more`, "cut [event]"},
+		{"", ""},
+	} {
+		if got := masked(c.text, []byte(body)); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.text, got, c.want)
+		}
+	}
+	quoted := fmt.Sprintf("bad %q", body)
+	for _, v := range []string{"ada@", "12.5", "4412345678", "quoted", "Leipzig", "0123456789"} {
+		if got := masked(quoted, []byte(body)); strings.Contains(got, v) {
+			t.Errorf("%s is in %s", v, got)
+		}
+	}
+	if got := masked("cannot read name=ada@example.com", []byte("name=ada@example.com&x=1")); got != "cannot read [event]=[event]" {
+		t.Errorf("no JSON: %s", got)
+	}
+	if got := masked("user ada-1 failed", nil, "ada-1"); got != "user [event] failed" {
+		t.Errorf("a key: %s", got)
+	}
+}
+
+// Whatever value an error quotes, in whatever usual form, it is not told.
+func TestMaskedHoldsNoValue(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		value := rapid.StringN(maskLow, 40, 80).Draw(t, "value")
+		body, err := json.Marshal(map[string]any{"x": []string{value}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back map[string][]string
+		if err := json.Unmarshal(body, &back); err != nil {
+			t.Fatal(err)
+		}
+		value = back["x"][0] // what is no UTF-8 becomes something else
+		form := rapid.SampledFrom([]string{value, strconv.Quote(value), fmt.Sprintf("%+q", value), string(body), fmt.Sprintf("%q", body)}).Draw(t, "form")
+		if got := masked("« "+form+" »", body); strings.Contains(got, value) {
+			t.Fatalf("%q is in %q", value, got)
+		}
+	})
+}
+
+func TestLogged(t *testing.T) {
+	of := []destinations.Delivery{{Key: "ada-lovelace", Metadata: map[string]string{"tenant": "acme-corp"}, Payload: destinations.Payload{Body: []byte(`{"name":"Lovelace"}`)}}}
+	var m map[string]int
+	var runtimePanic any
+	func() {
+		defer func() { runtimePanic = recover() }()
+		m["x"] = 1
+	}()
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{errors.New("disk full"), "disk full"},
+		{destinations.Logged(errors.New("answered 500: Lovelace"), "answered 500"), "answered 500"},
+		{destinations.Unavailable(fmt.Errorf("hook: %w", destinations.Logged(errors.New("busy: Lovelace"), "busy"))), "busy"},
+		{&told{errors.New("no Lovelace (ada-lovelace of acme-corp)"), of}, "no [event] ([event] of [event])"},
+		{destinations.Permanent(&told{destinations.Logged(errors.New("x"), "no Lovelace"), of}), "no [event]"},
+		{middleware.RecoveredPanicError{V: "Lovelace", Stacktrace: "main.go"}, "panic with a string"},
+		{middleware.RecoveredPanicError{V: runtimePanic}, "panic: assignment to entry in nil map"},
+	} {
+		if got := logged(c.err); got != c.want {
+			t.Errorf("%v: got %s, want %s", c.err, got, c.want)
+		}
+	}
+	// The poison queue keeps the words, but for the values.
+	if got := detail(destinations.Permanent(&told{destinations.Logged(errors.New("answered 400: unknown name Lovelace"), "x"), of}), of[0].Payload.Body); got != "answered 400: unknown name [event]" {
+		t.Error(got)
+	}
+	if !errors.Is(&told{context.DeadlineExceeded, of}, context.DeadlineExceeded) {
+		t.Error("what the router decides by is hidden")
+	}
+}
+
+// A reason is told once a minute, with how many there were meanwhile.
+func TestPoisonQueueSaysLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &poisonQueue{}
+		said := func(reason string) string { before, ok := p.say(reason); return fmt.Sprint(ok, before) }
+		for i, want := range []string{"true 0", "false 0", "false 0"} {
+			if got := said("schema"); got != want {
+				t.Errorf("%d: %s", i, got)
+			}
+		}
+		if got := said("transform"); got != "true 0" {
+			t.Errorf("another reason: %s", got)
+		}
+		time.Sleep(quiet) //nolint:forbidigo // in a synctest bubble
+		if got := said("schema"); got != "true 2" {
+			t.Errorf("after a minute: %s", got)
+		}
+		if got := said("schema"); got != "false 0" {
+			t.Errorf("and then: %s", got)
+		}
+	})
+}
