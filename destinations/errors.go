@@ -82,3 +82,21 @@ func Logged(err error, words string) error {
 	}
 	return &LoggedError{Err: err, Words: words}
 }
+
+// StatusError tells what status an HTTP receiver answered with. It is for those
+// who look on, such as traces: it decides nothing.
+type StatusError struct {
+	Err    error
+	Status int
+}
+
+func (e *StatusError) Error() string { return e.Err.Error() }
+func (e *StatusError) Unwrap() error { return e.Err }
+
+// WithStatus wraps err with the status of the answer. WithStatus(nil, status) is nil.
+func WithStatus(err error, status int) error {
+	if err == nil {
+		return nil
+	}
+	return &StatusError{Err: err, Status: status}
+}

@@ -1,6 +1,7 @@
 package destinations
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"slices"
@@ -73,4 +74,20 @@ func validName(name string) bool {
 		return false
 	}
 	return true
+}
+
+type callKey struct{}
+
+// WithCallMetadata gives an attempt metadata of its own, such as its trace
+// context, beside that of the deliveries. The router sets it for a batch, which
+// is of many events.
+func WithCallMetadata(ctx context.Context, metadata map[string]string) context.Context {
+	return context.WithValue(ctx, callKey{}, metadata)
+}
+
+// CallMetadata is what WithCallMetadata set; nil: nothing. A Batcher whose
+// receiver takes headers passes it on by SetHeaders.
+func CallMetadata(ctx context.Context) map[string]string {
+	md, _ := ctx.Value(callKey{}).(map[string]string)
+	return md
 }

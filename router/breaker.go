@@ -259,7 +259,7 @@ func (b *breaker) status() BreakerStatus {
 	defer b.mu.Unlock()
 	s := BreakerStatus{Open: b.open, Ramp: b.ramp}
 	if b.open || b.ramp {
-		s.Cause = detail(b.cause)
+		s.Cause = logged(b.cause)
 	}
 	if b.open {
 		s.Since, s.Until = b.since, b.until

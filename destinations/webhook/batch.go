@@ -61,6 +61,7 @@ func (d *Destination) DeliverBatch(ctx context.Context, ds []destinations.Delive
 	}
 	body = append(body, ']')
 	h := make(http.Header, 8+len(d.cfg.Headers))
+	destinations.SetHeaders(h, destinations.CallMetadata(ctx), reserved)
 	for name, value := range d.cfg.Headers {
 		h.Set(name, value)
 	}

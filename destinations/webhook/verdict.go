@@ -33,6 +33,7 @@ func (d *Destination) verdict(resp *http.Response, snippet string) error {
 	if snippet != "" { // what a receiver says may be the event
 		err = destinations.Logged(errors.New(text+": "+snippet), text)
 	}
+	err = destinations.WithStatus(err, status)
 	if d.permanent(status) {
 		return destinations.Permanent(err)
 	}
