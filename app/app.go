@@ -21,6 +21,7 @@ import (
 	"eventserver/app/config"
 	"eventserver/app/control"
 	"eventserver/app/http"
+	"eventserver/app/traces"
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
@@ -73,10 +74,11 @@ type App struct {
 	log      *slog.Logger
 	broker   infra.Broker
 	pipeline *router.Pipeline
-	front    *http.Server  // nil with HandleOnly
-	admin    *admin.Server // nil with HandleOnly, and where it is off
-	judge    http.Contract // nil without schemas
-	contract *contract     // the same
+	traces   *traces.Traces // nil: off
+	front    *http.Server   // nil with HandleOnly
+	admin    *admin.Server  // nil with HandleOnly, and where it is off
+	judge    http.Contract  // nil without schemas
+	contract *contract      // the same
 	options  Options
 	kinds    map[string]Kind
 
@@ -134,6 +136,9 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if err != nil {
 		return nil, err
 	}
+	if err := a.trace(ctx, m); err != nil {
+		return nil, err
+	}
 	a.log.Debug("opening the broker", slog.String("kind", cfg.Broker.Kind))
 	open := openBroker
 	if o.HandleOnly {
@@ -147,6 +152,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if a.pipeline, err = router.New(router.Config{
 		Broker: a.broker, Destinations: dests, Unordered: cfg.Ordering == "partition",
 		MaxPayloadBytes: recordLimit(cfg) - poisonHeadroom, Metrics: m, Watermill: &wm, Logger: a.log,
+		Tracer: a.tracer(), TraceSystem: messagingSystem(cfg.Broker.Kind),
 	}); err != nil {
 		return nil, err
 	}
@@ -172,7 +178,7 @@ func (a *App) accept(reg *prometheus.Registry, m *metrics.Metrics) error {
 	a.front, err = http.New(http.Config{
 		Addr: cfg.HTTP.Addr, MaxEventBytes: int64(cfg.HTTP.MaxEventBytes), MaxBatchBytes: int64(cfg.HTTP.MaxBatchBytes),
 		MaxBatchEvents: cfg.HTTP.MaxBatchEvents, MaxInFlight: cfg.HTTP.MaxInFlight, PublishTimeout: cfg.HTTP.PublishTimeout,
-		ReadTimeout: cfg.HTTP.ReadTimeout, Keys: keys, MetadataHeaders: cfg.HTTP.MetadataHeaders, Contract: a.judge, Ready: a.readiness,
+		ReadTimeout: cfg.HTTP.ReadTimeout, Keys: keys, MetadataHeaders: cfg.HTTP.MetadataHeaders, Tracer: a.tracer(), Contract: a.judge, Ready: a.readiness,
 		Scrape: promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true}), Metrics: m, Logger: a.log,
 	})
 	if err != nil {
@@ -238,7 +244,7 @@ func (a *App) Addr() string {
 
 // Put stores events as the HTTP front does; see Store.Put.
 func (a *App) Put(ctx context.Context, events ...destinations.Event) error {
-	s := Store{broker: a.broker, judge: a.judge, limit: int(a.cfg.HTTP.MaxEventBytes)}
+	s := Store{broker: a.broker, judge: a.judge, limit: int(a.cfg.HTTP.MaxEventBytes), tracer: a.tracer(), system: messagingSystem(a.cfg.Broker.Kind)}
 	return s.Put(ctx, events...)
 }
 
@@ -358,6 +364,9 @@ func (a *App) stop() error {
 	})
 	if a.broker != nil {
 		step("close the broker", a.broker.Close)
+	}
+	if a.traces != nil {
+		step("send the last spans", func() error { a.endTraces(ctx); return nil })
 	}
 	return errors.Join(errs...)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"eventserver/app/config"
 	"eventserver/app/http"
@@ -25,6 +26,8 @@ type Store struct {
 	broker infra.Broker
 	judge  http.Contract // nil: no schemas
 	limit  int           // bytes of an event
+	tracer trace.Tracer  // nil: no spans
+	system string        // in them
 }
 
 // OpenStore connects to the broker that the configuration names: the cluster,
@@ -86,7 +89,7 @@ func (s *Store) publish(events []destinations.Event) error {
 	if err != nil {
 		return err
 	}
-	return s.broker.Publisher().Publish(router.EventsTopic, recs...)
+	return router.Publish(s.broker.Publisher(), s.tracer, s.system, recs)
 }
 
 // Close releases the broker.

@@ -53,6 +53,12 @@ const (
 	RejectSchema      = "schema"
 )
 
+// Reasons for dropping spans, the label "reason".
+const (
+	SpansQueueFull    = "queue_full"
+	SpansExportFailed = "export_failed" // refused, or no answer in time; also at the stop
+)
+
 // Seconds are the buckets of every histogram of durations, Watermill's too.
 func Seconds() []float64 { return slices.Clone(seconds[:]) }
 
@@ -64,11 +70,12 @@ var seconds = [...]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.
 type Metrics struct {
 	Accepted  prometheus.Counter
 	Rejected  *prometheus.CounterVec // reason
-	AcceptDur prometheus.Histogram
+	AcceptDur *Histogram
 	// SchemaViolations has the labels stage (ingest, input, output), type (of a
 	// schema, or "unknown") and mode.
 	SchemaViolations *prometheus.CounterVec
 	BrokerUp         prometheus.Gauge
+	SpansDropped     *prometheus.CounterVec // reason
 
 	deliveries *prometheus.CounterVec   // destination, outcome
 	attempts   *prometheus.CounterVec   // destination, class
@@ -89,12 +96,13 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
 		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: Seconds()}, labels)
 	}
+	acceptDur := prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "accept_duration_seconds",
+		Help: "Time from a whole request to its answer.", Buckets: Seconds()})
 	m := &Metrics{
 		Accepted: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "events_accepted_total",
 			Help: "Events stored durably and answered with a success."}),
-		Rejected: counter("requests_rejected_total", "Requests refused, by reason.", "reason"),
-		AcceptDur: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "accept_duration_seconds",
-			Help: "Time from a whole request to its answer.", Buckets: Seconds()}),
+		Rejected:   counter("requests_rejected_total", "Requests refused, by reason.", "reason"),
+		AcceptDur:  &Histogram{to: acceptDur},
 		deliveries: counter("deliveries_total", "Deliveries finished, by outcome.", "destination", "outcome"),
 		attempts:   counter("attempts_total", "Delivery attempts, by class of result.", "destination", "class"),
 		attemptDur: histogram("attempt_duration_seconds", "Time of one delivery attempt.", "destination"),
@@ -106,7 +114,8 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 		SchemaViolations: counter("schema_violations_total", "Events that break the schema of their type, by where that was seen and the mode.", "stage", "type", "mode"),
 		BrokerUp: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "broker_up",
 			Help: "1 while the broker answers this process, 0 while it does not; asked every 5 s."}),
-		state: newStateCollector(),
+		SpansDropped: counter("spans_dropped_total", "Spans that were made and reached no collector, by reason.", "reason"),
+		state:        newStateCollector(),
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info",
 		Help: "Always 1; the labels tell the build."}, []string{"version", "go"})
@@ -116,9 +125,12 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 	for _, reason := range []string{RejectInvalid, RejectAuth, RejectMethod, RejectTooLarge, RejectMediaType, RejectBusy, RejectUnavailable, RejectSchema} {
 		m.Rejected.WithLabelValues(reason)
 	}
+	for _, reason := range []string{SpansQueueFull, SpansExportFailed} {
+		m.SpansDropped.WithLabelValues(reason)
+	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.Accepted, m.Rejected, m.AcceptDur, m.deliveries, m.attempts,
-		m.attemptDur, m.latency, m.retries, m.poisoned, m.SchemaViolations, m.BrokerUp, m.info, m.state, build} {
+	for _, c := range []prometheus.Collector{m.Accepted, m.Rejected, acceptDur, m.deliveries, m.attempts,
+		m.attemptDur, m.latency, m.retries, m.poisoned, m.SchemaViolations, m.SpansDropped, m.BrokerUp, m.info, m.state, build} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -131,8 +143,8 @@ type Destination struct {
 	// Looked up once, not at each event.
 	finished, attempts map[string]prometheus.Counter // by outcome, by class
 
-	AttemptDur prometheus.Observer
-	Latency    prometheus.Observer
+	AttemptDur *Histogram
+	Latency    *Histogram
 	Retries    prometheus.Counter
 }
 
@@ -154,7 +166,7 @@ func (m *Metrics) Destination(id, kind string, state func() State) *Destination 
 	}
 	m.state.add(id, state)
 	return &Destination{m: m, id: id, finished: finished, attempts: attempts,
-		AttemptDur: m.attemptDur.WithLabelValues(id), Latency: m.latency.WithLabelValues(id), Retries: m.retries.WithLabelValues(id)}
+		AttemptDur: &Histogram{to: m.attemptDur.WithLabelValues(id)}, Latency: &Histogram{to: m.latency.WithLabelValues(id)}, Retries: m.retries.WithLabelValues(id)}
 }
 
 // Finished counts a delivery that has come to its end.
@@ -165,10 +177,10 @@ func (d *Destination) FinishedMany(outcome string, n int) {
 	d.finished[outcome].Add(float64(n))
 }
 
-// Attempt counts one attempt that took dur.
-func (d *Destination) Attempt(class string, dur time.Duration) {
+// Attempt counts one attempt that took dur. traceparent may be "".
+func (d *Destination) Attempt(class string, dur time.Duration, traceparent string) {
 	d.attempts[class].Inc()
-	d.AttemptDur.Observe(dur.Seconds())
+	d.AttemptDur.Observe(dur.Seconds(), traceparent)
 }
 
 // Poisoned counts a delivery that went to the poison queue.

@@ -70,7 +70,7 @@ func TestWhatIsCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := m.Destination("d", "webhook", func() State { return State{BreakerOpen: true, Oldest: time.Now().Add(-time.Hour), BlockedKeys: 3} })
-	d.Attempt(ClassTimeout, 2*time.Second)
+	d.Attempt(ClassTimeout, 2*time.Second, "")
 	d.Finished(Delivered)
 	d.Poisoned(ReasonAge)
 	err = testutil.GatherAndCompare(reg, strings.NewReader(`

@@ -42,6 +42,7 @@ type batcher struct {
 	retry   Retry
 	timeout time.Duration // of one call
 	metrics *metrics.Destination
+	spans   *spans
 }
 
 func (b *batcher) middleware(next message.HandlerFunc) message.HandlerFunc {
@@ -58,7 +59,8 @@ func (b *batcher) middleware(next message.HandlerFunc) message.HandlerFunc {
 // breaker, and each is tried next by itself.
 func (b *batcher) attempt(ctx context.Context, g *group) error {
 	deliveries := make([]destinations.Delivery, 0, len(g.members))
-	bad := map[string]bool{} // keys whose later events wait for a bad one
+	var msgs []*message.Message // of the deliveries, for their spans
+	bad := map[string]bool{}    // keys whose later events wait for a bad one
 	for i, m := range g.members {
 		d, err := DecodeDelivery(b.id, m.msg)
 		if err != nil || bad[m.key] {
@@ -67,6 +69,9 @@ func (b *batcher) attempt(ctx context.Context, g *group) error {
 			continue
 		}
 		deliveries = append(deliveries, d)
+		if b.spans != nil {
+			msgs = append(msgs, m.msg)
+		}
 	}
 	if len(deliveries) < 2 { // there is nothing to share
 		g.takeApart(apart{})
@@ -74,8 +79,15 @@ func (b *batcher) attempt(ctx context.Context, g *group) error {
 	}
 	err := b.gate.attempt(ctx, deliveries[0].Key, len(deliveries), func() error {
 		began := time.Now()
-		err := b.call(ctx, deliveries)
-		b.metrics.Attempt(class(ctx, err), time.Since(began))
+		if b.spans == nil {
+			err := b.call(ctx, deliveries)
+			b.metrics.Attempt(class(ctx, err), time.Since(began), deliveries[0].Metadata[traceparent])
+			return err
+		}
+		call, ended := b.spans.batch(ctx, deliveries, msgs)
+		err := b.call(call, deliveries)
+		b.metrics.Attempt(class(ctx, err), time.Since(began), destinations.CallMetadata(call)[traceparent])
+		ended(class(ctx, err), err)
 		return err
 	})
 	switch {
@@ -107,7 +119,7 @@ func (b *batcher) delivered(deliveries []destinations.Delivery) {
 	now := time.Now()
 	for i := range deliveries {
 		if at := deliveries[i].ReceivedAt; !at.IsZero() {
-			b.metrics.Latency.Observe(now.Sub(at).Seconds())
+			b.metrics.Latency.Observe(now.Sub(at).Seconds(), deliveries[i].Metadata[traceparent])
 		}
 	}
 }

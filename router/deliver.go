@@ -40,7 +40,7 @@ func observe(m *metrics.Destination) message.HandlerMiddleware {
 			p.tries++
 			out, err := next(msg)
 			p.last = time.Now()
-			m.Attempt(class(ctx, err), p.last.Sub(began))
+			m.Attempt(class(ctx, err), p.last.Sub(began), msg.Metadata[hTraceparent])
 			return out, err
 		}
 	}
@@ -51,6 +51,7 @@ type deliverer struct {
 	dest    destinations.Destination
 	batcher destinations.Batcher // nil: takes no batches; else one event comes as a batch of one
 	metrics *metrics.Destination
+	spans   *spans
 	log     *slog.Logger
 }
 
@@ -61,6 +62,9 @@ func (d *deliverer) handle(msg *message.Message) error {
 		return giveUpNow(metrics.ReasonUndecodable, err)
 	}
 	delivery.Attempt = progressOf(ctx).tries
+	if d.spans != nil {
+		delivery.Metadata = d.spans.sent(ctx, delivery.Metadata)
+	}
 	if d.batcher != nil {
 		err = d.batcher.DeliverBatch(ctx, []destinations.Delivery{delivery})
 	} else {
@@ -70,7 +74,7 @@ func (d *deliverer) handle(msg *message.Message) error {
 	case err == nil:
 		d.metrics.Finished(metrics.Delivered)
 		if !delivery.ReceivedAt.IsZero() {
-			d.metrics.Latency.Observe(time.Since(delivery.ReceivedAt).Seconds())
+			d.metrics.Latency.Observe(time.Since(delivery.ReceivedAt).Seconds(), delivery.Metadata[traceparent])
 		}
 		return nil
 	case errors.Is(err, destinations.ErrSkip):

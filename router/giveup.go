@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+	"go.opentelemetry.io/otel/trace"
 
 	"eventserver/destinations"
 	"eventserver/metrics"
@@ -20,6 +21,7 @@ type giveUp struct {
 	err         error
 	attempts    int
 	first, last time.Time
+	span        trace.SpanContext // of a transformation that gave up; else the context's
 }
 
 func (g *giveUp) Error() string { return fmt.Sprintf("given up (%s): %v", g.reason, g.err) }

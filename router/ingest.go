@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"go.opentelemetry.io/otel/trace"
 
 	"eventserver/destinations"
 )
@@ -153,14 +154,23 @@ func Records(events []destinations.Event) ([]*message.Message, error) {
 	return out, nil
 }
 
+// Publish stores records of events on their topic, with spans when tracer is
+// not nil; system is Config.TraceSystem.
+func Publish(pub message.Publisher, tracer trace.Tracer, system string, recs []*message.Message) error {
+	return newSpans(Config{Tracer: tracer, TraceSystem: system}, nil).publish(pub, EventsTopic, recs)
+}
+
 // ingester stores the events of a request. The request is answered when it
 // returns: nil is a promise.
-type ingester struct{ pub message.Publisher }
+type ingester struct {
+	pub   message.Publisher
+	spans *spans
+}
 
 func (i ingester) handle(msg *message.Message) error {
 	recs, err := records(msg)
 	if err != nil {
 		return err
 	}
-	return i.pub.Publish(EventsTopic, recs...)
+	return i.spans.publish(i.pub, EventsTopic, recs)
 }

@@ -12,6 +12,7 @@ import (
 	wmmetrics "github.com/ThreeDotsLabs/watermill/components/metrics"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+	"go.opentelemetry.io/otel/trace"
 
 	"eventserver/destinations"
 	"eventserver/infra"
@@ -49,6 +50,10 @@ type Config struct {
 	// the poison queue adds. Default: no bound.
 	MaxPayloadBytes int
 	Metrics         *metrics.Metrics
+	// Tracer makes spans of what happens to events; nil: none. TraceSystem is
+	// the broker's name in them, messaging.system.
+	Tracer      trace.Tracer
+	TraceSystem string
 	// Watermill adds Watermill's own metrics to each router; nil: none.
 	Watermill *wmmetrics.PrometheusMetricsBuilder
 	Logger    *slog.Logger // default: discard
@@ -188,7 +193,7 @@ func (p *Pipeline) AddIngest(name, topic string, sub message.Subscriber) error {
 	if err != nil {
 		return err
 	}
-	p.ingest.AddConsumerHandler(name, topic, sub, ingester{pub: pub}.handle).AddMiddleware(middleware.Recoverer)
+	p.ingest.AddConsumerHandler(name, topic, sub, ingester{pub: pub, spans: newSpans(p.cfg, nil)}.handle).AddMiddleware(middleware.Recoverer)
 	return nil
 }
 

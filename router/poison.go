@@ -32,6 +32,7 @@ type poisonQueue struct {
 	stage       string
 	on          OnExhausted
 	metrics     *metrics.Destination
+	spans       *spans
 	draining    <-chan struct{}
 	log         *slog.Logger
 
@@ -108,10 +109,14 @@ type saying struct {
 	unsaid int       // since
 }
 
-func (p *poisonQueue) store(ctx context.Context, msg *message.Message, g *giveUp) error {
+func (p *poisonQueue) store(ctx context.Context, msg *message.Message, g *giveUp) (err error) {
 	const first, most = 200 * time.Millisecond, 10 * time.Second
 	wait := first
 	record := encodePoison(msg, p.stage, g)
+	if p.spans != nil {
+		ended := p.spans.poisons(ctx, g, PoisonTopic(p.destination), record)
+		defer func() { ended(err) }()
+	}
 	for {
 		err := p.pub.Publish(PoisonTopic(p.destination), record)
 		if err == nil {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
 	"eventserver/destinations"
@@ -66,8 +68,9 @@ func (r *running) newTransform() (*stage, error) {
 		return nil, err
 	}
 	log := p.cfg.Logger.With(slog.String("destination", r.id))
-	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageTransform, on: d.OnExhausted, metrics: r.metrics, draining: s.draining, log: log}
-	t := &transformer{dest: d, pub: pub, limit: p.cfg.MaxPayloadBytes, poison: poison, metrics: r.metrics}
+	spans := newSpans(p.cfg, d)
+	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageTransform, on: d.OnExhausted, metrics: r.metrics, spans: spans, draining: s.draining, log: log}
+	t := &transformer{dest: d, pub: pub, limit: p.cfg.MaxPayloadBytes, poison: poison, metrics: r.metrics, spans: spans}
 	s.router.AddConsumerHandler(s.name, EventsTopic, s.source, t.handle).AddMiddleware(middleware.Recoverer)
 	return s, nil
 }
@@ -78,23 +81,22 @@ func (r *running) handleDeliver(log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageDeliver, on: d.OnExhausted, metrics: r.metrics, draining: s.draining, log: log}
-	one := &deliverer{dest: d.Destination, metrics: r.metrics, log: log}
+	spans := newSpans(p.cfg, d)
+	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageDeliver, on: d.OnExhausted, metrics: r.metrics, spans: spans, draining: s.draining, log: log}
+	one := &deliverer{dest: d.Destination, metrics: r.metrics, spans: spans, log: log}
 	if d.Batch.on() {
 		one.batcher = d.Destination.(destinations.Batcher)
 	}
-	many := &batcher{id: r.id, dest: one.batcher, gate: r.gate, retry: d.Retry, timeout: d.Timeout, metrics: r.metrics}
+	many := &batcher{id: r.id, dest: one.batcher, gate: r.gate, retry: d.Retry, timeout: d.Timeout, metrics: r.metrics, spans: spans}
 	again := &retry{Retry: d.Retry, metrics: r.metrics, draining: s.draining}
-	s.router.AddConsumerHandler(s.name, DestinationTopic(r.id), s.source, one.handle).AddMiddleware(
-		roomyStack,
-		many.middleware,
-		poison.middleware,
-		again.middleware,
-		r.gate.middleware,
-		observe(r.metrics),
-		attemptTimeout(d.Timeout),
-		middleware.Recoverer,
-	)
+	delivery, attempt := spans.middlewares()
+	s.router.AddConsumerHandler(s.name, DestinationTopic(r.id), s.source, one.handle).AddMiddleware(slices.Concat(
+		[]message.HandlerMiddleware{roomyStack, many.middleware},
+		delivery,
+		[]message.HandlerMiddleware{poison.middleware, again.middleware, r.gate.middleware, observe(r.metrics)},
+		attempt,
+		[]message.HandlerMiddleware{attemptTimeout(d.Timeout), middleware.Recoverer},
+	)...)
 	return nil
 }
 

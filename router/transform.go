@@ -114,6 +114,7 @@ type transformer struct {
 	limit   int // bytes of a payload with its headers; 0: none
 	poison  *poisonQueue
 	metrics *metrics.Destination
+	spans   *spans
 }
 
 func (t *transformer) handle(msg *message.Message) error {
@@ -140,9 +141,9 @@ func (t *transformer) handle(msg *message.Message) error {
 	case err != nil:
 		return err
 	}
-	err = t.pub.Publish(t.topic(), rec)
+	err = t.spans.publish(t.pub, t.topic(), []*message.Message{rec})
 	if errors.Is(err, infra.ErrTooLarge) {
-		return t.poison.keep(ctx, msg, giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result does not fit: %w", err)))
+		return t.poison.keep(ctx, msg, t.spans.of(rec, giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result does not fit: %w", err))))
 	}
 	return err // the broker: it is tried again in place
 }
@@ -181,7 +182,7 @@ func (t *transformer) group(ctx context.Context, g *group) error {
 		}
 	}
 	if len(records) > 0 {
-		err := t.pub.Publish(t.topic(), records...)
+		err := t.spans.publish(t.pub, t.topic(), records)
 		var some *infra.PublishError
 		switch {
 		case err == nil:
@@ -242,9 +243,17 @@ func (t *transformer) transformAll(ctx context.Context, g *group) []made {
 	return out
 }
 
-// transform makes the record of one event. A panic in user code is a
+// transform makes the record of one event, and a span of it where they are wanted.
+func (t *transformer) transform(ctx context.Context, msg *message.Message) (*message.Message, error) {
+	if t.spans == nil {
+		return t.make(ctx, msg)
+	}
+	return t.spans.transform(ctx, msg, t.make)
+}
+
+// make makes the record of one event. A panic in user code is a
 // transformation that failed.
-func (t *transformer) transform(ctx context.Context, msg *message.Message) (rec *message.Message, err error) {
+func (t *transformer) make(ctx context.Context, msg *message.Message) (rec *message.Message, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = giveUpNow(metrics.ReasonTransform, middleware.RecoveredPanicError{V: p})

@@ -14,6 +14,7 @@ type Config struct {
 	Broker       Broker        `yaml:"broker" doc:"Where events are stored until every destination has them."`
 	Ordering     string        `yaml:"ordering" default:"key" oneof:"key partition" doc:"What keeps its order; key: the events of one key, so that a slow user holds up nobody else; partition: all events of a partition, one at a time."`
 	Schemas      *Schemas      `yaml:"schemas" doc:"Schemas of the events' types; without it none are looked at."`
+	Traces       *Traces       `yaml:"traces" doc:"Spans of what happens to events, for an OpenTelemetry collector; without it none are made."`
 	Log          Log           `yaml:"log" doc:"The server's own log."`
 	Destinations []Destination `yaml:"destinations" required:"true" max:"1000" doc:"List of the places that events go to; [] for a server that only accepts."`
 }

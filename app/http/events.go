@@ -74,7 +74,7 @@ func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, body []byte)
 	}
 	now := time.Now().UTC()
 	events := make([]destinations.Event, len(envs))
-	md := destinations.MetadataFrom(r.Header, s.cfg.MetadataHeaders)
+	md := s.metadata(r)
 	for i, e := range envs {
 		events[i] = Event(e, now)
 		events[i].Metadata = md
@@ -91,7 +91,7 @@ func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, body []byte)
 		s.refuse(w, p)
 		return
 	}
-	s.accepted(len(events), began)
+	s.accepted(len(events), began, md)
 	if !batch {
 		writeJSON(w, http.StatusAccepted, map[string]string{"id": events[0].ID})
 		return
@@ -112,7 +112,7 @@ func (s *Server) postPublish(w http.ResponseWriter, r *http.Request, body []byte
 		return
 	}
 	e := Event(envelope.Envelope{Key: user, Raw: body}, time.Now().UTC())
-	e.Metadata = destinations.MetadataFrom(r.Header, s.cfg.MetadataHeaders)
+	e.Metadata = s.metadata(r)
 	if p := s.judge(&e, true); p != nil {
 		s.refuse(w, p)
 		return
@@ -121,7 +121,7 @@ func (s *Server) postPublish(w http.ResponseWriter, r *http.Request, body []byte
 		s.refuse(w, p)
 		return
 	}
-	s.accepted(1, began)
+	s.accepted(1, began, e.Metadata)
 	writeJSON(w, http.StatusOK, map[string]string{"message": "received"})
 }
 
@@ -140,9 +140,9 @@ func Event(e envelope.Envelope, received time.Time) destinations.Event {
 	return ev
 }
 
-func (s *Server) accepted(n int, began time.Time) {
+func (s *Server) accepted(n int, began time.Time, md map[string]string) {
 	s.cfg.Metrics.Accepted.Add(float64(n))
-	s.cfg.Metrics.AcceptDur.Observe(time.Since(began).Seconds())
+	s.cfg.Metrics.AcceptDur.Observe(time.Since(began).Seconds(), md["traceparent"])
 }
 
 func invalid(err error) *Problem {

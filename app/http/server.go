@@ -17,6 +17,7 @@ import (
 	chi4 "github.com/go-chi/chi" // the version that watermill-http's configuration asks for
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
+	"go.opentelemetry.io/otel/trace"
 
 	"eventserver/metrics"
 )
@@ -39,6 +40,8 @@ type Config struct {
 	Keys           []Key         // none: no authentication
 	// MetadataHeaders of a request go with its events, beside the usual ones.
 	MetadataHeaders []string
+	// Tracer makes a span of each request for events; nil: none.
+	Tracer trace.Tracer
 	// Contract judges each event before it is stored; nil: none.
 	Contract Contract
 
@@ -130,8 +133,8 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) routes() http.Handler {
 	r := chi.NewRouter()
 	r.Use(middleware.GetHead) // load balancers probe with it
-	r.Post(PathEvents, s.guard(s.postEvents))
-	r.Post(PathPublish, s.guard(s.postPublish))
+	r.Post(PathEvents, s.traced(PathEvents, s.guard(s.postEvents)))
+	r.Post(PathPublish, s.traced(PathPublish, s.guard(s.postPublish)))
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})

@@ -1,0 +1,136 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"eventserver/destinations"
+	"eventserver/metrics"
+)
+
+// middlewares are what a delivery passes through for its spans: one around all
+// of it, one around each attempt. Without spans there are none.
+func (s *spans) middlewares() (delivery, attempt []message.HandlerMiddleware) {
+	if s == nil {
+		return nil, nil
+	}
+	return []message.HandlerMiddleware{s.delivery}, []message.HandlerMiddleware{s.attempt}
+}
+
+// delivery is the span from reading a delivery to its end, with its waits: the
+// attempts stand side by side in it.
+func (s *spans) delivery(next message.HandlerFunc) message.HandlerFunc {
+	topic, group := DestinationTopic(s.id), DeliverGroup(s.id)
+	return func(msg *message.Message) ([]*message.Message, error) {
+		ctx := msg.Context()
+		sctx, span := s.start(ctx, traceOf(msg.Metadata), "process "+topic, trace.SpanKindConsumer)
+		defer span.End()
+		if span.IsRecording() {
+			s.read(span, topic, group, msg)
+		}
+		msg.SetContext(sctx)
+		defer msg.SetContext(ctx)
+		out, err := next(msg)
+		if err != nil {
+			span.SetAttributes(attrOutcome.String(outcomeReturned))
+		}
+		return out, err
+	}
+}
+
+// attempt is the span of one attempt. Its context is what the receiver gets.
+func (s *spans) attempt(next message.HandlerFunc) message.HandlerFunc {
+	return func(msg *message.Message) ([]*message.Message, error) {
+		ctx := msg.Context()
+		sctx, span := s.start(ctx, trace.SpanContext{}, "deliver "+s.id, trace.SpanKindClient)
+		defer span.End()
+		msg.SetContext(sctx)
+		defer msg.SetContext(ctx)
+		out, err := next(msg)
+		if span.IsRecording() {
+			s.event(span, msg.Metadata)
+			span.SetAttributes(attrAttempt.Int(progressOf(ctx).tries))
+			attempted(span, class(ctx, err), err)
+		}
+		return out, err
+	}
+}
+
+// attempted tells how an attempt ended.
+func attempted(span trace.Span, class string, err error) {
+	span.SetAttributes(attrOutcome.String(class))
+	var answer *destinations.StatusError
+	if errors.As(err, &answer) {
+		span.SetAttributes(semconv.HTTPResponseStatusCode(answer.Status))
+	}
+	if class != metrics.ClassSuccess {
+		failed(span, class)
+	}
+}
+
+// sent is metadata as it goes to the receiver of the attempt of ctx.
+func (s *spans) sent(ctx context.Context, metadata map[string]string) map[string]string {
+	if metadata == nil {
+		metadata = map[string]string{}
+	}
+	SetTrace(trace.SpanContextFromContext(ctx), metadata)
+	return metadata
+}
+
+// batch begins the spans of an attempt of many: one of the call, with links to
+// all the deliveries, and one of each delivery in its own trace, which is what
+// the receiver gets with it, with a link to the call. The call's is in the trace
+// of the first that is sampled, so that it is sampled when any is.
+func (s *spans) batch(ctx context.Context, deliveries []destinations.Delivery, msgs []*message.Message) (context.Context, func(class string, err error)) {
+	parents := make([]trace.SpanContext, len(msgs))
+	links := make([]trace.Link, 0, len(msgs))
+	var parent trace.SpanContext
+	for i, msg := range msgs {
+		p := traceOf(msg.Metadata)
+		parents[i] = p
+		if p.IsValid() && (!parent.IsValid() || p.IsSampled() && !parent.IsSampled()) {
+			parent = p
+		}
+		if p.IsSampled() {
+			links = append(links, trace.Link{SpanContext: p})
+		}
+	}
+	call, span := s.start(ctx, parent, "deliver batch "+s.id, trace.SpanKindClient, trace.WithLinks(links...))
+	link := trace.WithLinks(trace.Link{SpanContext: span.SpanContext()})
+	each := make([]trace.Span, len(msgs))
+	for i, msg := range msgs {
+		_, each[i] = s.start(ctx, parents[i], "deliver "+s.id, trace.SpanKindClient, link)
+		deliveries[i].Metadata = s.sent(trace.ContextWithSpan(ctx, each[i]), deliveries[i].Metadata)
+		if each[i].IsRecording() {
+			s.read(each[i], DestinationTopic(s.id), DeliverGroup(s.id), msg)
+		}
+	}
+	if span.IsRecording() {
+		span.SetAttributes(s.common...)
+		span.SetAttributes(semconv.MessagingBatchMessageCount(len(msgs)))
+	}
+	return destinations.WithCallMetadata(call, s.sent(call, nil)), func(class string, err error) {
+		for _, one := range append(each, span) {
+			if one.IsRecording() {
+				one.SetAttributes(attrAttempt.Int(0))
+				attempted(one, class, err)
+			}
+			one.End()
+		}
+	}
+}
+
+// SpanStatus marks the span of a request that was answered with status: what
+// the client did wrong is no error of the server.
+func SpanStatus(span trace.Span, status int) {
+	if status >= http.StatusInternalServerError {
+		span.SetStatus(codes.Error, "")
+		span.SetAttributes(semconv.ErrorTypeKey.Int(status))
+	}
+}

@@ -1,0 +1,58 @@
+package router
+
+import (
+	"testing"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// sink is a publisher that forgets.
+type sink struct{}
+
+func (sink) Publish(string, ...*message.Message) error { return nil }
+func (sink) Close() error                              { return nil }
+
+// Without a tracer there is nothing in the way of an event: no middleware, and
+// not an allocation more to publish.
+func TestNoTracerCostsNothing(t *testing.T) {
+	s := newSpans(Config{}, nil)
+	if delivery, attempt := s.middlewares(); s != nil || len(delivery)+len(attempt) != 0 {
+		t.Fatalf("%v, %d middlewares", s, len(delivery)+len(attempt))
+	}
+	recs := []*message.Message{record("k", "e")}
+	var pub message.Publisher = sink{}
+	if n := testing.AllocsPerRun(100, func() { _ = s.publish(pub, EventsTopic, recs) }); n != 0 {
+		t.Errorf("publish allocates %v times", n)
+	}
+	in := ingester{pub: pub}
+	direct := testing.AllocsPerRun(100, func() {
+		recs, _ := records(recs[0])
+		_ = pub.Publish(EventsTopic, recs...)
+	})
+	if n := testing.AllocsPerRun(100, func() { _ = in.handle(recs[0]) }); n != direct {
+		t.Errorf("ingest allocates %v times, without spans in the code %v", n, direct)
+	}
+	tr := &transformer{}
+	if tr.spans.of(recs[0], &giveUp{}).span.IsValid() {
+		t.Error("a span of nothing")
+	}
+}
+
+// What is not a trace context is none, and its tracestate goes with it.
+func TestStamp(t *testing.T) {
+	id, span := trace.TraceID{1}, trace.SpanID{2}
+	sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: span, TraceFlags: trace.FlagsSampled})
+	md := message.Metadata{hTraceparent: "nonsense", hTracestate: "a=b", hMeta + "x": "y"}
+	if traceOf(md).IsValid() {
+		t.Error("nonsense is valid")
+	}
+	stamp(trace.SpanContext{}, md)
+	if md[hTraceparent] != "nonsense" || md[hTracestate] != "a=b" {
+		t.Errorf("no span changed it: %v", md)
+	}
+	stamp(sc, md)
+	if got := traceOf(md); got.TraceID() != id || got.SpanID() != span || !got.IsSampled() || md[hTracestate] != "" || md[hMeta+"x"] != "y" {
+		t.Errorf("%v", md)
+	}
+}
