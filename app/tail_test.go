@@ -202,7 +202,7 @@ func sendAndTail(t *testing.T, broker, prefix string, addrs func() []string) {
 	assert.Equal(t, before, committed(t, cfg, addrs()), "no group has moved, none has come")
 
 	err = Tail(t.Context(), &bytes.Buffer{}, cfg, Options{}, TailConfig{Destination: "nope"})
-	list := prefix + strings.Join([]string{"dest.bad", "dest.log", "events", "poison.bad", "poison.log"}, ", "+prefix)
+	list := prefix + strings.Join([]string{"control", "dest.bad", "dest.log", "events", "poison.bad", "poison.log"}, ", "+prefix)
 	assert.EqualError(t, err, "topic "+prefix+"dest.nope does not exist; the broker has "+list+"; eventserver makes a destination's topics when it starts with it")
 	ctx, cancel := context.WithCancel(t.Context())
 	assert.NoError(t, Tail(ctx, &bytes.Buffer{}, cfg, Options{}, TailConfig{Started: func(string, int) { cancel() }}), "Ctrl-C is how it ends")
