@@ -30,7 +30,7 @@ func (a *App) steer() error {
 	c := admin.Config{
 		Addr: cfg.Admin.Addr, Logger: a.log,
 		Build:         admin.Build{Version: Version(), Go: runtime.Version(), Instance: cfg.Broker.InstanceID, Started: time.Now().UTC()},
-		Configuration: inForce{a},
+		Configuration: inForce{a}, Destinations: steering{a}, Reloading: steering{a},
 	}
 	for i, t := range cfg.Admin.Tokens {
 		sums, err := digests(t.SHA256)

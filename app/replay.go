@@ -29,6 +29,12 @@ type ReplayPlan struct {
 	OldestKept *time.Time `json:"oldest_kept,omitempty"`
 }
 
+// ErrSince is the error of a replay of a time that cannot be.
+var ErrSince = errors.New("since")
+
+// ErrBusy is the error of what cannot be done while a replay is under way.
+var ErrBusy = errors.New("a replay of it is under way")
+
 // ReplayPartition is a partition that is set back.
 type ReplayPartition struct {
 	Partition int32 `json:"partition"`
@@ -54,7 +60,7 @@ func planReplay(ctx context.Context, broker infra.Broker, id string, since time.
 		return plan, errors.New("the broker's groups cannot be set back")
 	}
 	if since.IsZero() || since.After(time.Now()) {
-		return plan, errors.New("since: give a time that has passed")
+		return plan, fmt.Errorf("%w: give a time that has passed", ErrSince)
 	}
 	bounds, err := reader.Bounds(ctx, router.EventsTopic, since)
 	if err != nil {
@@ -127,7 +133,7 @@ func (a *App) Replay(ctx context.Context, id string, since time.Time, by string,
 	r, begun := a.control.Last(control.Replay, id)
 	if a.replays[id] || begun && r.On {
 		a.mu.Unlock()
-		return plan, fmt.Errorf("a replay of %s is under way since %s by %s; `resume` ends one that was cut short", id, r.At.Format(time.RFC3339), r.By)
+		return plan, fmt.Errorf("%w since %s by %s; `resume` ends one that was cut short", ErrBusy, r.At.Format(time.RFC3339), r.By)
 	}
 	a.replays[id] = true
 	a.mu.Unlock()

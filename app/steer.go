@@ -137,7 +137,7 @@ func (a *App) Resume(ctx context.Context, id, by string, absent bool) (ended []s
 	busy := a.replays[id]
 	a.mu.Unlock()
 	if busy {
-		return nil, errors.New("a replay of it is under way in this server and ends by itself; see its state")
+		return nil, fmt.Errorf("%w in this server, and ends by itself; see its state", ErrBusy)
 	}
 	for _, kind := range []string{control.Pause, control.Replay} {
 		if r, ok := a.control.Last(kind, id); !ok || !r.On {

@@ -149,6 +149,11 @@ func (p *Pipeline) begin(ctx context.Context, r, instead *running) error {
 		p.mu.Unlock()
 		return errors.Join(ErrClosed, r.close(instead == nil))
 	}
+	if instead != nil {
+		instead.mu.Lock()
+		r.backlog = instead.backlog // until the broker is asked again
+		instead.mu.Unlock()
+	}
 	p.listLocked(instead, r) // before it runs, so that Drain and Close find it
 	if note, ok := p.pauses[r.id]; ok {
 		r.gate.hold(note)

@@ -1,9 +1,12 @@
 package router
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"eventserver/infra"
 	"eventserver/metrics"
 )
 
@@ -144,4 +147,18 @@ func clock(now, t time.Time) string {
 		return t.Format("15:04:05Z")
 	}
 	return t.Format("2006-01-02 15:04:05Z")
+}
+
+// Look tells what the broker alone knows of a destination: its lag, and its
+// oldest event that is not finished.
+func Look(ctx context.Context, broker infra.Broker, id string) (Status, error) {
+	groups, ok := broker.(infra.Groups)
+	if !ok {
+		return Status{}, errors.New("the broker's groups cannot be looked at")
+	}
+	b, err := readBacklog(ctx, broker, groups, id)
+	if err != nil {
+		return Status{}, fmt.Errorf("destination %s: %w", id, err)
+	}
+	return Status{ID: id, Lag: b.lag, Oldest: b.oldest}, nil
 }

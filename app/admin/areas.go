@@ -7,5 +7,6 @@ func (s *Server) areas() []func(huma.API) {
 	return []func(huma.API){
 		s.buildOperations,
 		s.configOperations,
+		s.destinationOperations,
 	}
 }

@@ -32,6 +32,8 @@ type Config struct {
 
 	// The areas, a line each; every one is described in its own file.
 	Configuration Configuration
+	Destinations  Destinations
+	Reloading     Reloading
 
 	more func(huma.API) // operations of tests
 }

@@ -69,14 +69,16 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	return l, nil
 }
 
-// take notes one record. One that is not understood is passed over: a later
-// version may have written it.
+// take notes one record. One that is not understood is passed over.
 func (l *Log) take(m *message.Message) (Record, bool) {
 	r, err := decode(m)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := infra.Partition(m)
 	l.next[p] = max(l.next[p], infra.Offset(m)+1)
+	if errors.Is(err, errOther) {
+		return r, false
+	}
 	if err != nil {
 		l.cfg.Logger.Warn("a control record is not understood", slog.Any("error", err))
 		return r, false

@@ -17,7 +17,7 @@ const Topic = "control"
 // Topics lists what must exist before Open.
 func Topics() []infra.Topic { return []infra.Topic{{Name: Topic, Keep: true}} }
 
-// Kinds of records that there are.
+// Kinds of records that this package reads; others are passed over.
 const (
 	Pause  = "pause"  // On: attempts are held back
 	Replay = "replay" // On: the transform group is being set back; nobody may be in it
@@ -50,8 +50,17 @@ func (r Record) encode() (*message.Message, error) {
 	return m, nil
 }
 
+// errOther is a record of a kind that is not this package's.
+var errOther = errors.New("control: a record of another kind")
+
 func decode(m *message.Message) (Record, error) {
 	var r Record
+	var kind struct {
+		Kind string `json:"kind"`
+	}
+	if err := json.Unmarshal(m.Payload, &kind); err == nil && kind.Kind != Pause && kind.Kind != Replay {
+		return r, errOther
+	}
 	if err := json.Unmarshal(m.Payload, &r); err != nil {
 		return r, fmt.Errorf("control: record %d of partition %d: %w", infra.Offset(m), infra.Partition(m), err)
 	}

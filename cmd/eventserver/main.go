@@ -28,6 +28,11 @@ func commands() []command {
 		{"schema", "list, check, compare and make the schemas of events", schemaCommand},
 		{"send", "send events, over HTTP or straight to the broker", send},
 		{"tail", "show events as they pass, and change nothing", tail},
+		{"destinations", "show what each destination does, what is stuck, and why", showDestinations},
+		{"pause", "hold back the attempts of a destination", pauseDestination},
+		{"resume", "end a pause, or a replay that was cut short", resumeDestination},
+		{"replay", "send a destination again what was accepted since a time", replayDestination},
+		{"reload", "have a running server read its configuration again", reloadConfig},
 		{"config", "print the configuration that a running server goes by, without secrets", showConfig},
 		{"demo", "flaky destinations, many users, and a verdict", demoCommand},
 		{"bench", "measure throughput and latency against receivers of its own", benchCommand},
@@ -89,7 +94,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 func usage(w io.Writer) {
 	fmt.Fprintln(w, "usage: eventserver [command] [flags]")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.summary)
+		fmt.Fprintf(w, "  %-12s %s\n", c.name, c.summary)
 	}
 	fmt.Fprintln(w, "eventserver COMMAND -h lists a command's flags.")
 }

@@ -1,0 +1,217 @@
+package admin
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Destinations is what can be seen of destinations and done to them. It is asked
+// by requests, many at once. Its errors are huma's where the fault is the caller's.
+type Destinations interface {
+	// Destinations lists them in the order of the configuration.
+	Destinations(ctx context.Context) ([]DestinationState, error)
+	// Steer pauses or resumes, and returns when every attempt after it goes by that.
+	Steer(ctx context.Context, s Steer) (SteerAnswer, error)
+	// Replay sets one back, or counts what that would do.
+	Replay(ctx context.Context, r ReplayOrder) (ReplayAnswer, error)
+}
+
+// DestinationState is what a destination looks like now. Numbers of attempts and
+// of buffered messages and keys are those of the process that answers.
+type DestinationState struct {
+	ID            string       `json:"id"`
+	Kind          string       `json:"kind"`
+	State         string       `json:"state" enum:"running,paused,replaying,stopping,unknown" doc:"unknown: read from the broker alone, without a server"`
+	Why           string       `json:"why" doc:"In words, what keeps it from delivering; empty: nothing"`
+	Paused        *Steered     `json:"paused,omitempty"`
+	Replay        *Steered     `json:"replay,omitempty"`
+	Breaker       BreakerState `json:"breaker"`
+	Lag           int64        `json:"lag" doc:"Events accepted and not finished, as far as the groups' commits say"`
+	Groups        []GroupLag   `json:"groups" doc:"The lag by stage"`
+	Oldest        *time.Time   `json:"oldest,omitempty" doc:"When the oldest event was accepted that is not finished"`
+	InFlight      int          `json:"in_flight" doc:"Attempts under way"`
+	Concurrency   int          `json:"concurrency" doc:"Most attempts at once"`
+	Buffered      int          `json:"buffered" doc:"Messages read and not finished"`
+	BlockedKeys   int          `json:"blocked_keys" doc:"Keys with a message that waits behind an unfinished one"`
+	BlockedSince  *time.Time   `json:"blocked_since,omitempty" doc:"Since when the longest-blocked key waits"`
+	HasPartitions bool         `json:"has_partitions" doc:"This process has been given partitions to read"`
+}
+
+// Steered says who did something, when and why.
+type Steered struct {
+	By  string    `json:"by"`
+	Why string    `json:"why,omitempty"`
+	At  time.Time `json:"at"`
+}
+
+// BreakerState is what a circuit breaker looks like now.
+type BreakerState struct {
+	Open  bool       `json:"open"`
+	Since *time.Time `json:"since,omitempty" doc:"When it opened"`
+	Until *time.Time `json:"until,omitempty" doc:"When the next probe goes out"`
+	Cause string     `json:"cause,omitempty" doc:"The failure that opened it or kept it open"`
+}
+
+// GroupLag is the lag of one consumer group.
+type GroupLag struct {
+	Group    string `json:"group"`
+	Topic    string `json:"topic"`
+	Messages int64  `json:"messages"`
+}
+
+// Steer is a pause or its end.
+type Steer struct {
+	ID     string `json:"-"`
+	Pause  bool   `json:"-"`
+	By     string `json:"-"`
+	Why    string `json:"why,omitempty" maxLength:"500" doc:"For those who see the pause; of a resume it is ignored"`
+	Absent bool   `json:"absent,omitempty" doc:"Also when this server has no such destination: another program on the same broker may"`
+}
+
+// SteerAnswer says what was done.
+type SteerAnswer struct {
+	ID    string   `json:"id"`
+	Ended []string `json:"ended,omitempty" doc:"Of a resume: what it ended, pause or replay; empty: there was nothing to end"`
+}
+
+// ReplayOrder asks for a replay.
+type ReplayOrder struct {
+	ID      string    `json:"-"`
+	By      string    `json:"-"`
+	Since   time.Time `json:"since" doc:"The destination gets again what was accepted from then on"`
+	DryRun  bool      `json:"dry_run,omitempty" doc:"Count, and change nothing"`
+	Confirm *int64    `json:"confirm,omitempty" minimum:"0" doc:"The count of the dry run; without it nothing is done"`
+}
+
+// ReplayAnswer is what a replay did, or would do.
+type ReplayAnswer struct {
+	ID         string            `json:"id"`
+	Since      time.Time         `json:"since"`
+	DryRun     bool              `json:"dry_run"`
+	Events     int64             `json:"events" doc:"Finished ones that are transformed again; the destination's types and filter apply as ever"`
+	Partitions []ReplayPartition `json:"partitions"`
+	Gone       int64             `json:"gone" doc:"Events stored before oldest_kept that are no longer there, at most; those of after since cannot be replayed"`
+	OldestKept *time.Time        `json:"oldest_kept,omitempty"`
+}
+
+// ReplayPartition is a partition that is set back.
+type ReplayPartition struct {
+	Partition int32 `json:"partition"`
+	From      int64 `json:"from" doc:"Offset that it is set back to"`
+	Next      int64 `json:"next" doc:"First offset that was not done"`
+	Events    int64 `json:"events"`
+}
+
+// Reloading reads the configuration again.
+type Reloading interface {
+	// Reload makes the configuration of the server's file the one in force. Its
+	// error says why nothing, or not everything, has changed.
+	Reload(ctx context.Context, by string) (ReloadAnswer, error)
+}
+
+// ReloadAnswer is what a reload changed.
+type ReloadAnswer struct {
+	Added     []string `json:"added"`
+	Changed   []string `json:"changed"`
+	Removed   []string `json:"removed"`
+	Unchanged []string `json:"unchanged"`
+	LogLevel  string   `json:"log_level,omitempty" doc:"The new one"`
+	Schemas   bool     `json:"schemas" doc:"Events are judged by other schemas or modes now"`
+}
+
+type (
+	destinationPath struct {
+		ID string `path:"id" maxLength:"64" doc:"Id of the destination"`
+	}
+	destinationsOutput struct {
+		Body struct {
+			Destinations []DestinationState `json:"destinations"`
+		}
+	}
+	destinationOutput struct{ Body DestinationState }
+	steerInput        struct {
+		ID   string `path:"id" maxLength:"64" doc:"Id of the destination"`
+		Body Steer  `required:"false"`
+	}
+	steerOutput struct{ Body SteerAnswer }
+	replayInput struct {
+		ID   string `path:"id" maxLength:"64" doc:"Id of the destination"`
+		Body ReplayOrder
+	}
+	replayOutput struct{ Body ReplayAnswer }
+	reloadOutput struct{ Body ReloadAnswer }
+)
+
+func (s *Server) destinationOperations(api huma.API) {
+	huma.Register(api, reading("list-destinations", "/v1/destinations", "Every destination: its state, lag, breaker and what is stuck, and why in words"),
+		func(ctx context.Context, _ *struct{}) (*destinationsOutput, error) {
+			if s.cfg.Destinations == nil {
+				return nil, absent("destinations")
+			}
+			all, err := s.cfg.Destinations.Destinations(ctx)
+			out := &destinationsOutput{}
+			out.Body.Destinations = all
+			return out, err
+		})
+	one := reading("get-destination", "/v1/destinations/{id}", "One destination")
+	one.Errors = append(one.Errors, http.StatusNotFound)
+	huma.Register(api, one, func(ctx context.Context, in *destinationPath) (*destinationOutput, error) {
+		if s.cfg.Destinations == nil {
+			return nil, absent("destinations")
+		}
+		all, err := s.cfg.Destinations.Destinations(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range all {
+			if d.ID == in.ID {
+				return &destinationOutput{d}, nil
+			}
+		}
+		return nil, huma.Error404NotFound("there is no such destination; GET /v1/destinations lists them")
+	})
+	steer := func(id, path, summary string, pause bool) {
+		op := changing(id, path, summary)
+		op.Errors = append(op.Errors, http.StatusNotFound, http.StatusConflict)
+		huma.Register(api, op, func(ctx context.Context, in *steerInput) (*steerOutput, error) {
+			Note(ctx, slog.String("destination", in.ID), slog.String("why", in.Body.Why))
+			if s.cfg.Destinations == nil {
+				return nil, absent("destinations")
+			}
+			in.Body.ID, in.Body.By, in.Body.Pause = in.ID, CallerOf(ctx).Name, pause
+			a, err := s.cfg.Destinations.Steer(ctx, in.Body)
+			return &steerOutput{a}, err
+		})
+	}
+	steer("pause-destination", "/v1/destinations/{id}/pause", "Hold back the attempts of a destination, at every instance and through restarts; events are accepted and kept for it", true)
+	steer("resume-destination", "/v1/destinations/{id}/resume", "End a pause, or a replay that was cut short", false)
+	replay := changing("replay-destination", "/v1/destinations/{id}/replay", "Send a destination again what was accepted since a time, or count it")
+	replay.Errors = append(replay.Errors, http.StatusNotFound, http.StatusConflict)
+	huma.Register(api, replay, func(ctx context.Context, in *replayInput) (*replayOutput, error) {
+		Note(ctx, slog.String("destination", in.ID), slog.Time("since", in.Body.Since), slog.Bool("dry_run", in.Body.DryRun))
+		if s.cfg.Destinations == nil {
+			return nil, absent("destinations")
+		}
+		in.Body.ID, in.Body.By = in.ID, CallerOf(ctx).Name
+		a, err := s.cfg.Destinations.Replay(ctx, in.Body)
+		Note(ctx, slog.Int64("events", a.Events))
+		return &replayOutput{a}, err
+	})
+	reload := changing("reload", "/v1/reload", "Read the server's configuration file again: destinations come, change and go without the others")
+	reload.Errors = append(reload.Errors, http.StatusConflict)
+	huma.Register(api, reload, func(ctx context.Context, _ *struct{}) (*reloadOutput, error) {
+		if s.cfg.Reloading == nil {
+			return nil, absent("reload")
+		}
+		a, err := s.cfg.Reloading.Reload(ctx, CallerOf(ctx).Name)
+		if err != nil {
+			return nil, err
+		}
+		Note(ctx, slog.Any("added", a.Added), slog.Any("changed", a.Changed), slog.Any("removed", a.Removed))
+		return &reloadOutput{a}, nil
+	})
+}

@@ -1,0 +1,146 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"eventserver/app/admin"
+	"eventserver/app/config"
+	"eventserver/router"
+)
+
+// steering is the destinations' and the reload's part of the admin API.
+type steering struct{ app *App }
+
+// Destinations implements admin.Destinations.
+func (s steering) Destinations(context.Context) ([]admin.DestinationState, error) {
+	now := time.Now()
+	all := []admin.DestinationState{}
+	for _, d := range s.app.Destinations() {
+		all = append(all, stateOf(d, now))
+	}
+	return all, nil
+}
+
+func stateOf(s router.Status, now time.Time) admin.DestinationState {
+	d := admin.DestinationState{
+		ID: s.ID, Kind: s.Kind, State: s.State, Why: s.Why(now), Paused: steered(s.Pause), Replay: steered(s.Replay),
+		Breaker: admin.BreakerState{Open: s.Breaker.Open, Since: given(s.Breaker.Since), Until: given(s.Breaker.Until), Cause: s.Breaker.Cause},
+		Groups:  []admin.GroupLag{}, Oldest: given(s.Oldest), InFlight: s.InFlight, Concurrency: s.Concurrency, Buffered: s.Buffered,
+		BlockedKeys: s.BlockedKeys, BlockedSince: given(s.OldestBlocked), HasPartitions: s.Assigned,
+	}
+	for _, l := range s.Lag {
+		d.Groups = append(d.Groups, admin.GroupLag{Group: l.Group, Topic: l.Topic, Messages: l.Messages})
+		d.Lag += l.Messages
+	}
+	return d
+}
+
+func steered(n *router.Note) *admin.Steered {
+	if n == nil {
+		return nil
+	}
+	return &admin.Steered{By: n.By, Why: n.Why, At: n.At}
+}
+
+func given(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// Steer implements admin.Destinations.
+func (s steering) Steer(ctx context.Context, o admin.Steer) (admin.SteerAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
+	defer cancel()
+	a := admin.SteerAnswer{ID: o.ID}
+	var err error
+	if o.Pause {
+		err = s.app.Pause(ctx, o.ID, o.By, o.Why, o.Absent)
+	} else {
+		a.Ended, err = s.app.Resume(ctx, o.ID, o.By, o.Absent)
+	}
+	return a, answered(err)
+}
+
+// Replay implements admin.Destinations.
+func (s steering) Replay(ctx context.Context, o admin.ReplayOrder) (admin.ReplayAnswer, error) {
+	var plan ReplayPlan
+	var err error
+	switch {
+	case o.DryRun:
+		plan, err = s.app.PlanReplay(ctx, o.ID, o.Since)
+	case o.Confirm == nil:
+		if plan, err = s.app.PlanReplay(ctx, o.ID, o.Since); err == nil {
+			err = huma.Error409Conflict(fmt.Sprintf("%d events would be sent again; give that number as confirm", plan.Events))
+		}
+	default:
+		plan, err = s.app.Replay(ctx, o.ID, o.Since, o.By, *o.Confirm)
+	}
+	a := admin.ReplayAnswer{ID: o.ID, Since: plan.Since, DryRun: o.DryRun, Events: plan.Events, Partitions: []admin.ReplayPartition{}, Gone: plan.Gone, OldestKept: plan.OldestKept}
+	for _, p := range plan.Partitions {
+		a.Partitions = append(a.Partitions, admin.ReplayPartition(p))
+	}
+	return a, answered(err)
+}
+
+// Reload implements admin.Reloading.
+func (s steering) Reload(ctx context.Context, by string) (admin.ReloadAnswer, error) {
+	c, err := s.app.ReloadSource(ctx, by)
+	list := func(ids []string) []string { return append([]string{}, ids...) }
+	a := admin.ReloadAnswer{Added: list(c.Added), Changed: list(c.Changed), Removed: list(c.Removed), Unchanged: list(c.Unchanged), LogLevel: c.LogLevel, Schemas: c.Schemas}
+	if err != nil {
+		what := "nothing has changed: "
+		if !c.None() {
+			what = fmt.Sprintf("added %v, changed %v, removed %v; not everything: ", c.Added, c.Changed, c.Removed)
+		}
+		err = huma.Error409Conflict(what + err.Error())
+	}
+	return a, err
+}
+
+// answered is err as the API tells it.
+func answered(err error) error {
+	var unknown *UnknownDestinationError
+	switch {
+	case errors.As(err, &unknown):
+		return huma.Error404NotFound(err.Error())
+	case errors.Is(err, ErrReplayChanged), errors.Is(err, ErrBusy):
+		return huma.Error409Conflict(err.Error())
+	case errors.Is(err, ErrSince):
+		return huma.Error400BadRequest(err.Error())
+	}
+	return err
+}
+
+// LookAtDestinations tells of destinations what their broker alone says: lag and
+// the oldest event, of the groups' commits. The server may run or not.
+func LookAtDestinations(ctx context.Context, cfg *config.Config, o Options) ([]admin.DestinationState, error) {
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	broker, err := joinBroker(ctx, cfg, log, func(error) {})
+	if err != nil {
+		return nil, err
+	}
+	all := []admin.DestinationState{}
+	for _, d := range cfg.Destinations {
+		var s router.Status
+		if s, err = router.Look(ctx, broker, d.ID); err != nil {
+			break
+		}
+		state := stateOf(s, time.Now())
+		state.Kind, state.State, state.Why = d.Kind, "unknown", "no server was asked"
+		state.Concurrency = d.Concurrency
+		all = append(all, state)
+	}
+	return all, errors.Join(err, broker.Close())
+}

@@ -1,0 +1,306 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"eventserver/app"
+	"eventserver/app/admin"
+	"eventserver/app/config"
+)
+
+const destinationsPath = "/v1/destinations"
+
+func destinationPath(id string, more string) string {
+	return destinationsPath + "/" + url.PathEscape(id) + more
+}
+
+func showDestinations(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var a adminFlags
+	ids, err := mixedFlags("destinations", "[ID] [flags]", args, stderr, 0, 1, a.flags)
+	if err != nil {
+		return err
+	}
+	t, err := a.target()
+	if err != nil {
+		return err
+	}
+	var all struct {
+		Destinations []admin.DestinationState `json:"destinations"`
+	}
+	if err := t.orElse(stderr,
+		func(c *admin.Client) error { return c.Get(ctx, destinationsPath, nil, &all) },
+		func(c *config.Config) (err error) {
+			all.Destinations, err = app.LookAtDestinations(ctx, c, app.Options{Logger: warnings(stderr)})
+			return err
+		},
+	); err != nil {
+		return err
+	}
+	if len(ids) == 0 {
+		if a.json {
+			return printJSON(stdout, all)
+		}
+		return destinationTable(stdout, all.Destinations, time.Now())
+	}
+	var there []string
+	for _, d := range all.Destinations {
+		if d.ID == ids[0] {
+			if a.json {
+				return printJSON(stdout, d)
+			}
+			return destinationDetail(stdout, d, time.Now())
+		}
+		there = append(there, d.ID)
+	}
+	return fmt.Errorf("there is no destination %q; there are %s", ids[0], strings.Join(there, ", "))
+}
+
+// destinationTable has what is wrong in its last column, in words.
+func destinationTable(w io.Writer, all []admin.DestinationState, now time.Time) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ID\tSTATE\tLAG\tOLDEST\tBREAKER\tIN FLIGHT\tBLOCKED\tWHY")
+	for _, d := range all {
+		why := d.Why
+		if why == "" {
+			why = "-"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d/%d\t%d\t%s\n", d.ID, d.State, d.Lag, ago(d.Oldest, now), breakerWord(d), d.InFlight, d.Concurrency, d.BlockedKeys, why)
+	}
+	return t.Flush()
+}
+
+func breakerWord(d admin.DestinationState) string {
+	switch {
+	case d.State == "unknown":
+		return "?"
+	case d.Breaker.Open:
+		return "open"
+	default:
+		return "closed"
+	}
+}
+
+// ago is an age that people read: the largest two units.
+func ago(t *time.Time, now time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	d := max(now.Sub(*t), 0)
+	switch {
+	case d < time.Minute:
+		return d.Round(time.Second).String()
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	default:
+		return fmt.Sprintf("%dd%02dh", int(d.Hours())/24, int(d.Hours())%24)
+	}
+}
+
+func destinationDetail(w io.Writer, d admin.DestinationState, now time.Time) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	line := func(name, format string, args ...any) { fmt.Fprintf(t, name+"\t"+format+"\n", args...) }
+	line("destination", "%s (%s)", d.ID, d.Kind)
+	line("state", "%s", d.State)
+	if d.Why != "" {
+		line("why", "%s", d.Why)
+	}
+	line("lag", "%d events, the oldest accepted %s ago", d.Lag, ago(d.Oldest, now))
+	for _, g := range d.Groups {
+		line("", "%d in topic %s for group %s", g.Messages, g.Topic, g.Group)
+	}
+	if d.State != "unknown" {
+		line("breaker", "%s", breakerWord(d))
+		line("in flight", "%d of at most %d attempts", d.InFlight, d.Concurrency)
+		line("buffered", "%d messages", d.Buffered)
+		line("blocked", "%d keys, the longest for %s", d.BlockedKeys, ago(d.BlockedSince, now))
+	}
+	return t.Flush()
+}
+
+// ask is the server that pause, resume, replay and reload need.
+func (t target) ask() (*admin.Client, error) {
+	if t.Client == nil {
+		return nil, errors.New("the admin API is off in --config; this needs a running server that has it")
+	}
+	return t.Client, nil
+}
+
+func pauseDestination(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	return steerDestination(ctx, "pause", args, stdout, stderr)
+}
+
+func resumeDestination(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	return steerDestination(ctx, "resume", args, stdout, stderr)
+}
+
+func steerDestination(ctx context.Context, what string, args []string, stdout, stderr io.Writer) error {
+	var a adminFlags
+	var order admin.Steer
+	usage := "ID [flags]"
+	if what == "pause" {
+		usage = "ID [--why TEXT] [flags]"
+	}
+	ids, err := mixedFlags(what, usage, args, stderr, 1, 1, func(fs *flag.FlagSet) {
+		a.flags(fs)
+		if what == "pause" {
+			fs.StringVar(&order.Why, "why", "", "for those who see the pause")
+		}
+		fs.BoolVar(&order.Absent, "absent", false, "also when the server has no such destination: another program on the same broker may")
+	})
+	if err != nil {
+		return err
+	}
+	t, err := a.target()
+	if err != nil {
+		return err
+	}
+	c, err := t.ask()
+	if err != nil {
+		return err
+	}
+	var answer admin.SteerAnswer
+	if err := c.Post(ctx, destinationPath(ids[0], "/"+what), order, &answer); err != nil {
+		return err
+	}
+	switch {
+	case a.json:
+		return printJSON(stdout, answer)
+	case what == "pause":
+		_, err = fmt.Fprintf(stdout, "%s is paused: its events are kept; `eventserver resume %s` ends that\n", answer.ID, answer.ID)
+	case len(answer.Ended) == 0:
+		_, err = fmt.Fprintf(stdout, "%s was not paused\n", answer.ID)
+	default:
+		_, err = fmt.Fprintf(stdout, "%s goes on (ended: %s)\n", answer.ID, strings.Join(answer.Ended, ", "))
+	}
+	return err
+}
+
+func replayDestination(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var a adminFlags
+	var since string
+	var dry, yes bool
+	ids, err := mixedFlags("replay", "ID --since TIME [--dry-run] [--yes] [flags]", args, stderr, 1, 1, func(fs *flag.FlagSet) {
+		a.flags(fs)
+		fs.StringVar(&since, "since", "", "from when on: 2026-11-25T10:00:00Z, or how long ago, such as 24h")
+		fs.BoolVar(&dry, "dry-run", false, "count, and change nothing")
+		fs.BoolVar(&yes, "yes", false, "do it; without it, it is a dry run that ends with an error")
+	})
+	if err != nil {
+		return err
+	}
+	at, err := sinceOf(since, time.Now())
+	if err != nil {
+		return err
+	}
+	t, err := a.target()
+	if err != nil {
+		return err
+	}
+	c, err := t.ask()
+	if err != nil {
+		return err
+	}
+	path := destinationPath(ids[0], "/replay")
+	var answer admin.ReplayAnswer
+	if err := c.Post(ctx, path, admin.ReplayOrder{Since: at, DryRun: true}, &answer); err != nil {
+		return err
+	}
+	if !a.json {
+		tellReplay(stdout, answer)
+	}
+	if yes && !dry && answer.Events > 0 {
+		if err := c.Post(ctx, path, admin.ReplayOrder{Since: at, Confirm: &answer.Events}, &answer); err != nil {
+			return err
+		}
+		if !a.json {
+			_, err = fmt.Fprintf(stdout, "%s was set back by %d events and goes on; `eventserver destinations %s` shows its lag\n", answer.ID, answer.Events, answer.ID)
+			return err
+		}
+	}
+	if a.json {
+		if err := printJSON(stdout, answer); err != nil {
+			return err
+		}
+	}
+	if !dry && !yes {
+		return errors.New("nothing was changed; add --yes to do it")
+	}
+	return nil
+}
+
+func tellReplay(w io.Writer, a admin.ReplayAnswer) {
+	fmt.Fprintf(w, "replay of %s since %s: %d events are transformed again; its types and filter apply\n", a.ID, a.Since.Format(time.RFC3339), a.Events)
+	for _, p := range a.Partitions {
+		fmt.Fprintf(w, "  partition %d: from offset %d (%d events)\n", p.Partition, p.From, p.Events)
+	}
+	if a.Gone > 0 {
+		kept := "what is there now"
+		if a.OldestKept != nil {
+			kept = a.OldestKept.Format(time.RFC3339)
+		}
+		fmt.Fprintf(w, "  at most %d events of before %s are no longer there and cannot be sent again\n", a.Gone, kept)
+	}
+}
+
+// sinceOf reads a time, or how long ago.
+func sinceOf(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, usageError{errors.New("replay: give --since TIME")}
+	}
+	if at, err := time.Parse(time.RFC3339Nano, s); err == nil {
+		return at, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil && d > 0 {
+		return now.Add(-d), nil
+	}
+	return time.Time{}, usageError{fmt.Errorf("--since: %s is neither a time such as 2026-11-25T10:00:00Z nor a span such as 24h", strconv.Quote(s))}
+}
+
+func reloadConfig(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var a adminFlags
+	if _, err := mixedFlags("reload", "[flags]", args, stderr, 0, 0, a.flags); err != nil {
+		return err
+	}
+	t, err := a.target()
+	if err != nil {
+		return err
+	}
+	c, err := t.ask()
+	if err != nil {
+		return err
+	}
+	var r admin.ReloadAnswer
+	if err := c.Post(ctx, "/v1/reload", nil, &r); err != nil {
+		return err
+	}
+	if a.json {
+		return printJSON(stdout, r)
+	}
+	for _, l := range []struct {
+		what string
+		ids  []string
+	}{{"added", r.Added}, {"changed", r.Changed}, {"removed", r.Removed}} {
+		if len(l.ids) > 0 {
+			fmt.Fprintf(stdout, "%s: %s\n", l.what, strings.Join(l.ids, ", "))
+		}
+	}
+	if r.LogLevel != "" {
+		fmt.Fprintf(stdout, "log.level: %s\n", r.LogLevel)
+	}
+	if r.Schemas {
+		fmt.Fprintln(stdout, "schemas: changed")
+	}
+	_, err = fmt.Fprintf(stdout, "%d destinations were not touched\n", len(r.Unchanged))
+	return err
+}

@@ -1,0 +1,112 @@
+package main_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// An operator at the shell: what is wrong, a pause, a replay, a reload by signal
+// and by API, all with the real program.
+func TestSteerFromTheShell(t *testing.T) {
+	bin, dir := binary(t), t.TempDir()
+	file, sent := filepath.Join(dir, "eventserver.yaml"), filepath.Join(dir, "out.ndjson")
+	front, api := freeAddr(t), freeAddr(t)
+	write := func(more string) {
+		text := fmt.Sprintf("http: {addr: %q}\nadmin: {addr: %q}\nbroker: {dir: %q, partitions: 2}\ndestinations:\n  - {id: out, kind: file, path: %q}\n%s", front, api, filepath.Join(dir, "data"), sent, more)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	crm := fmt.Sprintf("  - {id: crm, kind: webhook, url: %q, allow_private: true}\n", "http://"+freeAddr(t)+"/x")
+	write(crm)
+	s := &server{instance: "one", bin: bin, config: file, addr: front, o: newOracle(t), quiet: true, log: filepath.Join(dir, "log")}
+	p := s.start(t)
+	shell := func(code int, args ...string) string {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), bin, append(args, "--admin", "http://"+api)...).CombinedOutput()
+		got := 0
+		if err != nil {
+			got = err.(*exec.ExitError).ExitCode()
+		}
+		if got != code {
+			t.Errorf("%v ended with %d, want %d\n%s", args, got, code, out)
+		}
+		return string(out)
+	}
+	shows := func(pattern string, args ...string) {
+		t.Helper()
+		var out string
+		waitFor(t, 30*time.Second, strings.Join(args, " ")+" to show "+pattern, func() bool {
+			out = shell(0, args...)
+			return regexp.MustCompile(pattern).MatchString(out)
+		})
+	}
+	says := func(out, pattern string) {
+		t.Helper()
+		if !regexp.MustCompile(pattern).MatchString(out) {
+			t.Errorf("got %q, want %s", out, pattern)
+		}
+	}
+	for n := range 20 {
+		resp, err := http.Post("http://"+front+"/v1/events", "application/json", strings.NewReader(fmt.Sprintf(`{"userId":"u%d","n":%d}`, n%3, n)))
+		if err != nil || resp.StatusCode != http.StatusAccepted {
+			t.Fatal(resp, err)
+		}
+		_ = resp.Body.Close()
+	}
+	shows(`(?m)^crm +running +20 +\d+s +open .* breaker open.*connection refused`, "destinations")
+	shows(`(?m)^out +running +0 +- +closed .* -$`, "destinations")
+
+	says(shell(0, "pause", "crm", "--why", "it moves"), `crm is paused`)
+	shows(`(?m)^crm +paused .* paused by local since .*Z: it moves$`, "destinations")
+	says(shell(1, "pause", "crmm"), `there is no destination "crmm"; the configuration has out, crm`)
+	shell(2, "pause")
+	says(shell(0, "destinations", "crm"), `(?s)state +paused.*why +paused by local.*20 in topic dest.crm`)
+	var one struct {
+		ID     string
+		Paused struct{ By, Why string }
+	}
+	if err := json.Unmarshal([]byte(shell(0, "destinations", "crm", "--json")), &one); err != nil || one.ID != "crm" || one.Paused.Why != "it moves" {
+		t.Errorf("%+v, %v", one, err)
+	}
+	says(shell(0, "resume", "crm"), `crm goes on \(ended: pause\)`)
+	says(shell(0, "resume", "crm"), `crm was not paused`)
+
+	lines := func() int {
+		b, _ := os.ReadFile(sent)
+		return strings.Count(string(b), "\n")
+	}
+	says(shell(1, "replay", "out", "--since", "1h"), `(?s)20 events are transformed again.*add --yes`)
+	says(shell(0, "replay", "out", "--since", "1h", "--dry-run", "--json"), `"events": 20`)
+	shell(2, "replay", "out", "--since", "yesterday")
+	says(shell(0, "replay", "out", "--since", "1h", "--yes"), `out was set back by 20 events`)
+	waitFor(t, 30*time.Second, "the events to come again", func() bool { return lines() == 40 })
+
+	write("  - {id: new, kind: file, path: " + sent + ".new}\n") // crm goes
+	p.signal(syscall.SIGHUP)
+	shows(`(?m)^new +running`, "destinations")
+	if out := shell(0, "destinations"); strings.Contains(out, "crm") {
+		t.Errorf("crm is still there\n%s", out)
+	}
+	write("  - {id: new, kind: fil}\n")
+	says(shell(1, "reload"), `nothing has changed: .*eventserver.yaml:6: destinations\[1\].kind: "fil" is not a kind`)
+	write(crm)
+	says(shell(0, "reload"), `(?s)added: crm\nremoved: new\n1 destinations were not touched`)
+	shows(`(?m)^crm +running +20 `, "destinations") // it goes on where it was
+	p.terminate()
+	log, _ := os.ReadFile(s.log)
+	says(string(log), `msg="configuration reloaded" by=SIGHUP added=\[new\] changed=\[\] removed=\[crm\] unchanged=1`)
+	says(string(log), `operation=replay-destination by=local status=200 destination=out`)
+	if n := lines(); n != 40 {
+		t.Errorf("%d lines, want 40", n)
+	}
+}
