@@ -34,6 +34,7 @@ generated:
 	$(GO) test -count=1 ./app -run TestReferenceIsUpToDate
 	$(GO) test -count=1 ./app/admin -run TestDocumentIsUpToDate
 	$(GO) mod tidy -diff
+	$(GO) -C deploy/render mod tidy -diff
 	$(GENERATE) --dir schemas --check
 	$(GENERATE) --dir examples/typed/schemas --out examples/typed/events --check
 	scripts/schemas

@@ -122,6 +122,27 @@ func TestRulesAskForWhatExists(t *testing.T) {
 	}
 }
 
+// Nothing is recorded that no alert, rule or dashboard asks for.
+func TestRecordedIsUsed(t *testing.T) {
+	var asked strings.Builder
+	all := rules(t)
+	for _, r := range all {
+		asked.WriteString(r.Expr + "\n")
+	}
+	for _, d := range dashboards(t) {
+		for _, p := range d.Panels {
+			for _, q := range p.Targets {
+				asked.WriteString(q.Expr + "\n")
+			}
+		}
+	}
+	for _, r := range all {
+		if r.Record != "" && !strings.Contains(asked.String(), r.Record) {
+			t.Errorf("nothing asks for %s", r.Record)
+		}
+	}
+}
+
 // Every alert is tested by promtool: it does not fire, fires, and clears.
 func TestAlertsHaveTests(t *testing.T) {
 	files, err := filepath.Glob("prometheus/tests/*.yml")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -133,5 +134,5 @@ func legend(format string, labels map[string]string) string {
 	for name, value := range labels {
 		format = strings.ReplaceAll(format, "{{"+name+"}}", value)
 	}
-	return strings.TrimSpace(format)
+	return strings.TrimSpace(regexp.MustCompile(`\{\{\w+\}\}`).ReplaceAllString(format, "")) // a label that is not there is empty
 }
