@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -60,6 +61,24 @@ func TestIdleDestinationExportsZeroes(t *testing.T) {
 	d.Remove()
 	if left := series(t, reg); len(left) != 0 {
 		t.Errorf("after Remove there is still %v", left)
+	}
+}
+
+// What was oldest at the last look may be delivered since: a scrape between two
+// looks must not make it older, or every destination seems to be behind.
+func TestAgeIsThatOfTheLook(t *testing.T) {
+	noon := time.Now().Add(-time.Hour)
+	for want, s := range map[float64]State{0: {}, 2: {Oldest: noon, OldestAt: noon.Add(2 * time.Second)}} {
+		reg := prometheus.NewRegistry()
+		m, err := New(reg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Destination("d", "webhook", func() State { return s })
+		text := fmt.Sprintf("# HELP eventserver_oldest_undelivered_seconds Age of the oldest accepted event that is not finished.\n# TYPE eventserver_oldest_undelivered_seconds gauge\neventserver_oldest_undelivered_seconds{destination=\"d\"} %g\n", want)
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(text), "eventserver_oldest_undelivered_seconds"); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ type State struct {
 	BlockedKeys   int       // keys with a message waiting behind another
 	OldestBlocked time.Time // since when the longest-blocked key waits; zero: none
 	Oldest        time.Time // when the oldest unfinished event was accepted; zero: none
+	OldestAt      time.Time // when that was so; zero: now. Its age then is what is shown: it may be done since
 	BreakerOpen   bool
 	Paused        bool // by an operator
 	// Readers are the destination's subscribers, by stage.
@@ -104,8 +105,8 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.inFlight, float64(s.InFlight), id)
 		gauge(c.buffered, float64(s.Buffered), id)
 		gauge(c.blocked, float64(s.BlockedKeys), id)
-		gauge(c.oldestBlocked, age(s.OldestBlocked), id)
-		gauge(c.oldest, age(s.Oldest), id)
+		gauge(c.oldestBlocked, age(s.OldestBlocked, time.Time{}), id)
+		gauge(c.oldest, age(s.Oldest, s.OldestAt), id)
 		gauge(c.breaker, truth(s.BreakerOpen), id)
 		gauge(c.paused, truth(s.Paused), id)
 		for _, r := range s.Readers {
@@ -129,9 +130,13 @@ func truth(b bool) float64 {
 	return 0
 }
 
-func age(t time.Time) float64 {
+// age is that of what began at t, seconds at a moment; the zero moment is now.
+func age(t, at time.Time) float64 {
 	if t.IsZero() {
 		return 0
 	}
-	return max(time.Since(t).Seconds(), 0)
+	if at.IsZero() {
+		at = time.Now()
+	}
+	return max(at.Sub(t).Seconds(), 0)
 }

@@ -13,7 +13,7 @@ import (
 // state is what metrics ask at each scrape.
 func (r *running) state() metrics.State {
 	r.mu.Lock()
-	s := metrics.State{Lag: r.backlog.lag, Oldest: r.backlog.oldest}
+	s := metrics.State{Lag: r.backlog.lag, Oldest: r.backlog.oldest, OldestAt: r.backlog.at}
 	r.mu.Unlock()
 	s.InFlight = len(r.gate.slots)
 	s.BreakerOpen, s.Paused = r.gate.breaker.isOpen(), r.gate.held.Load() != nil
@@ -47,6 +47,7 @@ const backlogInterval = 5 * time.Second
 type backlog struct {
 	lag    []metrics.Lag
 	oldest time.Time // when the oldest event was accepted that is not finished; zero: none
+	at     time.Time // of the look; zero: the broker has not answered since
 }
 
 func (p *Pipeline) watchBacklog(ctx context.Context) {
@@ -58,11 +59,14 @@ func (p *Pipeline) watchBacklog(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		for _, d := range p.all() {
-			if b, err := readBacklog(ctx, p.cfg.Broker, groups, d.id); err == nil { // the last known one stays until the broker answers
-				d.mu.Lock()
+			b, err := readBacklog(ctx, p.cfg.Broker, groups, d.id)
+			d.mu.Lock()
+			if err == nil {
 				d.backlog = b
-				d.mu.Unlock()
+			} else { // the last known one stays, and grows older, until the broker answers
+				d.backlog.at = time.Time{}
 			}
+			d.mu.Unlock()
 		}
 		select {
 		case <-ctx.Done():
@@ -81,7 +85,7 @@ func noLag(id string) []metrics.Lag {
 }
 
 func readBacklog(ctx context.Context, broker infra.Broker, groups infra.Groups, id string) (backlog, error) {
-	b := backlog{lag: noLag(id)}
+	b := backlog{lag: noLag(id), at: time.Now()}
 	for i := range b.lag {
 		l := &b.lag[i]
 		progress, err := groups.Progress(ctx, l.Group, l.Topic)
