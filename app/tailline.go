@@ -33,7 +33,9 @@ type tailLine struct {
 	Metadata    map[string]string `json:"metadata,omitempty"`
 	Sequence    *int64            `json:"sequence,omitempty"` // of what a destination is sent
 	Headers     map[string]string `json:"headers,omitempty"`  // of its payload
+	Redrives    int               `json:"redrives,omitempty"` // times that an operator sent it on again
 	*tailPoison
+	*tailMark
 	Error      string          `json:"error,omitempty"` // of a record that event-server did not write
 	Data       json.RawMessage `json:"data,omitempty"`
 	DataBase64 []byte          `json:"data_base64,omitempty"` // of a payload that is no JSON
@@ -47,6 +49,15 @@ type tailPoison struct {
 	Attempts int    `json:"attempts"`
 	First    string `json:"first_attempt,omitempty"`
 	Last     string `json:"last_attempt,omitempty"`
+}
+
+// tailMark says that a record of the poison queue is settled, and how.
+type tailMark struct {
+	Mark  string `json:"mark"`    // redriven, discarded or skipped
+	Of    string `json:"mark_of"` // the record's partition:offset
+	By    string `json:"mark_by,omitempty"`
+	Run   string `json:"mark_run,omitempty"`
+	Event string `json:"mark_event,omitempty"`
 }
 
 const (
@@ -64,10 +75,14 @@ func (c TailConfig) read(m *message.Message, at time.Time) *tailLine {
 		e.ReceivedAt = at
 	}
 	l.ReceivedAt = stampOf(e.ReceivedAt)
+	if mark, is := router.DecodeMark(m); c.Poison && is {
+		l.tailMark = &tailMark{Mark: mark.Kind, Of: mark.Of.String(), By: mark.By, Run: mark.Run, Event: mark.EventID}
+		return l
+	}
 	if c.Destination != "" && err == nil {
 		d, derr := router.DecodeDelivery(c.Destination, m)
 		if err = derr; err == nil {
-			l.Headers = d.Payload.Headers
+			l.Headers, l.Redrives = d.Payload.Headers, d.Redrives
 			if d.Sequence >= 0 {
 				l.Sequence = &d.Sequence
 			}
@@ -98,6 +113,11 @@ func (l *tailLine) text(width int) string {
 	received := l.ReceivedAt
 	if t, err := time.Parse(jsonStamp, received); err == nil {
 		received = t.Format(tailStamp)
+	}
+	if m := l.tailMark; m != nil {
+		fmt.Fprintf(&b, "%s %s/%d/%d key=%s mark=%s of=%s event=%s by=%s run=%s\n", received, printable(l.Topic), l.Partition, l.Offset, log.Word(l.Key),
+			log.Word(m.Mark), log.Word(m.Of), log.Word(m.Event), log.Word(m.By), log.Word(m.Run))
+		return b.String()
 	}
 	fmt.Fprintf(&b, "%s %s/%d/%d id=%s type=%s key=%s", received, printable(l.Topic), l.Partition, l.Offset, log.Word(l.ID), log.Word(l.Type), log.Word(l.Key))
 	if p := l.tailPoison; p != nil {

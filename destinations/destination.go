@@ -44,6 +44,11 @@ type Delivery struct {
 	Sequence int64
 	Metadata map[string]string // the event's
 	Payload  Payload
+	// Redrives counts how often an operator sent it on again from the poison
+	// queue, RedrivenAt is when that was last; zero otherwise. ID and Sequence
+	// are those of the first time.
+	Redrives   int
+	RedrivenAt time.Time
 }
 
 // Batcher is implemented by destinations that can take several deliveries in

@@ -118,7 +118,7 @@ func (b *batcher) delivered(deliveries []destinations.Delivery) {
 	b.metrics.FinishedMany(metrics.Delivered, len(deliveries))
 	now := time.Now()
 	for i := range deliveries {
-		if at := deliveries[i].ReceivedAt; !at.IsZero() {
+		if at := since(&deliveries[i]); !at.IsZero() {
 			b.metrics.Latency.Observe(now.Sub(at).Seconds(), deliveries[i].Metadata[traceparent])
 		}
 	}

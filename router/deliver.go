@@ -46,6 +46,15 @@ func observe(m *metrics.Destination) message.HandlerMiddleware {
 	}
 }
 
+// since is when a delivery's way began: what was redriven was given up in
+// between, and how long an operator took is no latency.
+func since(d *destinations.Delivery) time.Time {
+	if !d.RedrivenAt.IsZero() {
+		return d.RedrivenAt
+	}
+	return d.ReceivedAt
+}
+
 // deliverer is the innermost handler: one attempt.
 type deliverer struct {
 	dest    destinations.Destination
@@ -73,8 +82,8 @@ func (d *deliverer) handle(msg *message.Message) error {
 	switch {
 	case err == nil:
 		d.metrics.Finished(metrics.Delivered)
-		if !delivery.ReceivedAt.IsZero() {
-			d.metrics.Latency.Observe(time.Since(delivery.ReceivedAt).Seconds(), delivery.Metadata[traceparent])
+		if at := since(&delivery); !at.IsZero() {
+			d.metrics.Latency.Observe(time.Since(at).Seconds(), delivery.Metadata[traceparent])
 		}
 		return nil
 	case errors.Is(err, destinations.ErrSkip):

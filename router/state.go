@@ -112,7 +112,11 @@ func (b *backlog) age(ctx context.Context, reader infra.Reader, topic string, pr
 		}
 	}
 	return reader.Scan(ctx, topic, ranges, func(m *message.Message, stored time.Time) error {
-		at, err := time.Parse(time.RFC3339Nano, m.Metadata.Get(hReceived))
+		received := m.Metadata.Get(hReceived)
+		if redriven := m.Metadata.Get(hRedrivenAt); redriven != "" { // it was not on its way in between
+			received = redriven
+		}
+		at, err := time.Parse(time.RFC3339Nano, received)
 		if err != nil { // written by another program
 			at = stored
 		}

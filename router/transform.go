@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
 	"eventserver/destinations"
 	"eventserver/infra"
@@ -251,26 +250,9 @@ func (t *transformer) transform(ctx context.Context, msg *message.Message) (*mes
 	return t.spans.transform(ctx, msg, t.make)
 }
 
-// make makes the record of one event. A panic in user code is a
-// transformation that failed.
-func (t *transformer) make(ctx context.Context, msg *message.Message) (rec *message.Message, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = giveUpNow(metrics.ReasonTransform, middleware.RecoveredPanicError{V: p})
-		}
-	}()
-	e, err := DecodeEvent(msg)
-	if err != nil {
-		return nil, giveUpNow(metrics.ReasonUndecodable, err)
-	}
-	p, err := t.dest.Prepare(ctx, e)
-	if err != nil {
-		return nil, err
-	}
-	if size := payloadSize(p); t.limit > 0 && size > t.limit {
-		return nil, giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result has %d bytes, at most %d are allowed", size, t.limit))
-	}
-	return encodeDelivery(e, p, infra.Offset(msg)), nil
+// make makes the record of one event.
+func (t *transformer) make(ctx context.Context, msg *message.Message) (*message.Message, error) {
+	return t.dest.record(ctx, msg, infra.Offset(msg), t.limit)
 }
 
 func payloadSize(p destinations.Payload) int {

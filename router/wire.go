@@ -132,7 +132,8 @@ func DecodeDelivery(destination string, msg *message.Message) (destinations.Deli
 	return destinations.Delivery{
 		ID: e.ID + ":" + destination, EventID: e.ID, EventType: e.Type, Key: e.Key, Destination: destination,
 		Attempt: 1, Time: e.Time, ReceivedAt: e.ReceivedAt, Sequence: seq, Metadata: e.Metadata,
-		Payload: destinations.Payload{ContentType: e.ContentType, Headers: prefixed(msg.Metadata, hHeader), Body: e.Data},
+		Payload:  destinations.Payload{ContentType: e.ContentType, Headers: prefixed(msg.Metadata, hHeader), Body: e.Data},
+		Redrives: redrives(msg), RedrivenAt: redrivenAt(msg),
 	}, nil
 }
 
@@ -146,6 +147,7 @@ type GivenUp struct {
 	First, Last                          time.Time // of the attempts
 	ReceivedAt                           time.Time
 	Sequence                             int64
+	Redrives                             int // times that it was redriven before
 	Body                                 []byte
 }
 
@@ -180,6 +182,7 @@ func DecodePoison(destination string, msg *message.Message) GivenUp {
 	g.Last, _ = time.Parse(time.RFC3339Nano, md[hPoisonLast])
 	g.ReceivedAt, _ = time.Parse(time.RFC3339Nano, md[hReceived])
 	g.Sequence, _ = strconv.ParseInt(md[hSequence], 10, 64)
+	g.Redrives = redrives(msg)
 	return g
 }
 

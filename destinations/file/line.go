@@ -15,6 +15,7 @@ type envelope struct {
 	Type       string          `json:"type"`
 	Key        string          `json:"key"`
 	Attempt    int             `json:"attempt"`
+	Redrives   int             `json:"redrives,omitempty"`
 	Sequence   *int64          `json:"sequence,omitempty"`
 	Time       time.Time       `json:"time,omitzero"`
 	ReceivedAt time.Time       `json:"received_at,omitzero"`
@@ -47,7 +48,7 @@ func makeLine(del destinations.Delivery, enveloped bool) ([]byte, error) {
 		return b.Bytes(), nil
 	}
 	e := envelope{
-		ID: del.ID, EventID: del.EventID, Type: del.EventType, Key: del.Key, Attempt: del.Attempt,
+		ID: del.ID, EventID: del.EventID, Type: del.EventType, Key: del.Key, Attempt: del.Attempt, Redrives: del.Redrives,
 		Time: del.Time.UTC(), ReceivedAt: del.ReceivedAt.UTC(), Data: b.Bytes(),
 	}
 	if del.Sequence >= 0 {

@@ -11,7 +11,7 @@
 //	ce_id, ce_type, ce_time, content-type
 //	ce_specversion, ce_source        where the event has a source
 //	es_delivery_id                   the same at every attempt: deduplicate by it
-//	es_attempt, es_sequence
+//	es_attempt, es_sequence, es_redrives (when it was redriven)
 //
 // Headers of the payload become record headers, unless they have one of these names.
 //

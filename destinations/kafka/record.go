@@ -21,6 +21,7 @@ const (
 	headerDelivery    = "es_delivery_id"
 	headerAttempt     = "es_attempt"
 	headerSequence    = "es_sequence"
+	headerRedrives    = "es_redrives"
 )
 
 // record is what one attempt sends. It has no timestamp: a topic may refuse an
@@ -48,6 +49,11 @@ func record(topic string, del destinations.Delivery) *sarama.ProducerMessage {
 	add(headerContentType, del.Payload.ContentType)
 	add(headerDelivery, del.ID)
 	add(headerAttempt, strconv.Itoa(del.Attempt))
+	if del.Redrives == 0 {
+		add(headerRedrives, "")
+	} else {
+		add(headerRedrives, strconv.Itoa(del.Redrives))
+	}
 	if del.Sequence < 0 {
 		add(headerSequence, "")
 	} else {

@@ -25,6 +25,7 @@ type item struct {
 	Key        string    `json:"key"`
 	DeliveryID string    `json:"delivery_id"`
 	Attempt    int       `json:"attempt"`
+	Redrives   int       `json:"redrives,omitempty"`
 	Sequence   *int64    `json:"sequence,omitempty"`
 	Time       time.Time `json:"time,omitzero"`
 	ReceivedAt time.Time `json:"received_at,omitzero"`
@@ -80,7 +81,7 @@ func (d *Destination) DeliverBatch(ctx context.Context, ds []destinations.Delive
 // compact and escape them.
 func appendItem(body []byte, del destinations.Delivery) ([]byte, error) {
 	it := item{
-		EventID: del.EventID, EventType: del.EventType, Key: del.Key, DeliveryID: del.ID, Attempt: del.Attempt,
+		EventID: del.EventID, EventType: del.EventType, Key: del.Key, DeliveryID: del.ID, Attempt: del.Attempt, Redrives: del.Redrives,
 		Time: del.Time.UTC(), ReceivedAt: del.ReceivedAt.UTC(), Metadata: del.Metadata, ContentType: del.Payload.ContentType,
 	}
 	if del.Sequence >= 0 {

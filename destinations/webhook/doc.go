@@ -11,6 +11,8 @@
 //	Idempotency-Key        the delivery's id; the same at every attempt
 //	Delivery-Id            the same again, under our own name
 //	Delivery-Attempt       1 at the first try
+//	Delivery-Redrives      how often an operator sent it again from the poison
+//	                       queue; absent when never
 //	Event-Id, Event-Type, Event-Key
 //	Event-Time, Event-Received-At   RFC 3339 with nanoseconds, UTC
 //	Event-Sequence         rises with the events of a key; absent when unknown

@@ -23,6 +23,7 @@ const (
 	headerEventSequence = "Event-Sequence"
 	headerDeliveryID    = "Delivery-Id"
 	headerAttempt       = "Delivery-Attempt"
+	headerRedrives      = "Delivery-Redrives"
 	// headerIdempotency is not in Go's canonical form, on purpose: net/http
 	// takes a request with an "Idempotency-Key" for one it may send a second
 	// time when a reused connection breaks, and then one attempt would be two.
@@ -43,7 +44,7 @@ var (
 func reserved(name string) bool {
 	switch name {
 	case headerEventID, headerEventType, headerEventKey, headerEventTime, headerEventReceived,
-		headerEventSequence, headerDeliveryID, headerAttempt, headerBatchSize, "Idempotency-Key", "X-Idempotency-Key",
+		headerEventSequence, headerDeliveryID, headerAttempt, headerRedrives, headerBatchSize, "Idempotency-Key", "X-Idempotency-Key",
 		"User-Agent", "Content-Type",
 		"Host", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Te", "Trailer",
 		"Upgrade", "Expect", "Proxy-Authorization", "Proxy-Connection", "Http2-Settings":
@@ -89,6 +90,9 @@ func (d *Destination) header(del destinations.Delivery) (http.Header, error) {
 	set(headerDeliveryID, id)
 	set(headerIdempotency, id)
 	set(headerAttempt, strconv.Itoa(del.Attempt))
+	if del.Redrives > 0 {
+		set(headerRedrives, strconv.Itoa(del.Redrives))
+	}
 	if !del.Time.IsZero() {
 		set(headerEventTime, del.Time.UTC().Format(time.RFC3339Nano))
 	}

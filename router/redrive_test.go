@@ -1,0 +1,135 @@
+package router_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"eventserver/destinations"
+	"eventserver/infra"
+	"eventserver/metrics"
+	"eventserver/router"
+)
+
+// poisonRecord is what a poison queue has of one event.
+func poisonRecord(stage string) *message.Message {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	m := router.EncodeEvent(destinations.Event{ID: "e1", Type: "order.placed", Source: "shop", Key: "ada", Time: at, ReceivedAt: at,
+		ContentType: "application/json", Metadata: map[string]string{"traceparent": "00-1"}, Data: []byte(`{"n": 1}`)})
+	for k, v := range map[string]string{"es_sequence": "41", "es_header_X-A": "a", "es_poison_stage": stage, "es_poison_reason": "attempts",
+		"es_poison_detail": "no", "es_poison_attempts": "3", infra.MetaPartition: "2", infra.MetaOffset: "7"} {
+		m.Metadata[k] = v
+	}
+	return m
+}
+
+func TestRedrivenKeepsTheDelivery(t *testing.T) {
+	now := time.Now().UTC()
+	p := poisonRecord("deliver")
+	first, err := router.DecodeDelivery("d", p)
+	require.NoError(t, err)
+	for n := 1; n <= 3; n++ {
+		r := router.Redrive{Of: router.PositionOf(p), Run: "r1", At: now}
+		out := router.Redriven(p, r)
+		got, err := router.DecodeDelivery("d", out)
+		require.NoError(t, err)
+		want := first
+		want.Redrives, want.RedrivenAt = n, now
+		assert.Equal(t, want, got)
+		for k := range out.Metadata {
+			assert.NotContains(t, k, "es_poison")
+		}
+		back, ok := router.DecodeRedrive(out)
+		assert.True(t, ok)
+		assert.Equal(t, r, back)
+		p = out
+		p.Metadata[infra.MetaPartition], p.Metadata[infra.MetaOffset] = "2", fmt.Sprint(7+n)
+		assert.Equal(t, n, router.DecodePoison("d", p).Redrives)
+	}
+	_, ok := router.DecodeRedrive(poisonRecord("deliver"))
+	assert.False(t, ok)
+}
+
+type upper struct {
+	counter
+	err error
+}
+
+func (u *upper) Transform(_ context.Context, e destinations.Event) (destinations.Payload, error) {
+	if u.err == nil && e.Key == "panic" {
+		panic("secret")
+	}
+	return destinations.Payload{ContentType: "text/plain", Headers: map[string]string{"X-B": "b"}, Body: []byte("made of " + string(e.Data))}, u.err
+}
+
+func TestAgainTransformsAsConfiguredNow(t *testing.T) {
+	u := &upper{}
+	d := &router.Destination{Destination: u}
+	r := router.Redrive{Of: router.Position{Partition: 2, Offset: 7}, Run: "r1", At: time.Now().UTC()}
+	rec, err := d.Again(t.Context(), poisonRecord("transform"), r, 0)
+	require.NoError(t, err)
+	got, err := router.DecodeDelivery("d", rec)
+	require.NoError(t, err)
+	assert.Equal(t, "made of {\"n\": 1}", string(got.Payload.Body))
+	assert.Equal(t, int64(41), got.Sequence, "that of the event")
+	assert.Equal(t, 1, got.Redrives)
+	assert.Equal(t, "e1:d", got.ID)
+
+	_, err = d.Again(t.Context(), poisonRecord("transform"), r, 10)
+	reason, text := router.Failure(err, poisonRecord("transform"))
+	assert.Equal(t, metrics.ReasonTransform, reason)
+	assert.Contains(t, text, "at most 10 are allowed")
+
+	p := poisonRecord("transform")
+	p.Metadata[infra.MetaKey] = "panic"
+	_, err = d.Again(t.Context(), p, r, 0)
+	reason, text = router.Failure(err, poisonRecord("transform"))
+	assert.Equal(t, "transform: panic: secret", reason+": "+text)
+
+	u.err = destinations.ErrSkip
+	_, err = d.Again(t.Context(), poisonRecord("transform"), r, 0)
+	assert.True(t, router.Skipped(err))
+	u.err = errors.New("still broken")
+	_, err = d.Again(t.Context(), poisonRecord("transform"), r, 0)
+	assert.False(t, router.Skipped(err))
+	reason, text = router.Failure(err, poisonRecord("transform"))
+	assert.Equal(t, "transform: transform: still broken", reason+": "+text)
+
+	bad := message.NewMessage("x", nil)
+	_, err = d.Again(t.Context(), bad, r, 0)
+	reason, _ = router.Failure(err, poisonRecord("transform"))
+	assert.Equal(t, metrics.ReasonUndecodable, reason)
+}
+
+func TestMarks(t *testing.T) {
+	m := router.Mark{Kind: router.MarkDiscarded, Of: router.Position{Partition: 3, Offset: 17}, By: "ann", Run: "r", EventID: "e", At: time.Now().UTC()}
+	msg := router.EncodeMark(m, "ada")
+	assert.Equal(t, "ada", msg.Metadata[infra.MetaKey])
+	got, ok := router.DecodeMark(msg)
+	assert.True(t, ok)
+	assert.Equal(t, m, got)
+	_, ok = router.DecodeMark(poisonRecord("deliver"))
+	assert.False(t, ok)
+	for _, bad := range []string{"", "3", "3:", ":4", "-1:4", "3:-4", "x:y", "3:4:5"} {
+		msg.Metadata["es_mark_of"] = bad
+		got, ok = router.DecodeMark(msg)
+		assert.True(t, ok)
+		assert.Equal(t, router.Position{Partition: -1, Offset: -1}, got.Of, bad)
+	}
+}
+
+// Every reason there is has one class.
+func TestReasonClasses(t *testing.T) {
+	for _, class := range []string{router.ClassPipeline, router.ClassReceiver} {
+		for _, reason := range router.Reasons(class) {
+			assert.Equal(t, class, router.ClassOf(reason), reason)
+		}
+	}
+	assert.Len(t, router.Reasons(""), 7)
+}
