@@ -16,10 +16,6 @@ import (
 	"eventserver/metrics"
 )
 
-// ControlTopic holds what operators did and what must outlive a process: small
-// JSON records, each with its kind; the key is the destination's id.
-const ControlTopic = "control"
-
 // Headers of what was redriven, and of the marks that settle a poison queue's
 // records.
 const (
@@ -254,3 +250,19 @@ func Reasons(class string) []string {
 // Transforms reports whether a poison record has to be transformed again,
 // because it was given up before it was a delivery.
 func (g GivenUp) Transforms() bool { return g.Stage == stageTransform }
+
+// PoisonHeaders are the headers of a poison record, without those that GivenUp
+// has. The event's context and the payload's own headers may hold what only the
+// receiver should see: they are there with all alone.
+func PoisonHeaders(msg *message.Message, all bool) map[string]string {
+	out := map[string]string{}
+	for k, v := range msg.Metadata {
+		switch {
+		case k == infra.MetaKey, k == infra.MetaTopic, k == infra.MetaPartition, k == infra.MetaOffset, strings.HasPrefix(k, hPoison):
+		case !all && (strings.HasPrefix(k, hMeta) || strings.HasPrefix(k, hHeader)):
+		default:
+			out[k] = v
+		}
+	}
+	return out
+}

@@ -8,5 +8,6 @@ func (s *Server) areas() []func(huma.API) {
 		s.buildOperations,
 		s.configOperations,
 		s.destinationOperations,
+		s.poisonOperations,
 	}
 }

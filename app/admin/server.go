@@ -34,6 +34,8 @@ type Config struct {
 	Configuration Configuration
 	Destinations  Destinations
 	Reloading     Reloading
+	Poison        Poison
+	PoisonRuns    PoisonRuns
 
 	more func(huma.API) // operations of tests
 }

@@ -1,0 +1,167 @@
+package poison
+
+import (
+	"context"
+	"time"
+
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
+	"eventserver/router"
+)
+
+// index knows which records of a poison queue are settled. It reads what has
+// come since it was last asked, and keeps no record: a bitmap of offsets, and a
+// number for each key that has something in the queue.
+type index struct {
+	reader infra.Reader
+	topic  string
+	hash   func(key string) uint64
+	busy   chan struct{} // held by whoever uses what is below
+	parts  map[int32]*part
+}
+
+// part is what is known of a partition.
+type part struct {
+	next    int64 // read up to there
+	low     int64 // all below is settled, or is no item
+	settled *roaring64.Bitmap
+	// latest is the highest sequence of each key's items. Where a later item has
+	// a lower one, such as one that was given up after retries while the
+	// transformation of the next failed at once, the key is in mixed.
+	latest map[uint64]int64
+	mixed  map[uint64]struct{}
+}
+
+func newIndex(reader infra.Reader, destination string, hash func(string) uint64) *index {
+	return &index{reader: reader, topic: router.PoisonTopic(destination), hash: hash, busy: make(chan struct{}, 1), parts: map[int32]*part{}}
+}
+
+func newPart() *part {
+	return &part{settled: roaring64.New(), latest: map[uint64]int64{}, mixed: map[uint64]struct{}{}}
+}
+
+func (x *index) lock(ctx context.Context) error {
+	select {
+	case x.busy <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (x *index) unlock() { <-x.busy }
+
+// refresh reads what is new and returns where what is not settled may be.
+func (x *index) refresh(ctx context.Context) (map[int32]infra.Range, error) {
+	if err := x.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer x.unlock()
+	bounds, err := x.reader.Bounds(ctx, x.topic, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	for p, b := range bounds {
+		if known := x.parts[p]; known != nil && b.End < known.next { // the topic was made anew, or lost its tail
+			x.parts = map[int32]*part{}
+			break
+		}
+	}
+	ranges := map[int32]infra.Range{}
+	for p, b := range bounds {
+		if x.parts[p] == nil {
+			x.parts[p] = newPart()
+		}
+		at := x.parts[p]
+		at.low, at.next = max(at.low, b.Oldest), max(at.next, b.Oldest)
+		ranges[p] = infra.Range{From: at.next, To: b.End}
+	}
+	if err := x.reader.Scan(ctx, x.topic, ranges, func(m *message.Message, _ time.Time) error { x.take(m); return nil }); err != nil {
+		return nil, err
+	}
+	out := map[int32]infra.Range{}
+	for p, b := range bounds {
+		at := x.parts[p]
+		at.next = max(at.next, b.End)
+		at.tidy()
+		if at.low < b.End {
+			out[p] = infra.Range{From: at.low, To: b.End}
+		}
+	}
+	return out, nil
+}
+
+func (x *index) take(m *message.Message) {
+	pos := router.PositionOf(m)
+	at := x.parts[pos.Partition]
+	at.next = pos.Offset + 1
+	if mark, is := router.DecodeMark(m); is {
+		at.settled.Add(uint64(pos.Offset))
+		x.mark(mark.Of)
+		return
+	}
+	g := router.DecodePoison("", m)
+	if g.Key == "" {
+		return
+	}
+	key := x.hash(g.Key)
+	last, known := at.latest[key]
+	if known && g.Sequence < last {
+		at.mixed[key] = struct{}{}
+	}
+	if !known || g.Sequence > last {
+		at.latest[key] = g.Sequence
+	}
+}
+
+func (x *index) mark(of router.Position) {
+	if at := x.parts[of.Partition]; at != nil && of.Offset >= at.low {
+		at.settled.Add(uint64(of.Offset))
+	}
+}
+
+// tidy drops what is settled without a gap.
+func (p *part) tidy() {
+	was := p.low
+	for p.low < p.next && p.settled.Contains(uint64(p.low)) {
+		p.low++
+	}
+	if p.low > was {
+		p.settled.RemoveRange(0, uint64(p.low))
+	}
+	if p.low == p.next {
+		clear(p.latest)
+		clear(p.mixed)
+	}
+}
+
+// settle notes marks that were written, before they are read.
+func (x *index) settle(ctx context.Context, of ...router.Position) error {
+	if err := x.lock(ctx); err != nil {
+		return err
+	}
+	defer x.unlock()
+	for _, at := range of {
+		x.mark(at)
+	}
+	return nil
+}
+
+// open reports whether an item waits for an operator, and whether its key's
+// items are in another order than their sequence.
+func (x *index) open(ctx context.Context, at router.Position, key string) (waits, mixed bool, err error) {
+	if err := x.lock(ctx); err != nil {
+		return false, false, err
+	}
+	defer x.unlock()
+	p := x.parts[at.Partition]
+	if p == nil || at.Offset < p.low || p.settled.Contains(uint64(at.Offset)) {
+		return false, false, nil
+	}
+	if key != "" {
+		_, mixed = p.mixed[x.hash(key)]
+	}
+	return true, mixed, nil
+}

@@ -1,0 +1,220 @@
+package poison
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"golang.org/x/time/rate"
+
+	"eventserver/app/admin"
+	"eventserver/infra"
+	"eventserver/router"
+)
+
+const (
+	actionRedrive = "redrive"
+	actionDiscard = "discard"
+
+	defaultRate        = 100.0
+	defaultMaxRedrives = 3
+
+	maxFirst    = 20
+	maxProblems = 100
+)
+
+// job is one run over one destination's queue.
+type job struct {
+	s           *Service
+	h           *handle
+	q           *index
+	destination string
+	order       admin.PoisonOrder
+	match       *filter
+	lease       *lease // nil in a dry run
+	limiter     *rate.Limiter
+	batch       int // items that are sent before their marks are written
+
+	blocked map[uint64]struct{}   // keys of which an item stays
+	aside   map[uint64][]sequence // items of keys that are out of order
+	pending []step
+	bytes   int  // of pending
+	unsure  bool // something was sent, or may have been, that has no mark
+}
+
+// sequence is where an item is, and its place among those of its key.
+type sequence struct {
+	at       router.Position
+	sequence int64
+}
+
+// step is what is to be done with one item.
+type step struct {
+	key  string
+	mark router.Mark
+	rec  *sent // nil: only the mark
+}
+
+// run does what was ordered. Whoever is not sure that all that was sent is
+// marked leaves the lease: the next run looks it up.
+func (j *job) run(ctx context.Context) (err error) {
+	if !j.order.DryRun {
+		if j.lease, err = j.s.acquire(ctx, j.destination, j.h.run.ID, j.order.Action, j.h.run.By); err != nil {
+			return err
+		}
+		defer func() {
+			if j.unsure || errors.Is(err, errLost) {
+				return
+			}
+			if end := j.lease.end(j.h.run.ID); end != nil {
+				err = errors.Join(err, fmt.Errorf("the run's end could not be noted, which holds up the next one for %s: %w", leaseStale, end))
+			}
+		}()
+	}
+	if _, err := j.q.refresh(ctx); err != nil {
+		return err
+	}
+	if j.lease != nil {
+		if err := j.recover(ctx); err != nil {
+			return err
+		}
+	}
+	err = j.s.scanParts(ctx, j.destination, j.match, router.Position{},
+		func(e *entry) error { return j.one(ctx, e) }, func() error { return j.partition(ctx) })
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return err
+}
+
+// one decides what becomes of an item, in the order of the queue.
+func (j *job) one(ctx context.Context, e *entry) error {
+	if j.lease != nil { // a queue may be long
+		if err := j.lease.hold(ctx); err != nil {
+			return err
+		}
+	}
+	if e.mixed && j.order.Action == actionRedrive {
+		key := j.s.hash(e.Key)
+		j.aside[key] = append(j.aside[key], sequence{e.at, e.Sequence})
+		return nil
+	}
+	return j.decide(ctx, e)
+}
+
+// partition ends one: what was put aside is next, each key in the order of its
+// events, and then the rest is sent.
+func (j *job) partition(ctx context.Context) error {
+	lists := make([][]sequence, 0, len(j.aside))
+	for _, list := range j.aside {
+		lists = append(lists, list)
+	}
+	clear(j.aside)
+	slices.SortFunc(lists, func(a, b []sequence) int { return cmp.Compare(a[0].at.Offset, b[0].at.Offset) })
+	for _, list := range lists {
+		slices.SortStableFunc(list, func(a, b sequence) int { return cmp.Compare(a.sequence, b.sequence) })
+		for _, item := range list {
+			r := infra.Range{From: item.at.Offset, To: item.at.Offset + 1}
+			if err := j.s.part(ctx, j.destination, j.q, j.match, item.at.Partition, r, func(e *entry) error { return j.decide(ctx, e) }); err != nil {
+				return err
+			}
+		}
+	}
+	return j.flush(ctx)
+}
+
+func (j *job) decide(ctx context.Context, e *entry) error {
+	if n := j.order.Limit; n > 0 && j.h.settled()+len(j.pending) >= n {
+		return errors.Join(j.flush(ctx), errEnough)
+	}
+	j.note(func(r *admin.PoisonRun) {
+		r.Matched++
+		if j.order.DryRun && len(r.First) < maxFirst {
+			r.First = append(r.First, e.item())
+		}
+	})
+	s := step{key: e.Key, mark: router.Mark{Kind: router.MarkDiscarded, Of: e.at, By: j.h.run.By, Run: j.h.run.ID, EventID: e.EventID}}
+	if j.order.Action == actionDiscard {
+		return j.add(ctx, s)
+	}
+	if j.isBlocked(e.Key) && !j.order.Force && !j.match.singly() {
+		j.leave(e, "an earlier item of its key stays; mend or discard that one, or redrive this one by its event id", func(r *admin.PoisonRun) { r.Behind++ })
+		return nil
+	}
+	if most := *j.order.MaxRedrives; e.Redrives >= most && !j.order.Force {
+		j.leave(e, fmt.Sprintf("it was redriven %d times already; find out why it comes back, or redrive it with force", e.Redrives), func(r *admin.PoisonRun) { r.Refused++ })
+		return nil
+	}
+	r := router.Redrive{Of: e.at, Run: j.h.run.ID, At: j.s.cfg.Now()}
+	s.mark.Kind = router.MarkRedriven
+	if !e.Transforms() {
+		s.rec = &sent{msg: router.Redriven(e.msg, r), e: e}
+		return j.add(ctx, s)
+	}
+	rec, err := j.transform(ctx, e, r)
+	switch {
+	case err == nil:
+		s.rec = &sent{msg: rec, e: e}
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case router.Skipped(err):
+		s.mark.Kind = router.MarkSkipped
+	default:
+		reason, text := router.Failure(err, e.msg)
+		j.leave(e, reason+" again: "+text, func(r *admin.PoisonRun) { r.Failed++ })
+		return nil
+	}
+	return j.add(ctx, s)
+}
+
+// transformTimeout bounds a transformation, so that one that hangs does not
+// hold the queue.
+const transformTimeout = 10 * time.Second
+
+func (j *job) transform(ctx context.Context, e *entry, r router.Redrive) (*message.Message, error) {
+	ctx, cancel := context.WithTimeout(ctx, transformTimeout)
+	defer cancel()
+	return j.s.cfg.Again(ctx, j.destination, e.msg, r)
+}
+
+func (j *job) add(ctx context.Context, s step) error {
+	j.pending = append(j.pending, s)
+	if s.rec != nil {
+		j.bytes += len(s.rec.msg.Payload)
+	}
+	if len(j.pending) < j.batch && j.bytes < maxBytes {
+		return nil
+	}
+	return j.flush(ctx)
+}
+
+// leave keeps an item where it is, and with it what follows of its key.
+func (j *job) leave(e *entry, why string, count func(*admin.PoisonRun)) {
+	if e.Key != "" {
+		j.blocked[j.s.hash(e.Key)] = struct{}{}
+	}
+	j.note(func(r *admin.PoisonRun) {
+		count(r)
+		if len(r.Problems) < maxProblems {
+			r.Problems = append(r.Problems, admin.PoisonProblem{Destination: j.destination, Position: e.at.String(), EventID: e.EventID, Why: why})
+		}
+	})
+}
+
+func (j *job) isBlocked(key string) bool {
+	_, is := j.blocked[j.s.hash(key)]
+	return is && key != ""
+}
+
+func (j *job) note(f func(*admin.PoisonRun)) { j.h.update(f) }
+
+// audit writes a line of what was done to an item: no key, no payload.
+func (j *job) audit(m router.Mark) {
+	j.s.cfg.Logger.Info("audit", slog.String("action", m.Kind), slog.String("destination", j.destination), slog.String("by", m.By),
+		slog.String("run", m.Run), slog.String("event", m.EventID), slog.String("position", m.Of.String()))
+}

@@ -1,0 +1,252 @@
+package poison
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/app/admin"
+	"eventserver/infra"
+	"eventserver/router"
+)
+
+// entry is a record of a poison queue that is being looked at.
+type entry struct {
+	router.GivenUp
+	msg   *message.Message
+	at    router.Position
+	when  time.Time // it was given up
+	mixed bool      // its key's items are in another order than their sequence
+}
+
+func (e *entry) item() admin.PoisonItem {
+	return admin.PoisonItem{
+		Destination: e.Destination, Position: e.at.String(), EventID: e.EventID, Key: e.Key, Type: e.EventType, Stage: e.Stage,
+		Class: router.ClassOf(e.Reason), Reason: e.Reason, Detail: e.Detail, Attempts: e.Attempts,
+		First: e.First, Last: e.Last, ReceivedAt: e.ReceivedAt, PoisonedAt: e.when.UTC(), Sequence: e.Sequence, Redrives: e.Redrives, Size: len(e.Body),
+	}
+}
+
+// errEnough ends a scan.
+var errEnough = errors.New("enough")
+
+// scan hands f what waits in a destination's queue and matches, by partition and
+// offset, beginning at from. What comes later is not seen.
+func (s *Service) scan(ctx context.Context, d string, m *filter, from router.Position, f func(*entry) error) error {
+	return s.scanParts(ctx, d, m, from, f, func() error { return nil })
+}
+
+// scanParts is scan, and calls after at the end of each partition.
+func (s *Service) scanParts(ctx context.Context, d string, m *filter, from router.Position, f func(*entry) error, after func() error) error {
+	q := s.queue(d)
+	ranges, err := q.refresh(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.since(ctx, q.topic, m.since, ranges); err != nil {
+		return err
+	}
+	for _, p := range slices.Sorted(maps.Keys(ranges)) {
+		r := ranges[p]
+		switch {
+		case p < from.Partition, m.at != nil && m.at.Partition != p:
+			continue
+		case p == from.Partition:
+			r.From = max(r.From, from.Offset)
+		}
+		if m.at != nil {
+			r = infra.Range{From: max(r.From, m.at.Offset), To: min(r.To, m.at.Offset+1)}
+		}
+		if r.From >= r.To {
+			continue
+		}
+		if err := s.part(ctx, d, q, m, p, r, f); err != nil {
+			return err
+		}
+		if err := after(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// since begins ranges with what was stored then.
+func (s *Service) since(ctx context.Context, topic string, since time.Time, ranges map[int32]infra.Range) error {
+	if since.IsZero() {
+		return nil
+	}
+	bounds, err := s.reader.Bounds(ctx, topic, since)
+	if err != nil {
+		return err
+	}
+	for p, r := range ranges {
+		r.From = max(r.From, bounds[p].At)
+		ranges[p] = r
+	}
+	return nil
+}
+
+func (s *Service) part(ctx context.Context, d string, q *index, m *filter, p int32, r infra.Range, f func(*entry) error) error {
+	return s.reader.Scan(ctx, q.topic, map[int32]infra.Range{p: r}, func(msg *message.Message, when time.Time) error {
+		e := &entry{GivenUp: router.DecodePoison(d, msg), msg: msg, at: router.PositionOf(msg), when: when}
+		waits, mixed, err := q.open(ctx, e.at, e.Key)
+		if err != nil || !waits || !m.match(e.GivenUp, e.at, when) {
+			return err
+		}
+		e.mixed = mixed
+		return f(e)
+	})
+}
+
+// List implements admin.Poison.
+func (s *Service) List(ctx context.Context, q admin.PoisonQuery) (admin.PoisonPage, error) {
+	page := admin.PoisonPage{Items: []admin.PoisonItem{}}
+	m, err := parse(q.PoisonFilter, s.cfg.Now())
+	if err != nil {
+		return page, err
+	}
+	first, from, err := cursor(q.After)
+	if err != nil {
+		return page, err
+	}
+	if q.Limit <= 0 {
+		q.Limit = 100
+	}
+	skipping := first != ""
+	err = s.each(q.Destination, func(d string) error {
+		if skipping && d != first {
+			return nil
+		}
+		begin := router.Position{}
+		if skipping {
+			begin, skipping = from, false
+		}
+		return s.scan(ctx, d, m, begin, func(e *entry) error {
+			if len(page.Items) == q.Limit {
+				page.Next = d + "/" + e.at.String()
+				return errEnough
+			}
+			page.Items = append(page.Items, e.item())
+			return nil
+		})
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return page, err
+}
+
+// cursor reads where a page begins.
+func cursor(s string) (destination string, at router.Position, err error) {
+	if s == "" {
+		return "", at, nil
+	}
+	destination, pos, _ := strings.Cut(s, "/")
+	if at, err = router.ParsePosition(pos); err != nil || destination == "" {
+		return "", at, admin.Invalid(fmt.Sprintf("after: %.60q is not the next of a page", s))
+	}
+	return destination, at, nil
+}
+
+// Counts implements admin.Poison.
+func (s *Service) Counts(ctx context.Context, f admin.PoisonFilter) (admin.PoisonCounts, error) {
+	out := admin.PoisonCounts{Destinations: []admin.PoisonTotal{}}
+	m, err := parse(f, s.cfg.Now())
+	if err != nil {
+		return out, err
+	}
+	err = s.each(f.Destination, func(d string) error {
+		total := admin.PoisonTotal{Destination: d, Reasons: []admin.PoisonCount{}}
+		reasons := map[string]int{}
+		err := s.scan(ctx, d, m, router.Position{}, func(e *entry) error {
+			reasons[e.Reason]++
+			total.Count++
+			if total.Oldest.IsZero() || e.when.Before(total.Oldest) {
+				total.Oldest = e.when.UTC()
+			}
+			if e.when.After(total.Newest) {
+				total.Newest = e.when.UTC()
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, reason := range slices.Sorted(maps.Keys(reasons)) {
+			total.Reasons = append(total.Reasons, admin.PoisonCount{Class: router.ClassOf(reason), Reason: reason, Count: reasons[reason]})
+		}
+		out.Count += total.Count
+		out.Destinations = append(out.Destinations, total)
+		return nil
+	})
+	return out, err
+}
+
+// maxShown bounds what Show keeps: an id may be in a queue again and again.
+const maxShown = 100
+
+// Show implements admin.Poison.
+func (s *Service) Show(ctx context.Context, destination, item string, payload bool) (admin.PoisonFound, error) {
+	out := admin.PoisonFound{Records: []admin.PoisonRecord{}}
+	marks := map[string]*admin.PoisonMark{}
+	err := s.each(destination, func(d string) error {
+		topic := router.PoisonTopic(d)
+		bounds, err := s.reader.Bounds(ctx, topic, time.Time{})
+		if err != nil {
+			return err
+		}
+		ranges := map[int32]infra.Range{}
+		for p, b := range bounds {
+			ranges[p] = infra.Range{From: b.Oldest, To: b.End}
+		}
+		return s.reader.Scan(ctx, topic, ranges, func(msg *message.Message, when time.Time) error {
+			at := router.PositionOf(msg)
+			if mark, is := router.DecodeMark(msg); is {
+				of := mark.Of.String()
+				if marks[of] == nil && (mark.EventID == item || of == item) {
+					marks[of] = &admin.PoisonMark{Mark: mark.Kind, By: mark.By, Run: mark.Run, At: mark.At, Position: at.String()}
+				}
+				return nil
+			}
+			e := &entry{GivenUp: router.DecodePoison(d, msg), msg: msg, at: at, when: when}
+			if e.EventID == item || at.String() == item {
+				out.Records = append(out.Records, record(e, payload))
+				if len(out.Records) > maxShown {
+					out.Records = out.Records[1:]
+				}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return out, err
+	}
+	if len(out.Records) == 0 {
+		return out, admin.NotFound(fmt.Sprintf("the poison queue of %s has no event %.60q and nothing at that position", destination, item))
+	}
+	for i := range out.Records {
+		out.Records[i].Settled = marks[out.Records[i].Position]
+	}
+	slices.SortStableFunc(out.Records, func(a, b admin.PoisonRecord) int { return a.PoisonedAt.Compare(b.PoisonedAt) })
+	return out, nil
+}
+
+func record(e *entry, payload bool) admin.PoisonRecord {
+	r := admin.PoisonRecord{PoisonItem: e.item(), Headers: router.PoisonHeaders(e.msg, payload)}
+	switch {
+	case !payload:
+	case utf8.Valid(e.Body) && json.Valid(e.Body):
+		r.Data = e.Body
+	default:
+		r.DataBase64 = e.Body
+	}
+	return r
+}

@@ -1,0 +1,224 @@
+package poison
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"golang.org/x/time/rate"
+
+	"eventserver/app/admin"
+	"eventserver/infra"
+)
+
+const (
+	maxRuns   = 100              // that are kept when they have ended
+	beginWait = 10 * time.Second // for the end of a run that begins
+)
+
+// States of a run.
+const (
+	stateRunning = "running"
+	stateDone    = "done"
+	stateFailed  = "failed"
+	stateStopped = "stopped"
+)
+
+// handle is a run, under way or ended.
+type handle struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu  sync.Mutex
+	run admin.PoisonRun // ID, Action and By never change
+	err error           // after done
+}
+
+func (h *handle) update(f func(*admin.PoisonRun)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f(&h.run)
+}
+
+func (h *handle) now() admin.PoisonRun {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.run
+	r.First = append([]admin.PoisonItem(nil), r.First...)
+	r.Problems = append([]admin.PoisonProblem(nil), r.Problems...)
+	return r
+}
+
+func (h *handle) settled() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.run.Redriven + h.run.Discarded + h.run.Skipped
+}
+
+// wait returns how the run goes when it has ended, ctx has, or after d.
+func (h *handle) wait(ctx context.Context, d time.Duration) admin.PoisonRun {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-h.done:
+	case <-ctx.Done():
+	case <-t.C:
+	}
+	return h.now()
+}
+
+// check fills in what an order leaves open.
+func (s *Service) check(o *admin.PoisonOrder) (*filter, error) {
+	if o.Action != actionRedrive && o.Action != actionDiscard {
+		return nil, admin.Invalid(fmt.Sprintf("action: %.40q is not redrive or discard", o.Action))
+	}
+	if !narrow(o.PoisonFilter) && !o.All {
+		return nil, admin.Invalid(o.Action + ": say which items by a destination or another filter, or ask for all")
+	}
+	if o.Rate == nil {
+		r := defaultRate
+		o.Rate = &r
+	}
+	if o.MaxRedrives == nil {
+		n := defaultMaxRedrives
+		o.MaxRedrives = &n
+	}
+	if *o.Rate < 0 || *o.MaxRedrives < 0 || o.Limit < 0 {
+		return nil, admin.Invalid("rate, max_redrives and limit: 0 or more")
+	}
+	if o.Destination != "" && o.Action == actionRedrive && !s.configured(o.Destination) {
+		return nil, admin.NotFound(fmt.Sprintf("there is no destination %q to redrive to; the configuration has %s", o.Destination, strings.Join(s.cfg.Destinations(), ", ")))
+	}
+	return parse(o.PoisonFilter, s.cfg.Now())
+}
+
+// Begin implements admin.PoisonRuns.
+func (s *Service) Begin(ctx context.Context, o admin.PoisonOrder, by string) (admin.PoisonRun, error) {
+	m, err := s.check(&o)
+	if err != nil {
+		return admin.PoisonRun{}, err
+	}
+	h := &handle{done: make(chan struct{}), run: admin.PoisonRun{ID: ulid.Make().String(), Action: o.Action, By: by, DryRun: o.DryRun,
+		State: stateRunning, Started: s.cfg.Now().UTC(), Destinations: s.targets(o.Destination)}}
+	var life context.Context
+	life, h.cancel = context.WithCancel(s.life)
+	s.mu.Lock()
+	if s.stopped {
+		s.mu.Unlock()
+		h.cancel()
+		return admin.PoisonRun{}, admin.Conflict("the server is stopping")
+	}
+	s.runs[h.run.ID] = h
+	s.begun = append(s.begun, h.run.ID)
+	s.forget()
+	s.wg.Add(1)
+	s.mu.Unlock()
+	go func() {
+		defer s.wg.Done()
+		defer h.cancel()
+		s.execute(life, h, o, m)
+	}()
+	run := h.wait(ctx, beginWait)
+	if run.State == stateFailed && run.Redriven+run.Discarded+run.Skipped+run.Recovered == 0 {
+		return run, h.err // it never began
+	}
+	return run, nil
+}
+
+// forget drops the oldest runs that have ended. s.mu is held.
+func (s *Service) forget() {
+	for i := 0; i < len(s.begun) && len(s.begun) > maxRuns; {
+		h := s.runs[s.begun[i]]
+		select {
+		case <-h.done:
+			delete(s.runs, s.begun[i])
+			s.begun = append(s.begun[:i], s.begun[i+1:]...)
+		default:
+			i++
+		}
+	}
+}
+
+// execute does one destination after the other. One that cannot be done does not
+// keep the others from it.
+func (s *Service) execute(ctx context.Context, h *handle, o admin.PoisonOrder, m *filter) {
+	log := s.cfg.Logger.With(slog.String("by", h.run.By), slog.String("run", h.run.ID), slog.Bool("dry_run", o.DryRun))
+	log.Info("audit", slog.String("action", o.Action+" begins"), slog.String("destination", strings.Join(h.run.Destinations, ",")), slog.String("filter", words(o.PoisonFilter, o.All)))
+	var errs []error
+	for _, d := range h.run.Destinations {
+		err := s.unknown(d, s.newJob(h, d, o, m).run(ctx))
+		switch {
+		case errors.Is(err, infra.ErrNoTopic): // nothing was ever given up
+		case err != nil && len(h.run.Destinations) > 1:
+			errs = append(errs, fmt.Errorf("%s: %w", d, err))
+		default:
+			errs = append(errs, err)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	err := errors.Join(errs...)
+	h.update(func(r *admin.PoisonRun) {
+		r.Ended, r.State = s.cfg.Now().UTC(), stateDone
+		switch {
+		case err == nil:
+		case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+			r.State = stateStopped
+		default:
+			r.State, r.Error = stateFailed, err.Error()
+		}
+		h.err = err
+	})
+	r := h.now()
+	log.Info("audit", slog.String("action", o.Action+" ends"), slog.String("state", r.State), slog.Int("redriven", r.Redriven), slog.Int("discarded", r.Discarded),
+		slog.Int("skipped", r.Skipped), slog.Int("left", r.Failed+r.Refused+r.Behind), slog.Int("recovered", r.Recovered))
+	close(h.done)
+}
+
+func (s *Service) newJob(h *handle, d string, o admin.PoisonOrder, m *filter) *job {
+	j := &job{s: s, h: h, q: s.queue(d), destination: d, order: o, match: m, batch: s.most,
+		blocked: map[uint64]struct{}{}, aside: map[uint64][]sequence{}}
+	if o.Action == actionRedrive {
+		j.batch = min(batchFor(*o.Rate), s.most)
+		if *o.Rate > 0 {
+			j.limiter = rate.NewLimiter(rate.Limit(*o.Rate), maxBatch)
+			j.limiter.AllowN(time.Now(), maxBatch-j.batch) // it begins at its rate
+		}
+	}
+	return j
+}
+
+func (s *Service) handle(id string) (*handle, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.runs[id]
+	if h == nil {
+		return nil, admin.NotFound(fmt.Sprintf("this server has no run %.40q; it keeps the last %d since it started. A run that was cut off is begun again with the same filter: what it settled is not done twice", id, maxRuns))
+	}
+	return h, nil
+}
+
+// Run implements admin.PoisonRuns.
+func (s *Service) Run(ctx context.Context, id string, wait time.Duration) (admin.PoisonRun, error) {
+	h, err := s.handle(id)
+	if err != nil {
+		return admin.PoisonRun{}, err
+	}
+	return h.wait(ctx, wait), nil
+}
+
+// Stop implements admin.PoisonRuns.
+func (s *Service) Stop(ctx context.Context, id string) (admin.PoisonRun, error) {
+	h, err := s.handle(id)
+	if err != nil {
+		return admin.PoisonRun{}, err
+	}
+	h.cancel()
+	return h.wait(ctx, beginWait), nil
+}
