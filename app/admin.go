@@ -40,6 +40,10 @@ func (a *App) steer() error {
 		c.Tokens = append(c.Tokens, admin.Token{Name: t.Name, Role: admin.Role(t.Role), SHA256: sums})
 	}
 	var err error
+	if a.poison, err = a.poisonService(); err != nil {
+		return err
+	}
+	c.Poison, c.PoisonRuns = a.poison, a.poison
 	a.admin, err = admin.New(c)
 	return err
 }
@@ -71,7 +75,8 @@ func (a *App) listen(ctx context.Context) error {
 }
 
 // adminGrace is how long admin requests under way may take to end by themselves
-// when the server stops. A long one, such as a redrive, is resumed by its caller.
+// when the server stops. A redrive goes on behind
+// its request and is ended next, between two of its steps.
 const adminGrace = time.Second
 
 func (a *App) stopAdmin() error {

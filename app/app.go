@@ -21,6 +21,7 @@ import (
 	"eventserver/app/config"
 	"eventserver/app/control"
 	"eventserver/app/http"
+	"eventserver/app/poison"
 	"eventserver/app/traces"
 	"eventserver/destinations"
 	"eventserver/infra"
@@ -97,6 +98,7 @@ type App struct {
 	ready    chan struct{}
 	closing  sync.Once
 	closeErr error
+	poison   *poison.Service // nil without the admin API
 }
 
 // New opens the broker and builds everything. Run starts it; Close releases an
@@ -350,6 +352,9 @@ func (a *App) stop() error {
 	})
 	if a.admin != nil { // before anything that its requests use is closed
 		step("end the admin API", a.stopAdmin)
+	}
+	if a.poison != nil {
+		step("end redrives and discards", a.poison.Close)
 	}
 	if a.pipeline != nil {
 		step("close the routers and commit", a.pipeline.Close)

@@ -41,6 +41,13 @@ const (
 	ReasonSchema      = "schema"
 )
 
+// Marks that settle what a poison queue has, the label "mark".
+const (
+	MarkRedriven  = "redriven"  // sent on again
+	MarkDiscarded = "discarded" // an operator wants it no more
+	MarkSkipped   = "skipped"   // transformed again: the destination does not want it now
+)
+
 // Reasons for refusing a request, the label "reason".
 const (
 	RejectInvalid     = "invalid"
@@ -83,6 +90,7 @@ type Metrics struct {
 	latency    *prometheus.HistogramVec // destination
 	retries    *prometheus.CounterVec   // destination
 	poisoned   *prometheus.CounterVec   // destination, reason
+	settled    *prometheus.CounterVec   // destination, mark
 	info       *prometheus.GaugeVec     // destination, kind
 
 	state *stateCollector
@@ -109,6 +117,7 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 		latency:    histogram("delivery_latency_seconds", "Time from accepted to delivered.", "destination"),
 		retries:    counter("retries_total", "Attempts after the first.", "destination"),
 		poisoned:   counter("poisoned_total", "Deliveries moved to the poison queue, by reason.", "destination", "reason"),
+		settled:    counter("poison_settled_total", "Deliveries of the poison queue that an operator settled here, by mark.", "destination", "mark"),
 		info: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "destination_info",
 			Help: "Always 1; the labels tell the destination's kind."}, []string{"destination", "kind"}),
 		SchemaViolations: counter("schema_violations_total", "Events that break the schema of their type, by where that was seen and the mode.", "stage", "type", "mode"),
@@ -130,7 +139,7 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{m.Accepted, m.Rejected, acceptDur, m.deliveries, m.attempts,
-		m.attemptDur, m.latency, m.retries, m.poisoned, m.SchemaViolations, m.SpansDropped, m.BrokerUp, m.info, m.state, build} {
+		m.attemptDur, m.latency, m.retries, m.poisoned, m.settled, m.SchemaViolations, m.SpansDropped, m.BrokerUp, m.info, m.state, build} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -164,6 +173,9 @@ func (m *Metrics) Destination(id, kind string, state func() State) *Destination 
 	for _, r := range []string{ReasonUndecodable, ReasonFilter, ReasonTransform, ReasonPermanent, ReasonAttempts, ReasonAge, ReasonSchema} {
 		m.poisoned.WithLabelValues(id, r)
 	}
+	for _, mark := range []string{MarkRedriven, MarkDiscarded, MarkSkipped} {
+		m.settled.WithLabelValues(id, mark)
+	}
 	m.state.add(id, state)
 	return &Destination{m: m, id: id, finished: finished, attempts: attempts,
 		AttemptDur: &Histogram{to: m.attemptDur.WithLabelValues(id)}, Latency: &Histogram{to: m.latency.WithLabelValues(id)}, Retries: m.retries.WithLabelValues(id)}
@@ -189,12 +201,17 @@ func (d *Destination) Poisoned(reason string) {
 	d.Finished(Poisoned)
 }
 
+// Settled counts n deliveries of the poison queue that were settled.
+func (d *Destination) Settled(mark string, n int) {
+	d.m.settled.WithLabelValues(d.id, mark).Add(float64(n))
+}
+
 // Remove drops the destination's series.
 func (d *Destination) Remove() {
 	d.m.state.remove(d.id)
 	labels := prometheus.Labels{"destination": d.id}
 	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		d.m.deliveries, d.m.attempts, d.m.attemptDur, d.m.latency, d.m.retries, d.m.poisoned, d.m.info} {
+		d.m.deliveries, d.m.attempts, d.m.attemptDur, d.m.latency, d.m.retries, d.m.poisoned, d.m.settled, d.m.info} {
 		v.DeletePartialMatch(labels)
 	}
 }

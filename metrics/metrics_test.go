@@ -44,7 +44,7 @@ func TestIdleDestinationExportsZeroes(t *testing.T) {
 	})
 	want := map[string]int{
 		"deliveries_total": 3, "attempts_total": 8, "attempt_duration_seconds": 1, "delivery_latency_seconds": 1, "retries_total": 1,
-		"poisoned_total": 7, "destination_info": 1, "in_flight_attempts": 1, "buffered_messages": 1, "blocked_keys": 1, "oldest_blocked_key_seconds": 1,
+		"poisoned_total": 7, "poison_settled_total": 3, "destination_info": 1, "in_flight_attempts": 1, "buffered_messages": 1, "blocked_keys": 1, "oldest_blocked_key_seconds": 1,
 		"oldest_undelivered_seconds": 1, "breaker_open": 1, "destination_paused": 1, "partitions_assigned": 2, "read_window_ratio": 2, "deferred_messages": 2, "commit_metadata_bytes": 2,
 		"commit_metadata_full_total": 2, "duplicates_suppressed_total": 2,
 	}

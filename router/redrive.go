@@ -61,9 +61,9 @@ func PositionOf(msg *message.Message) Position {
 
 // What a mark says of a poison record.
 const (
-	MarkRedriven  = "redriven"  // sent on again
-	MarkDiscarded = "discarded" // an operator wants it no more
-	MarkSkipped   = "skipped"   // transformed again: the destination does not want it now
+	MarkRedriven  = metrics.MarkRedriven  // sent on again
+	MarkDiscarded = metrics.MarkDiscarded // an operator wants it no more
+	MarkSkipped   = metrics.MarkSkipped   // transformed again: the destination does not want it now
 )
 
 // Mark settles a record of a poison queue. It stands in the same topic, so that
@@ -181,6 +181,22 @@ func (d *Destination) Again(ctx context.Context, poison *message.Message, r Redr
 	}
 	r.sign(rec, poison)
 	return rec, nil
+}
+
+// Again is Destination.Again with the destination that runs now.
+func (p *Pipeline) Again(ctx context.Context, id string, poison *message.Message, r Redrive) (*message.Message, error) {
+	running := p.find(id)
+	if running == nil {
+		return nil, fmt.Errorf("there is no destination %q any more", id)
+	}
+	return running.dest.Again(ctx, poison, r, p.cfg.MaxPayloadBytes)
+}
+
+// Settled counts what was settled of a destination's poison queue.
+func (p *Pipeline) Settled(id, mark string, n int) {
+	if running := p.find(id); running != nil {
+		running.metrics.Settled(mark, n)
+	}
 }
 
 // record transforms one event. A panic in user code is a transformation that

@@ -18,7 +18,7 @@ type Poison interface {
 	// Counts counts what is not settled.
 	Counts(ctx context.Context, f PoisonFilter) (PoisonCounts, error)
 	// Show returns the records of item, an event's id or partition:offset, those
-	// that are settled too. payload adds what they carry.
+	// that are settled too; of every destination with "". payload adds what they carry.
 	Show(ctx context.Context, destination, item string, payload bool) (PoisonFound, error)
 }
 
@@ -171,6 +171,9 @@ type PoisonRun struct {
 	Problems     []PoisonProblem `json:"problems,omitempty" doc:"The first items that were left, and why"`
 }
 
+// everyDestination stands in a path for a destination; no id looks like it.
+const everyDestination = "-"
+
 // NotFound is the error of what is not there.
 func NotFound(text string) error { return huma.Error404NotFound(text) }
 
@@ -187,7 +190,7 @@ type (
 	poisonRunOutput    struct{ Body PoisonRun }
 	poisonOrderInput   struct{ Body PoisonOrder }
 	poisonShowInput    struct {
-		Destination string `path:"destination" doc:"Id of the destination"`
+		Destination string `path:"destination" doc:"Id of the destination; - for every one"`
 		Item        string `path:"item" doc:"Id of the event, or partition:offset"`
 		Payload     bool   `query:"payload" doc:"With headers of the context and of the payload, and the payload; needs role write"`
 	}
@@ -228,6 +231,9 @@ func (s *Server) poisonOperations(api huma.API) {
 			if err := NeedWrite(ctx, "payload"); err != nil {
 				return nil, err
 			}
+		}
+		if in.Destination == everyDestination {
+			in.Destination = ""
 		}
 		found, err := s.cfg.Poison.Show(ctx, in.Destination, in.Item, in.Payload)
 		return &poisonFoundOutput{found}, err

@@ -49,6 +49,9 @@ func (c PoisonClient) Counts(ctx context.Context, f PoisonFilter) (counts Poison
 // Show implements Poison.
 func (c PoisonClient) Show(ctx context.Context, destination, item string, payload bool) (found PoisonFound, err error) {
 	v := url.Values{}
+	if destination == "" {
+		destination = everyDestination
+	}
 	if payload {
 		v.Set("payload", "true")
 	}

@@ -230,6 +230,9 @@ func (s *Service) Show(ctx context.Context, destination, item string, payload bo
 		return out, err
 	}
 	if len(out.Records) == 0 {
+		if destination == "" {
+			destination = "every destination"
+		}
 		return out, admin.NotFound(fmt.Sprintf("the poison queue of %s has no event %.60q and nothing at that position", destination, item))
 	}
 	for i := range out.Records {
