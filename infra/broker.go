@@ -129,3 +129,10 @@ func Partition(m *message.Message) int32 {
 	}
 	return int32(n)
 }
+
+// Deferrer is implemented by subscribers that read past messages of keys that
+// have too many in flight, and can tell how many.
+type Deferrer interface {
+	// Deferred is the number of messages of key that were read past.
+	Deferred(key string) int
+}

@@ -48,6 +48,24 @@ const (
 	MarkSkipped   = "skipped"   // transformed again: the destination does not want it now
 )
 
+// Reasons why a key waits behind its first event, the label "reason" of
+// blocked_keys.
+const (
+	WaitAttempt   = "attempt"    // it is being attempted
+	WaitBackoff   = "backoff"    // its last attempt failed
+	WaitBreaker   = "breaker"    // the destination's circuit breaker is open
+	WaitPaused    = "paused"     // an operator has paused the destination
+	WaitSlot      = "slot"       // as many attempts as concurrency allows are under way
+	WaitRateLimit = "rate_limit" // the destination's rate limit
+	WaitBatch     = "batch"      // more may come for its batch
+	WaitBroker    = "broker"     // the broker does not take its record, such as that of the poison queue
+)
+
+// Waits lists the reasons why a key waits.
+func Waits() []string {
+	return []string{WaitAttempt, WaitBackoff, WaitBreaker, WaitPaused, WaitSlot, WaitRateLimit, WaitBatch, WaitBroker}
+}
+
 // Reasons for refusing a request, the label "reason".
 const (
 	RejectInvalid     = "invalid"

@@ -44,7 +44,7 @@ func TestIdleDestinationExportsZeroes(t *testing.T) {
 	})
 	want := map[string]int{
 		"deliveries_total": 3, "attempts_total": 8, "attempt_duration_seconds": 1, "delivery_latency_seconds": 1, "retries_total": 1,
-		"poisoned_total": 7, "poison_settled_total": 3, "destination_info": 1, "in_flight_attempts": 1, "buffered_messages": 1, "blocked_keys": 1, "oldest_blocked_key_seconds": 1,
+		"poisoned_total": 7, "poison_settled_total": 3, "destination_info": 1, "in_flight_attempts": 1, "buffered_messages": 1, "blocked_keys": 8, "oldest_blocked_key_seconds": 1,
 		"oldest_undelivered_seconds": 1, "breaker_open": 1, "destination_paused": 1, "partitions_assigned": 2, "read_window_ratio": 2, "deferred_messages": 2, "commit_metadata_bytes": 2,
 		"commit_metadata_full_total": 2, "duplicates_suppressed_total": 2,
 	}
@@ -88,14 +88,23 @@ func TestWhatIsCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := m.Destination("d", "webhook", func() State { return State{BreakerOpen: true, Oldest: time.Now().Add(-time.Hour), BlockedKeys: 3} })
+	d := m.Destination("d", "webhook", func() State {
+		return State{BreakerOpen: true, Oldest: time.Now().Add(-time.Hour), Blocked: map[string]int{WaitBackoff: 3}}
+	})
 	d.Attempt(ClassTimeout, 2*time.Second, "")
 	d.Finished(Delivered)
 	d.Poisoned(ReasonAge)
 	err = testutil.GatherAndCompare(reg, strings.NewReader(`
-# HELP eventserver_blocked_keys Keys with a message waiting behind an unfinished one.
+# HELP eventserver_blocked_keys Keys with a message waiting behind an unfinished one, by what that one waits for.
 # TYPE eventserver_blocked_keys gauge
-eventserver_blocked_keys{destination="d"} 3
+eventserver_blocked_keys{destination="d",reason="attempt"} 0
+eventserver_blocked_keys{destination="d",reason="backoff"} 3
+eventserver_blocked_keys{destination="d",reason="batch"} 0
+eventserver_blocked_keys{destination="d",reason="breaker"} 0
+eventserver_blocked_keys{destination="d",reason="broker"} 0
+eventserver_blocked_keys{destination="d",reason="paused"} 0
+eventserver_blocked_keys{destination="d",reason="rate_limit"} 0
+eventserver_blocked_keys{destination="d",reason="slot"} 0
 # HELP eventserver_breaker_open 1 while the destination is paused by its circuit breaker.
 # TYPE eventserver_breaker_open gauge
 eventserver_breaker_open{destination="d"} 1

@@ -9,12 +9,12 @@ import (
 
 // State is what a destination looks like at the moment of a scrape.
 type State struct {
-	InFlight      int       // attempts running
-	Buffered      int       // messages read and not finished
-	BlockedKeys   int       // keys with a message waiting behind another
-	OldestBlocked time.Time // since when the longest-blocked key waits; zero: none
-	Oldest        time.Time // when the oldest unfinished event was accepted; zero: none
-	OldestAt      time.Time // when that was so; zero: now. Its age then is what is shown: it may be done since
+	InFlight      int            // attempts running
+	Buffered      int            // messages read and not finished
+	Blocked       map[string]int // keys with a message waiting behind another, by reason: Wait...
+	OldestBlocked time.Time      // since when the longest-blocked key waits; zero: none
+	Oldest        time.Time      // when the oldest unfinished event was accepted; zero: none
+	OldestAt      time.Time      // when that was so; zero: now. Its age then is what is shown: it may be done since
 	BreakerOpen   bool
 	Paused        bool // by an operator
 	// Readers are the destination's subscribers, by stage.
@@ -57,7 +57,7 @@ func newStateCollector() *stateCollector {
 	return &stateCollector{
 		inFlight:      desc("in_flight_attempts", "Delivery attempts running.", "destination"),
 		buffered:      desc("buffered_messages", "Messages read from the broker and not finished.", "destination"),
-		blocked:       desc("blocked_keys", "Keys with a message waiting behind an unfinished one.", "destination"),
+		blocked:       desc("blocked_keys", "Keys with a message waiting behind an unfinished one, by what that one waits for.", "destination", "reason"),
 		oldestBlocked: desc("oldest_blocked_key_seconds", "How long the longest-blocked key has waited.", "destination"),
 		oldest:        desc("oldest_undelivered_seconds", "Age of the oldest accepted event that is not finished.", "destination"),
 		breaker:       desc("breaker_open", "1 while the destination is paused by its circuit breaker.", "destination"),
@@ -97,6 +97,7 @@ func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	waits := Waits()
 	for id, f := range c.ask {
 		s := f()
 		gauge := func(d *prometheus.Desc, v float64, labels ...string) {
@@ -104,7 +105,9 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge(c.inFlight, float64(s.InFlight), id)
 		gauge(c.buffered, float64(s.Buffered), id)
-		gauge(c.blocked, float64(s.BlockedKeys), id)
+		for _, reason := range waits {
+			gauge(c.blocked, float64(s.Blocked[reason]), id, reason)
+		}
 		gauge(c.oldestBlocked, age(s.OldestBlocked, time.Time{}), id)
 		gauge(c.oldest, age(s.Oldest, s.OldestAt), id)
 		gauge(c.breaker, truth(s.BreakerOpen), id)

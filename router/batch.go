@@ -43,6 +43,8 @@ type batcher struct {
 	timeout time.Duration // of one call
 	metrics *metrics.Destination
 	spans   *spans
+	waits   *waits
+	recent  *recent
 }
 
 func (b *batcher) middleware(next message.HandlerFunc) message.HandlerFunc {
@@ -77,6 +79,9 @@ func (b *batcher) attempt(ctx context.Context, g *group) error {
 		g.takeApart(apart{})
 		return nil
 	}
+	p := &progress{group: g}
+	defer b.waits.end(p)
+	ctx = context.WithValue(ctx, progressKey{}, p)
 	err := b.gate.attempt(ctx, deliveries[0].Key, len(deliveries), func() error {
 		began := time.Now()
 		if b.spans == nil {
@@ -103,8 +108,18 @@ func (b *batcher) attempt(ctx context.Context, g *group) error {
 		wait = after.Wait
 	}
 	b.metrics.Retries.Add(float64(len(deliveries)))
-	g.takeApart(apart{attempted: true, until: time.Now().Add(wait)})
+	g.takeApart(apart{attempted: true, until: time.Now().Add(wait), err: withoutValues(err, deliveries)})
 	return nil
+}
+
+// withoutValues is an error about several events without the values of any: it
+// is told of each of them.
+func withoutValues(err error, deliveries []destinations.Delivery) error {
+	text := detail(err, nil)
+	for i := range deliveries {
+		text = masked(text, deliveries[i].Payload.Body)
+	}
+	return errors.New(text)
 }
 
 // takeApart has every member handled alone.
@@ -118,6 +133,7 @@ func (b *batcher) delivered(deliveries []destinations.Delivery) {
 	b.metrics.FinishedMany(metrics.Delivered, len(deliveries))
 	now := time.Now()
 	for i := range deliveries {
+		b.recent.add(deliveries[i].EventID, metrics.Delivered, deliveries[i].Attempt, now)
 		if at := since(&deliveries[i]); !at.IsZero() {
 			b.metrics.Latency.Observe(now.Sub(at).Seconds(), deliveries[i].Metadata[traceparent])
 		}

@@ -73,8 +73,9 @@ func newBreaker(cfg Breaker, log *slog.Logger) *breaker {
 	return &breaker{Breaker: cfg.WithDefaults(), log: log, failing: map[string]struct{}{}, down: map[string]struct{}{}}
 }
 
-// enter returns when an attempt may be made.
-func (b *breaker) enter(ctx context.Context, draining <-chan struct{}) (pass, error) {
+// enter returns when an attempt may be made. It calls waiting when that is not at
+// once.
+func (b *breaker) enter(ctx context.Context, draining <-chan struct{}, waiting func()) (pass, error) {
 	b.mu.Lock()
 	switch {
 	case !b.open && !b.ramp:
@@ -89,6 +90,7 @@ func (b *breaker) enter(ctx context.Context, draining <-chan struct{}) (pass, er
 	b.waiters = append(b.waiters, w)
 	b.release()
 	b.mu.Unlock()
+	waiting()
 	var err error
 	select {
 	case p := <-w:

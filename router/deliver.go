@@ -62,6 +62,7 @@ type deliverer struct {
 	metrics *metrics.Destination
 	spans   *spans
 	log     *slog.Logger
+	recent  *recent
 }
 
 func (d *deliverer) handle(msg *message.Message) error {
@@ -81,13 +82,16 @@ func (d *deliverer) handle(msg *message.Message) error {
 	}
 	switch {
 	case err == nil:
+		now := time.Now()
 		d.metrics.Finished(metrics.Delivered)
+		d.recent.add(delivery.EventID, metrics.Delivered, delivery.Attempt, now)
 		if at := since(&delivery); !at.IsZero() {
-			d.metrics.Latency.Observe(time.Since(at).Seconds(), delivery.Metadata[traceparent])
+			d.metrics.Latency.Observe(now.Sub(at).Seconds(), delivery.Metadata[traceparent])
 		}
 		return nil
 	case errors.Is(err, destinations.ErrSkip):
 		d.metrics.Finished(metrics.Skipped)
+		d.recent.add(delivery.EventID, metrics.Skipped, delivery.Attempt, time.Now())
 		return nil
 	default:
 		err = &told{err, []destinations.Delivery{delivery}}

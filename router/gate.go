@@ -29,6 +29,7 @@ type gate struct {
 	rate     *rate.Limiter // nil: no limit
 	draining <-chan struct{}
 	held     atomic.Pointer[hold] // somebody paused the destination; nil: nobody
+	waits    *waits               // nil: nobody asks
 }
 
 // hold is a pause by hand.
@@ -61,36 +62,38 @@ func (g *gate) middleware(next message.HandlerFunc) message.HandlerFunc {
 
 // attempt makes one attempt, of a number of events, when it may be made.
 func (g *gate) attempt(ctx context.Context, key string, events int, try func() error) error {
-	p, err := g.admit(ctx, events)
+	p := progressOf(ctx)
+	through, err := g.admit(ctx, p, events)
 	if err != nil {
 		return err
 	}
+	g.waits.attempt(p)
 	defer func() { <-g.slots }()
 	err = try()
-	g.report(ctx, key, p, err)
+	g.report(ctx, key, p, through, err)
 	return err
 }
 
 // admit returns with a slot and the tokens. It begins anew when somebody paused
 // the destination while it waited for a token.
-func (g *gate) admit(ctx context.Context, events int) (pass, error) {
+func (g *gate) admit(ctx context.Context, p *progress, events int) (pass, error) {
 	for {
-		p, err := g.enter(ctx)
+		through, err := g.enter(ctx, p)
 		if err != nil {
-			return p, err
+			return through, err
 		}
 		for range events { // the limit counts events, however they travel
-			if err = g.token(ctx); err != nil {
+			if err = g.token(ctx, p); err != nil {
 				break
 			}
 		}
 		if err == nil && g.held.Load() == nil {
-			return p, nil
+			return through, nil
 		}
-		g.breaker.abandon(p)
+		g.breaker.abandon(through)
 		<-g.slots
 		if err != nil {
-			return p, err
+			return through, err
 		}
 	}
 }
@@ -112,11 +115,12 @@ func (g *gate) free() {
 }
 
 // unheld waits while somebody has paused the destination.
-func (g *gate) unheld(ctx context.Context) error {
+func (g *gate) unheld(ctx context.Context, p *progress) error {
 	h := g.held.Load()
 	if h == nil {
 		return nil
 	}
+	g.waits.begin(p, metrics.WaitPaused, time.Time{})
 	select {
 	case <-h.over:
 		return nil
@@ -129,34 +133,45 @@ func (g *gate) unheld(ctx context.Context) error {
 
 // enter waits for a pause to end, for the breaker and for a slot. Both are asked
 // again after the slot: many may have queued for one meanwhile.
-func (g *gate) enter(ctx context.Context) (p pass, err error) {
+func (g *gate) enter(ctx context.Context, p *progress) (through pass, err error) {
 	for {
 		began := time.Now()
-		if err = g.unheld(ctx); err == nil {
-			p, err = g.breaker.enter(ctx, g.draining)
+		if err = g.unheld(ctx, p); err == nil {
+			through, err = g.breaker.enter(ctx, g.draining, func() { g.waits.begin(p, metrics.WaitBreaker, time.Time{}) })
 		}
-		progressOf(ctx).pausedFor(time.Since(began))
+		p.pausedFor(time.Since(began))
 		if err != nil {
-			return p, err
+			return through, err
 		}
-		select {
-		case g.slots <- struct{}{}:
-		case <-ctx.Done():
-			err = ctx.Err()
-		case <-g.draining:
-			err = errDraining
-		}
-		if err != nil {
-			g.breaker.abandon(p)
-			return p, err
+		if err = g.slot(ctx, p); err != nil {
+			g.breaker.abandon(through)
+			return through, err
 		}
 		switch {
 		case g.held.Load() != nil:
-			g.breaker.abandon(p)
-		case p == passProbe || !g.breaker.isOpen():
-			return p, nil
+			g.breaker.abandon(through)
+		case through == passProbe || !g.breaker.isOpen():
+			return through, nil
 		}
 		<-g.slots
+	}
+}
+
+// slot takes one, in the order that they are asked for.
+func (g *gate) slot(ctx context.Context, p *progress) error {
+	select {
+	case g.slots <- struct{}{}: // none is free while others wait
+		return nil
+	default:
+	}
+	g.waits.begin(p, metrics.WaitSlot, time.Time{})
+	select {
+	case g.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-g.draining:
+		return errDraining
 	}
 }
 
@@ -168,7 +183,7 @@ func (p *progress) pausedFor(d time.Duration) {
 	}
 }
 
-func (g *gate) token(ctx context.Context) error {
+func (g *gate) token(ctx context.Context, p *progress) error {
 	if g.rate == nil {
 		return nil
 	}
@@ -177,6 +192,7 @@ func (g *gate) token(ctx context.Context) error {
 	if wait == 0 {
 		return nil
 	}
+	g.waits.begin(p, metrics.WaitRateLimit, time.Now().Add(wait))
 	err := pause(ctx, g.draining, wait)
 	if err != nil {
 		r.Cancel()
@@ -192,8 +208,7 @@ const throttledAttempts = 10
 // An Unavailable after others have succeeded, with no pause between, is this
 // event's own fault; one that names a time to come again is so only when it
 // repeats, because a receiver that limits its rate refuses whoever comes next.
-func (g *gate) report(ctx context.Context, key string, through pass, err error) {
-	p := progressOf(ctx)
+func (g *gate) report(ctx context.Context, key string, p *progress, through pass, err error) {
 	p.blamed = false
 	switch class(ctx, err) {
 	case metrics.ClassSuccess, metrics.ClassPermanent:

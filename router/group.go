@@ -35,6 +35,7 @@ type group struct {
 	workers *sync.WaitGroup
 	claims  claims // of the members, watched while it gathers
 	aside   bool   // it was nacked: it has no place any more
+	flies   bool   // it is in the handler
 }
 
 // apart says why members come apart: a backoff is each member's own affair, and
@@ -42,6 +43,7 @@ type group struct {
 type apart struct {
 	attempted bool      // an attempt was made
 	until     time.Time // no other before
+	err       error     // of the attempt
 	made      *made     // of the transformation, which was made; nil: it was not
 }
 
@@ -130,6 +132,7 @@ func (o *Ordered) dispatch() {
 		o.sealed[0] = nil
 		o.sealed = o.sealed[1:]
 		o.flying++
+		g.flies = true
 		g.claims.release()
 		g.workers.Go(func() { o.fly(g) })
 	}
@@ -163,6 +166,17 @@ func (c *claims) release() {
 		stop()
 	}
 	*c = claims{}
+}
+
+// dropEnded is the group's, for one that may be looked at meanwhile. The lock is
+// taken only when there is something to change.
+func (o *Ordered) dropEnded(g *group) []member {
+	if !slices.ContainsFunc(g.members, func(m member) bool { return m.msg.Context().Err() != nil }) {
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return g.dropEnded()
 }
 
 // dropEnded takes out the members whose claim has ended.
@@ -213,7 +227,7 @@ func (o *Ordered) fly(g *group) {
 	var lost []member // members that go back: their claim ended, or we drain
 	acked := false
 	for !acked {
-		lost = append(lost, g.dropEnded()...)
+		lost = append(lost, o.dropEnded(g)...)
 		if len(g.members) == 0 {
 			break
 		}
@@ -224,7 +238,9 @@ func (o *Ordered) fly(g *group) {
 	}
 	if !acked {
 		lost = append(lost, g.members...)
+		o.mu.Lock()
 		g.members = nil
+		o.mu.Unlock()
 	}
 	for _, m := range lost {
 		infra.Settle(m.msg, false)
@@ -367,7 +383,7 @@ func (o *Ordered) next(q *keyQueue) *message.Message {
 	msg := q.waiting[0]
 	q.waiting[0] = nil
 	q.waiting = q.waiting[1:]
-	q.current = msg
+	q.current, q.nacked = msg, false
 	q.blocked = time.Now() // the key moved: those behind wait anew
 	return msg
 }

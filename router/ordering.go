@@ -43,6 +43,7 @@ type keyQueue struct {
 	group   *group             // that current is in; nil: none
 	apart   []*message.Message // came apart: they go before waiting, one by one
 	blocked time.Time          // since when something waits behind current; stale when nothing does
+	nacked  bool               // current was sent back by the handler, and is tried again
 }
 
 // nackPause keeps a handler that nacks at once from spinning.
@@ -86,10 +87,7 @@ func (o *Ordered) Subscribe(ctx context.Context, topic string) (<-chan *message.
 
 // arrive takes one message in its place.
 func (o *Ordered) arrive(msg *message.Message, out chan<- *message.Message, workers *sync.WaitGroup) {
-	key := msg.Metadata.Get(infra.MetaKey)
-	if key == "" { // written by another program: it waits for no other, as its id is its key
-		key = "\x00" + msg.UUID + ":" + msg.Metadata.Get(infra.MetaPartition) + ":" + msg.Metadata.Get(infra.MetaOffset)
-	}
+	key := orderKey(msg)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.draining {
@@ -178,6 +176,7 @@ func (o *Ordered) handle(msg *message.Message, out chan<- *message.Message) bool
 			return true
 		case <-try.Nacked():
 		}
+		o.refused(msg)
 		select {
 		case <-ctx.Done():
 			return false

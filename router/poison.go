@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -35,6 +36,8 @@ type poisonQueue struct {
 	spans       *spans
 	draining    <-chan struct{}
 	log         *slog.Logger
+	waits       *waits
+	recent      *recent
 
 	mu   sync.Mutex
 	said map[string]*saying // by reason
@@ -61,6 +64,7 @@ func (p *poisonQueue) keep(ctx context.Context, msg *message.Message, g *giveUp)
 		return err
 	}
 	p.metrics.Poisoned(g.reason)
+	p.recent.add(msg.Metadata.Get(hID), metrics.Poisoned, g.attempts, time.Now())
 	level := slog.LevelDebug
 	before, first := p.say(g.reason)
 	if first {
@@ -117,12 +121,16 @@ func (p *poisonQueue) store(ctx context.Context, msg *message.Message, g *giveUp
 		ended := p.spans.poisons(ctx, g, PoisonTopic(p.destination), record)
 		defer func() { ended(err) }()
 	}
+	waiting := &progress{msg: msg, tries: g.attempts}
+	defer func() { p.waits.end(waiting) }()
 	for {
 		err := p.pub.Publish(PoisonTopic(p.destination), record)
 		if err == nil {
 			return nil
 		}
 		p.log.Error("poison queue cannot be written; trying again", slog.Any("error", err), slog.Duration("wait", wait))
+		waiting.err = fmt.Errorf("given up (%s: %w), and the poison queue cannot be written: %w", g.reason, g.err, err)
+		p.waits.begin(waiting, metrics.WaitBroker, time.Now().Add(wait))
 		if stop := pause(ctx, p.draining, wait); stop != nil {
 			return errors.Join(stop, err)
 		}

@@ -59,6 +59,12 @@ type progress struct {
 	suspect     int           // unavailable attempts that may have been its fault
 	free        bool          // its last unavailable attempt met a closed breaker
 	successes   uint64        // of the destination, at this event's last Unavailable
+
+	msg    *message.Message // what is delivered; nil: group is, or nobody asks
+	group  *group
+	err    error // of the last attempt
+	listed bool  // in the register of waits
+	note   note  // what it says; the register's lock guards it
 }
 
 type progressKey struct{}
@@ -78,14 +84,17 @@ type retry struct {
 	Retry
 	metrics  *metrics.Destination
 	draining <-chan struct{}
+	waits    *waits
 }
 
 func (r *retry) middleware(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
-		p := &progress{}
+		p := &progress{msg: msg}
+		defer r.waits.end(p)
 		ctx := msg.Context()
 		if a, ok := cameApart(ctx); ok && a.attempted { // by its group
-			p.tries = 1
+			p.tries, p.err = 1, a.err
+			r.waits.begin(p, metrics.WaitBackoff, a.until)
 			if err := pause(ctx, r.draining, time.Until(a.until)); err != nil {
 				return nil, err
 			}
@@ -104,6 +113,8 @@ func (r *retry) middleware(next message.HandlerFunc) message.HandlerFunc {
 			if stop != nil {
 				return nil, stop
 			}
+			p.err = err
+			r.waits.begin(p, metrics.WaitBackoff, time.Now().Add(wait))
 			if err := pause(ctx, r.draining, wait); err != nil {
 				return nil, err
 			}

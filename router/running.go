@@ -24,6 +24,7 @@ type running struct {
 	gate     *gate
 	metrics  *metrics.Destination
 	deliver  *stage
+	recent   recent
 	late     atomic.Bool // it came while others ran, and has not been given partitions yet
 
 	mu        sync.Mutex
@@ -37,10 +38,11 @@ func (p *Pipeline) newRunning(d Destination) (*running, error) {
 	log := p.cfg.Logger.With(slog.String("destination", id))
 	r := &running{id: id, dest: d, pipeline: p, backlog: backlog{lag: noLag(id)}}
 	var err error
-	if r.deliver, err = p.newStage("deliver."+id, DeliverGroup(id), DestinationTopic(id), !p.cfg.Unordered || d.Batch.on(), d.grouping()); err != nil {
+	if r.deliver, err = p.newStage(stageDeliver, id, DeliverGroup(id), DestinationTopic(id), !p.cfg.Unordered || d.Batch.on(), d.grouping()); err != nil {
 		return nil, err
 	}
 	r.gate = newGate(newBreaker(d.Breaker, log), d.Concurrency, d.Rate, r.deliver.draining)
+	r.gate.waits = r.deliver.waits
 	r.metrics = p.cfg.Metrics.Destination(id, d.Kind, r.state)
 	if err := r.handleDeliver(log); err != nil {
 		return nil, errors.Join(err, r.close(true))
@@ -63,13 +65,14 @@ func (r *running) newTransform() (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := p.newStage("transform."+r.id, TransformGroup(r.id), EventsTopic, !p.cfg.Unordered, transformGrouping)
+	s, err := p.newStage(stageTransform, r.id, TransformGroup(r.id), EventsTopic, !p.cfg.Unordered, transformGrouping)
 	if err != nil {
 		return nil, err
 	}
 	log := p.cfg.Logger.With(slog.String("destination", r.id))
 	spans := newSpans(p.cfg, d)
-	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageTransform, on: d.OnExhausted, metrics: r.metrics, spans: spans, draining: s.draining, log: log}
+	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageTransform, on: d.OnExhausted, metrics: r.metrics, spans: spans, draining: s.draining, log: log,
+		waits: s.waits, recent: &r.recent}
 	t := &transformer{dest: d, pub: pub, limit: p.cfg.MaxPayloadBytes, poison: poison, metrics: r.metrics, spans: spans}
 	s.router.AddConsumerHandler(s.name, EventsTopic, s.source, t.handle).AddMiddleware(middleware.Recoverer)
 	return s, nil
@@ -82,13 +85,14 @@ func (r *running) handleDeliver(log *slog.Logger) error {
 		return err
 	}
 	spans := newSpans(p.cfg, d)
-	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageDeliver, on: d.OnExhausted, metrics: r.metrics, spans: spans, draining: s.draining, log: log}
-	one := &deliverer{dest: d.Destination, metrics: r.metrics, spans: spans, log: log}
+	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageDeliver, on: d.OnExhausted, metrics: r.metrics, spans: spans, draining: s.draining, log: log,
+		waits: s.waits, recent: &r.recent}
+	one := &deliverer{dest: d.Destination, metrics: r.metrics, spans: spans, log: log, recent: &r.recent}
 	if d.Batch.on() {
 		one.batcher = d.Destination.(destinations.Batcher)
 	}
-	many := &batcher{id: r.id, dest: one.batcher, gate: r.gate, retry: d.Retry, timeout: d.Timeout, metrics: r.metrics, spans: spans}
-	again := &retry{Retry: d.Retry, metrics: r.metrics, draining: s.draining}
+	many := &batcher{id: r.id, dest: one.batcher, gate: r.gate, retry: d.Retry, timeout: d.Timeout, metrics: r.metrics, spans: spans, waits: s.waits, recent: &r.recent}
+	again := &retry{Retry: d.Retry, metrics: r.metrics, draining: s.draining, waits: s.waits}
 	delivery, attempt := spans.middlewares()
 	s.router.AddConsumerHandler(s.name, DestinationTopic(r.id), s.source, one.handle).AddMiddleware(slices.Concat(
 		[]message.HandlerMiddleware{roomyStack, many.middleware},

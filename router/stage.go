@@ -41,8 +41,10 @@ func (s *source) Subscribe(ctx context.Context, _ string) (<-chan *message.Messa
 // the subscriber it reads from. It runs once; to go on, another is made.
 type stage struct {
 	name   string // "deliver.x"
+	kind   string // stageTransform or stageDeliver
 	router *message.Router
 	source *source
+	waits  *waits
 
 	draining chan struct{}
 	drainOne sync.Once
@@ -58,12 +60,12 @@ type stage struct {
 }
 
 // newStage joins nothing yet: a subscriber does when its router runs.
-func (p *Pipeline) newStage(name, group, topic string, ordered bool, g Grouping) (*stage, error) {
+func (p *Pipeline) newStage(kind, id, group, topic string, ordered bool, g Grouping) (*stage, error) {
 	router, err := p.newRouter()
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{name: name, router: router, draining: make(chan struct{}), ended: make(chan struct{})}
+	s := &stage{name: kind + "." + id, kind: kind, router: router, waits: newWaits(), draining: make(chan struct{}), ended: make(chan struct{})}
 	sub, err := p.cfg.Broker.Subscriber(group)
 	if err != nil {
 		return nil, fmt.Errorf("subscribe group %s: %w", group, err)

@@ -35,7 +35,8 @@ func (r *running) state() metrics.State {
 	}
 	if o := r.deliver.source.ordered; o != nil {
 		st := o.State()
-		s.Buffered, s.BlockedKeys, s.OldestBlocked = st.Held, st.BlockedKeys, st.OldestBlocked
+		s.Buffered, s.OldestBlocked = st.Held, st.OldestBlocked
+		s.Blocked = r.deliver.waits.blockedBy(o)
 	}
 	return s
 }

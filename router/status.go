@@ -31,8 +31,9 @@ type Status struct {
 	Concurrency   int // most of them
 	Buffered      int // messages read and not finished
 	BlockedKeys   int
-	OldestBlocked time.Time // since when the longest-blocked key waits; zero: none
-	Oldest        time.Time // when the oldest unfinished event was accepted; zero: none
+	BlockedBy     map[string]int // by reason, metrics.Wait...; those that there are
+	OldestBlocked time.Time      // since when the longest-blocked key waits; zero: none
+	Oldest        time.Time      // when the oldest unfinished event was accepted; zero: none
 	Lag           []metrics.Lag
 }
 
@@ -84,7 +85,10 @@ func (r *running) describe(s *Status) {
 	now := r.state()
 	s.ID, s.Kind, s.Concurrency, s.Assigned = r.id, r.dest.Kind, r.dest.Concurrency, r.assigned()
 	s.Breaker = r.gate.breaker.status()
-	s.InFlight, s.Buffered, s.BlockedKeys = now.InFlight, now.Buffered, now.BlockedKeys
+	s.InFlight, s.Buffered, s.BlockedBy = now.InFlight, now.Buffered, now.Blocked
+	for _, n := range now.Blocked {
+		s.BlockedKeys += n
+	}
 	s.OldestBlocked, s.Oldest, s.Lag = now.OldestBlocked, now.Oldest, now.Lag
 	r.mu.Lock()
 	ending := r.ending

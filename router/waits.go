@@ -1,0 +1,130 @@
+package router
+
+import (
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/metrics"
+)
+
+// waits is a stage's register of the deliveries that do not go on at once, and
+// of those that are tried again, so that somebody may ask why. What is done at
+// its first attempt, without waiting, is never in it and costs nothing. There
+// is at most one of a key, and never more than there are messages in handlers.
+// A nil register keeps nothing.
+type waits struct {
+	mu  sync.Mutex
+	all map[*progress]struct{}
+}
+
+func newWaits() *waits { return &waits{all: map[*progress]struct{}{}} }
+
+// note is what a delivery waits for. The register's lock guards it.
+type note struct {
+	reason   string // metrics.Wait...
+	since    time.Time
+	next     time.Time // it goes on then; zero: not known
+	attempts int       // made
+	counted  int       // of them, those that spent the event's limit
+	err      error     // of the last; nil: none was made
+}
+
+// begin notes that a delivery waits. It is called by its handler alone, as the
+// others that take a progress are.
+func (w *waits) begin(p *progress, reason string, next time.Time) {
+	if w == nil || p.msg == nil && p.group == nil {
+		return
+	}
+	now := time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !p.listed {
+		p.listed = true
+		w.all[p] = struct{}{}
+	}
+	if p.note.reason == reason && p.note.attempts == p.tries {
+		now = p.note.since // asked again for the same
+	}
+	p.note = note{reason: reason, since: now, next: next, attempts: p.tries, counted: p.counted, err: p.err}
+}
+
+// attempt notes that an attempt begins. Of a first one nothing is kept: what is
+// in a handler and not in the register is being attempted.
+func (w *waits) attempt(p *progress) {
+	switch {
+	case !p.listed:
+	case p.tries == 0:
+		w.end(p)
+	default:
+		w.begin(p, metrics.WaitAttempt, time.Time{})
+	}
+}
+
+// end forgets a delivery.
+func (w *waits) end(p *progress) {
+	if !p.listed {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p.listed = false
+	delete(w.all, p)
+}
+
+// noted is one delivery's note, taken out of the register.
+type noted struct {
+	note
+	head *message.Message // the first of its key, if the note is of a group
+}
+
+// byKey copies the register. A group is there under the key of each member.
+func (w *waits) byKey() map[string]noted {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := make(map[string]noted, len(w.all))
+	for p := range w.all {
+		if p.group == nil {
+			out[orderKey(p.msg)] = noted{p.note, p.msg}
+			continue
+		}
+		for i := range p.group.members { // they stay as they are while the group is in its handler
+			m := &p.group.members[i]
+			if _, there := out[m.key]; !there {
+				out[m.key] = noted{p.note, m.msg}
+			}
+		}
+	}
+	return out
+}
+
+// of finds the note of a key.
+func (w *waits) of(key string) (noted, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for p := range w.all {
+		if p.group == nil {
+			if orderKey(p.msg) == key {
+				return noted{p.note, p.msg}, true
+			}
+			continue
+		}
+		for i := range p.group.members {
+			if m := &p.group.members[i]; m.key == key {
+				return noted{p.note, m.msg}, true
+			}
+		}
+	}
+	return noted{}, false
+}
+
+// blockedBy counts the blocked keys of o by reason.
+func (w *waits) blockedBy(o *Ordered) map[string]int {
+	out := map[string]int{}
+	notes := w.byKey()
+	for _, q := range o.blocked() {
+		out[q.reason(notes[q.key])]++
+	}
+	return out
+}

@@ -1,0 +1,365 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"eventserver/destinations"
+	"eventserver/metrics"
+)
+
+// waitsFor is why the destination "d" does not go on with key.
+func (r *rig) waitsFor(key string) Waiting {
+	r.Helper()
+	all := r.pipeline.Waiting("d", key)
+	if len(all) != 1 {
+		r.Fatalf("key %s waits in %d stages: %+v", key, len(all), all)
+	}
+	if w := all[0]; w.Stage != stageDeliver || w.Key != key {
+		r.Errorf("key %s: %+v", key, w)
+	}
+	return all[0]
+}
+
+// blockedBy is the metric, by reason, without the zeroes.
+func (r *rig) blockedBy() map[string]float64 {
+	out := map[string]float64{}
+	for _, reason := range metrics.Waits() {
+		if n := r.metric("eventserver_blocked_keys", map[string]string{"destination": "d", "reason": reason}); n != 0 {
+			out[reason] = n
+		}
+	}
+	return out
+}
+
+func (r *rig) wantBlocked(want map[string]float64) {
+	r.Helper()
+	if got := r.blockedBy(); !maps.Equal(got, want) {
+		r.Errorf("blocked keys %v, want %v", got, want)
+	}
+}
+
+// nothingNoted: whatever happened, the register is empty when all is done.
+func (r *rig) nothingNoted() {
+	r.Helper()
+	synctest.Wait()
+	s := r.pipeline.find("d")
+	for _, stage := range s.stages() {
+		if n := len(stage.waits.byKey()); n != 0 {
+			r.Errorf("%d notes are left in the stage %s", n, stage.kind)
+		}
+	}
+	r.wantBlocked(map[string]float64{})
+}
+
+func TestWaitingInBackoff(t *testing.T) {
+	run(t, func(t *testing.T) {
+		began := make(chan struct{}, 10)
+		verdicts := make(chan error)
+		r := newRig(t, Destination{Retry: Retry{Attempts: 4, Initial: time.Minute, Max: time.Minute}, Destination: &funcDest{id: "d",
+			deliver: func(ctx context.Context, d destinations.Delivery) error {
+				began <- struct{}{}
+				return <-verdicts
+			}}})
+		r.deliver("d", "u1", "e1", "e2", "e3")
+		<-began
+		w := r.waitsFor("u1")
+		if w.Reason != metrics.WaitAttempt || w.Attempts != 0 || w.Limit != 4 || w.EventID != "e1" || w.Waiting != 2 || len(w.Behind) != 2 ||
+			w.Behind[0].EventID != "e2" || w.Behind[1].EventID != "e3" || w.Last != "" || w.Blocked.IsZero() {
+			t.Errorf("first attempt: %+v", w)
+		}
+		r.wantBlocked(map[string]float64{metrics.WaitAttempt: 1})
+		failed := time.Now()
+		verdicts <- errors.New("answer 500")
+		synctest.Wait()
+		w = r.waitsFor("u1")
+		if w.Reason != metrics.WaitBackoff || w.Attempts != 1 || w.Counted != 1 || w.Last != "answer 500" || !w.Since.Equal(failed) ||
+			w.Next.Before(failed) || w.Next.After(failed.Add(time.Minute)) {
+			t.Errorf("backoff: %+v", w)
+		}
+		r.wantBlocked(map[string]float64{metrics.WaitBackoff: 1})
+		if blocked, all := r.pipeline.Blocked("d", 10); all != 1 || len(blocked) != 1 || blocked[0].EventID != "e1" || blocked[0].Reason != metrics.WaitBackoff {
+			t.Errorf("blocked: %d, %+v", all, blocked)
+		}
+		<-began // the second attempt is under way
+		if now := time.Now(); now.Before(w.Next) {
+			t.Errorf("the next attempt was said to begin at %s and began at %s", w.Next, now)
+		}
+		if w = r.waitsFor("u1"); w.Reason != metrics.WaitAttempt || w.Attempts != 1 || w.Last != "answer 500" {
+			t.Errorf("second attempt: %+v", w)
+		}
+		verdicts <- nil
+		<-began
+		if w = r.waitsFor("u1"); w.EventID != "e2" || w.Attempts != 0 || w.Last != "" || w.Waiting != 1 {
+			t.Errorf("the next event: %+v", w)
+		}
+		verdicts <- nil
+		<-began
+		verdicts <- nil
+		r.nothingNoted()
+		got := r.pipeline.Recent("d", "e1")
+		if len(got) != 1 || got[0].Attempts != 2 || got[0].Outcome != metrics.Delivered || got[0].At.Before(failed) {
+			t.Errorf("remembered: %+v", got)
+		}
+		if got := r.pipeline.Recent("d", "e9"); got != nil {
+			t.Errorf("remembered of an event that never was: %+v", got)
+		}
+	})
+}
+
+func TestWaitingAtTheGate(t *testing.T) {
+	run(t, func(t *testing.T) {
+		verdicts := make(chan error)
+		r := newRig(t, Destination{Concurrency: 1, Destination: &funcDest{id: "d",
+			deliver: func(ctx context.Context, d destinations.Delivery) error { return <-verdicts }}})
+		r.deliver("d", "u1", "e1")
+		r.deliver("d", "u2", "e2", "e3")
+		if w := r.waitsFor("u2"); w.Reason != metrics.WaitSlot || w.Since.IsZero() {
+			t.Errorf("slot: %+v", w)
+		}
+		r.wantBlocked(map[string]float64{metrics.WaitSlot: 1})
+		at := time.Now()
+		r.pipeline.Pause("d", Note{By: "ada", At: at})
+		verdicts <- nil
+		synctest.Wait()
+		if w := r.waitsFor("u2"); w.Reason != metrics.WaitPaused || !w.Since.Equal(at) {
+			t.Errorf("paused: %+v", w)
+		}
+		r.wantBlocked(map[string]float64{metrics.WaitPaused: 1})
+		r.pipeline.Resume("d")
+		verdicts <- nil
+		verdicts <- nil
+		r.nothingNoted()
+	})
+}
+
+func TestWaitingBehindTheBreaker(t *testing.T) {
+	run(t, func(t *testing.T) {
+		var up atomic.Bool
+		r := newRig(t, Destination{Breaker: Breaker{Initial: time.Minute}, Destination: &funcDest{id: "d",
+			deliver: func(context.Context, destinations.Delivery) error {
+				if !up.Load() {
+					return destinations.Unavailable(errors.New("answer 503"))
+				}
+				return nil
+			}}})
+		r.deliver("d", "u1", "e1")
+		r.deliver("d", "u2", "e2")
+		r.deliver("d", "u3", "e3", "e4")
+		w := r.waitsFor("u3")
+		s, _ := r.pipeline.Status("d")
+		if w.Reason != metrics.WaitBreaker || w.Attempts != 0 || w.Next.IsZero() || !w.Next.Equal(s.Breaker.Until) {
+			t.Errorf("breaker: %+v, until %s", w, s.Breaker.Until)
+		}
+		r.wantBlocked(map[string]float64{metrics.WaitBreaker: 1})
+		if s.BlockedBy[metrics.WaitBreaker] != 1 || s.BlockedKeys != 1 {
+			t.Errorf("status: %d, %v", s.BlockedKeys, s.BlockedBy)
+		}
+		blocked, all := r.pipeline.Blocked("d", 2)
+		if all != 3 || len(blocked) != 2 { // the other two wait as well
+			t.Errorf("%d wait: %+v", all, blocked)
+		}
+		up.Store(true)
+		elapse(5 * time.Minute)
+		r.nothingNoted()
+	})
+}
+
+func TestWaitingForTheRateLimit(t *testing.T) {
+	run(t, func(t *testing.T) {
+		r := newRig(t, Destination{Rate: RateLimit{PerSecond: 0.1, Burst: 1}, Destination: &funcDest{id: "d",
+			deliver: func(context.Context, destinations.Delivery) error { return nil }}})
+		r.deliver("d", "u1", "e1", "e2", "e3")
+		w := r.waitsFor("u1")
+		if w.Reason != metrics.WaitRateLimit || w.EventID != "e2" || !w.Next.Equal(time.Now().Add(10*time.Second)) {
+			t.Errorf("rate limit: %+v", w)
+		}
+		r.wantBlocked(map[string]float64{metrics.WaitRateLimit: 1})
+		elapse(time.Minute)
+		r.nothingNoted()
+	})
+}
+
+func TestWaitingForThePoisonQueue(t *testing.T) {
+	run(t, func(t *testing.T) {
+		r := newRig(t, Destination{Destination: &funcDest{id: "d",
+			deliver: func(_ context.Context, d destinations.Delivery) error {
+				if d.EventID == "e1" {
+					return destinations.Permanent(errors.New("answer 400"))
+				}
+				return nil
+			}}})
+		r.broker.pub.fails = 1
+		r.deliver("d", "u1", "e1", "e2")
+		w := r.waitsFor("u1")
+		if w.Reason != metrics.WaitBroker || w.Attempts != 1 || !strings.Contains(w.Last, "answer 400") || !strings.Contains(w.Last, "broker says no") ||
+			!w.Next.Equal(time.Now().Add(200*time.Millisecond)) {
+			t.Errorf("poison queue: %+v", w)
+		}
+		r.wantBlocked(map[string]float64{metrics.WaitBroker: 1})
+		elapse(time.Second)
+		r.nothingNoted()
+		if got := r.pipeline.Recent("d", "e1"); len(got) != 1 || got[0].Outcome != metrics.Poisoned {
+			t.Errorf("remembered: %+v", got)
+		}
+	})
+}
+
+// heldBatches takes batches.
+type heldBatches struct {
+	funcDest
+	batch func([]destinations.Delivery) error
+}
+
+func (b *heldBatches) DeliverBatch(_ context.Context, ds []destinations.Delivery) error {
+	return b.batch(ds)
+}
+
+func TestWaitingInABatch(t *testing.T) {
+	run(t, func(t *testing.T) {
+		verdicts := make(chan error)
+		d := &heldBatches{funcDest: funcDest{id: "d"}, batch: func([]destinations.Delivery) error { return <-verdicts }}
+		r := newRig(t, Destination{Destination: d, Concurrency: 1, Batch: Batch{MaxEvents: 3, MaxWait: time.Hour}, Retry: Retry{Initial: time.Minute}})
+		r.deliver("d", "u1", "e1", "e2")
+		w := r.waitsFor("u1")
+		if w.Reason != metrics.WaitBatch || w.EventID != "e1" || w.Waiting != 1 || w.Behind[0].EventID != "e2" {
+			t.Errorf("gathering: %+v", w)
+		}
+		r.deliver("d", "u2", "e3")
+		r.deliver("d", "u2", "e4", "e5")
+		if w = r.waitsFor("u1"); w.Reason != metrics.WaitAttempt || w.EventID != "e1" || w.Behind[0].EventID != "e2" {
+			t.Errorf("in its attempt: %+v", w)
+		}
+		r.wantBlocked(map[string]float64{metrics.WaitAttempt: 1})
+		r.deliver("d", "u3", "e6", "e7", "e8") // full, and there is no place
+		if w = r.waitsFor("u3"); w.Reason != metrics.WaitSlot || w.EventID != "e6" || w.Waiting != 2 {
+			t.Errorf("no place: %+v", w)
+		}
+		verdicts <- errors.New("answer 500")
+		synctest.Wait()
+		if w = r.waitsFor("u1"); w.Reason != metrics.WaitBackoff || w.EventID != "e1" || w.Attempts != 1 || w.Last != "answer 500" || w.Next.IsZero() {
+			t.Errorf("came apart: %+v", w)
+		}
+		r.pipeline.Pause("d", Note{By: "ada"})
+		verdicts <- nil // of u3
+		elapse(2 * time.Hour)
+		if w = r.waitsFor("u1"); w.Reason != metrics.WaitPaused || w.Attempts != 1 || w.Last != "answer 500" {
+			t.Errorf("came apart and paused: %+v", w)
+		}
+		r.pipeline.Resume("d")
+		for len(r.pipeline.Waiting("d", "u1"))+len(r.pipeline.Waiting("d", "u2")) > 0 {
+			select {
+			case verdicts <- nil:
+			case <-time.After(2 * time.Hour):
+			}
+		}
+		r.nothingNoted()
+	})
+}
+
+// What the transform stage cannot store is tried again in place.
+func TestWaitingForTheBroker(t *testing.T) {
+	run(t, func(t *testing.T) {
+		r := newRig(t, Destination{Destination: &funcDest{id: "d", deliver: func(context.Context, destinations.Delivery) error { return nil }}})
+		r.broker.pub.fails = 1
+		r.broker.subs[TransformGroup("d")].ch <- record("u1", "e1")
+		synctest.Wait()
+		all := r.pipeline.Waiting("d", "u1")
+		if len(all) != 1 || all[0].Stage != stageTransform || all[0].Reason != metrics.WaitBroker || all[0].EventID != "e1" {
+			t.Errorf("not stored: %+v", all)
+		}
+		elapse(time.Second)
+		if all := r.pipeline.Waiting("d", "u1"); len(all) != 0 {
+			t.Errorf("stored: %+v", all)
+		}
+		r.nothingNoted()
+	})
+}
+
+// Events of other programs have no key: each is its own.
+func TestWaitingWithoutAKey(t *testing.T) {
+	run(t, func(t *testing.T) {
+		verdicts := make(chan error)
+		r := newRig(t, Destination{Destination: &funcDest{id: "d",
+			deliver: func(context.Context, destinations.Delivery) error { return <-verdicts }}})
+		msg := r.deliver("d", "", "e1")[0]
+		all := r.pipeline.Waiting("d", OrderKey(msg))
+		if len(all) != 1 || all[0].EventID != "e1" || all[0].Key != "" {
+			t.Errorf("%+v", all)
+		}
+		verdicts <- nil
+		r.nothingNoted()
+	})
+}
+
+func TestRecentIsARing(t *testing.T) {
+	var r recent
+	if got := r.of("e"); got != nil {
+		t.Errorf("nothing was added: %+v", got)
+	}
+	at := time.Unix(1000, 0)
+	r.add("first", metrics.Delivered, 1, at)
+	r.add("twice", metrics.Poisoned, 10, at)
+	r.add("twice", metrics.Delivered, 2, at.Add(time.Second))
+	if got := r.of("twice"); len(got) != 2 || got[0].Outcome != metrics.Delivered || got[0].Attempts != 2 || !got[1].At.Equal(at) {
+		t.Errorf("twice: %+v", got)
+	}
+	for range recentSize - 2 {
+		r.add("other", metrics.Delivered, 1, at)
+	}
+	if r.of("first") != nil || len(r.of("twice")) != 1 && len(r.of("twice")) != 2 {
+		t.Errorf("first: %+v, twice: %+v", r.of("first"), r.of("twice"))
+	}
+}
+
+// A delivery at its first attempt leaves nothing in the register and allocates
+// nothing for it.
+func TestWaitsCostNothingAtTheFirstAttempt(t *testing.T) {
+	w := newWaits()
+	g := newGate(newBreaker(Breaker{}, nil), 2, RateLimit{}, nil)
+	g.waits, g.breaker.log = w, nil
+	var last recent
+	last.add("e", metrics.Delivered, 1, time.Now()) // the ring is made
+	p := &progress{msg: record("u", "e")}
+	ctx := context.WithValue(context.Background(), progressKey{}, p)
+	now := time.Now()
+	n := testing.AllocsPerRun(100, func() {
+		w.mu.Lock() // whoever took it now would wait for ever
+		if err := g.attempt(ctx, "u", 1, func() error { return nil }); err != nil {
+			t.Error(err)
+		}
+		w.end(p)
+		w.mu.Unlock()
+		last.add("e", metrics.Delivered, 1, now)
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkRecent(b *testing.B) {
+	b.ReportAllocs()
+	var r recent
+	now := time.Now()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			r.add("01KB0A7Z3M9QF8V5X2C4D6E7G8", metrics.Delivered, 1, now)
+		}
+	})
+}
+
+func BenchmarkGate(b *testing.B) {
+	b.ReportAllocs()
+	g := newGate(newBreaker(Breaker{}, nil), 64, RateLimit{}, nil)
+	g.waits = newWaits()
+	ctx := context.WithValue(context.Background(), progressKey{}, &progress{msg: record("u", "e")})
+	for b.Loop() {
+		_ = g.attempt(ctx, "u", 1, func() error { return nil })
+	}
+}
