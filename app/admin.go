@@ -32,6 +32,11 @@ func (a *App) steer() error {
 		Build:         admin.Build{Version: Version(), Go: runtime.Version(), Instance: cfg.Broker.InstanceID, Started: time.Now().UTC()},
 		Configuration: inForce{a}, Destinations: steering{a}, Reloading: steering{a},
 	}
+	x, err := explainer(a.broker, cfg, a.pipeline, a.pipeline.Configured)
+	if err != nil {
+		return err
+	}
+	c.Explaining = x
 	for i, t := range cfg.Admin.Tokens {
 		sums, err := digests(t.SHA256)
 		if err != nil {
@@ -39,7 +44,6 @@ func (a *App) steer() error {
 		}
 		c.Tokens = append(c.Tokens, admin.Token{Name: t.Name, Role: admin.Role(t.Role), SHA256: sums})
 	}
-	var err error
 	if a.poison, err = a.poisonService(); err != nil {
 		return err
 	}

@@ -113,13 +113,13 @@ func (p *Pipeline) Recent(destination, eventID string) []Finish {
 	return r.recent.of(eventID)
 }
 
-// Destination returns the configuration of a destination as it runs now.
-func (p *Pipeline) Destination(id string) (Destination, bool) {
-	r := p.find(id)
-	if r == nil {
-		return Destination{}, false
+// Configured are the destinations as they run now.
+func (p *Pipeline) Configured() []Destination {
+	var out []Destination
+	for _, r := range p.all() {
+		out = append(out, r.dest)
 	}
-	return r.dest, true
+	return out
 }
 
 // waiting joins what the queue and the register of a stage say of a key.

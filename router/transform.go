@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
 	"eventserver/destinations"
 	"eventserver/infra"
@@ -103,6 +104,31 @@ func (d *Destination) Prepare(ctx context.Context, e destinations.Event) (destin
 		p.Headers[headerSchemaWarning] = clean(warning)
 	}
 	return p, nil
+}
+
+// Wants tells whether the destination, as it is configured now, wants an event.
+// unwanted says what keeps it away; an error, why it would be poisoned. Schemas are
+// not asked.
+func (d *Destination) Wants(ctx context.Context, e destinations.Event) (unwanted string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = giveUpNow(metrics.ReasonTransform, middleware.RecoveredPanicError{V: p})
+		}
+	}()
+	q := *d
+	q.Input, q.Output = nil, nil // they count what breaks a schema
+	if _, err = q.Prepare(ctx, e); !errors.Is(err, destinations.ErrSkip) {
+		return "", err
+	}
+	if !MatchTypes(d.Types, e.Type) {
+		return fmt.Sprintf("its types (%s) have no %q", strings.Join(d.Types, ", "), e.Type), nil
+	}
+	if d.Filter != nil {
+		if ok, err := d.Filter.Match(ctx, e); err == nil && !ok {
+			return "its filter is false", nil
+		}
+	}
+	return "its own transformation skips it", nil
 }
 
 // transformer moves events from the events topic to the destination's. It has

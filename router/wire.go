@@ -137,6 +137,20 @@ func DecodeDelivery(destination string, msg *message.Message) (destinations.Deli
 	}, nil
 }
 
+// EventID is the id of the event that a message of any topic belongs to; "":
+// another program wrote it, and gave none.
+func EventID(msg *message.Message) string { return msg.Metadata[hID] }
+
+// Sequence is the offset in EventsTopic of the event that a record of a
+// destination or of its poison queue was made of; -1: not known.
+func Sequence(msg *message.Message) int64 {
+	n, err := strconv.ParseInt(msg.Metadata[hSequence], 10, 64)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
 // GivenUp is a record of a poison queue.
 type GivenUp struct {
 	EventID, EventType, Key, Destination string

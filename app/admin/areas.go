@@ -9,5 +9,6 @@ func (s *Server) areas() []func(huma.API) {
 		s.configOperations,
 		s.destinationOperations,
 		s.poisonOperations,
+		s.explainOperations,
 	}
 }

@@ -9,6 +9,7 @@
 //	build.go    GET /v1/build     what runs
 //	config.go   GET /v1/config    with what
 //	destinations.go  GET /v1/destinations...  what they do; pause, resume, replay, reload
+//	explain.go  GET /v1/events/{id}  where an event is
 //
 // An area is an interface of three methods or fewer that stands in its file and
 // says what it needs, a nil-able field of Config that gives it, and a method of

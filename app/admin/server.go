@@ -36,6 +36,7 @@ type Config struct {
 	Reloading     Reloading
 	Poison        Poison
 	PoisonRuns    PoisonRuns
+	Explaining    Explaining
 
 	more func(huma.API) // operations of tests
 }

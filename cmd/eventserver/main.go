@@ -34,6 +34,7 @@ func commands() []command {
 		{"replay", "send a destination again what was accepted since a time", replayDestination},
 		{"reload", "have a running server read its configuration again", reloadConfig},
 		{"poison", "list, show, redrive and discard what was given up", poisonCommand},
+		{"explain", "tell where an event is, what it waits for and what became of it", explainEvent},
 		{"config", "print the configuration that a running server goes by, without secrets", showConfig},
 		{"demo", "flaky destinations, many users, and a verdict", demoCommand},
 		{"bench", "measure throughput and latency against receivers of its own", benchCommand},

@@ -1,0 +1,173 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Explaining tells where events are and why.
+type Explaining interface {
+	// Explain is asked by any number of requests at once. Its error wraps
+	// ErrNotFound or ErrBadQuestion where it is one of these.
+	Explain(ctx context.Context, q ExplainQuestion) (*Explanation, error)
+}
+
+// ErrNotFound says that there is no such event where it was looked for,
+// ErrBadQuestion that the question must be put otherwise. Who wraps them says
+// what to do.
+var (
+	ErrNotFound    = errors.New("not found")
+	ErrBadQuestion = errors.New("cannot be looked for")
+)
+
+// ExplainQuestion is what is asked of an event.
+type ExplainQuestion struct {
+	ID          string
+	Key         string    // "": not known
+	Since       time.Time // it was accepted then or later; zero: not known
+	Destination string    // "": of all
+}
+
+// States of an event at a destination.
+const (
+	StateFiltered       = "filtered"        // the destination does not want it
+	StateNotTransformed = "not_transformed" // it waits in the topic of events
+	StateWaiting        = "waiting"         // for its turn: see behind, or reason
+	StateAttempt        = "attempt"         // an attempt is under way
+	StateRetrying       = "retrying"        // an attempt failed; see next
+	StateBreaker        = "breaker"         // the destination fails and is paused
+	StatePaused         = "paused"          // by an operator
+	StateDelivered      = "delivered"       // the receiver has it
+	StatePoisoned       = "poisoned"        // given up, in the poison queue
+	StateDiscarded      = "discarded"       // given up, and an operator wants it no more
+	StateTrimmed        = "trimmed"         // its record is deleted, so that nothing can be said
+	StateNothing        = "nothing"         // done, and there is no trace of it; why has more
+)
+
+// Explanation is what is known of an event.
+type Explanation struct {
+	EventID      string                   `json:"event_id"`
+	At           time.Time                `json:"at" doc:"When this was found out"`
+	Live         bool                     `json:"live" doc:"A server was asked; otherwise attempts, breakers and pauses are not known"`
+	Accepted     []AcceptedAt             `json:"accepted" doc:"Where the event stands in the topic of events, in order; more than one when it was accepted again; none when its record is deleted"`
+	Destinations []DestinationExplanation `json:"destinations"`
+	Searched     []SearchedTopic          `json:"searched" doc:"What was read"`
+	Notes        []string                 `json:"notes" doc:"What to know beside: a search that ended early, an id that is there twice"`
+}
+
+// AcceptedAt is where an event was accepted.
+type AcceptedAt struct {
+	Topic       string    `json:"topic"`
+	Partition   int32     `json:"partition"`
+	Offset      int64     `json:"offset"`
+	Stored      time.Time `json:"stored" doc:"When the broker stored it"`
+	Received    time.Time `json:"received,omitzero" doc:"When the server accepted it; not there for an event of another program"`
+	Key         string    `json:"key" doc:"Its ordering key: the user"`
+	Type        string    `json:"type"`
+	Source      string    `json:"source"`
+	Undecodable string    `json:"undecodable,omitempty" doc:"Why the record cannot be read as an event"`
+}
+
+// DestinationExplanation is what became of an event at one destination.
+type DestinationExplanation struct {
+	ID    string `json:"id"`
+	Kind  string `json:"kind"`
+	State string `json:"state" enum:"filtered,not_transformed,waiting,attempt,retrying,breaker,paused,delivered,poisoned,discarded,trimmed,nothing"`
+	Why   string `json:"why" doc:"In a sentence"`
+	Do    string `json:"do" doc:"What may be done about it; empty: nothing need be done"`
+
+	DeliveredAt time.Time         `json:"delivered_at,omitzero" doc:"Known of the last few thousand deliveries since the server started"`
+	Attempts    int               `json:"attempts" doc:"Made, as far as is known"`
+	Limit       int               `json:"limit" doc:"Attempts that it may fail, those that the destination is blamed for not counted"`
+	LastAnswer  string            `json:"last_answer,omitempty" doc:"Of the last attempt"`
+	Since       time.Time         `json:"since,omitzero" doc:"It is in this state since then"`
+	Next        time.Time         `json:"next,omitzero" doc:"It goes on then, where that is known"`
+	Reason      string            `json:"reason,omitempty" doc:"What it waits for, as the label of eventserver_blocked_keys; of one that is poisoned, that reason"`
+	Stage       string            `json:"stage,omitempty" doc:"Where it was poisoned or waits: transform or deliver"`
+	Ahead       int64             `json:"ahead" doc:"Events before it that are not done: of its user in state waiting, of its partition in state not_transformed"`
+	Behind      *BlockingEvent    `json:"behind,omitempty" doc:"The event of the same user that it waits behind"`
+	Owner       string            `json:"owner,omitempty" doc:"Another instance that works on its partition; that one's admin API knows more"`
+	Records     []DeliveryRecord  `json:"records" doc:"In the destination's topic; the last counts"`
+	Poison      []PoisonedAttempt `json:"poison" doc:"In the destination's poison queue"`
+}
+
+// BlockingEvent is an event that others of its user wait behind.
+type BlockingEvent struct {
+	EventID    string    `json:"event_id"`
+	Partition  int32     `json:"partition"`
+	Offset     int64     `json:"offset"`
+	Reason     string    `json:"reason,omitempty" doc:"What it waits for; empty: not known"`
+	Attempts   int       `json:"attempts"`
+	Limit      int       `json:"limit"`
+	LastAnswer string    `json:"last_answer,omitempty"`
+	Since      time.Time `json:"since,omitzero"`
+	Next       time.Time `json:"next,omitzero" doc:"It is attempted again then"`
+}
+
+// DeliveryRecord is a record of a destination's topic.
+type DeliveryRecord struct {
+	Partition int32     `json:"partition"`
+	Offset    int64     `json:"offset"`
+	Stored    time.Time `json:"stored"`
+	Sequence  int64     `json:"sequence" doc:"Offset of the event that it was made of"`
+	Done      bool      `json:"done"`
+	RedriveOf string    `json:"redrive_of,omitempty" doc:"The poison record that was redriven, partition:offset"`
+}
+
+// PoisonedAttempt is a record of a poison queue.
+type PoisonedAttempt struct {
+	Partition  int32     `json:"partition"`
+	Offset     int64     `json:"offset"`
+	Stored     time.Time `json:"stored"`
+	Stage      string    `json:"stage"`
+	Class      string    `json:"class" doc:"receiver: it did not take the event; pipeline: the event never was a delivery"`
+	ReasonCode string    `json:"reason_class"`
+	Reason     string    `json:"reason"`
+	Attempts   int       `json:"attempts"`
+	First      time.Time `json:"first,omitzero"`
+	Last       time.Time `json:"last,omitzero"`
+	Mark       string    `json:"mark,omitempty" doc:"redriven, discarded or skipped; empty: it is still there to be dealt with"`
+	MarkedBy   string    `json:"marked_by,omitempty"`
+	MarkedAt   time.Time `json:"marked_at,omitzero"`
+}
+
+// SearchedTopic is what was read of a topic.
+type SearchedTopic struct {
+	Topic      string    `json:"topic"`
+	Partitions int       `json:"partitions"`
+	From       time.Time `json:"from,omitzero" doc:"Not there: from the beginning"`
+	To         time.Time `json:"to,omitzero" doc:"Not there: to the end"`
+	Records    int64     `json:"records"`
+}
+
+type explainInput struct {
+	ID          string    `path:"id" maxLength:"1024" doc:"The event's id, as the request that brought it was answered with"`
+	Key         string    `query:"key" maxLength:"1024" doc:"Its ordering key, the user: one partition is read"`
+	Since       time.Time `query:"since" doc:"It was accepted then or later, as 2026-07-01T12:00:00Z. An id that is a ULID tells that itself"`
+	Destination string    `query:"destination" maxLength:"128" doc:"Tell of this destination alone"`
+}
+
+type explainOutput struct{ Body *Explanation }
+
+func (s *Server) explainOperations(api huma.API) {
+	op := reading("explain-event", "/v1/events/{id}", "Where an event is, what it waits for and what became of it, for each destination")
+	op.Errors = append(op.Errors, 404)
+	huma.Register(api, op, func(ctx context.Context, in *explainInput) (*explainOutput, error) {
+		if s.cfg.Explaining == nil {
+			return nil, absent("events")
+		}
+		out, err := s.cfg.Explaining.Explain(ctx, ExplainQuestion{ID: in.ID, Key: in.Key, Since: in.Since, Destination: in.Destination})
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return nil, huma.Error404NotFound(err.Error())
+		case errors.Is(err, ErrBadQuestion):
+			return nil, huma.Error400BadRequest(err.Error())
+		case err != nil:
+			return nil, err
+		}
+		return &explainOutput{out}, nil
+	})
+}

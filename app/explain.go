@@ -1,0 +1,70 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"eventserver/app/admin"
+	"eventserver/app/config"
+	"eventserver/app/explain"
+	"eventserver/infra"
+	"eventserver/metrics"
+	"eventserver/router"
+)
+
+// explainer asks the topics and groups of b. live is nil where nothing runs.
+func explainer(b infra.Broker, cfg *config.Config, live explain.Live, dests func() []router.Destination) (*explain.Explainer, error) {
+	reader, reads := b.(infra.Reader)
+	groups, looks := b.(infra.Groups)
+	if !reads || !looks {
+		return nil, fmt.Errorf("broker.kind: %s cannot be read beside the work", cfg.Broker.Kind)
+	}
+	return explain.New(explain.Config{Reader: reader, Groups: groups, Live: live, Destinations: dests, Instance: cfg.Broker.InstanceID})
+}
+
+// Explain tells where an event is, from the broker alone: that of a server that
+// runs in another process, or none at the moment. What an attempt, a breaker or
+// a pause does at the moment is not known here.
+func Explain(ctx context.Context, cfg *config.Config, o Options, q admin.ExplainQuestion) (_ *admin.Explanation, err error) {
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	policy, err := loadPolicy(cfg)
+	if err != nil {
+		return nil, err
+	}
+	var dests []router.Destination
+	for i, c := range cfg.Destinations {
+		d, err := buildDestination(o.kinds(), c)
+		if err != nil {
+			return nil, fmt.Errorf("destinations[%d] (%s): %w", i, c.ID, err)
+		}
+		if cl, ok := d.Destination.(io.Closer); ok {
+			defer func() { err = errors.Join(err, cl.Close()) }()
+		}
+		if policy != nil {
+			m, err := metrics.New(prometheus.NewRegistry())
+			if err != nil {
+				return nil, err
+			}
+			newContract(policy, m).bind(&d, c.Schema)
+		}
+		dests = append(dests, d)
+	}
+	b, err := joinBroker(ctx, cfg, log, func(error) {})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	x, err := explainer(b, cfg, nil, func() []router.Destination { return dests })
+	if err != nil {
+		return nil, err
+	}
+	return x.Explain(ctx, q)
+}

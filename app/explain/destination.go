@@ -1,0 +1,191 @@
+package explain
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/app/admin"
+	"eventserver/infra"
+	"eventserver/router"
+)
+
+// evidence is what the topics and groups say of the event at one destination.
+type evidence struct {
+	dest        *router.Destination
+	id          string
+	last        *occurrence              // of the event; nil: its record is deleted
+	transformed map[int32]infra.Progress // of the topic of events
+	delivered   map[int32]infra.Progress // of the destination's topic
+	records     []record                 // of the event, by time
+	others      []predecessor            // of its key, not done when they were looked for
+	poison      []admin.PoisonedAttempt  // by time
+	gone        bool                     // records of its time are deleted from the destination's topic
+}
+
+// record is a record of the event in the destination's topic.
+type record struct {
+	admin.DeliveryRecord
+	orderKey string
+	redrive  router.Position
+}
+
+// predecessor is a record of the same key.
+type predecessor struct {
+	id        string
+	partition int32
+	offset    int64
+}
+
+// destination asks in the order in which records move on: what a group has done
+// when it is asked has left its traces in what is read after that.
+func (c *inquiry) destination(ctx context.Context, d *router.Destination, transformed map[int32]infra.Progress) (admin.DestinationExplanation, error) {
+	e := &evidence{dest: d, id: d.Destination.ID(), transformed: transformed}
+	if n := len(c.found); n > 0 {
+		e.last = &c.found[n-1]
+	}
+	err := c.records(ctx, e)
+	if err == nil {
+		e.delivered, err = c.x.cfg.Groups.Progress(ctx, router.DeliverGroup(e.id), router.DestinationTopic(e.id))
+	}
+	if errors.Is(err, infra.ErrNoTopic) { // it is in the configuration, and no server has run with it
+		e.gone = false
+	} else if err != nil {
+		return admin.DestinationExplanation{}, err
+	}
+	if err := c.poisoned(ctx, e); err != nil && !errors.Is(err, infra.ErrNoTopic) {
+		return admin.DestinationExplanation{}, err
+	}
+	return c.judge(ctx, e)
+}
+
+// limited scans a topic of a destination for traces of the event.
+func (c *inquiry) limited(ctx context.Context, topic string, ranges map[int32]infra.Range, f func(m *message.Message, at time.Time)) error {
+	s := &search{c: c, topic: topic}
+	n, early, err := s.scan(ctx, ranges, f)
+	if err != nil {
+		return err
+	}
+	if early {
+		c.note("The search of topic %s ended after %d records: what is said of it may not be the last word.", topic, n)
+	}
+	c.mu.Lock()
+	c.out.Searched = append(c.out.Searched, admin.SearchedTopic{Topic: topic, Partitions: len(ranges), From: c.from(), Records: n})
+	c.mu.Unlock()
+	return nil
+}
+
+func (c *inquiry) records(ctx context.Context, e *evidence) error {
+	topic := router.DestinationTopic(e.id)
+	only, err := c.place(ctx, topic)
+	if err != nil {
+		return err
+	}
+	done, err := c.x.cfg.Groups.Progress(ctx, router.DeliverGroup(e.id), topic)
+	if err != nil {
+		return err
+	}
+	var ranges map[int32]infra.Range
+	if ranges, e.gone, err = c.ranges(ctx, topic, window{from: c.from()}, only); err != nil {
+		return err
+	}
+	earliest(ranges, done, only) // what it may wait behind is older
+	keys := map[string]bool{}
+	for _, o := range c.found {
+		keys[o.Key] = true
+	}
+	err = c.limited(ctx, topic, ranges, func(m *message.Message, at time.Time) {
+		p, offset := infra.Partition(m), infra.Offset(m)
+		id := router.EventID(m)
+		if key := router.OrderKey(m); id != c.q.ID {
+			if (keys[key] || len(keys) == 0 && key == c.q.Key) && !done[p].Done(offset) {
+				e.others = append(e.others, predecessor{id, p, offset})
+			}
+			return
+		}
+		c.cameFrom(m)
+		r := record{orderKey: router.OrderKey(m), DeliveryRecord: admin.DeliveryRecord{
+			Partition: p, Offset: offset, Stored: at.UTC(), Sequence: router.Sequence(m),
+		}}
+		r.redrive = router.Position{Partition: -1, Offset: -1}
+		if of, is := router.DecodeRedrive(m); is {
+			r.redrive, r.RedriveOf = of.Of, of.Of.String()
+		}
+		e.records = append(e.records, r)
+	})
+	slices.SortStableFunc(e.records, func(a, b record) int { return a.Stored.Compare(b.Stored) })
+	return err
+}
+
+func (c *inquiry) poisoned(ctx context.Context, e *evidence) error {
+	topic := router.PoisonTopic(e.id)
+	only, err := c.place(ctx, topic)
+	if err != nil {
+		return err
+	}
+	ranges, _, err := c.ranges(ctx, topic, window{from: c.from()}, only)
+	if err != nil {
+		return err
+	}
+	marks := map[router.Position]router.Mark{}
+	err = c.limited(ctx, topic, ranges, func(m *message.Message, at time.Time) {
+		if mark, is := router.DecodeMark(m); is {
+			if mark.EventID == c.q.ID || mark.EventID == "" {
+				marks[mark.Of] = mark
+			}
+			return
+		}
+		if router.EventID(m) != c.q.ID {
+			return
+		}
+		c.cameFrom(m)
+		g := router.DecodePoison(e.id, m)
+		e.poison = append(e.poison, admin.PoisonedAttempt{
+			Partition: infra.Partition(m), Offset: infra.Offset(m), Stored: at.UTC(), Stage: g.Stage, Class: router.ClassOf(g.Reason),
+			ReasonCode: g.Reason, Reason: g.Detail, Attempts: g.Attempts, First: g.First.UTC(), Last: g.Last.UTC(),
+		})
+	})
+	for i := range e.poison {
+		p := &e.poison[i]
+		if m, ok := marks[router.Position{Partition: p.Partition, Offset: p.Offset}]; ok {
+			p.Mark, p.MarkedBy, p.MarkedAt = m.Kind, m.By, m.At.UTC()
+		}
+	}
+	slices.SortStableFunc(e.poison, func(a, b admin.PoisonedAttempt) int { return a.Stored.Compare(b.Stored) })
+	return err
+}
+
+// lastRecord is the one that counts: the last of the last occurrence. nil: there
+// is none.
+func (e *evidence) lastRecord() *record {
+	for i := len(e.records) - 1; i >= 0; i-- {
+		if r := &e.records[i]; e.last == nil || r.Sequence == e.last.Offset || r.Sequence < 0 {
+			return r
+		}
+	}
+	return nil
+}
+
+// givenUp is the poison record of the stage that is not older than since, or nil.
+func (e *evidence) givenUp(transform bool, since time.Time, not router.Position) *admin.PoisonedAttempt {
+	for i := len(e.poison) - 1; i >= 0; i-- {
+		p := &e.poison[i]
+		is := (router.GivenUp{Stage: p.Stage}).Transforms()
+		if is == transform && !p.Stored.Before(since) && (router.Position{Partition: p.Partition, Offset: p.Offset}) != not {
+			return p
+		}
+	}
+	return nil
+}
+
+// undoneBelow counts what a group has not done of a partition before offset.
+func undoneBelow(p infra.Progress, offset int64) int64 {
+	n := max(offset-p.Next, 0)
+	for _, s := range p.Above {
+		n -= max(min(s.To, offset)-min(s.From, offset), 0)
+	}
+	return max(n, 0)
+}

@@ -1,0 +1,437 @@
+package explain
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/oklog/ulid/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"eventserver/app/admin"
+	"eventserver/destinations"
+	"eventserver/infra"
+	"eventserver/infra/memory"
+	"eventserver/metrics"
+	"eventserver/router"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// receiver is a destination that a test answers for.
+type receiver struct {
+	id      string
+	answers func(d destinations.Delivery) error // nil: takes all
+
+	mu  sync.Mutex
+	got map[string]int // by event id
+}
+
+func (r *receiver) ID() string { return r.id }
+func (r *receiver) Transform(_ context.Context, e destinations.Event) (destinations.Payload, error) {
+	switch e.Type {
+	case "skipped":
+		return destinations.Payload{}, destinations.ErrSkip
+	case "broken":
+		return destinations.Payload{}, errors.New("field x is missing")
+	}
+	return destinations.Payload{ContentType: "application/json", Body: e.Data}, nil
+}
+func (r *receiver) Deliver(_ context.Context, d destinations.Delivery) error {
+	if r.answers != nil {
+		if err := r.answers(d); err != nil {
+			return err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.got == nil {
+		r.got = map[string]int{}
+	}
+	r.got[d.EventID]++
+	return nil
+}
+
+func (r *receiver) has(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.got[id] > 0
+}
+
+// rig is a pipeline on a broker in memory.
+type rig struct {
+	*testing.T
+	broker   *memory.Broker
+	pipeline *router.Pipeline
+	explain  *Explainer
+	stop     func()
+}
+
+func newRig(t *testing.T, dests ...router.Destination) *rig {
+	t.Helper()
+	b, err := memory.New(memory.Config{Partitions: 3, ReleaseTimeout: time.Second})
+	require.NoError(t, err)
+	r := &rig{T: t, broker: b}
+	r.run(dests...)
+	t.Cleanup(func() { r.stop(); assert.NoError(t, b.Close()) })
+	return r
+}
+
+// run runs a pipeline until stop.
+func (r *rig) run(dests ...router.Destination) {
+	r.Helper()
+	m, err := metrics.New(prometheus.NewRegistry())
+	require.NoError(r, err)
+	r.pipeline, err = router.New(router.Config{Broker: r.broker, Destinations: dests, Metrics: m})
+	require.NoError(r, err)
+	require.NoError(r, r.broker.EnsureTopics(r.Context(), r.pipeline.Topics()...))
+	ended := make(chan error, 1)
+	p := r.pipeline
+	go func() { ended <- p.Run(context.Background()) }()
+	require.NoError(r, p.Running(r.Context()))
+	r.stop = sync.OnceFunc(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		defer cancel()
+		_ = p.Drain(ctx) // a test may hold an attempt
+		assert.NoError(r, p.Close())
+		<-ended
+	})
+	r.explain, err = New(Config{Reader: r.broker, Groups: r.broker, Live: p, Destinations: p.Configured})
+	require.NoError(r, err)
+}
+
+// publish accepts events of a key and returns their ids.
+func (r *rig) publish(key, typ string, n int) (ids []string) {
+	r.Helper()
+	for range n {
+		id := ulid.Make().String()
+		r.store(id, key, typ)
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func (r *rig) store(id, key, typ string) {
+	r.Helper()
+	e := destinations.Event{ID: id, Key: key, Type: typ, ReceivedAt: time.Now(), ContentType: "application/json", Data: []byte(`{}`)}
+	require.NoError(r, r.broker.Publisher().Publish(router.EventsTopic, router.EncodeEvent(e)))
+}
+
+func (r *rig) ask(id string) admin.DestinationExplanation {
+	r.Helper()
+	out, err := r.explain.Explain(r.Context(), admin.ExplainQuestion{ID: id, Destination: "d"})
+	require.NoError(r, err)
+	require.Len(r, out.Destinations, 1)
+	return out.Destinations[0]
+}
+
+// await asks until the event is in a state.
+func (r *rig) await(id, state string) admin.DestinationExplanation {
+	r.Helper()
+	var d admin.DestinationExplanation
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); <-time.After(2 * time.Millisecond) {
+		if d = r.ask(id); d.State == state {
+			return d
+		}
+	}
+	r.Fatalf("the event is never in state %s, but %+v", state, d)
+	return d
+}
+
+func TestDelivered(t *testing.T) {
+	d := &receiver{id: "d"}
+	r := newRig(t, router.Destination{Destination: d, Kind: "test"})
+	before := time.Now()
+	id := r.publish("u1", "t", 1)[0]
+	got := r.await(id, admin.StateDelivered)
+	assert.WithinRange(t, got.DeliveredAt, before, time.Now())
+	assert.Equal(t, 1, got.Attempts)
+	assert.Len(t, got.Records, 1)
+	assert.Empty(t, got.Do)
+	assert.True(t, d.has(id))
+	out, err := r.explain.Explain(t.Context(), admin.ExplainQuestion{ID: id})
+	require.NoError(t, err)
+	require.Len(t, out.Accepted, 1)
+	assert.Equal(t, router.EventsTopic, out.Accepted[0].Topic)
+	assert.Equal(t, "u1", out.Accepted[0].Key)
+	assert.Equal(t, "t", out.Accepted[0].Type)
+	assert.WithinRange(t, out.Accepted[0].Received, before, time.Now())
+	r.stop() // another process, which remembers nothing
+	r.run(router.Destination{Destination: d, Kind: "test"})
+	got = r.await(id, admin.StateDelivered)
+	assert.True(t, got.DeliveredAt.IsZero())
+	assert.Contains(t, got.Why, "not known any more")
+}
+
+func TestWaitingBehindARetry(t *testing.T) {
+	d := &receiver{id: "d", answers: func(destinations.Delivery) error { return errors.New("answer 500") }}
+	r := newRig(t, router.Destination{Destination: d, Retry: router.Retry{Initial: time.Hour, Max: time.Hour, Attempts: 7}})
+	ids := r.publish("u1", "t", 3)
+	first := r.await(ids[0], admin.StateRetrying)
+	assert.Equal(t, 1, first.Attempts)
+	assert.Equal(t, 7, first.Limit)
+	assert.Equal(t, "answer 500", first.LastAnswer)
+	assert.False(t, first.Next.IsZero())
+	assert.Contains(t, first.Why, "attempt 1 of 7 failed (answer 500); the next is at "+clock(first.Next))
+	require.Eventually(t, func() bool { return r.ask(ids[2]).Behind != nil && r.ask(ids[2]).Ahead == 2 }, 10*time.Second, time.Millisecond)
+	third := r.ask(ids[2])
+	assert.Equal(t, admin.StateWaiting, third.State)
+	assert.Equal(t, ids[0], third.Behind.EventID)
+	assert.Equal(t, metrics.WaitBackoff, third.Behind.Reason)
+	assert.Equal(t, first.Next, third.Behind.Next.UTC())
+	assert.Contains(t, third.Why, "behind event "+ids[0])
+
+	// From the broker alone the same, without what only the scheduler knows.
+	var err error
+	r.explain, err = New(Config{Reader: r.broker, Groups: r.broker, Destinations: r.pipeline.Configured})
+	require.NoError(t, err)
+	third = r.ask(ids[2])
+	assert.Equal(t, admin.StateWaiting, third.State)
+	require.NotNil(t, third.Behind)
+	assert.Equal(t, ids[0], third.Behind.EventID)
+	assert.EqualValues(t, 2, third.Ahead)
+	assert.NotEmpty(t, third.Owner)
+	assert.Equal(t, admin.StateWaiting, r.ask(ids[0]).State)
+}
+
+func TestAttemptPausedBreaker(t *testing.T) {
+	began, verdicts := make(chan struct{}, 10), make(chan error)
+	d := &receiver{id: "d", answers: func(destinations.Delivery) error { began <- struct{}{}; return <-verdicts }}
+	r := newRig(t, router.Destination{Destination: d, Breaker: router.Breaker{Initial: time.Hour, Max: time.Hour}})
+	id := r.publish("u1", "t", 1)[0]
+	<-began
+	assert.Contains(t, r.await(id, admin.StateAttempt).Why, "attempt 1 is under way")
+
+	r.pipeline.Pause("d", router.Note{By: "ada", Why: "maintenance", At: time.Now()})
+	other := r.publish("u2", "t", 1)[0]
+	paused := r.await(other, admin.StatePaused)
+	assert.Contains(t, paused.Why, "paused by ada since ")
+	assert.Contains(t, paused.Why, "maintenance")
+	assert.Equal(t, "eventserver resume d", paused.Do)
+	r.pipeline.Resume("d")
+	<-began
+	down := destinations.Unavailable(errors.New("answer 503"))
+	verdicts <- down
+	verdicts <- down
+	third := r.publish("u3", "t", 1)[0]
+	held := r.await(third, admin.StateBreaker)
+	assert.Contains(t, held.Why, "breaker open until ")
+	assert.Contains(t, held.Why, "answer 503")
+	assert.False(t, held.Next.IsZero())
+}
+
+func TestPoisonedByBothStages(t *testing.T) {
+	d := &receiver{id: "d", answers: func(destinations.Delivery) error { return destinations.Permanent(errors.New("answer 400")) }}
+	r := newRig(t, router.Destination{Destination: d})
+	id := r.publish("u1", "t", 1)[0]
+	got := r.await(id, admin.StatePoisoned)
+	assert.Equal(t, "deliver", got.Stage)
+	assert.Equal(t, metrics.ReasonPermanent, got.Reason)
+	assert.Contains(t, got.LastAnswer, "answer 400")
+	assert.Contains(t, got.Do, "eventserver poison redrive --destination d")
+	require.Len(t, got.Poison, 1)
+	broken := r.publish("u1", "broken", 1)[0]
+	got = r.await(broken, admin.StatePoisoned)
+	assert.Equal(t, "transform", got.Stage)
+	assert.Equal(t, metrics.ReasonTransform, got.Reason)
+	assert.Contains(t, got.Why, "before it was sent")
+	assert.Empty(t, got.Records)
+
+	// An operator discards one and redrives the other, which is taken now.
+	p := r.ask(broken).Poison[0]
+	mark := router.Mark{Kind: router.MarkDiscarded, Of: router.Position{Partition: p.Partition, Offset: p.Offset}, By: "ada", EventID: broken, At: time.Now()}
+	require.NoError(t, r.broker.Publisher().Publish(router.PoisonTopic("d"), router.EncodeMark(mark, "u1")))
+	got = r.ask(broken)
+	assert.Equal(t, admin.StateDiscarded, got.State)
+	assert.Contains(t, got.Why, "discarded by ada")
+
+	r.stop()
+	d.answers = nil
+	r.run(router.Destination{Destination: d})
+	p = r.ask(id).Poison[0]
+	of := router.Position{Partition: p.Partition, Offset: p.Offset}
+	var record *message.Message
+	reader, err := r.broker.Bounds(t.Context(), router.PoisonTopic("d"), time.Time{})
+	require.NoError(t, err)
+	require.NoError(t, r.broker.Scan(t.Context(), router.PoisonTopic("d"), ranges(reader), func(m *message.Message, _ time.Time) error {
+		if router.PositionOf(m) == of {
+			record = m
+		}
+		return nil
+	}))
+	require.NoError(t, r.broker.Publisher().Publish(router.DestinationTopic("d"), router.Redriven(record, router.Redrive{Of: of, Run: "r", At: time.Now()})))
+	mark = router.Mark{Kind: router.MarkRedriven, Of: of, By: "ada", EventID: id, At: time.Now()}
+	require.NoError(t, r.broker.Publisher().Publish(router.PoisonTopic("d"), router.EncodeMark(mark, "u1")))
+	got = r.await(id, admin.StateDelivered)
+	require.Len(t, got.Records, 2)
+	assert.Equal(t, of.String(), got.Records[1].RedriveOf)
+	assert.Equal(t, "redriven", got.Poison[0].Mark)
+}
+
+type never struct{}
+
+func (never) Match(context.Context, destinations.Event) (bool, error) { return false, nil }
+
+func TestFiltered(t *testing.T) {
+	for want, d := range map[string]router.Destination{
+		`its types (order.*) have no "t"`: {Types: []string{"order.*"}},
+		"its filter is false":             {Filter: never{}},
+	} {
+		d.Destination = &receiver{id: "d"}
+		r := newRig(t, d)
+		got := r.await(r.publish("u1", "t", 1)[0], admin.StateFiltered)
+		assert.Contains(t, got.Why, want)
+		assert.Contains(t, got.Why, "as it is configured now")
+	}
+	r := newRig(t, router.Destination{Destination: &receiver{id: "d"}})
+	assert.Contains(t, r.await(r.publish("u1", "skipped", 1)[0], admin.StateFiltered).Why, "its own transformation skips it")
+
+	// It was filtered out, and would not be now.
+	r = newRig(t, router.Destination{Destination: &receiver{id: "d"}, Types: []string{"x"}})
+	id := r.publish("u1", "t", 1)[0]
+	r.await(id, admin.StateFiltered)
+	r.explain.cfg.Destinations = func() []router.Destination { return []router.Destination{{Destination: &receiver{id: "d"}}} }
+	got := r.ask(id)
+	assert.Equal(t, admin.StateNothing, got.State)
+	assert.Contains(t, got.Do, "eventserver replay d --since ")
+}
+
+func TestSkippedByTheDestination(t *testing.T) {
+	r := newRig(t, router.Destination{Destination: &receiver{id: "d", answers: func(destinations.Delivery) error { return destinations.ErrSkip }}})
+	assert.Contains(t, r.await(r.publish("u1", "t", 1)[0], admin.StateFiltered).Why, "the destination itself skipped it")
+}
+
+func TestNotTransformed(t *testing.T) {
+	r := newRig(t, router.Destination{Destination: &receiver{id: "d"}})
+	require.NoError(t, r.pipeline.Suspend(t.Context(), "d", router.Note{By: "ada", Why: "replay"}))
+	id := r.publish("u1", "t", 4)[3]
+	got := r.ask(id)
+	assert.Equal(t, admin.StateNotTransformed, got.State)
+	assert.EqualValues(t, 3, got.Ahead)
+	assert.Contains(t, got.Why, "a replay by ada")
+	r.stop()
+	var err error
+	r.explain, err = New(Config{Reader: r.broker, Groups: r.broker, Destinations: r.pipeline.Configured})
+	require.NoError(t, err)
+	r.explain.cfg.Destinations = func() []router.Destination {
+		return []router.Destination{{Destination: &receiver{id: "d"}}}
+	}
+	got = r.ask(id)
+	assert.Equal(t, admin.StateNotTransformed, got.State)
+	assert.Contains(t, got.Why, "3 events of its partition are before it")
+	assert.Contains(t, got.Why, "no process works on its partition now")
+}
+
+func TestFinding(t *testing.T) {
+	d := &receiver{id: "d"}
+	r := newRig(t, router.Destination{Destination: d})
+	r.store("order-17", "u1", "t")
+	r.store("order-17", "u1", "t")
+	old := ulid.MustNew(ulid.Timestamp(time.Now().Add(-48*time.Hour)), ulid.DefaultEntropy()).String()
+	r.store(old, "u2", "t")
+	ask := func(q admin.ExplainQuestion) (*admin.Explanation, error) { return r.explain.Explain(t.Context(), q) }
+
+	_, err := ask(admin.ExplainQuestion{ID: "order-17"})
+	require.ErrorIs(t, err, admin.ErrBadQuestion)
+	assert.ErrorContains(t, err, "--key")
+	assert.ErrorContains(t, err, "--since")
+	for _, q := range []admin.ExplainQuestion{{ID: "order-17", Key: "u1"}, {ID: "order-17", Key: "wrong"}, {ID: "order-17", Since: time.Now().Add(-time.Minute)}} {
+		out, err := ask(q)
+		require.NoError(t, err, "%+v", q)
+		assert.Len(t, out.Accepted, 2, "%+v", q)
+		assert.Contains(t, strings.Join(out.Notes, " "), "accepted 2 times")
+	}
+	_, err = ask(admin.ExplainQuestion{ID: "order-18", Since: time.Now().Add(-time.Minute)})
+	require.ErrorIs(t, err, admin.ErrNotFound)
+	assert.ErrorContains(t, err, "earlier --since")
+
+	// A client's clock: what the event became tells where it is.
+	require.Eventually(t, func() bool { return d.has(old) }, 10*time.Second, time.Millisecond)
+	for _, since := range []time.Time{{}, time.Now().Add(-time.Minute)} {
+		out, err := ask(admin.ExplainQuestion{ID: old, Since: since})
+		require.NoError(t, err)
+		require.Len(t, out.Accepted, 1)
+		assert.Equal(t, "u2", out.Accepted[0].Key)
+	}
+	_, err = ask(admin.ExplainQuestion{ID: strings.ToUpper(old[:25]) + "Z"})
+	require.ErrorIs(t, err, admin.ErrNotFound)
+	assert.ErrorContains(t, err, "its id says that it was made at ")
+
+	_, err = ask(admin.ExplainQuestion{ID: old, Destination: "e"})
+	require.ErrorIs(t, err, admin.ErrBadQuestion)
+	assert.ErrorContains(t, err, "there are d")
+	_, err = ask(admin.ExplainQuestion{})
+	require.ErrorIs(t, err, admin.ErrBadQuestion)
+
+	r.explain.cfg.MaxRecords = 1
+	_, err = ask(admin.ExplainQuestion{ID: "nobody", Since: time.Now().Add(-time.Hour)})
+	assert.ErrorContains(t, err, "ended early")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = r.explain.Explain(ctx, admin.ExplainQuestion{ID: old})
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// Other programs write what they like.
+func TestRecordsOfOthers(t *testing.T) {
+	d := &receiver{id: "d"}
+	r := newRig(t, router.Destination{Destination: d})
+	bare := message.NewMessage("bare", []byte(`{}`))
+	bare.Metadata["ce_id"] = "bare"
+	bad := message.NewMessage("bad", []byte(`{}`))
+	bad.Metadata["ce_id"], bad.Metadata["ce_time"] = "bad", "yesterday"
+	require.NoError(t, r.broker.Publisher().Publish(router.EventsTopic, bare, bad))
+	since := time.Now().Add(-time.Minute)
+	eventually := func(id, state string) *admin.Explanation {
+		t.Helper()
+		var out *admin.Explanation
+		require.Eventually(t, func() bool {
+			var err error
+			out, err = r.explain.Explain(t.Context(), admin.ExplainQuestion{ID: id, Since: since})
+			return err == nil && out.Destinations[0].State == state
+		}, 10*time.Second, time.Millisecond)
+		return out
+	}
+	out := eventually("bare", admin.StateDelivered)
+	assert.True(t, out.Accepted[0].Received.IsZero())
+	out = eventually("bad", admin.StatePoisoned)
+	assert.Contains(t, out.Accepted[0].Undecodable, "ce_time")
+	assert.Equal(t, metrics.ReasonUndecodable, out.Destinations[0].Reason)
+}
+
+func TestText(t *testing.T) {
+	var b strings.Builder
+	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	require.NoError(t, Text(&b, &admin.Explanation{EventID: "e\x1b[31m1", At: now, Notes: []string{"Twice."},
+		Accepted:     []admin.AcceptedAt{{Topic: "events", Partition: 2, Offset: 7, Received: now.Add(-time.Minute), Key: "u1", Type: "t"}},
+		Destinations: []admin.DestinationExplanation{{ID: "crm", State: admin.StateRetrying, Why: "attempt 2 of 10 failed", Do: "mend it", Next: now.Add(30 * time.Second)}},
+	}))
+	assert.Equal(t, `event e [31m1
+  accepted 2026-07-01T11:59:00.000Z (1m0s ago), type t, key u1, topic events/2 offset 7
+  note: Twice.
+
+crm: RETRYING
+  why: attempt 2 of 10 failed
+  next: 2026-07-01T12:00:30.000Z (in 30s)
+  do: mend it
+`, b.String())
+	for _, state := range []string{admin.StateFiltered, admin.StateNotTransformed, admin.StateWaiting, admin.StateAttempt, admin.StateRetrying, admin.StateBreaker,
+		admin.StatePaused, admin.StateDelivered, admin.StatePoisoned, admin.StateDiscarded, admin.StateTrimmed, admin.StateNothing} {
+		assert.NotEmpty(t, headline[state], state)
+	}
+}
+
+func ranges(bounds map[int32]infra.Bounds) map[int32]infra.Range {
+	out := map[int32]infra.Range{}
+	for p, b := range bounds {
+		out[p] = infra.Range{From: b.Oldest, To: b.End}
+	}
+	return out
+}

@@ -1,0 +1,411 @@
+package explain
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"eventserver/app/admin"
+	"eventserver/infra"
+	"eventserver/metrics"
+	"eventserver/router"
+)
+
+// judge says what became of the event at one destination.
+func (c *inquiry) judge(ctx context.Context, e *evidence) (admin.DestinationExplanation, error) {
+	v := &admin.DestinationExplanation{ID: e.id, Kind: e.dest.Kind, Limit: e.dest.Retry.WithDefaults().Attempts,
+		Records: []admin.DeliveryRecord{}, Poison: e.poison}
+	if v.Poison == nil {
+		v.Poison = []admin.PoisonedAttempt{}
+	}
+	for _, r := range e.records {
+		r.Done = e.delivered[r.Partition].Done(r.Offset)
+		v.Records = append(v.Records, r.DeliveryRecord)
+	}
+	var err error
+	switch r := e.lastRecord(); {
+	case r == nil:
+		err = c.judgeEvent(ctx, e, v)
+	case r.Offset < e.delivered[r.Partition].Oldest: // while we looked
+		v.State, v.Why = admin.StateTrimmed, "its record was deleted a moment ago"
+	case e.delivered[r.Partition].Done(r.Offset):
+		c.judgeDone(e, r, v)
+	default:
+		err = c.judgeUndone(ctx, e, r, v)
+	}
+	return *v, err
+}
+
+// finish is how the live scheduler remembers the end of what was stored at the
+// given time.
+func (c *inquiry) finish(e *evidence, stored time.Time) *router.Finish {
+	if c.x.cfg.Live == nil {
+		return nil
+	}
+	for _, f := range c.x.cfg.Live.Recent(e.id, c.q.ID) {
+		if !f.At.Before(stored) {
+			return &f
+		}
+	}
+	return nil
+}
+
+// judgeDone: the record is done, one way or the other.
+func (c *inquiry) judgeDone(e *evidence, r *record, v *admin.DestinationExplanation) {
+	f := c.finish(e, r.Stored)
+	if p := e.givenUp(false, r.Stored, r.redrive); p != nil && (f == nil || f.Outcome == metrics.Poisoned) {
+		c.given(e, p, v)
+		return
+	}
+	switch {
+	case f == nil:
+		v.State, v.Why = admin.StateDelivered, "delivered before now; the time is not known any more (a destination that skips an event when it is sent leaves the same trace)"
+		if !c.out.Live {
+			v.Why = "delivered; only the server that did it knows when (a destination that skips an event when it is sent leaves the same trace)"
+		}
+	case f.Outcome == metrics.Skipped:
+		v.State, v.Since, v.Attempts = admin.StateFiltered, f.At.UTC(), f.Attempts
+		v.Why = "the destination itself skipped it, at " + clock(f.At)
+	default:
+		v.State, v.DeliveredAt, v.Since, v.Attempts = admin.StateDelivered, f.At.UTC(), f.At.UTC(), f.Attempts
+		v.Why = fmt.Sprintf("delivered at %s, at attempt %d", clock(f.At), f.Attempts)
+	}
+}
+
+// given: it stands in the poison queue.
+func (c *inquiry) given(e *evidence, p *admin.PoisonedAttempt, v *admin.DestinationExplanation) {
+	v.State, v.Stage, v.Reason, v.Attempts, v.LastAnswer, v.Since = admin.StatePoisoned, p.Stage, p.ReasonCode, p.Attempts, p.Reason, p.Stored
+	what := fmt.Sprintf("given up after %s (%s): %s", count(p.Attempts, "attempt"), p.ReasonCode, p.Reason)
+	if p.Class == router.ClassPipeline {
+		what = fmt.Sprintf("given up before it was sent, in the %s stage (%s): %s", p.Stage, p.ReasonCode, p.Reason)
+	}
+	by := ""
+	if p.MarkedBy != "" {
+		by = " by " + p.MarkedBy
+	}
+	switch p.Mark {
+	case router.MarkDiscarded:
+		v.State, v.Since, v.Why = admin.StateDiscarded, p.MarkedAt, fmt.Sprintf("discarded%s at %s; %s", by, clock(p.MarkedAt), what)
+	case router.MarkSkipped:
+		v.State, v.Since, v.Why = admin.StateFiltered, p.MarkedAt, fmt.Sprintf("redriven%s at %s: the destination does not want it any more; it was %s", by, clock(p.MarkedAt), what)
+	case router.MarkRedriven:
+		if e.gone {
+			v.State, v.Since, v.Why = admin.StateTrimmed, p.MarkedAt, fmt.Sprintf("redriven%s at %s, and the record of that is deleted: delivered, most likely; before, it was %s", by, clock(p.MarkedAt), what)
+			return
+		}
+		v.State, v.Since, v.Why = admin.StateWaiting, p.MarkedAt, fmt.Sprintf("redriven%s at %s, and its new record is not found; it was %s", by, clock(p.MarkedAt), what)
+	default:
+		v.Why = what
+		mend := "mend the receiver"
+		if p.Class == router.ClassPipeline {
+			mend = "mend the destination's filter, transform or schema"
+		}
+		v.Do = fmt.Sprintf("%s, then: eventserver poison redrive --destination %s", mend, e.id)
+	}
+}
+
+// judgeEvent: there is no record of it in the destination's topic.
+func (c *inquiry) judgeEvent(ctx context.Context, e *evidence, v *admin.DestinationExplanation) error {
+	if e.last == nil {
+		if f := c.finish(e, time.Time{}); f != nil && f.Outcome != metrics.Poisoned {
+			c.judgeDone(e, &record{}, v)
+			return nil
+		}
+		if p := e.givenUp(true, time.Time{}, router.Position{Partition: -1}); p != nil {
+			c.given(e, p, v)
+			return nil
+		}
+		if p := e.givenUp(false, time.Time{}, router.Position{Partition: -1}); p != nil {
+			c.given(e, p, v)
+			return nil
+		}
+		v.State, v.Why = admin.StateTrimmed, "its record in the topic of events is deleted, and there is no trace of it here"
+		return nil
+	}
+	progress := e.transformed[e.last.Partition]
+	if progress.Oldest > e.last.Offset {
+		v.State, v.Why = admin.StateTrimmed, "its record in the topic of events is being deleted, and there is no trace of it here"
+		return nil
+	}
+	if !progress.Done(e.last.Offset) {
+		return c.untransformed(ctx, e, progress, v)
+	}
+	if p := e.givenUp(true, e.last.Stored.Truncate(time.Millisecond), router.Position{Partition: -1}); p != nil {
+		c.given(e, p, v)
+		return nil
+	}
+	if f := c.finish(e, e.last.Stored.Truncate(time.Millisecond)); f != nil && f.Outcome != metrics.Poisoned {
+		c.judgeDone(e, &record{DeliveryRecord: admin.DeliveryRecord{Stored: e.last.Stored.Truncate(time.Millisecond)}}, v)
+		return nil
+	}
+	if p := e.givenUp(false, e.last.Stored.Truncate(time.Millisecond), router.Position{Partition: -1}); p != nil { // the record that it was is deleted
+		c.given(e, p, v)
+		return nil
+	}
+	if e.last.err != nil {
+		v.State, v.Why = admin.StateNothing, "its record cannot be read as an event, and it is not in the poison queue: "+e.last.err.Error()
+		return nil
+	}
+	unwanted, err := e.dest.Wants(ctx, e.last.event)
+	switch {
+	case unwanted != "":
+		v.State, v.Why = admin.StateFiltered, "the destination does not want it, as it is configured now: "+unwanted
+		v.Do = "nothing, if that is meant; otherwise change the configuration, reload it, and: eventserver replay " + e.id + " --since " + e.last.Stored.Format(time.RFC3339)
+	case e.gone:
+		v.State, v.Why = admin.StateTrimmed, "it was sent on, and the record of that is deleted: delivered, most likely, before the oldest record there is"
+	default:
+		v.State, v.Why = admin.StateNothing, "it was passed over when it was transformed; as the destination is configured now, it would be sent"
+		if err != nil {
+			v.Why = "it was passed over when it was transformed; as the destination is configured now, it would be poisoned"
+		}
+		v.Do = "if it should be sent: eventserver replay " + e.id + " --since " + e.last.Stored.Format(time.RFC3339) + " (with --dry-run first)"
+	}
+	return nil
+}
+
+// untransformed: it waits in the topic of events.
+func (c *inquiry) untransformed(ctx context.Context, e *evidence, progress infra.Progress, v *admin.DestinationExplanation) error {
+	v.State, v.Stage, v.Ahead = admin.StateNotTransformed, "transform", undoneBelow(progress, e.last.Offset)
+	v.Since = e.last.Stored
+	status, known := c.status(e.id)
+	if known && status.Replay != nil {
+		v.Why = "a replay" + by(status.Replay) + " is under way; it is transformed after that, as the events before it are"
+		return nil
+	}
+	for _, w := range c.waiting(e.id, e.last.orderKey) {
+		if w.Stage != "transform" {
+			continue
+		}
+		c.describe(&w, v)
+		switch {
+		case w.EventID == c.q.ID && w.Offset == e.last.Offset && w.Reason == metrics.WaitBroker:
+			v.Why, v.Do = "the broker does not take what was made of it; it is tried again", "see to the broker"
+		case w.EventID == c.q.ID && w.Offset == e.last.Offset:
+			v.Why = "it is being transformed"
+		default:
+			v.Why = fmt.Sprintf("it is not transformed yet: it waits behind event %s of the same user", w.EventID)
+			v.Behind = blocking(&w)
+		}
+		return nil
+	}
+	v.Why = fmt.Sprintf("it is not transformed yet; %s of its partition %s before it", count(int(v.Ahead), "event"), are(v.Ahead))
+	return c.owner(ctx, router.TransformGroup(e.id), router.EventsTopic, e.last.Partition, v)
+}
+
+// judgeUndone: its record in the destination's topic is not done.
+func (c *inquiry) judgeUndone(ctx context.Context, e *evidence, r *record, v *admin.DestinationExplanation) error {
+	v.Stage = "deliver"
+	for _, w := range c.waiting(e.id, r.orderKey) {
+		if w.Stage != "deliver" {
+			continue
+		}
+		c.describe(&w, v)
+		if w.Partition == r.Partition && w.Offset == r.Offset {
+			c.first(e, &w, v)
+		} else {
+			c.queued(e, r, &w, v)
+		}
+		return nil
+	}
+	if f := c.finish(e, r.Stored); f != nil { // the commit follows within moments
+		c.judgeDone(e, r, v)
+		return nil
+	}
+	ahead := slices.DeleteFunc(slices.Clone(e.others), func(p predecessor) bool {
+		return p.partition != r.Partition || p.offset >= r.Offset || e.delivered[p.partition].Done(p.offset)
+	})
+	v.State, v.Ahead = admin.StateWaiting, int64(len(ahead))
+	if len(ahead) > 0 {
+		v.Behind = &admin.BlockingEvent{EventID: ahead[0].id, Partition: ahead[0].partition, Offset: ahead[0].offset}
+		v.Why = fmt.Sprintf("it waits behind event %s of the same user, which is not done (%s of this user before it)", ahead[0].id, count(len(ahead), "event"))
+		v.Do = "eventserver explain " + ahead[0].id + " --destination " + e.id + c.keyFlag()
+	} else {
+		v.Why = "it is the first of its user that is not done; whether it is being attempted only the server that reads it knows"
+		if c.out.Live {
+			v.Why = "it is the first of its user that is not done, and has not been read yet"
+		}
+	}
+	if status, ok := c.status(e.id); ok {
+		if why := status.Why(c.out.At); why != "" {
+			v.Why += "; " + why
+		}
+	}
+	return c.owner(ctx, router.DeliverGroup(e.id), router.DestinationTopic(e.id), r.Partition, v)
+}
+
+// first: nothing of its user is before it.
+func (c *inquiry) first(e *evidence, w *router.Waiting, v *admin.DestinationExplanation) {
+	status, _ := c.status(e.id)
+	tried := ""
+	if w.Attempts > 0 {
+		tried = fmt.Sprintf(" after %s, the last answer was: %s", count(w.Attempts, "attempt"), w.Last)
+	}
+	v.State = admin.StateWaiting
+	switch w.Reason {
+	case metrics.WaitAttempt:
+		v.State, v.Why = admin.StateAttempt, fmt.Sprintf("attempt %d is under way%s", w.Attempts+1, tried)
+	case metrics.WaitBackoff:
+		v.State = admin.StateRetrying
+		v.Why = fmt.Sprintf("attempt %d of %d failed (%s); the next is at %s", w.Attempts, w.Limit, w.Last, clock(w.Next))
+		if w.Counted < w.Attempts {
+			v.Why = fmt.Sprintf("attempt %d failed (%s), %d of %d count against it; the next is at %s", w.Attempts, w.Last, w.Counted, w.Limit, clock(w.Next))
+		}
+		v.Do = "mend the receiver; it is tried again by itself, and goes to the poison queue when its attempts are spent"
+	case metrics.WaitBreaker:
+		v.State = admin.StateBreaker
+		v.Why = "the destination fails and is not called" + tried
+		if why := status.Why(c.out.At); why != "" {
+			v.Why = why + tried
+		}
+		v.Do = "mend the receiver; see: eventserver destinations " + e.id
+	case metrics.WaitPaused:
+		v.State, v.Why = admin.StatePaused, "the destination is paused"+tried
+		if status.Pause != nil {
+			v.Why = "the destination is paused" + by(status.Pause) + tried
+		}
+		v.Do = "eventserver resume " + e.id
+	case metrics.WaitSlot:
+		v.Why = fmt.Sprintf("as many attempts as the destination's concurrency allows (%d) are under way%s", status.Concurrency, tried)
+		v.Do = "if it takes long: a faster receiver, or a larger concurrency"
+	case metrics.WaitRateLimit:
+		v.Why = "it waits for the destination's rate limit, until " + clock(w.Next) + tried
+	case metrics.WaitBatch:
+		v.Why = "it waits for others to go in the same batch" + tried
+	case metrics.WaitBroker:
+		v.Why, v.Do = "it is given up and cannot be moved to the poison queue yet: "+w.Last, "see to the broker"
+	}
+}
+
+// queued: another event of its user is before it.
+func (c *inquiry) queued(e *evidence, r *record, w *router.Waiting, v *admin.DestinationExplanation) {
+	v.State, v.Behind = admin.StateWaiting, blocking(w)
+	v.Attempts, v.LastAnswer, v.Since, v.Next, v.Reason = 0, "", r.Stored, time.Time{}, ""
+	for _, p := range e.others {
+		if p.partition == r.Partition && p.offset < r.Offset && !e.delivered[p.partition].Done(p.offset) {
+			v.Ahead++
+		}
+	}
+	v.Ahead = max(v.Ahead, 1)
+	head := &admin.DestinationExplanation{}
+	c.first(e, w, head)
+	v.Why = fmt.Sprintf("it waits behind event %s of the same user: %s", w.EventID, head.Why)
+	if v.Ahead > 1 {
+		v.Why += fmt.Sprintf(" (%d events of this user are before it)", v.Ahead)
+	}
+	v.Do = head.Do
+	if v.Do == "" {
+		v.Do = "eventserver explain " + w.EventID + " --destination " + e.id + c.keyFlag()
+	}
+}
+
+func (c *inquiry) describe(w *router.Waiting, v *admin.DestinationExplanation) {
+	v.Attempts, v.Limit, v.LastAnswer, v.Next, v.Reason = w.Attempts, w.Limit, w.Last, w.Next.UTC(), w.Reason
+	if !w.Since.IsZero() {
+		v.Since = w.Since.UTC()
+	}
+	if w.Next.IsZero() {
+		v.Next = time.Time{}
+	}
+}
+
+func blocking(w *router.Waiting) *admin.BlockingEvent {
+	b := &admin.BlockingEvent{EventID: w.EventID, Partition: w.Partition, Offset: w.Offset, Reason: w.Reason, Attempts: w.Attempts, Limit: w.Limit,
+		LastAnswer: w.Last, Since: w.Since, Next: w.Next}
+	return b
+}
+
+func (c *inquiry) waiting(id, orderKey string) []router.Waiting {
+	if c.x.cfg.Live == nil {
+		return nil
+	}
+	return c.x.cfg.Live.Waiting(id, orderKey)
+}
+
+func (c *inquiry) status(id string) (router.Status, bool) {
+	if c.x.cfg.Live == nil {
+		return router.Status{}, false
+	}
+	return c.x.cfg.Live.Status(id)
+}
+
+// keyFlag is what finds another event of the same user.
+func (c *inquiry) keyFlag() string {
+	if n := len(c.found); n > 0 && c.found[n-1].Key != "" {
+		return " --key " + quoted(c.found[n-1].Key)
+	}
+	return ""
+}
+
+// quoted is a word for a shell.
+func quoted(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:@") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// owner names who works on a partition, where that is somebody else.
+func (c *inquiry) owner(ctx context.Context, group, topic string, partition int32, v *admin.DestinationExplanation) error {
+	members, err := c.x.cfg.Groups.Members(ctx, group)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		if !slices.Contains(m.Partitions[topic], partition) {
+			continue
+		}
+		if c.x.cfg.Live != nil && (c.x.cfg.Instance == "" || m.Instance == "" || strings.HasPrefix(m.Instance, c.x.cfg.Instance+".")) {
+			return nil // most likely this process
+		}
+		v.Owner = m.Client
+		if m.Instance != "" {
+			v.Owner = m.Instance
+			if i := strings.Index(m.Instance, "."+group); i > 0 { // it has one for each group
+				v.Owner = m.Instance[:i]
+			}
+		}
+		if m.Host != "" {
+			v.Owner += " at " + m.Host
+		}
+		v.Why += "; instance " + v.Owner + " works on it: its admin API knows more"
+		return nil
+	}
+	v.Why += "; no process works on its partition now"
+	if v.Do == "" {
+		v.Do = "see that eventserver runs with this destination, and that the broker is well"
+	}
+	return nil
+}
+
+func by(n *router.Note) string {
+	text := ""
+	if n.By != "" {
+		text = " by " + n.By
+	}
+	if !n.At.IsZero() {
+		text += " since " + clock(n.At)
+	}
+	if n.Why != "" {
+		text += " (" + n.Why + ")"
+	}
+	return text
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func are(n int64) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+// clock is a time for people, to the millisecond.
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
