@@ -24,13 +24,13 @@ type scan struct {
 	ranges map[int32]infra.Range
 	f      func(m *message.Message, at time.Time) error
 	next   map[int32]int64 // offset to read next, of what is not read to its end
-	failed int             // rounds in a row that read nothing for an error
+	failed time.Time       // since when rounds fail; zero: the last one did not
 }
 
 const (
 	scanWait      = 250 * time.Millisecond // longest wait of a fetch that finds nothing new
 	scanPause     = 250 * time.Millisecond // before what failed is tried again
-	scanTries     = 20
+	scanPatience  = 10 * time.Second       // for how long: a partition whose leader is gone needs a new one
 	scanBytes     = 4 << 20
 	scanPartition = 512 << 10
 )
@@ -49,12 +49,14 @@ func (s *scan) run(ctx context.Context) error {
 		case errors.As(err, &own):
 			return own.error
 		case err == nil:
-			s.failed = 0
+			s.failed = time.Time{}
 			continue
 		case ctx.Err() != nil:
 			return ctx.Err()
 		}
-		if s.failed++; s.failed >= scanTries {
+		if s.failed.IsZero() {
+			s.failed = time.Now()
+		} else if time.Since(s.failed) >= scanPatience {
 			return fmt.Errorf("read topic %s: %w", s.topic, err)
 		}
 		t := time.NewTimer(scanPause)
