@@ -21,8 +21,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// watchFactor: a minute of the rules is a second here.
-const watchFactor = 60
+// watchFactor: a minute of the rules is a second and a half here.
+const watchFactor = 40
 
 // watchCast is the cast: three servers, a receiver and a Kafka that can go away.
 type watchCast struct {
@@ -116,7 +116,7 @@ func (w *watchCast) open(t *testing.T, bin string) {
 		s.ready(t)
 		return s, p
 	}
-	yaml := "broker: {kind: embedded, dir: 'DIR/data'}\nschemas: {dir: '../../schemas', mode: warn}\ndestinations:\n"
+	yaml := "broker: {kind: embedded, dir: 'DIR/data', sync: false}\nschemas: {dir: '../../schemas', mode: warn}\ndestinations:\n"
 	for id, more := range map[string]string{
 		"good": "", "held": "", "down": "breaker: {initial: 500ms, max: 2s}", "slow": "concurrency: 8", "picky": "", "refusing": "",
 		"stuck": "retry: {initial: 200ms, max: 1s, attempts: 1000000, max_age: 1h}",
@@ -126,7 +126,7 @@ func (w *watchCast) open(t *testing.T, bin string) {
 	w.admin = freeAddr(t)
 	server, _ := start("main", w.admin, yaml)
 	w.main = server.addr
-	server, _ = start("busy", "127.0.0.1:0", "broker: {kind: embedded, dir: 'DIR/data', partitions: 1, window_messages: 4000}\ndestinations:\n"+
+	server, _ = start("busy", "127.0.0.1:0", "broker: {kind: embedded, dir: 'DIR/data', sync: false, partitions: 1, window_messages: 4000}\ndestinations:\n"+
 		"  - {id: gaps, kind: webhook, url: 'http://"+s.addr+"/gaps', allow_private: true, retry: {initial: 8s, max: 8s, attempts: 1000000, max_age: 1h}, breaker: {failures: 1000000}}\n")
 	w.busy = server.addr
 	server, _ = start("edge", "127.0.0.1:0", fmt.Sprintf("broker: {kind: kafka, brokers: [%q], session_timeout: 2s}\ndestinations: [{id: edge, kind: webhook, url: 'http://%s/edge', allow_private: true}]\n", cluster.ListenAddrs()[0], s.addr))
@@ -175,14 +175,14 @@ func (w *watchCast) load(ctx context.Context) {
 			}
 		})
 	}
-	tick(100*time.Millisecond, func(n int) {
+	tick(200*time.Millisecond, func(n int) {
 		var events []string
 		add := func(kind, user string, more string) {
 			events = append(events, fmt.Sprintf(`{"type":%q,"userId":%q,"n":%d%s}`, kind, user, n, more))
 		}
 		slow := 2
 		if w.crowd.Load() {
-			slow = 30
+			slow = 40
 		}
 		for i := range slow {
 			add("slow", fmt.Sprint("u", n%20, "-", i), "")
@@ -199,7 +199,7 @@ func (w *watchCast) load(ctx context.Context) {
 				add("stuck", user, "")
 			}
 		}
-		if n%10 == 0 {
+		if n%5 == 0 {
 			add("stuck", "stuck", "")
 			if w.faulty.Load() {
 				add("order.placed", "u", "") // without what its schema demands
@@ -307,9 +307,9 @@ func TestWatch(t *testing.T) {
 		{"EventServerPoisonFlood", "refusing"}:      true,
 		{"EventServerCommitMetadataFull", "gaps"}:   true,
 		{"EventServerSchemaViolations", ""}:         true,
-		{"EventServerPausedTooLong", "held"}:        true, // an hour is a minute here
+		{"EventServerPausedTooLong", "held"}:        true, // an hour is a minute and a half here
 	}
-	wait("every fault has its alert", 2*time.Minute, faults)
+	wait("every fault has its alert", 3*time.Minute, faults)
 	p.wantPanels(t, "slow")
 	w.command("destinations")
 
