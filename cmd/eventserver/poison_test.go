@@ -1,0 +1,142 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"eventserver/app/admin"
+)
+
+// poisonAPI answers as a server would, and remembers what it was asked.
+type poisonAPI struct {
+	asked []string
+	order admin.PoisonOrder
+	left  int // answers that a run goes on
+}
+
+func (p *poisonAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.asked = append(p.asked, r.Method+" "+r.URL.String())
+	item := admin.PoisonItem{Destination: "shop", Position: "3:17", EventID: "e1", Key: "a\x1b[2J", Type: "order.placed", Stage: "deliver", Class: "receiver",
+		Reason: "permanent", Detail: "422: no\u202esuch field", Attempts: 1, Last: time.Now().Add(-90 * time.Second), Size: 7}
+	run := admin.PoisonRun{ID: "r1", Action: "redrive", State: "done", Redriven: 2, Failed: 1, Problems: []admin.PoisonProblem{{Destination: "shop", Position: "3:17", EventID: "e1", Why: "transform again: no"}}}
+	var answer any
+	switch path := r.URL.Path; {
+	case path == "/v1/poison":
+		answer = admin.PoisonPage{Items: []admin.PoisonItem{item}, Next: "shop/3:18"}
+	case path == "/v1/poison/counts":
+		answer = admin.PoisonCounts{Count: 3, Destinations: []admin.PoisonTotal{{Destination: "shop", Count: 3, Oldest: item.Last, Newest: item.Last,
+			Reasons: []admin.PoisonCount{{Class: "receiver", Reason: "age", Count: 1}, {Class: "pipeline", Reason: "schema", Count: 2}}}, {Destination: "log"}}}
+	case strings.HasPrefix(path, "/v1/poison/") && r.Method == http.MethodGet:
+		answer = admin.PoisonFound{Records: []admin.PoisonRecord{{PoisonItem: item, Headers: map[string]string{"ce_id": "e1"}, Data: json.RawMessage(`{"n":1}`)}}}
+	case r.Method == http.MethodPost:
+		body, _ := io.ReadAll(r.Body)
+		p.order = admin.PoisonOrder{}
+		_ = json.Unmarshal(body, &p.order)
+		if strings.HasSuffix(path, "/discard") {
+			run = admin.PoisonRun{ID: "r1", Action: "discard", DryRun: p.order.DryRun, State: "done", Discarded: 5, Destinations: []string{"shop"}}
+		}
+		fallthrough
+	default:
+		if p.left--; p.left >= 0 {
+			run.State = "running"
+		}
+		answer = run
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+func TestPoisonCommands(t *testing.T) {
+	api := &poisonAPI{}
+	srv := httptest.NewServer(api)
+	defer srv.Close()
+	poison := func(args ...string) (string, error) {
+		return shell(t, append(append([]string{"poison"}, args...), "--admin", srv.URL)...)
+	}
+	check := func(out string, err error, want ...string) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range want {
+			if !strings.Contains(out, w) {
+				t.Errorf("%q is not in\n%s", w, out)
+			}
+		}
+		if strings.ContainsAny(out, "\x1b\u202e") {
+			t.Errorf("the terminal would obey it: %q", out)
+		}
+	}
+	out, err := poison("list", "--destination", "shop", "--class", "receiver", "--since", "1h", "--key", "a b")
+	check(out, err, `shop         3:17      e1     "a\x1b[2J"  order.placed  receiver  permanent  1         1m30s  0         422: no\u202esuch field`)
+	if want := "GET /v1/poison?destination=shop&key=a+b&limit=100&reason_class=receiver&since=1h"; api.asked[len(api.asked)-1] != want {
+		t.Errorf("asked %s, want %s", api.asked[len(api.asked)-1], want)
+	}
+	out, err = poison("list", "--json")
+	var page admin.PoisonPage
+	if err != nil || json.Unmarshal([]byte(out), &page) != nil || page.Items[0].Detail != "422: no\u202esuch field" || page.Next != "shop/3:18" {
+		t.Errorf("%s, %v", out, err)
+	}
+	out, err = poison("counts")
+	check(out, err, "shop         receiver  age     1      1m30s   1m30s\nshop         pipeline  schema  2 ", "log          -         -       0", "all                            3")
+	out, err = poison("show", "e/1")
+	check(out, err, "event        e1", "shop, at 3:17 of its poison queue", "(receiver: permanent) after 1 attempts", "settled      no: it waits for an operator", `{"n":1}`)
+	if want := "GET /v1/poison/-/e%2F1"; api.asked[len(api.asked)-1] != want {
+		t.Errorf("asked %s, want %s", api.asked[len(api.asked)-1], want)
+	}
+
+	api.left = 2
+	out, err = poison("redrive", "--destination", "shop", "--rate", "5")
+	check(out, err, "redrive done: 2 redriven; 1 failed again and stay\nleft: shop 3:17 e1: transform again: no\n")
+	if *api.order.Rate != 5 || *api.order.MaxRedrives != 3 || api.order.Destination != "shop" || api.order.All {
+		t.Errorf("ordered %+v", api.order)
+	}
+	out, err = poison("discard", "--reason", "schema", "--yes")
+	check(out, err, "discard done: 5 discarded\n")
+	if api.order.DryRun || api.order.Reason != "schema" {
+		t.Errorf("ordered %+v", api.order)
+	}
+	out, err = poison("discard", "--all", "--dry-run")
+	check(out, err, "discard done: 5 would be discarded\n")
+
+	// A command that nobody can answer does not discard.
+	err = confirm(t.Context(), admin.PoisonClient{Client: &admin.Client{BaseURL: srv.URL}}, admin.PoisonOrder{Action: "discard"}, pipe(t), io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "5 items are meant, and nobody can be asked; see them with --dry-run, and say --yes") || !api.order.DryRun {
+		t.Errorf("%v, %+v", err, api.order)
+	}
+}
+
+func pipe(t *testing.T) *os.File {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close(); _ = w.Close() })
+	return r
+}
+
+func TestPoisonUsage(t *testing.T) {
+	for args, want := range map[string]string{
+		"poison":                     "poison: say what to do",
+		"poison purge":               `poison: there is no command "purge"`,
+		"poison show":                "write: eventserver poison show EVENT_ID|PARTITION:OFFSET [flags]",
+		"poison list --limit 0":      "--limit: 1 to 1000; --after goes on",
+		"poison list e1":             "poison list takes 0 arguments, not 1",
+		"poison redrive --rate fast": `invalid value "fast" for flag -rate`,
+	} {
+		_, err := shell(t, strings.Fields(args)...)
+		if err == nil || !errors.As(err, new(usageError)) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+	if out, err := shell(t, "poison", "help"); err != nil || !strings.Contains(out, "redrive  send it on again") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
