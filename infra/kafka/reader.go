@@ -20,6 +20,7 @@ import (
 type Reader struct {
 	cfg     Config
 	readers *readers // for its connection alone
+	follow  *readers // likewise, of scans that have no end: whatever shares a connection with their long polls waits for each
 }
 
 var _ infra.Reader = (*Reader)(nil)
@@ -39,11 +40,11 @@ func OpenReader(cfg Config) (*Reader, error) {
 
 // newReader connects when it is first asked.
 func newReader(cfg Config) *Reader {
-	return &Reader{cfg: cfg, readers: &readers{cfg: cfg, wait: scanWait}}
+	return &Reader{cfg: cfg, readers: &readers{cfg: cfg, wait: scanWait}, follow: &readers{cfg: cfg, wait: scanWait}}
 }
 
-// Close releases the connection.
-func (r *Reader) Close() error { return r.readers.close() }
+// Close releases the connections.
+func (r *Reader) Close() error { return errors.Join(r.readers.close(), r.follow.close()) }
 
 // Topics returns the real names of the topics that have the configured prefix,
 // sorted, without those of Kafka itself.
@@ -171,7 +172,13 @@ func (r *Reader) Place(ctx context.Context, topic, key string) (int32, error) {
 
 // Scan implements infra.Reader. Messages have the topic's real name.
 func (r *Reader) Scan(ctx context.Context, topic string, ranges map[int32]infra.Range, f func(m *message.Message, at time.Time) error) error {
-	client, err := r.readers.connected()
+	from := r.readers
+	for _, rng := range ranges {
+		if rng.To == infra.Forever {
+			from = r.follow
+		}
+	}
+	client, err := from.connected()
 	if err != nil {
 		return err
 	}
