@@ -89,10 +89,13 @@ type App struct {
 	control   *control.Log
 	suspended map[string]bool // destinations whose transformation waits; one goroutine uses it
 
+	metrics *metrics.Metrics
+
 	mu      sync.Mutex
-	replays map[string]bool // that this instance has begun and not ended
-	current *config.Config  // cfg as reloads have changed it
-	served  []*served       // in the order of current
+	failure *admin.ReloadFailure // of the last reload; nil: it succeeded, or there was none
+	replays map[string]bool      // that this instance has begun and not ended
+	current *config.Config       // cfg as reloads have changed it
+	served  []*served            // in the order of current
 
 	fatal    chan error
 	ready    chan struct{}
@@ -125,6 +128,8 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
+	a.metrics = m
+	a.loaded()
 	policy, err := loadPolicy(cfg)
 	if err != nil {
 		return nil, err

@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
+	"eventserver/app/admin"
 	"eventserver/app/config"
 	"eventserver/app/schema"
 	"eventserver/infra"
@@ -50,6 +52,7 @@ func (a *App) ReloadSource(ctx context.Context, by string) (Changes, error) {
 			c, err = a.Reload(ctx, next)
 		}
 	}
+	a.reloaded(by, c, err)
 	attrs := []any{slog.String("by", by), slog.Any("added", c.Added), slog.Any("changed", c.Changed), slog.Any("removed", c.Removed), slog.Int("unchanged", len(c.Unchanged))}
 	if c.LogLevel != "" {
 		attrs = append(attrs, slog.String("log.level", c.LogLevel))
@@ -66,6 +69,25 @@ func (a *App) ReloadSource(ctx context.Context, by string) (Changes, error) {
 		a.log.Info("configuration reloaded", attrs...)
 	}
 	return c, err
+}
+
+// loaded notes that the configuration of the file is the one in force.
+func (a *App) loaded() {
+	a.metrics.ConfigReloaded.Set(1)
+	a.metrics.ConfigReloadedAt.SetToCurrentTime()
+}
+
+// reloaded notes what came of a reload, for metrics and operators.
+func (a *App) reloaded(by string, c Changes, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err == nil {
+		a.failure = nil
+		a.loaded()
+		return
+	}
+	a.failure = &admin.ReloadFailure{At: time.Now().UTC(), By: by, Error: err.Error(), Partly: !c.None()}
+	a.metrics.ConfigReloaded.Set(0)
 }
 
 // Reload makes next the configuration in force: destinations come, go and are

@@ -32,7 +32,8 @@ func stateOf(s router.Status, now time.Time) admin.DestinationState {
 		ID: s.ID, Kind: s.Kind, State: s.State, Why: s.Why(now), Paused: steered(s.Pause), Replay: steered(s.Replay),
 		Breaker: admin.BreakerState{Open: s.Breaker.Open, Since: given(s.Breaker.Since), Until: given(s.Breaker.Until), Cause: s.Breaker.Cause},
 		Groups:  []admin.GroupLag{}, Oldest: given(s.Oldest), InFlight: s.InFlight, Concurrency: s.Concurrency, Buffered: s.Buffered,
-		BlockedKeys: s.BlockedKeys, BlockedSince: given(s.OldestBlocked), HasPartitions: s.Assigned,
+		Problems:    append([]string{}, s.Problems(now)...),
+		BlockedKeys: s.BlockedKeys, BlockedBy: s.BlockedBy, BlockedSince: given(s.OldestBlocked), HasPartitions: s.Assigned,
 	}
 	for _, l := range s.Lag {
 		d.Groups = append(d.Groups, admin.GroupLag{Group: l.Group, Topic: l.Topic, Messages: l.Messages})
@@ -54,6 +55,21 @@ func given(t time.Time) *time.Time {
 	}
 	t = t.UTC()
 	return &t
+}
+
+// Stuck implements admin.Stuck.
+func (s steering) Stuck(id string, n int) []admin.StuckKey {
+	keys := []admin.StuckKey{}
+	longest, _ := s.app.pipeline.Blocked(id, n)
+	for _, w := range longest {
+		since := w.Blocked
+		if since.IsZero() {
+			since = w.Since
+		}
+		keys = append(keys, admin.StuckKey{Key: w.Key, EventID: w.EventID, Type: w.EventType, Reason: w.Reason, Since: given(since), Next: given(w.Next),
+			Attempts: w.Attempts, Counted: w.Counted, Limit: w.Limit, Last: w.Last, Waiting: w.Waiting + w.Deferred})
+	}
+	return keys
 }
 
 // Steer implements admin.Destinations.
@@ -104,6 +120,13 @@ func (s steering) Reload(ctx context.Context, by string) (admin.ReloadAnswer, er
 		err = huma.Error409Conflict(what + err.Error())
 	}
 	return a, err
+}
+
+// LastFailure implements admin.Reloading.
+func (s steering) LastFailure() *admin.ReloadFailure {
+	s.app.mu.Lock()
+	defer s.app.mu.Unlock()
+	return s.app.failure
 }
 
 // answered is err as the API tells it.

@@ -98,6 +98,7 @@ func TestAlertsHaveRunbooks(t *testing.T) {
 		}
 		delete(books, r.Alert)
 	}
+	delete(books, "Game day") // a table, which the game day itself holds against the sections
 	for _, name := range slices.Sorted(maps.Keys(books)) {
 		t.Errorf("docs/runbooks.md has a section %s, and there is no such alert", name)
 	}

@@ -100,7 +100,10 @@ type Metrics struct {
 	// schema, or "unknown") and mode.
 	SchemaViolations *prometheus.CounterVec
 	BrokerUp         prometheus.Gauge
-	SpansDropped     *prometheus.CounterVec // reason
+	// ConfigReloaded is 0 after a reload that failed, ConfigReloadedAt the Unix
+	// time of the last one that did not; the start counts as one.
+	ConfigReloaded, ConfigReloadedAt prometheus.Gauge
+	SpansDropped                     *prometheus.CounterVec // reason
 
 	deliveries *prometheus.CounterVec   // destination, outcome
 	attempts   *prometheus.CounterVec   // destination, class
@@ -141,6 +144,10 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 		SchemaViolations: counter("schema_violations_total", "Events that break the schema of their type, by where that was seen and the mode.", "stage", "type", "mode"),
 		BrokerUp: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "broker_up",
 			Help: "1 while the broker answers this process, 0 while it does not; asked every 5 s."}),
+		ConfigReloaded: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "config_last_reload_successful",
+			Help: "1 if the last reload of the configuration succeeded, 0 if it failed; the start counts as one."}),
+		ConfigReloadedAt: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "config_last_reload_success_timestamp_seconds",
+			Help: "Unix time of the last reload of the configuration that succeeded, or of the start."}),
 		SpansDropped: counter("spans_dropped_total", "Spans that were made and reached no collector, by reason.", "reason"),
 		state:        newStateCollector(),
 	}
@@ -157,7 +164,7 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{m.Accepted, m.Rejected, acceptDur, m.deliveries, m.attempts,
-		m.attemptDur, m.latency, m.retries, m.poisoned, m.settled, m.SchemaViolations, m.SpansDropped, m.BrokerUp, m.info, m.state, build} {
+		m.attemptDur, m.latency, m.retries, m.poisoned, m.settled, m.SchemaViolations, m.SpansDropped, m.BrokerUp, m.ConfigReloaded, m.ConfigReloadedAt, m.info, m.state, build} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)

@@ -134,7 +134,7 @@ func TestNamesEndInAUnit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unit := regexp.MustCompile(`_(seconds|bytes|ratio|messages|attempts|keys|info|breaker_open|broker_up|destination_paused|partitions_assigned|[a-z]+_total)$`)
+	unit := regexp.MustCompile(`_(seconds|bytes|ratio|messages|attempts|keys|info|breaker_open|broker_up|config_last_reload_successful|destination_paused|partitions_assigned|[a-z]+_total)$`)
 	for _, f := range families {
 		if !unit.MatchString(f.GetName()) {
 			t.Errorf("%s does not end in a unit", f.GetName())

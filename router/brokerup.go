@@ -13,11 +13,17 @@ const (
 	pingTimeout  = 4 * time.Second
 )
 
+// silence is a broker that does not answer.
+type silence struct {
+	since time.Time
+	err   error // of the last time it was asked
+}
+
 // watchBroker keeps eventserver_broker_up, and says so when it changes.
 func (p *Pipeline) watchBroker(ctx context.Context) {
 	tick := time.NewTicker(pingInterval)
 	defer tick.Stop()
-	up := true
+	up, since := true, time.Time{}
 	p.cfg.Metrics.BrokerUp.Set(1) // it has made its topics a moment ago
 	for {
 		asking, cancel := context.WithTimeout(ctx, pingTimeout)
@@ -29,12 +35,17 @@ func (p *Pipeline) watchBroker(ctx context.Context) {
 		switch {
 		case err != nil && up:
 			p.cfg.Metrics.BrokerUp.Set(0)
+			since = time.Now()
 			p.cfg.Logger.Warn("the broker does not answer", slog.Any("error", err))
 		case err == nil && !up:
 			p.cfg.Metrics.BrokerUp.Set(1)
 			p.cfg.Logger.Info("the broker answers again")
 		}
-		up = err == nil
+		if up = err == nil; up {
+			p.broker.Store(nil)
+		} else {
+			p.broker.Store(&silence{since: since, err: err})
+		}
 		select {
 		case <-ctx.Done():
 			return

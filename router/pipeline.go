@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	wmmetrics "github.com/ThreeDotsLabs/watermill/components/metrics"
@@ -117,7 +118,8 @@ func (d Destination) withDefaults() (Destination, error) {
 type Pipeline struct {
 	cfg    Config
 	ingest *message.Router
-	turns  turns // of Add, Remove and Replace, by destination
+	turns  turns                   // of Add, Remove and Replace, by destination
+	broker atomic.Pointer[silence] // nil: the broker answers
 
 	mu       sync.Mutex
 	dests    []*running      // the configuration's, then those that were added

@@ -21,10 +21,11 @@ const (
 // Status is what a destination looks like now.
 type Status struct {
 	ID, Kind string
-	State    string // State...
-	Pause    *Note  // nil: nobody paused it
-	Replay   *Note  // nil: none is under way
-	Assigned bool   // it has been given partitions to read
+	State    string   // State...
+	Pause    *Note    // nil: nobody paused it
+	Replay   *Note    // nil: none is under way
+	Assigned bool     // it has been given partitions to read
+	Silent   *Silence // nil: the broker answers
 
 	Breaker       BreakerStatus
 	InFlight      int // attempts under way
@@ -35,6 +36,12 @@ type Status struct {
 	OldestBlocked time.Time      // since when the longest-blocked key waits; zero: none
 	Oldest        time.Time      // when the oldest unfinished event was accepted; zero: none
 	Lag           []metrics.Lag
+}
+
+// Silence is a broker that does not answer this process.
+type Silence struct {
+	Since time.Time
+	Cause string // of the last time it was asked
 }
 
 // BreakerStatus is what a breaker looks like now.
@@ -59,6 +66,9 @@ func (p *Pipeline) Status(id string) (Status, bool) {
 		return s, false
 	}
 	r.describe(&s)
+	if b := p.broker.Load(); b != nil {
+		s.Silent = &Silence{Since: b.since, Cause: b.err.Error()}
+	}
 	return s, true
 }
 
@@ -122,6 +132,8 @@ func (s Status) Why(now time.Time) string {
 	switch {
 	case s.State == StateStopping:
 		return "it is being stopped by a change of the configuration"
+	case s.Silent != nil:
+		return fmt.Sprintf("the broker has not answered since %s: %s", clock(now, s.Silent.Since), s.Silent.Cause)
 	case s.Replay != nil:
 		return note("replay under way", s.Replay)
 	case s.Pause != nil:
@@ -142,6 +154,22 @@ func (s Status) Why(now time.Time) string {
 	default:
 		return ""
 	}
+}
+
+// Problems are what somebody should look at, in words. Unlike Why they leave out
+// what is in the order of things: attempts under way, a rate limit, a batch.
+func (s Status) Problems(now time.Time) (all []string) {
+	switch {
+	case s.Silent != nil, s.State != StateRunning, s.Breaker.Open, s.Breaker.Ramp, !s.Assigned:
+		all = append(all, s.Why(now))
+	}
+	if n := s.BlockedBy[metrics.WaitBackoff]; n > 0 && !s.Breaker.Open {
+		all = append(all, fmt.Sprintf("%d users wait behind an event of theirs whose attempts fail", n))
+	}
+	if n := s.BlockedBy[metrics.WaitBroker]; n > 0 {
+		all = append(all, fmt.Sprintf("%d users wait for the broker to take a record, such as that of the poison queue", n))
+	}
+	return all
 }
 
 // clock is a time of today, or with its date.

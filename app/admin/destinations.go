@@ -20,25 +20,51 @@ type Destinations interface {
 	Replay(ctx context.Context, r ReplayOrder) (ReplayAnswer, error)
 }
 
+// Stuck tells what keeps single keys of a destination: the n that wait longest.
+type Stuck interface {
+	Stuck(id string, n int) []StuckKey
+}
+
+// stuckShown bounds the keys that one answer tells of.
+const stuckShown = 20
+
+// StuckKey is a key whose first unfinished event does not go through.
+type StuckKey struct {
+	Key      string     `json:"key" doc:"The user; empty: another program wrote the event without one"`
+	EventID  string     `json:"event_id" doc:"The event that holds the key up"`
+	Type     string     `json:"type"`
+	Reason   string     `json:"reason" enum:"attempt,backoff,batch,breaker,broker,paused,rate_limit,slot" doc:"What that event waits for; backoff: its attempts fail"`
+	Since    *time.Time `json:"since,omitempty" doc:"Since when the key waits"`
+	Attempts int        `json:"attempts" doc:"Made"`
+	Counted  int        `json:"counted" doc:"Of them, those that count towards the limit"`
+	Limit    int        `json:"limit" doc:"At which the event is given up: retry.attempts"`
+	Last     string     `json:"last,omitempty" doc:"Answer of the last attempt"`
+	Next     *time.Time `json:"next,omitempty" doc:"When it goes on"`
+	Waiting  int        `json:"waiting" doc:"Events of the key that wait behind it"`
+}
+
 // DestinationState is what a destination looks like now. Numbers of attempts and
 // of buffered messages and keys are those of the process that answers.
 type DestinationState struct {
-	ID            string       `json:"id"`
-	Kind          string       `json:"kind"`
-	State         string       `json:"state" enum:"running,paused,replaying,stopping,unknown" doc:"unknown: read from the broker alone, without a server"`
-	Why           string       `json:"why" doc:"In words, what keeps it from delivering; empty: nothing"`
-	Paused        *Steered     `json:"paused,omitempty"`
-	Replay        *Steered     `json:"replay,omitempty"`
-	Breaker       BreakerState `json:"breaker"`
-	Lag           int64        `json:"lag" doc:"Events accepted and not finished, as far as the groups' commits say"`
-	Groups        []GroupLag   `json:"groups" doc:"The lag by stage"`
-	Oldest        *time.Time   `json:"oldest,omitempty" doc:"When the oldest event was accepted that is not finished"`
-	InFlight      int          `json:"in_flight" doc:"Attempts under way"`
-	Concurrency   int          `json:"concurrency" doc:"Most attempts at once"`
-	Buffered      int          `json:"buffered" doc:"Messages read and not finished"`
-	BlockedKeys   int          `json:"blocked_keys" doc:"Keys with a message that waits behind an unfinished one"`
-	BlockedSince  *time.Time   `json:"blocked_since,omitempty" doc:"Since when the longest-blocked key waits"`
-	HasPartitions bool         `json:"has_partitions" doc:"This process has been given partitions to read"`
+	ID            string         `json:"id"`
+	Kind          string         `json:"kind"`
+	State         string         `json:"state" enum:"running,paused,replaying,stopping,unknown" doc:"unknown: read from the broker alone, without a server"`
+	Why           string         `json:"why" doc:"In words, what keeps it from delivering; empty: nothing"`
+	Problems      []string       `json:"problems" doc:"In words, what somebody should look at; empty: nothing. That it is busy, or that an attempt is under way, is none"`
+	Paused        *Steered       `json:"paused,omitempty"`
+	Replay        *Steered       `json:"replay,omitempty"`
+	Breaker       BreakerState   `json:"breaker"`
+	Lag           int64          `json:"lag" doc:"Events accepted and not finished, as far as the groups' commits say"`
+	Groups        []GroupLag     `json:"groups" doc:"The lag by stage"`
+	Oldest        *time.Time     `json:"oldest,omitempty" doc:"When the oldest event was accepted that is not finished"`
+	InFlight      int            `json:"in_flight" doc:"Attempts under way"`
+	Concurrency   int            `json:"concurrency" doc:"Most attempts at once"`
+	Buffered      int            `json:"buffered" doc:"Messages read and not finished"`
+	BlockedKeys   int            `json:"blocked_keys" doc:"Keys with a message that waits behind an unfinished one"`
+	BlockedBy     map[string]int `json:"blocked_by,omitempty" doc:"The same by what their first event waits for"`
+	Stuck         []StuckKey     `json:"stuck,omitempty" doc:"The keys that wait longest; of one destination only, not in the list"`
+	BlockedSince  *time.Time     `json:"blocked_since,omitempty" doc:"Since when the longest-blocked key waits"`
+	HasPartitions bool           `json:"has_partitions" doc:"This process has been given partitions to read"`
 }
 
 // Steered says who did something, when and why.
@@ -111,6 +137,17 @@ type Reloading interface {
 	// Reload makes the configuration of the server's file the one in force. Its
 	// error says why nothing, or not everything, has changed.
 	Reload(ctx context.Context, by string) (ReloadAnswer, error)
+	// LastFailure is what the last reload failed of; nil: it succeeded, or there
+	// was none. Signals reload too.
+	LastFailure() *ReloadFailure
+}
+
+// ReloadFailure says why the file is not the configuration in force.
+type ReloadFailure struct {
+	At     time.Time `json:"at"`
+	By     string    `json:"by" doc:"Who asked for the reload; SIGHUP: a signal"`
+	Error  string    `json:"error" doc:"Every fault, with its line and cure"`
+	Partly bool      `json:"partly,omitempty" doc:"Some of the changes are in force"`
 }
 
 // ReloadAnswer is what a reload changed.
@@ -130,6 +167,7 @@ type (
 	destinationsOutput struct {
 		Body struct {
 			Destinations []DestinationState `json:"destinations"`
+			ReloadFailed *ReloadFailure     `json:"reload_failed,omitempty" doc:"The last reload of the configuration failed"`
 		}
 	}
 	destinationOutput struct{ Body DestinationState }
@@ -155,6 +193,9 @@ func (s *Server) destinationOperations(api huma.API) {
 			all, err := s.cfg.Destinations.Destinations(ctx)
 			out := &destinationsOutput{}
 			out.Body.Destinations = all
+			if s.cfg.Reloading != nil {
+				out.Body.ReloadFailed = s.cfg.Reloading.LastFailure()
+			}
 			return out, err
 		})
 	one := reading("get-destination", "/v1/destinations/{id}", "One destination")
@@ -169,6 +210,9 @@ func (s *Server) destinationOperations(api huma.API) {
 		}
 		for _, d := range all {
 			if d.ID == in.ID {
+				if s.cfg.Stuck != nil {
+					d.Stuck = s.cfg.Stuck.Stuck(in.ID, stuckShown)
+				}
 				return &destinationOutput{d}, nil
 			}
 		}

@@ -33,6 +33,7 @@ type Config struct {
 	// The areas, a line each; every one is described in its own file.
 	Configuration Configuration
 	Destinations  Destinations
+	Stuck         Stuck
 	Reloading     Reloading
 	Poison        Poison
 	PoisonRuns    PoisonRuns

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -19,13 +20,26 @@ import (
 
 const destinationsPath = "/v1/destinations"
 
+// stateUnknown is that of destinations of which no server was asked.
+const stateUnknown = "unknown"
+
 func destinationPath(id string, more string) string {
 	return destinationsPath + "/" + url.PathEscape(id) + more
 }
 
+// view is what `destinations` shows.
+type view struct {
+	Destinations []admin.DestinationState `json:"destinations"`
+	ReloadFailed *admin.ReloadFailure     `json:"reload_failed,omitempty"`
+}
+
 func showDestinations(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var a adminFlags
-	ids, err := mixedFlags("destinations", "[ID] [flags]", args, stderr, 0, 1, a.flags)
+	var c healthCheck
+	ids, err := mixedFlags("destinations", "[ID] [--check] [flags]", args, stderr, 0, 1, func(fs *flag.FlagSet) {
+		a.flags(fs)
+		c.flags(fs)
+	})
 	if err != nil {
 		return err
 	}
@@ -33,35 +47,45 @@ func showDestinations(ctx context.Context, args []string, stdout, stderr io.Writ
 	if err != nil {
 		return err
 	}
-	var all struct {
-		Destinations []admin.DestinationState `json:"destinations"`
-	}
+	var v view
 	if err := t.orElse(stderr,
-		func(c *admin.Client) error { return c.Get(ctx, destinationsPath, nil, &all) },
+		func(c *admin.Client) error { return c.Get(ctx, destinationsPath, nil, &v) },
 		func(c *config.Config) (err error) {
-			all.Destinations, err = app.LookAtDestinations(ctx, c, app.Options{Logger: warnings(stderr)})
+			v.Destinations, err = app.LookAtDestinations(ctx, c, app.Options{Logger: warnings(stderr)})
 			return err
 		},
 	); err != nil {
 		return err
 	}
+	now := time.Now()
 	if len(ids) == 0 {
 		if a.json {
-			return printJSON(stdout, all)
+			err = printJSON(stdout, v)
+		} else {
+			err = showAll(stdout, v, now)
 		}
-		return destinationTable(stdout, all.Destinations, time.Now())
+		return errors.Join(err, c.judge(v, now))
 	}
-	var there []string
-	for _, d := range all.Destinations {
-		if d.ID == ids[0] {
-			if a.json {
-				return printJSON(stdout, d)
-			}
-			return destinationDetail(stdout, d, time.Now())
+	i := slices.IndexFunc(v.Destinations, func(d admin.DestinationState) bool { return d.ID == ids[0] })
+	if i < 0 {
+		var there []string
+		for _, d := range v.Destinations {
+			there = append(there, d.ID)
 		}
-		there = append(there, d.ID)
+		return fmt.Errorf("there is no destination %q; there are %s", ids[0], strings.Join(there, ", "))
 	}
-	return fmt.Errorf("there is no destination %q; there are %s", ids[0], strings.Join(there, ", "))
+	d := v.Destinations[i]
+	if d.State != stateUnknown { // a server was asked, and knows more of a single one
+		if err := t.Client.Get(ctx, destinationPath(d.ID, ""), nil, &d); err != nil {
+			return err
+		}
+	}
+	if a.json {
+		err = printJSON(stdout, d)
+	} else {
+		err = destinationDetail(stdout, d, now)
+	}
+	return errors.Join(err, c.judge(view{Destinations: []admin.DestinationState{d}}, now))
 }
 
 // destinationTable has what is wrong in its last column, in words.
@@ -80,7 +104,7 @@ func destinationTable(w io.Writer, all []admin.DestinationState, now time.Time) 
 
 func breakerWord(d admin.DestinationState) string {
 	switch {
-	case d.State == "unknown":
+	case d.State == stateUnknown:
 		return "?"
 	case d.Breaker.Open:
 		return "open"
@@ -119,11 +143,36 @@ func destinationDetail(w io.Writer, d admin.DestinationState, now time.Time) err
 	for _, g := range d.Groups {
 		line("", "%d in topic %s for group %s", g.Messages, g.Topic, g.Group)
 	}
-	if d.State != "unknown" {
+	if d.State != stateUnknown {
 		line("breaker", "%s", breakerWord(d))
 		line("in flight", "%d of at most %d attempts", d.InFlight, d.Concurrency)
 		line("buffered", "%d messages", d.Buffered)
 		line("blocked", "%d keys, the longest for %s", d.BlockedKeys, ago(d.BlockedSince, now))
+	}
+	if err := t.Flush(); err != nil || len(d.Stuck) == 0 {
+		return err
+	}
+	return stuckTable(w, d.Stuck, now)
+}
+
+// stuckTable has the keys that wait longest, each with the event that holds it up.
+func stuckTable(w io.Writer, stuck []admin.StuckKey, now time.Time) error {
+	fmt.Fprintln(w)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "KEY\tFOR\tEVENT\tWAITS FOR\tATTEMPTS\tNEXT\tBEHIND IT\tLAST ANSWER")
+	for _, k := range stuck {
+		next := "-"
+		if k.Next != nil {
+			next = "now"
+			if wait := k.Next.Sub(now); wait > 0 {
+				next = "in " + wait.Round(100*time.Millisecond).String()
+			}
+		}
+		last := "-"
+		if k.Last != "" {
+			last = phrase(k.Last, 200)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d of %d\t%s\t%d\t%s\n", word(k.Key), ago(k.Since, now), word(k.EventID), k.Reason, k.Attempts, k.Limit, next, k.Waiting, last)
 	}
 	return t.Flush()
 }

@@ -132,17 +132,27 @@ func poisonList(ctx context.Context, args []string, stdout, stderr io.Writer) er
 
 func poisonCounts(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var p poisonFlags
-	if _, err := flags("poison counts", args, stderr, 0, p.flags); err != nil {
+	var check bool
+	if _, err := flags("poison counts", args, stderr, 0, func(fs *flag.FlagSet) {
+		p.flags(fs)
+		fs.BoolVar(&check, "check", false, "exit code 1 when there is any")
+	}); err != nil {
 		return err
 	}
 	var c admin.PoisonCounts
 	if err := p.on(ctx, stderr, func(pq poisonQueues) (err error) { c, err = pq.Counts(ctx, p.filter); return err }); err != nil {
 		return err
 	}
+	var err error
 	if p.json {
-		return printJSON(stdout, c)
+		err = printJSON(stdout, c)
+	} else {
+		err = poisonCountTable(stdout, c, time.Now())
 	}
-	return poisonCountTable(stdout, c, time.Now())
+	if check && c.Count > 0 {
+		err = errors.Join(err, fmt.Errorf("%d deliveries are in the poison queue", c.Count))
+	}
+	return err
 }
 
 func poisonShow(ctx context.Context, args []string, stdout, stderr io.Writer) error {

@@ -65,6 +65,10 @@ func TestSteerFromTheShell(t *testing.T) {
 	}
 	shows(`(?m)^crm +running +20 +\d+s +open .* breaker open.*connection refused`, "destinations")
 	shows(`(?m)^out +running +0 +- +closed .* -$`, "destinations")
+	shell(0, "destinations", "out", "--check")
+	says(shell(1, "destinations", "--check"), `(?m)^eventserver: crm: breaker open.*connection refused`)
+	says(shell(1, "destinations", "crm", "--check", "--max-lag", "19"), `(?m)crm: 20 events wait, more than 19`)
+	says(shell(0, "destinations", "crm"), `(?s)KEY +FOR +EVENT.*\nu0 .* breaker .* \d of 10 .*connection refused`)
 
 	says(shell(0, "pause", "crm", "--why", "it moves"), `crm is paused`)
 	shows(`(?m)^crm +paused .* paused by local since .*Z: it moves$`, "destinations")
@@ -99,9 +103,12 @@ func TestSteerFromTheShell(t *testing.T) {
 	}
 	write("  - {id: new, kind: fil}\n")
 	says(shell(1, "reload"), `nothing has changed: .*eventserver.yaml:6: destinations\[1\].kind: "fil" is not a kind`)
+	says(shell(0, "destinations"), `(?s)the reload of the configuration by local failed \ds ago; nothing of the file.*eventserver.yaml:6: destinations`)
+	says(shell(1, "destinations", "--check"), `(?m)the last reload of the configuration failed`)
 	write(crm)
 	says(shell(0, "reload"), `(?s)added: crm\nremoved: new\n1 destinations were not touched`)
 	shows(`(?m)^crm +running +20 `, "destinations") // it goes on where it was
+	says(shell(1, "destinations", "--check"), `crm: breaker open`) // and nothing of a reload
 	p.terminate()
 	log, _ := os.ReadFile(s.log)
 	says(string(log), `msg="configuration reloaded" by=SIGHUP added=\[new\] changed=\[\] removed=\[crm\] unchanged=1`)

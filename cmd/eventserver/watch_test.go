@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,8 +35,8 @@ type watchCast struct {
 
 	main, busy, edge, spare string // addresses
 	bin, admin              string // the program, and where main is steered
-	spareServer             *server
-	sparing                 *process
+	spareServer, busyServer *server
+	sparing, working        *process
 	client                  http.Client
 	hold                    time.Duration // how long slow takes
 }
@@ -126,9 +127,9 @@ func (w *watchCast) open(t *testing.T, bin string) {
 	w.admin = freeAddr(t)
 	server, _ := start("main", w.admin, yaml)
 	w.main = server.addr
-	server, _ = start("busy", "127.0.0.1:0", "broker: {kind: embedded, dir: 'DIR/data', sync: false, partitions: 1, window_messages: 4000}\ndestinations:\n"+
+	w.busyServer, w.working = start("busy", "127.0.0.1:0", "broker: {kind: embedded, dir: 'DIR/data', sync: false, partitions: 1, window_messages: 4000}\ndestinations:\n"+
 		"  - {id: gaps, kind: webhook, url: 'http://"+s.addr+"/gaps', allow_private: true, retry: {initial: 8s, max: 8s, attempts: 1000000, max_age: 1h}, breaker: {failures: 1000000}}\n")
-	w.busy = server.addr
+	w.busy = w.busyServer.addr
 	server, _ = start("edge", "127.0.0.1:0", fmt.Sprintf("broker: {kind: kafka, brokers: [%q], session_timeout: 2s}\ndestinations: [{id: edge, kind: webhook, url: 'http://%s/edge', allow_private: true}]\n", cluster.ListenAddrs()[0], s.addr))
 	w.edge = server.addr
 	w.spareServer, w.sparing = start("spare", "127.0.0.1:0", "broker: {kind: memory}\ndestinations: [{id: spare, kind: log}]\n")
@@ -143,6 +144,20 @@ func (w *watchCast) command(args ...string) {
 	if err != nil {
 		w.t.Errorf("eventserver %s: %v", strings.Join(args, " "), err)
 	}
+}
+
+// reload has busy read its configuration with more at its end.
+func (w *watchCast) reload(more string) {
+	w.t.Helper()
+	b, err := os.ReadFile(w.busyServer.config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	b, _, _ = bytes.Cut(b, []byte("mistake"))
+	if err := os.WriteFile(w.busyServer.config, append(b, more...), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	w.working.signal(syscall.SIGHUP)
 }
 
 // post sends events to a server and returns its answer.
@@ -291,6 +306,7 @@ func TestWatch(t *testing.T) {
 	w.deaf.Store(true)
 	w.wires.cutSome(1)
 	w.sparing.kill()
+	w.reload("mistake: 1\n")
 	if err := w.leaveGaps(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -307,6 +323,7 @@ func TestWatch(t *testing.T) {
 		{"EventServerPoisonFlood", "refusing"}:      true,
 		{"EventServerCommitMetadataFull", "gaps"}:   true,
 		{"EventServerSchemaViolations", ""}:         true,
+		{"EventServerConfigReloadFailed", ""}:       true,
 		{"EventServerPausedTooLong", "held"}:        true, // an hour is a minute and a half here
 	}
 	wait("every fault has its alert", 3*time.Minute, faults)
@@ -317,6 +334,7 @@ func TestWatch(t *testing.T) {
 	w.faulty.Store(false)
 	w.deaf.Store(false)
 	w.sparing = w.spareServer.start(t)
+	w.reload("")
 	w.command("resume", "held")
 	mended := map[alert]bool{}
 	for a := range p.firing(t, true) {
