@@ -30,7 +30,7 @@ func (l *loader) secretFile(n *yaml.Node, path string, v reflect.Value, f field)
 	if err != nil {
 		l.bad[path] = true
 		l.unreadable(n, at, err.Error())
-		l.faults[len(l.faults)-1].err = err
+		l.faults[len(l.faults)-1].Cause = err
 		return
 	}
 	l.hide.add(text, hiddenText)

@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"go.yaml.in/yaml/v4"
+
+	"eventserver/app/textfile"
 )
 
 // KindCheck decodes and validates the keys of one kind of destination, usually
@@ -98,7 +100,7 @@ func (l *loader) destination(n *yaml.Node, path string, d *Destination) {
 	// Whose keys the others are is not known, but a slip in a common key is
 	// still worth telling.
 	for _, e := range l.entries(n, path, 0) {
-		if near := nearest(e.key, common, 1); near != "" && near != e.key && !slices.Contains(common, e.key) {
+		if near := textfile.Nearest(e.key, common, 1); near != "" && near != e.key && !slices.Contains(common, e.key) {
 			l.add(e.line, joinPath(path, e.key), unknown(e.key, common))
 		}
 	}

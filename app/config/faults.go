@@ -6,67 +6,22 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"eventserver/app/textfile"
 )
 
-// Fault is one thing wrong with a configuration file.
-type Fault struct {
-	File string
-	Line int    // 1 for the first line; 0 when the fault is of no line
-	Path string // e.g. "destinations[2].url"; empty for the file as a whole
-	Msg  string // what is wrong and the cure; never a secret
-	err  error
-}
-
-// Error is the fault on one line: file:line: path: message.
-func (f *Fault) Error() string {
-	var b strings.Builder
-	b.WriteString(f.File)
-	if f.Line > 0 {
-		fmt.Fprintf(&b, ":%d", f.Line)
-	}
-	b.WriteString(": ")
-	if f.Path != "" {
-		b.WriteString(f.Path + ": ")
-	}
-	b.WriteString(f.Msg)
-	return b.String()
-}
-
-// Unwrap returns the cause, such as fs.ErrNotExist, or nil.
-func (f *Fault) Unwrap() error { return f.err }
+// Fault is one thing wrong with a configuration file. Its Path is such as
+// destinations[2].url.
+type Fault = textfile.Fault
 
 // Faults is the error of Load, Parse and Settings.Decode: all faults, sorted
 // by line.
-type Faults struct{ list []*Fault }
+type Faults = textfile.Faults
 
-// Error lists the faults, one a line.
-func (f *Faults) Error() string {
-	lines := make([]string, len(f.list))
-	for i, fault := range f.list {
-		lines[i] = fault.Error()
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Unwrap returns the faults, each a *Fault.
-func (f *Faults) Unwrap() []error {
-	errs := make([]error, len(f.list))
-	for i, fault := range f.list {
-		errs[i] = fault
-	}
-	return errs
-}
-
-// List returns the faults sorted by line.
-func (f *Faults) List() []*Fault { return slices.Clone(f.list) }
-
-// newFaults sorts and hides. The same fault found twice is kept once: the
+// newFaults hides and sorts. The same fault found twice is kept once: the
 // common keys of a destination and those of its kind are read from one
 // mapping, so a duplicate key is seen by both.
 func newFaults(list []*Fault, hide *hider) error {
-	if len(list) == 0 {
-		return nil
-	}
 	type id struct {
 		line      int
 		path, msg string
@@ -83,8 +38,7 @@ func newFaults(list []*Fault, hide *hider) error {
 			kept = append(kept, &c)
 		}
 	}
-	slices.SortStableFunc(kept, func(a, b *Fault) int { return a.Line - b.Line })
-	return &Faults{list: kept}
+	return textfile.NewFaults(kept...)
 }
 
 // hideFrom is the shortest value worth hiding in a text: replacing shorter

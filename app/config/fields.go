@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"eventserver/app/textfile"
 	"eventserver/destinations"
 )
 
@@ -126,49 +127,8 @@ func quote(s string) string {
 
 // unknown is the message for a key that is none of keys.
 func unknown(key string, keys []string) string {
-	if near := nearest(key, keys, 1+len(key)/4); near != "" {
+	if near := textfile.Nearest(key, keys, 1+len(key)/4); near != "" {
 		return fmt.Sprintf("unknown key; did you mean %q?", near)
 	}
 	return "unknown key; delete it, or write one of " + strings.Join(keys, ", ")
-}
-
-// nearest is the word with the fewest typing mistakes from s, at most limit of
-// them, or "".
-func nearest(s string, words []string, limit int) string {
-	s = strings.ReplaceAll(strings.ToLower(s), "-", "_")
-	best := ""
-	if len(s) > 64 { // no key is so long, and the distance is quadratic
-		return ""
-	}
-	for _, w := range words {
-		d := distance(s, strings.ReplaceAll(strings.ToLower(w), "-", "_"))
-		// A word of which nothing is left is not meant.
-		if d <= limit && d < len(w) {
-			best, limit = w, d-1
-		}
-	}
-	return best
-}
-
-// distance counts insertions, deletions, replacements and swaps of neighbours.
-func distance(a, b string) int {
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last, row = last, row, before
-	}
-	return last[len(b)]
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"eventserver/app/textfile"
 	"eventserver/destinations"
 )
 
@@ -169,13 +170,13 @@ func TestLoad(t *testing.T) {
 	equal(t, fmt.Sprint(err), dir+": cannot be read: is a directory; give the path of a configuration file after --config")
 
 	// The largest file, and one byte more.
-	src := []byte("destinations: []\n#" + strings.Repeat("x", maxFile))[:maxFile]
+	src := []byte("destinations: []\n#" + strings.Repeat("x", textfile.MaxBytes))[:textfile.MaxBytes]
 	for _, s := range [][]byte{src, append(src, 'x')} {
 		if err := os.WriteFile(path, s, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		_, err = Load(path, fakeKinds)
-		if want := path + ": is larger than 1MiB; a configuration is smaller, so give the right file or fewer destinations"; len(s) > maxFile {
+		if want := path + ": is larger than 1MiB; a configuration is smaller, so give the right file or fewer destinations"; len(s) > textfile.MaxBytes {
 			equal(t, fmt.Sprint(err), want)
 		} else if err != nil {
 			t.Error(err)

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"eventserver/app/textfile"
 )
 
 // ByteSize is a number of bytes. In YAML: a plain number, or one with B, KiB,
@@ -160,7 +162,7 @@ func checkLimits(v reflect.Value, f field, shown string) error {
 			return fmt.Errorf("%s is not %s; write that, or delete the key", shown, f.oneof[0])
 		}
 		msg := fmt.Sprintf("%s is not one of %s", shown, strings.Join(f.oneof, ", "))
-		if near := nearest(v.String(), f.oneof, 2); near != "" {
+		if near := textfile.Nearest(v.String(), f.oneof, 2); near != "" {
 			return fmt.Errorf("%s; did you mean %q?", msg, near)
 		}
 		return fmt.Errorf("%s; write one of these", msg)

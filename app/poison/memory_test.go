@@ -65,7 +65,9 @@ func TestMemoryIsBounded(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	b := &large{items: 300_000}
 	s, err := New(Config{Broker: b, Publisher: small{}, Destinations: func() []string { return []string{"d"} },
-		Again: func(context.Context, string, *message.Message, router.Redrive) (*message.Message, error) { return nil, nil }})
+		Again: func(context.Context, string, *message.Message, router.Redrive) (*message.Message, error) {
+			return nil, nil
+		}})
 	require.NoError(t, err)
 	defer func() { _ = s.Close() }()
 	counts, err := s.Counts(t.Context(), admin.PoisonFilter{})

@@ -1,63 +1,18 @@
 package schema
 
 import (
-	"cmp"
-	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
+
+	"eventserver/app/textfile"
 )
 
-// Fault is one thing wrong with a schema file.
-type Fault struct {
-	File string // as given to Load, joined with the path below it
-	Line int    // 1 for the first line; 0 when the fault is of no line
-	Path string // JSON pointer into the file, e.g. "/properties/total/type"; "" for the file as a whole
-	Msg  string // what is wrong and the cure
-	err  error
-}
-
-// Error is the fault on one line: file:line: path: message.
-func (f *Fault) Error() string {
-	var b strings.Builder
-	b.WriteString(f.File)
-	if f.Line > 0 {
-		fmt.Fprintf(&b, ":%d", f.Line)
-	}
-	b.WriteString(": ")
-	if f.Path != "" {
-		b.WriteString(f.Path + ": ")
-	}
-	b.WriteString(f.Msg)
-	return b.String()
-}
-
-// Unwrap returns the cause, such as fs.ErrNotExist, or nil.
-func (f *Fault) Unwrap() error { return f.err }
+// Fault is one thing wrong with a schema file. Its File is as given to Load, joined
+// with the path below it; its Path is a JSON pointer into the file.
+type Fault = textfile.Fault
 
 // Faults is the error of Load: all faults, sorted by file and line.
-type Faults struct{ list []*Fault }
-
-// Error lists the faults, one a line.
-func (f *Faults) Error() string {
-	lines := make([]string, len(f.list))
-	for i, fault := range f.list {
-		lines[i] = fault.Error()
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Unwrap returns the faults, each a *Fault.
-func (f *Faults) Unwrap() []error {
-	errs := make([]error, len(f.list))
-	for i, fault := range f.list {
-		errs[i] = fault
-	}
-	return errs
-}
-
-// List returns the faults sorted by file and line.
-func (f *Faults) List() []*Fault { return slices.Clone(f.list) }
+type Faults = textfile.Faults
 
 // reporter collects the faults of one directory.
 type reporter struct {
@@ -82,7 +37,7 @@ func (r *reporter) addErr(file string, line int, path, msg string, err error) {
 	}
 	r.seen[f] = true
 	r.places[file+"\x00"+path] = true
-	f.err = err
+	f.Cause = err
 	r.faults = append(r.faults, &f)
 }
 
@@ -99,15 +54,7 @@ func (r *reporter) files() map[string]bool {
 	return m
 }
 
-func (r *reporter) err() error {
-	if len(r.faults) == 0 {
-		return nil
-	}
-	slices.SortStableFunc(r.faults, func(a, b *Fault) int {
-		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line)
-	})
-	return &Faults{list: r.faults}
-}
+func (r *reporter) err() error { return textfile.NewFaults(r.faults...) }
 
 func oneLine(s string) string {
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " ")

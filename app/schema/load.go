@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"eventserver/app/textfile"
 )
 
 // maxFiles bounds one directory; a company has some hundreds of types.
@@ -20,8 +22,8 @@ const maxFiles = 5000
 func Load(dir string) (*Registry, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, &Faults{list: []*Fault{{File: dir, err: err,
-			Msg: fmt.Sprintf("cannot be read: %v; give the directory of the schemas", cause(err))}}}
+		return nil, textfile.NewFaults(&Fault{File: dir, Cause: err,
+			Msg: fmt.Sprintf("cannot be read: %v; give the directory of the schemas", cause(err))})
 	}
 	defer func() { _ = root.Close() }() // read only
 	return load(root.FS(), dir)
@@ -126,7 +128,7 @@ func read(fsys fs.FS, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // read only
-	return io.ReadAll(io.LimitReader(f, maxFile+1))
+	return io.ReadAll(io.LimitReader(f, textfile.MaxBytes+1))
 }
 
 // cause is a file error without the path, which the fault has in front.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"eventserver/app/textfile"
 )
 
 // files makes a directory of name, content pairs.
@@ -36,14 +38,14 @@ func TestLoadFaults(t *testing.T) {
 		// the file
 		{"empty", files("a.yaml", ""), `schemas/a.yaml: is empty; write a schema, or delete the file`},
 		{"empty document", files("a.yaml", "---\n"), `schemas/a.yaml: is empty; write a schema, or delete the file`},
-		{"syntax", files("a.yaml", head+"properties: {a: [}\n"), `schemas/a.yaml:4: is not YAML: did not find expected node content; check the indentation (spaces, no tabs) and the brackets, and quote texts with ": " or " #" inside`},
-		{"tab", files("a.yaml", "type:\n\tobject\n"), `schemas/a.yaml:2: is not YAML: found character that cannot start any token; check the indentation (spaces, no tabs) and the brackets, and quote texts with ": " or " #" inside`},
-		{"control character", files("a.yaml", head+"title: \x00\n"), `schemas/a.yaml:4: is not YAML: control characters are not allowed (value: 0); check the indentation (spaces, no tabs) and the brackets, and quote texts with ": " or " #" inside`},
-		{"not UTF-8", files("a.yaml", head+"title: \xff\n"), `schemas/a.yaml:4: is not YAML: invalid leading UTF-8 octet (value: 255); check the indentation (spaces, no tabs) and the brackets, and quote texts with ": " or " #" inside`},
+		{"syntax", files("a.yaml", head+"properties: {a: [}\n"), `schemas/a.yaml:4: is not YAML: did not find expected node content; check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
+		{"tab", files("a.yaml", "type:\n\tobject\n"), `schemas/a.yaml:2: is not YAML: found character that cannot start any token; check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
+		{"control character", files("a.yaml", head+"title: \x00\n"), `schemas/a.yaml:4: is not YAML: control characters are not allowed (value: 0); check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
+		{"not UTF-8", files("a.yaml", head+"title: \xff\n"), `schemas/a.yaml:4: is not YAML: invalid leading UTF-8 octet (value: 255); check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
 		{"second document", files("a.yaml", head+tail+"---\na: 1\n"), `schemas/a.yaml:5: a second YAML document starts here; give it its own file, and delete this --- line`},
 		{"list", files("a.yaml", "- a\n"), `schemas/a.yaml:1: is not a mapping; write lines of key: value, beginning with x-event`},
 		{"text", files("a.yaml", "a\n"), `schemas/a.yaml:1: is not a mapping; write lines of key: value, beginning with x-event`},
-		{"too large", files("a.yaml", strings.Repeat("#", maxFile+1)), `schemas/a.yaml: is larger than 1MiB; give each type its own file, and large definitions too`},
+		{"too large", files("a.yaml", strings.Repeat("#", textfile.MaxBytes+1)), `schemas/a.yaml: is larger than 1MiB; give each type its own file, and large definitions too`},
 		{"duplicate keys", files("a.yaml", head+tail+"type: object\nproperties:\n  a: {type: string, type: integer}\n"), `schemas/a.yaml:5: /type: duplicate key, first given on line 3; delete one
 schemas/a.yaml:7: /properties/a/type: duplicate key, first given on line 7; delete one`},
 		{"no JSON", files("a.yaml", head+tail+"properties:\n  a: {const: .nan}\n  b: {const: -.inf}\n  c: {const: 0x1F}\n  d: {const: 1_000}\n"+
@@ -65,7 +67,7 @@ schemas/a.yaml:9: /properties: has a name that is not a text; write a word befor
 schemas/a.yaml:10: /properties/1.5: the name "1.5" is not a text to YAML; put it in quotes`},
 		{"merge key", files("a.yaml", head+tail+"$defs: &d {a: true}\nproperties:\n  <<: *d\n"), `schemas/a.yaml:7: /properties: has a merge key (<<), which JSON Schema has not; use allOf with $ref`},
 		{"alias of itself", files("a.yaml", head+tail+"$defs: &d\n  a: *d\n"), `schemas/a.yaml:6: /$defs/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a: is nested more than 100 levels deep, or an alias holds itself; use $ref and $defs`},
-		{"alias of nothing", files("a.yaml", head+tail+"title: *d\n"), `schemas/a.yaml:5: is not YAML: unknown anchor 'd' referenced; check the indentation (spaces, no tabs) and the brackets, and quote texts with ": " or " #" inside`},
+		{"alias of nothing", files("a.yaml", head+tail+"title: *d\n"), `schemas/a.yaml:5: an alias (*name) has no anchor (&name) above it; write the anchor, or quote a value that starts with *`},
 		{"bomb", files("a.yaml", head+tail+bomb()), `schemas/a.yaml:5: /x-4/3/3/8/8/1: the file stands for more than 50000 values, those behind aliases included; use fewer`},
 		{"deep", files("a.yaml", head+tail+"const: "+strings.Repeat("[", 150)+strings.Repeat("]", 150)+"\n"), `schemas/a.yaml:5: /const/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0: is nested more than 100 levels deep, or an alias holds itself; use $ref and $defs`},
 
@@ -165,7 +167,7 @@ schemas/a.yaml:12: /properties/g/$ref: "..\\a.yaml" leaves the directory of the 
 		{"fault in shared definitions", files("_c.yaml", "$defs: {m: {type: integr}}\n", "a.yaml", head+"properties: {a: {$ref: \"_c.yaml#/$defs/m\"}}\nexamples: [1]\n",
 			"b.yaml", "x-event: {type: c.d, version: 1}\ndescription: d\ntype: object\nexamples: [1]\n"), `schemas/_c.yaml:1: /$defs/m/type: is not JSON Schema 2020-12: must be one of array, boolean, integer, null, number, object, string, or a list of these, each once
 schemas/b.yaml:4: /examples/0: breaks the schema: type: must be an object but is an integer; correct the example or the schema`},
-		{"unreadable shared definitions", files("_c.yaml", "$defs: [\n", "a.yaml", head+tail+"properties: {a: {$ref: \"_c.yaml#/$defs/m\"}}\n"), `schemas/_c.yaml:2: is not YAML: did not find expected node content; check the indentation (spaces, no tabs) and the brackets, and quote texts with ": " or " #" inside`},
+		{"unreadable shared definitions", files("_c.yaml", "$defs: [\n", "a.yaml", head+tail+"properties: {a: {$ref: \"_c.yaml#/$defs/m\"}}\n"), `schemas/_c.yaml:2: is not YAML: did not find expected node content; check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"eventserver/app/textfile"
 )
 
 // What a message may repeat of a value or a file, in bytes: messages go into
@@ -81,38 +83,7 @@ func tokens(ptr string) ([]string, bool) {
 }
 
 // nearest is the word that s may have been meant to be, or "".
-func nearest(s string, words []string) string {
-	best, limit := "", 2
-	if len(s) > 64 { // no keyword is so long, and the distance is quadratic
-		return ""
-	}
-	for _, w := range words {
-		if d := distance(strings.ToLower(s), strings.ToLower(w)); d <= limit && d < len(w) {
-			best, limit = w, d-1
-		}
-	}
-	return best
-}
-
-// distance counts insertions, deletions and replacements.
-func distance(a, b string) int {
-	last, row := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-		}
-		last, row = row, last
-	}
-	return last[len(b)]
-}
+func nearest(s string, words []string) string { return textfile.Nearest(s, words, 2) }
 
 // meant is the end of a message about a word that is not known.
 func meant(s string, words []string) string {

@@ -1,20 +1,18 @@
 package schema
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"math/big"
 	"strings"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"eventserver/app/textfile"
 )
 
 // Limits of one file. Aliases of aliases can stand for far more values than a
 // file has bytes, and compiling takes the square of the number of schemas.
 const (
-	maxFile  = 1 << 20
 	maxNodes = 50_000
 	maxLevel = 100
 )
@@ -44,64 +42,15 @@ func parseYAML(name string, src []byte, rep *reporter) *value {
 }
 
 func (y *yamlFile) document(src []byte) *yaml.Node {
-	if len(src) > maxFile {
-		y.fault(0, "", "is larger than 1MiB; give each type its own file, and large definitions too")
-		return nil
-	}
-	loader, err := yaml.NewLoader(strings.NewReader(string(src)))
-	if err != nil {
-		y.syntax(src, err)
-		return nil
-	}
-	var doc, second yaml.Node
-	switch err := loader.Load(&doc); {
-	case errors.Is(err, io.EOF):
+	read := true
+	root := textfile.Document(src, textfile.Cures{
+		TooLarge: "give each type its own file, and large definitions too",
+		Second:   "give it its own file, and delete this --- line",
+	}, func(line int, msg string) { read = false; y.fault(line, "", msg) })
+	if root == nil && read {
 		y.fault(0, "", "is empty; write a schema, or delete the file")
-		return nil
-	case err != nil:
-		y.syntax(src, err)
-		return nil
 	}
-	switch err := loader.Load(&second); {
-	case err == nil:
-		y.fault(second.Line, "", "a second YAML document starts here; give it its own file, and delete this --- line")
-	case !errors.Is(err, io.EOF):
-		y.syntax(src, err)
-	}
-	if len(doc.Content) == 0 || doc.Content[0].Kind == yaml.ScalarNode && doc.Content[0].Value == "" {
-		y.fault(0, "", "is empty; write a schema, or delete the file")
-		return nil
-	}
-	return doc.Content[0]
-}
-
-func (y *yamlFile) syntax(src []byte, err error) {
-	line, msg := 0, "the parser gives no reason"
-	var yerr *yaml.LoadError
-	if errors.As(err, &yerr) {
-		line, msg = yerr.Mark.Line, yerr.Message
-	}
-	if line == 0 {
-		line = badCharacter(src)
-	}
-	y.fault(line, "", "is not YAML: "+msg+`; check the indentation (spaces, no tabs) and the brackets, and quote texts with ": " or " #" inside`)
-}
-
-// badCharacter is the line of the first byte that no YAML text may hold, for
-// which the parser names no line.
-func badCharacter(src []byte) int {
-	line := 1
-	for len(src) > 0 {
-		r, size := utf8.DecodeRune(src)
-		if r == utf8.RuneError && size == 1 || r < ' ' && r != '\t' && r != '\n' && r != '\r' {
-			return line
-		}
-		if r == '\n' {
-			line++
-		}
-		src = src[size:]
-	}
-	return line
+	return root
 }
 
 func (y *yamlFile) value(n *yaml.Node, path string, level int) *value {

@@ -57,38 +57,13 @@ func schemaCommand(ctx context.Context, args []string, stdout, stderr io.Writer)
 	return usageError{fmt.Errorf("there is no command %q of schema", args[0])}
 }
 
-// schemaFlags is flags for commands whose operands may stand before their flags
-// too: a type or a file is what one writes first.
-func schemaFlags(name string, args []string, stderr io.Writer, operands int, define func(*flag.FlagSet)) ([]string, error) {
-	fs := flag.NewFlagSet("eventserver schema "+name, flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	define(fs)
-	var found []string
-	for {
-		if err := fs.Parse(args); err != nil {
-			if errors.Is(err, flag.ErrHelp) {
-				return nil, err
-			}
-			return nil, usageError{err}
-		}
-		if fs.NArg() == 0 {
-			break
-		}
-		found, args = append(found, fs.Arg(0)), fs.Args()[1:]
-	}
-	if len(found) != operands {
-		return nil, usageError{fmt.Errorf("schema %s takes %d arguments, not %d", name, operands, len(found))}
-	}
-	return found, nil
-}
-
 func dirFlag(fs *flag.FlagSet, dir *string) {
 	fs.StringVar(dir, "dir", defaultSchemas, "directory of the schemas")
 }
 
 func schemaList(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	var dir string
-	if _, err := schemaFlags("list", args, stderr, 0, func(fs *flag.FlagSet) { dirFlag(fs, &dir) }); err != nil {
+	if _, err := mixedFlags("schema list", "[flags]", args, stderr, 0, 0, func(fs *flag.FlagSet) { dirFlag(fs, &dir) }); err != nil {
 		return err
 	}
 	reg, err := schema.Load(dir)
@@ -106,7 +81,7 @@ func schemaList(_ context.Context, args []string, stdout, stderr io.Writer) erro
 
 func schemaCheck(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	var dir string
-	if _, err := schemaFlags("check", args, stderr, 0, func(fs *flag.FlagSet) { dirFlag(fs, &dir) }); err != nil {
+	if _, err := mixedFlags("schema check", "[flags]", args, stderr, 0, 0, func(fs *flag.FlagSet) { dirFlag(fs, &dir) }); err != nil {
 		return err
 	}
 	reg, err := schema.Load(dir)
@@ -136,7 +111,7 @@ func schemaCheck(_ context.Context, args []string, stdout, stderr io.Writer) err
 
 func schemaValidate(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	var dir, typ string
-	files, err := schemaFlags("validate", args, stderr, 1, func(fs *flag.FlagSet) {
+	files, err := mixedFlags("schema validate", "FILE [flags]", args, stderr, 1, 1, func(fs *flag.FlagSet) {
 		dirFlag(fs, &dir)
 		fs.StringVar(&typ, "type", "", "type of the events that name none")
 	})
@@ -177,7 +152,7 @@ func schemaValidate(_ context.Context, args []string, stdout, stderr io.Writer) 
 
 func schemaDiff(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var asJSON bool
-	dirs, err := schemaFlags("diff", args, stderr, 2, func(fs *flag.FlagSet) {
+	dirs, err := mixedFlags("schema diff", "OLD NEW [flags]", args, stderr, 2, 2, func(fs *flag.FlagSet) {
 		fs.BoolVar(&asJSON, "json", false, "print a JSON array")
 	})
 	if err != nil {
@@ -251,7 +226,7 @@ func writeChanges(w io.Writer, changes []schema.Change, asJSON bool) error {
 
 func schemaNew(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	var dir string
-	types, err := schemaFlags("new", args, stderr, 1, func(fs *flag.FlagSet) { dirFlag(fs, &dir) })
+	types, err := mixedFlags("schema new", "TYPE [flags]", args, stderr, 1, 1, func(fs *flag.FlagSet) { dirFlag(fs, &dir) })
 	if err != nil {
 		return err
 	}

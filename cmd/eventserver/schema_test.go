@@ -94,7 +94,7 @@ eventserver schema COMMAND -h lists a command's flags.
 		{args: "schema", want: ran{stderr: usage + "eventserver: schema: name a command\n", code: 2}},
 		{args: "schema help", want: ran{stdout: usage}},
 		{args: "schema frob", want: ran{stderr: usage + "eventserver: there is no command \"frob\" of schema\n", code: 2}},
-		{args: "schema list extra", want: ran{stderr: "eventserver: schema list takes 0 arguments, not 1\n", code: 2}},
+		{args: "schema list extra", want: ran{stderr: "eventserver: write: eventserver schema list [flags]\n", code: 2}},
 		{args: "schema list", want: ran{stdout: "TYPE        VERSION  KEY          FILE                     DESCRIPTION\n" +
 			"order.paid  1        /customerId  schemas/order.paid.yaml  A customer has paid.\n"}},
 		{args: "schema list --dir none", want: ran{stderr: "eventserver: none: cannot be read: no such file or directory; give the directory of the schemas\n", code: 1}},
@@ -166,7 +166,7 @@ eventserver schema COMMAND -h lists a command's flags.
 			stdout: "order.paid: /properties/amount/minimum: bound tightened: 0 -> 1 (breaking, allowed by the higher version)\n" +
 				"order.paid: /properties/note: property removed: consumers lose it (breaking, allowed by the higher version)\n" +
 				"order.paid: /properties/text: property added\n"}},
-		{args: "schema diff schemas", want: ran{stderr: "eventserver: schema diff takes 2 arguments, not 1\n", code: 2}},
+		{args: "schema diff schemas", want: ran{stderr: "eventserver: write: eventserver schema diff OLD NEW [flags]\n", code: 2}},
 		{args: "schema new a/b", want: ran{stderr: "eventserver: type \"a/b\" is no name of a type; write letters, digits, dots, _ and -, at most 100, the first a letter or digit, such as order.placed\n", code: 1}},
 		{args: "schema new order.paid", want: ran{stderr: "eventserver: schemas/order.paid.yaml is there already; change it, or choose another type\n", code: 1}},
 	} {

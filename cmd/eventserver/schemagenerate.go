@@ -18,7 +18,7 @@ import (
 func schemaGenerate(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	var dir, out, pkg string
 	var check bool
-	if _, err := schemaFlags("generate", args, stderr, 0, func(fs *flag.FlagSet) {
+	if _, err := mixedFlags("schema generate", "[flags]", args, stderr, 0, 0, func(fs *flag.FlagSet) {
 		dirFlag(fs, &dir)
 		fs.StringVar(&out, "out", "", "directory to write to (default events, in that of the schemas)")
 		fs.StringVar(&pkg, "package", "", "name of the Go package (default that of its directory)")

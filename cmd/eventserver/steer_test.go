@@ -107,7 +107,7 @@ func TestSteerFromTheShell(t *testing.T) {
 	says(shell(1, "destinations", "--check"), `(?m)the last reload of the configuration failed`)
 	write(crm)
 	says(shell(0, "reload"), `(?s)added: crm\nremoved: new\n1 destinations were not touched`)
-	shows(`(?m)^crm +running +20 `, "destinations") // it goes on where it was
+	shows(`(?m)^crm +running +20 `, "destinations")                // it goes on where it was
 	says(shell(1, "destinations", "--check"), `crm: breaker open`) // and nothing of a reload
 	p.terminate()
 	log, _ := os.ReadFile(s.log)
