@@ -116,10 +116,11 @@ func (d Destination) withDefaults() (Destination, error) {
 // destination, so that a destination can come and go, and be set back, without
 // the others. Its methods are safe for concurrent use.
 type Pipeline struct {
-	cfg    Config
-	ingest *message.Router
-	turns  turns                   // of Add, Remove and Replace, by destination
-	broker atomic.Pointer[silence] // nil: the broker answers
+	cfg     Config
+	ingest  *message.Router
+	accepts bool                    // ingest has a handler; not written after Run
+	turns   turns                   // of Add, Remove and Replace, by destination
+	broker  atomic.Pointer[silence] // nil: the broker answers
 
 	mu       sync.Mutex
 	dests    []*running      // the configuration's, then those that were added
@@ -195,6 +196,7 @@ func (p *Pipeline) AddIngest(name, topic string, sub message.Subscriber) error {
 	if err != nil {
 		return err
 	}
+	p.accepts = true
 	p.ingest.AddConsumerHandler(name, topic, sub, ingester{pub: pub, spans: newSpans(p.cfg, nil)}.handle).AddMiddleware(middleware.Recoverer)
 	return nil
 }
@@ -240,7 +242,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	p.mu.Lock()
 	l.over = true
 	p.mu.Unlock()
-	if len(p.ingest.Handlers()) == 0 { // with one it ends with ctx
+	if !p.accepts { // with a handler it ends with ctx. The router's own list of them is not to be read while it runs
 		_ = p.ingest.Close()
 	}
 	l.wg.Wait()
