@@ -254,7 +254,7 @@ func (c *inquiry) notFound() error {
 		}
 		searched = append(searched, text)
 	}
-	cure := "check the id"
+	var cure string
 	switch {
 	case c.early:
 		cure = "the search ended early; narrow it with --key and --since"

@@ -235,7 +235,7 @@ func TestPoisonedByBothStages(t *testing.T) {
 	assert.Equal(t, "deliver", got.Stage)
 	assert.Equal(t, metrics.ReasonPermanent, got.Reason)
 	assert.Contains(t, got.LastAnswer, "answer 400")
-	assert.Contains(t, got.Do, "eventserver poison redrive --destination d")
+	assert.Contains(t, got.Do, "eventserver poison redrive --destination d --key u1")
 	require.Len(t, got.Poison, 1)
 	broken := r.publish("u1", "broken", 1)[0]
 	got = r.await(broken, admin.StatePoisoned)

@@ -21,7 +21,7 @@ import (
 func TestNeverContradictsTheReceiver(t *testing.T) {
 	for round := range 12 {
 		seed := uint64(time.Now().UnixNano()) + uint64(round)
-		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { contradictions(t, rand.New(rand.NewPCG(seed, 0))) }) //nolint:gosec // a test's dice
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { contradictions(t, rand.New(rand.NewPCG(seed, 0))) })
 	}
 }
 
@@ -81,7 +81,7 @@ func contradictions(t *testing.T, dice *rand.Rand) {
 		got := out.Destinations[0]
 		if got.State == admin.StateDelivered {
 			mu.Lock()
-			skips := fates[id].final == destinations.ErrSkip //nolint:errorlint // the very one
+			skips := fates[id].final == destinations.ErrSkip
 			mu.Unlock()
 			assert.True(t, d.has(id) || skips && got.DeliveredAt.IsZero(), "%s is said to be delivered: %+v", id, got)
 		}
@@ -115,7 +115,7 @@ func contradictions(t *testing.T, dice *rand.Rand) {
 	for _, id := range ids { // asked again by another process, which remembers nothing
 		r.explain.cfg.Live = nil
 		got := ask(id)
-		if d.has(id) != (got.State == admin.StateDelivered) && fates[id].final != destinations.ErrSkip { //nolint:errorlint // the very one
+		if d.has(id) != (got.State == admin.StateDelivered) && fates[id].final != destinations.ErrSkip {
 			t.Errorf("%s: the receiver has it: %t; it is said to be %+v", id, d.has(id), got)
 		}
 	}

@@ -102,7 +102,7 @@ func (c *inquiry) given(e *evidence, p *admin.PoisonedAttempt, v *admin.Destinat
 		if p.Class == router.ClassPipeline {
 			mend = "mend the destination's filter, transform or schema"
 		}
-		v.Do = fmt.Sprintf("%s, then: eventserver poison redrive --destination %s", mend, e.id)
+		v.Do = fmt.Sprintf("%s, then: eventserver poison redrive --destination %s%s", mend, e.id, c.keyFlag())
 	}
 }
 
