@@ -23,7 +23,9 @@ import (
 	"eventserver/router"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick")) // sarama's, of BenchmarkFind
+}
 
 // receiver is a destination that a test answers for.
 type receiver struct {

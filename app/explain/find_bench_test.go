@@ -1,0 +1,90 @@
+package explain
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/oklog/ulid/v2"
+	"github.com/stretchr/testify/require"
+
+	"eventserver/app/admin"
+	"eventserver/destinations"
+	"eventserver/infra"
+	"eventserver/infra/embedded"
+	"eventserver/infra/kafka"
+	"eventserver/router"
+)
+
+// BenchmarkFind finds an event in the middle of 1,000,000 that came within a
+// day, on the embedded broker: by its id alone, which is a ULID; by its user,
+// which reads a partition of 12; and by a time before all of them.
+func BenchmarkFind(b *testing.B) {
+	const events = 1_000_000
+	dir := b.TempDir()
+	broker, err := embedded.New(embedded.Config{Dir: dir, NoSync: true, Kafka: kafka.Config{Partitions: 12}})
+	require.NoError(b, err)
+	b.Cleanup(func() { _ = broker.Close() })
+	require.NoError(b, broker.EnsureTopics(b.Context(), infra.Topic{Name: router.EventsTopic}, infra.Topic{Name: router.DestinationTopic("d")}, infra.Topic{Name: router.PoisonTopic("d")}))
+	addrs, err := embedded.Running(dir)
+	require.NoError(b, err)
+	began := time.Now().Add(-24 * time.Hour)
+	id := fill(b, addrs, began, events)
+
+	for name, q := range map[string]admin.ExplainQuestion{
+		"ulid": {ID: id}, "ulid and key": {ID: id, Key: "u7"}, "since": {ID: id, Since: began.Add(-time.Minute)},
+	} {
+		b.Run(name, func(b *testing.B) {
+			x, err := New(Config{Reader: broker, Groups: broker, Destinations: func() []router.Destination {
+				return []router.Destination{{Destination: &receiver{id: "d"}}}
+			}})
+			require.NoError(b, err)
+			var read int64
+			for b.Loop() {
+				out, err := x.Explain(context.Background(), q)
+				require.NoError(b, err)
+				require.Len(b, out.Accepted, 1)
+				read = 0
+				for _, s := range out.Searched {
+					read += s.Records
+				}
+			}
+			b.ReportMetric(float64(read), "records")
+		})
+	}
+}
+
+// fill writes events of ten users with the times that they would have, and
+// returns the id of the middle one.
+func fill(b *testing.B, addrs []string, began time.Time, n int) (middle string) {
+	cfg := sarama.NewConfig()
+	cfg.Version = sarama.V2_1_0_0
+	cfg.Producer.Partitioner = sarama.NewMurmur2Partitioner
+	cfg.Producer.Return.Successes, cfg.Producer.Compression = true, sarama.CompressionNone
+	p, err := sarama.NewSyncProducer(addrs, cfg)
+	require.NoError(b, err)
+	defer func() { require.NoError(b, p.Close()) }()
+	entropy := ulid.DefaultEntropy()
+	var batch []*sarama.ProducerMessage
+	for i := range n {
+		at := began.Add(time.Duration(i) * (24 * time.Hour / time.Duration(n)))
+		id := ulid.MustNew(ulid.Timestamp(at), entropy).String()
+		key := "u" + string(rune('0'+i%10))
+		if i == n/2 {
+			middle, key = id, "u7"
+		}
+		m := router.EncodeEvent(destinations.Event{ID: id, Key: key, Type: "t", ReceivedAt: at, Data: []byte(`{"n":1}`)})
+		rec := &sarama.ProducerMessage{Topic: router.EventsTopic, Key: sarama.StringEncoder(key), Value: sarama.ByteEncoder(m.Payload), Timestamp: at}
+		for k, v := range m.Metadata {
+			if k != infra.MetaKey {
+				rec.Headers = append(rec.Headers, sarama.RecordHeader{Key: []byte(k), Value: []byte(v)})
+			}
+		}
+		if batch = append(batch, rec); len(batch) == 200 || i == n-1 {
+			require.NoError(b, p.SendMessages(batch))
+			batch = batch[:0]
+		}
+	}
+	return middle
+}
