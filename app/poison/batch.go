@@ -94,6 +94,7 @@ func (j *job) wait(ctx context.Context, todo []step) error {
 // returns the steps that are to be marked.
 func (j *job) send(todo []step) (done []step, err error) {
 	topic := router.DestinationTopic(j.destination)
+	stuck := map[string]bool{} // keys of which one of todo did not fit; what stays of others came later than theirs
 	for len(todo) > 0 {
 		var wave, later []step
 		var recs []*message.Message
@@ -104,7 +105,7 @@ func (j *job) send(todo []step) (done []step, err error) {
 				done = append(done, s)
 			case s.key != "" && taken[s.key]:
 				later = append(later, s)
-			case j.isBlocked(s.key) && !j.order.Force && !j.match.singly(): // an earlier one did not fit
+			case stuck[s.key] && !j.order.Force && !j.match.singly():
 				j.leave(s.rec.e, "an earlier item of its key stays", func(r *admin.PoisonRun) { r.Behind++ })
 			default:
 				taken[s.key] = true
@@ -118,7 +119,7 @@ func (j *job) send(todo []step) (done []step, err error) {
 		err := j.s.cfg.Publisher.Publish(topic, recs...)
 		switch {
 		case errors.Is(err, infra.ErrTooLarge):
-			wave, err = j.sendSmall(topic, wave)
+			wave, err = j.sendSmall(topic, wave, stuck)
 		case err != nil:
 			wave = nil // some may be stored
 		}
@@ -132,12 +133,13 @@ func (j *job) send(todo []step) (done []step, err error) {
 }
 
 // sendSmall sends each alone, and leaves what is too large: a transformation may
-// have made it larger than the broker takes.
-func (j *job) sendSmall(topic string, wave []step) (stored []step, err error) {
+// have made it larger than the broker takes. It notes the keys of those in stuck.
+func (j *job) sendSmall(topic string, wave []step, stuck map[string]bool) (stored []step, err error) {
 	for _, s := range wave {
 		err := j.s.cfg.Publisher.Publish(topic, s.rec.msg)
 		switch {
 		case errors.Is(err, infra.ErrTooLarge):
+			stuck[s.key] = s.key != ""
 			j.leave(s.rec.e, "it is larger than the broker takes", func(r *admin.PoisonRun) { r.Failed++ })
 		case err != nil:
 			return stored, err

@@ -231,6 +231,24 @@ func TestLoopGuard(t *testing.T) {
 	assert.Equal(t, map[string][]string{"ada": {"a1", "a2"}, "bob": {"b1"}}, w.redriven())
 }
 
+// Items that were about to be sent stayed, too, when a later one of their key was
+// refused or failed again: nothing of that user could be redriven any more.
+func TestWhatStaysHoldsBackOnlyWhatFollows(t *testing.T) {
+	w := newWorld(t)
+	s := w.service(nil)
+	defer func() { _ = s.Close() }()
+	w.put(item{id: "a1", key: "ada", sequence: 1}, item{id: "a2", key: "ada", sequence: 2, redrives: 3}, item{id: "a3", key: "ada", sequence: 3},
+		item{id: "b1", key: "bob", sequence: 1}, item{id: "b2", key: "bob", sequence: 2, stage: "transform", reason: "transform"})
+	w.again = func(*message.Message) error { return fmt.Errorf("still broken") }
+	dry := redrive(t, s, admin.PoisonOrder{DryRun: true})
+	run := redrive(t, s, admin.PoisonOrder{})
+	for _, r := range []admin.PoisonRun{dry, run} {
+		assert.Equal(t, "2 1 1 1", fmt.Sprint(r.Redriven, " ", r.Refused, " ", r.Failed, " ", r.Behind))
+	}
+	assert.Equal(t, map[string][]string{"ada": {"a1"}, "bob": {"b1"}}, w.redriven())
+	assert.ElementsMatch(t, []string{"a2", "a3", "b2"}, w.waiting(s))
+}
+
 func TestDiscardAndLimit(t *testing.T) {
 	w := newWorld(t)
 	s := w.service(nil)
