@@ -18,7 +18,11 @@ import (
 type steering struct{ app *App }
 
 // Destinations implements admin.Destinations.
-func (s steering) Destinations(context.Context) ([]admin.DestinationState, error) {
+func (s steering) Destinations(ctx context.Context) ([]admin.DestinationState, error) {
+	const patience = 2 * time.Second // with a broker that does not answer; then it is as it was last seen
+	ask, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	s.app.pipeline.Refresh(ask)
 	now := time.Now()
 	all := []admin.DestinationState{}
 	for _, d := range s.app.Destinations() {

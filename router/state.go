@@ -52,28 +52,36 @@ type backlog struct {
 }
 
 func (p *Pipeline) watchBacklog(ctx context.Context) {
-	groups, ok := p.cfg.Broker.(infra.Groups)
-	if !ok {
-		return
-	}
 	tick := time.NewTicker(backlogInterval)
 	defer tick.Stop()
 	for {
-		for _, d := range p.all() {
-			b, err := readBacklog(ctx, p.cfg.Broker, groups, d.id)
-			d.mu.Lock()
-			if err == nil {
-				d.backlog = b
-			} else { // the last known one stays, and grows older, until the broker answers
-				d.backlog.at = time.Time{}
-			}
-			d.mu.Unlock()
-		}
+		p.Refresh(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// Refresh asks the broker what the destinations have not done, which Status and
+// the metrics otherwise know as it was up to five seconds ago.
+func (p *Pipeline) Refresh(ctx context.Context) {
+	groups, ok := p.cfg.Broker.(infra.Groups)
+	if !ok {
+		return
+	}
+	for _, d := range p.all() {
+		b, err := readBacklog(ctx, p.cfg.Broker, groups, d.id)
+		d.mu.Lock()
+		switch {
+		case ctx.Err() != nil: // who asked has no more time: it says nothing of the broker
+		case err != nil: // the last known one stays, and grows older, until the broker answers
+			d.backlog.at = time.Time{}
+		case b.at.After(d.backlog.at):
+			d.backlog = b
+		}
+		d.mu.Unlock()
 	}
 }
 
