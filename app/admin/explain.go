@@ -117,21 +117,21 @@ type DeliveryRecord struct {
 	RedriveOf string    `json:"redrive_of,omitempty" doc:"The poison record that was redriven, partition:offset"`
 }
 
-// PoisonedAttempt is a record of a poison queue.
+// PoisonedAttempt is a record of a poison queue, in the words of PoisonItem.
 type PoisonedAttempt struct {
-	Partition  int32     `json:"partition"`
-	Offset     int64     `json:"offset"`
-	Stored     time.Time `json:"stored"`
-	Stage      string    `json:"stage"`
-	Class      string    `json:"class" doc:"receiver: it did not take the event; pipeline: the event never was a delivery"`
-	ReasonCode string    `json:"reason_class"`
-	Reason     string    `json:"reason"`
-	Attempts   int       `json:"attempts"`
-	First      time.Time `json:"first,omitzero"`
-	Last       time.Time `json:"last,omitzero"`
-	Mark       string    `json:"mark,omitempty" doc:"redriven, discarded or skipped; empty: it is still there to be dealt with"`
-	MarkedBy   string    `json:"marked_by,omitempty"`
-	MarkedAt   time.Time `json:"marked_at,omitzero"`
+	Partition int32     `json:"partition"`
+	Offset    int64     `json:"offset"`
+	Stored    time.Time `json:"stored"`
+	Stage     string    `json:"stage"`
+	Class     string    `json:"reason_class" doc:"receiver: it did not take the event; pipeline: the event never was a delivery"`
+	Reason    string    `json:"reason"`
+	Detail    string    `json:"detail"`
+	Attempts  int       `json:"attempts"`
+	First     time.Time `json:"first_attempt,omitzero"`
+	Last      time.Time `json:"last_attempt,omitzero"`
+	Mark      string    `json:"mark,omitempty" doc:"redriven, discarded or skipped; empty: it is still there to be dealt with"`
+	MarkedBy  string    `json:"marked_by,omitempty"`
+	MarkedAt  time.Time `json:"marked_at,omitzero"`
 }
 
 // SearchedTopic is what was read of a topic.

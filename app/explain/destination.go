@@ -145,7 +145,7 @@ func (c *inquiry) poisoned(ctx context.Context, e *evidence) error {
 		g := router.DecodePoison(e.id, m)
 		e.poison = append(e.poison, admin.PoisonedAttempt{
 			Partition: infra.Partition(m), Offset: infra.Offset(m), Stored: at.UTC(), Stage: g.Stage, Class: router.ClassOf(g.Reason),
-			ReasonCode: g.Reason, Reason: g.Detail, Attempts: g.Attempts, First: g.First.UTC(), Last: g.Last.UTC(),
+			Reason: g.Reason, Detail: g.Detail, Attempts: g.Attempts, First: g.First.UTC(), Last: g.Last.UTC(),
 		})
 	})
 	for i := range e.poison {

@@ -437,3 +437,17 @@ func ranges(bounds map[int32]infra.Bounds) map[int32]infra.Range {
 	}
 	return out
 }
+
+// What others chose stands in commands that people paste, and on terminals.
+func TestWhatOthersChose(t *testing.T) {
+	for id, want := range map[string]string{
+		"01M8AW11YB9TTF4MQM571ZXSEH": "01M8AW11YB9TTF4MQM571ZXSEH",
+		"a$(reboot)":                 `'a$(reboot)'`,
+		"it's":                       `'it'\''s'`,
+		"-x":                         "-- -x",
+		"":                           "''",
+	} {
+		assert.Equal(t, want, operand(id))
+	}
+	assert.Equal(t, "a b [2J c", line("a\u202eb\x1b[2J\u0085c"))
+}

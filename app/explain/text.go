@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"eventserver/app/admin"
 )
@@ -64,7 +65,7 @@ func text(b *strings.Builder, e *admin.Explanation, d *admin.DestinationExplanat
 // line keeps what others wrote on one line of a terminal.
 func line(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		if !unicode.IsPrint(r) { // such as what turns the direction of writing
 			return ' '
 		}
 		return r

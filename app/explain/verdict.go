@@ -76,10 +76,10 @@ func (c *inquiry) judgeDone(e *evidence, r *record, v *admin.DestinationExplanat
 
 // given: it stands in the poison queue.
 func (c *inquiry) given(e *evidence, p *admin.PoisonedAttempt, v *admin.DestinationExplanation) {
-	v.State, v.Stage, v.Reason, v.Attempts, v.LastAnswer, v.Since = admin.StatePoisoned, p.Stage, p.ReasonCode, p.Attempts, p.Reason, p.Stored
-	what := fmt.Sprintf("given up after %s (%s): %s", count(p.Attempts, "attempt"), p.ReasonCode, p.Reason)
+	v.State, v.Stage, v.Reason, v.Attempts, v.LastAnswer, v.Since = admin.StatePoisoned, p.Stage, p.Reason, p.Attempts, p.Detail, p.Stored
+	what := fmt.Sprintf("given up after %s (%s): %s", count(p.Attempts, "attempt"), p.Reason, p.Detail)
 	if p.Class == router.ClassPipeline {
-		what = fmt.Sprintf("given up before it was sent, in the %s stage (%s): %s", p.Stage, p.ReasonCode, p.Reason)
+		what = fmt.Sprintf("given up before it was sent, in the %s stage (%s): %s", p.Stage, p.Reason, p.Detail)
 	}
 	by := ""
 	if p.MarkedBy != "" {
@@ -220,7 +220,7 @@ func (c *inquiry) judgeUndone(ctx context.Context, e *evidence, r *record, v *ad
 	if len(ahead) > 0 {
 		v.Behind = &admin.BlockingEvent{EventID: ahead[0].id, Partition: ahead[0].partition, Offset: ahead[0].offset}
 		v.Why = fmt.Sprintf("it waits behind event %s of the same user, which is not done (%s of this user before it)", ahead[0].id, count(len(ahead), "event"))
-		v.Do = "eventserver explain " + ahead[0].id + " --destination " + e.id + c.keyFlag()
+		v.Do = "eventserver explain " + operand(ahead[0].id) + " --destination " + e.id + c.keyFlag()
 	} else {
 		v.Why = "it is the first of its user that is not done; whether it is being attempted only the server that reads it knows"
 		if c.out.Live {
@@ -296,7 +296,7 @@ func (c *inquiry) queued(e *evidence, r *record, w *router.Waiting, v *admin.Des
 	}
 	v.Do = head.Do
 	if v.Do == "" {
-		v.Do = "eventserver explain " + w.EventID + " --destination " + e.id + c.keyFlag()
+		v.Do = "eventserver explain " + operand(w.EventID) + " --destination " + e.id + c.keyFlag()
 	}
 }
 
@@ -336,6 +336,14 @@ func (c *inquiry) keyFlag() string {
 		return " --key " + quoted(c.found[n-1].Key)
 	}
 	return ""
+}
+
+// operand is a word for a shell that no command takes for a flag.
+func operand(s string) string {
+	if strings.HasPrefix(s, "-") {
+		return "-- " + quoted(s)
+	}
+	return quoted(s)
 }
 
 // quoted is a word for a shell.

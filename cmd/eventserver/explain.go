@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
 
 	"eventserver/app"
@@ -22,10 +20,7 @@ func explainEvent(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	var a adminFlags
 	var key, since, destination string
 	var timeout time.Duration
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") { // the id may stand before the flags
-		args = append(slices.Clone(args[1:]), args[0])
-	}
-	rest, err := flags("explain", args, stderr, 1, func(fs *flag.FlagSet) {
+	rest, err := mixedFlags("explain", "EVENT_ID [flags]", args, stderr, 1, 1, func(fs *flag.FlagSet) {
 		a.flags(fs)
 		fs.StringVar(&key, "key", "", "the event's ordering key, the user")
 		fs.StringVar(&since, "since", "", "it was accepted then or later: 2026-07-01T12:00:00Z, or how long ago, such as 2h; an id that is a ULID tells that itself")
