@@ -120,6 +120,9 @@ func (s *Service) List(ctx context.Context, q admin.PoisonQuery) (admin.PoisonPa
 	if q.Limit <= 0 {
 		q.Limit = 100
 	}
+	if first != "" && !slices.Contains(s.targets(q.Destination), first) {
+		return page, admin.Invalid(fmt.Sprintf("after: %.60q is of a destination that is not asked for, or not configured any more; begin again without after", q.After))
+	}
 	skipping := first != ""
 	err = s.each(q.Destination, func(d string) error {
 		if skipping && d != first {

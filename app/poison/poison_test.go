@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +109,14 @@ func TestWhatCannotBeMeant(t *testing.T) {
 	}
 	_, err := s.List(t.Context(), admin.PoisonQuery{After: "d"})
 	assert.EqualError(t, err, `after: "d" is not the next of a page`)
+	for _, q := range []admin.PoisonQuery{{After: "x/0:1"}, {After: "x/0:1", PoisonFilter: fields{Destination: "d"}}} { // an empty page, as if that were all
+		_, err = s.List(t.Context(), q)
+		assert.EqualError(t, err, `after: "x/0:1" is of a destination that is not asked for, or not configured any more; begin again without after`)
+	}
+	for _, rate := range []float64{-1, math.NaN(), math.Inf(1)} { // no number is no limit
+		_, err = s.Begin(t.Context(), admin.PoisonOrder{Action: "redrive", All: true, Rate: &rate}, "ann")
+		assert.EqualError(t, err, "rate, max_redrives and limit: 0 or more, and a number")
+	}
 	_, err = s.Show(t.Context(), "d", "e9", false)
 	assert.EqualError(t, err, `the poison queue of d has no event "e9" and nothing at that position`)
 	_, err = s.Begin(t.Context(), admin.PoisonOrder{Action: "redrive"}, "ann")

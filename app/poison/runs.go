@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -88,8 +89,8 @@ func (s *Service) check(o *admin.PoisonOrder) (*filter, error) {
 		n := defaultMaxRedrives
 		o.MaxRedrives = &n
 	}
-	if *o.Rate < 0 || *o.MaxRedrives < 0 || o.Limit < 0 {
-		return nil, admin.Invalid("rate, max_redrives and limit: 0 or more")
+	if math.IsNaN(*o.Rate) || math.IsInf(*o.Rate, 0) || *o.Rate < 0 || *o.MaxRedrives < 0 || o.Limit < 0 {
+		return nil, admin.Invalid("rate, max_redrives and limit: 0 or more, and a number")
 	}
 	if o.Destination != "" && o.Action == actionRedrive && !s.configured(o.Destination) {
 		return nil, admin.NotFound(fmt.Sprintf("there is no destination %q to redrive to; the configuration has %s", o.Destination, strings.Join(s.cfg.Destinations(), ", ")))
