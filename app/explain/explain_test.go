@@ -206,7 +206,8 @@ func TestWaitingBehindARetry(t *testing.T) {
 func TestAttemptPausedBreaker(t *testing.T) {
 	began, verdicts := make(chan struct{}, 10), make(chan error)
 	d := &receiver{id: "d", answers: func(destinations.Delivery) error { began <- struct{}{}; return <-verdicts }}
-	r := newRig(t, router.Destination{Destination: d, Breaker: router.Breaker{Initial: time.Hour, Max: time.Hour}})
+	defer close(verdicts) // before the pipeline is stopped
+	r := newRig(t, router.Destination{Destination: d, Breaker: router.Breaker{Initial: time.Hour, Max: time.Hour}, Retry: router.Retry{Initial: time.Hour, Max: time.Hour}})
 	id := r.publish("u1", "t", 1)[0]
 	<-began
 	assert.Contains(t, r.await(id, admin.StateAttempt).Why, "attempt 1 is under way")
@@ -222,6 +223,7 @@ func TestAttemptPausedBreaker(t *testing.T) {
 	down := destinations.Unavailable(errors.New("answer 503"))
 	verdicts <- down
 	verdicts <- down
+	require.Eventually(t, func() bool { s, _ := r.pipeline.Status("d"); return s.Breaker.Open }, 10*time.Second, time.Millisecond)
 	third := r.publish("u3", "t", 1)[0]
 	held := r.await(third, admin.StateBreaker)
 	assert.Contains(t, held.Why, "breaker open until ")
@@ -362,7 +364,7 @@ func TestFinding(t *testing.T) {
 		require.Len(t, out.Accepted, 1)
 		assert.Equal(t, "u2", out.Accepted[0].Key)
 	}
-	_, err = ask(admin.ExplainQuestion{ID: strings.ToUpper(old[:25]) + "Z"})
+	_, err = ask(admin.ExplainQuestion{ID: ulid.MustNew(ulid.Timestamp(time.Now().Add(-48*time.Hour)), ulid.DefaultEntropy()).String()})
 	require.ErrorIs(t, err, admin.ErrNotFound)
 	assert.ErrorContains(t, err, "its id says that it was made at ")
 

@@ -65,6 +65,9 @@ func (c *inquiry) judgeDone(e *evidence, r *record, v *admin.DestinationExplanat
 		if !c.out.Live {
 			v.Why = "delivered; only the server that did it knows when (a destination that skips an event when it is sent leaves the same trace)"
 		}
+	case f.Outcome == metrics.Poisoned: // after the poison queue was read
+		v.State, v.Stage, v.Since, v.Attempts = admin.StatePoisoned, "deliver", f.At.UTC(), f.Attempts
+		v.Why = fmt.Sprintf("given up a moment ago, at %s, after %s; ask again for the reason", clock(f.At), count(f.Attempts, "attempt"))
 	case f.Outcome == metrics.Skipped:
 		v.State, v.Since, v.Attempts = admin.StateFiltered, f.At.UTC(), f.Attempts
 		v.Why = "the destination itself skipped it, at " + clock(f.At)
