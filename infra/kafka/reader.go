@@ -180,7 +180,7 @@ func (r *Reader) Scan(ctx context.Context, topic string, ranges map[int32]infra.
 	}
 	client, err := from.connected()
 	if err != nil {
-		return err
+		return fmt.Errorf("read topic %s: %w", r.RealName(topic), err)
 	}
 	s := &scan{client: client, log: r.cfg.Logger, topic: r.RealName(topic), next: map[int32]int64{}, ranges: maps.Clone(ranges), f: f}
 	for p, rng := range ranges {
