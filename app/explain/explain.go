@@ -153,6 +153,7 @@ type occurrence struct {
 	event    destinations.Event
 	err      error // it cannot be read
 	orderKey string
+	keyless  bool // another program wrote it without a key: its id is taken for one
 }
 
 // origin is where the event of a record in another topic is.

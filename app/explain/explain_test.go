@@ -410,6 +410,23 @@ func TestRecordsOfOthers(t *testing.T) {
 	assert.Equal(t, metrics.ReasonUndecodable, out.Destinations[0].Reason)
 }
 
+// What Kafka has of an event without a key was given up without one, too, and is in
+// any partition. It was looked for where its id would be as a key, and was said to
+// have been passed over. (The broker in memory gives every record a key.)
+func TestWithoutAKey(t *testing.T) {
+	r := newRig(t, router.Destination{Destination: &receiver{id: "d"}})
+	c := &inquiry{x: r.explain, q: admin.ExplainQuestion{ID: "a b"}, out: &admin.Explanation{}}
+	bare := message.NewMessage("record", []byte(`{}`))
+	bare.Metadata["ce_id"] = "a b"
+	c.occurs(bare, time.Now())
+	only, err := c.place(t.Context(), router.PoisonTopic("d"))
+	require.NoError(t, err)
+	assert.Nil(t, only, "everywhere")
+	v := &admin.DestinationExplanation{}
+	c.given(&evidence{id: "d"}, &admin.PoisonedAttempt{Class: router.ClassPipeline}, v)
+	assert.Contains(t, v.Do, "eventserver poison redrive --destination d --event 'a b'", "--key finds nothing")
+}
+
 func TestText(t *testing.T) {
 	var b strings.Builder
 	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)

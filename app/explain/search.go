@@ -166,7 +166,7 @@ func (c *inquiry) occurs(m *message.Message, at time.Time) {
 		return
 	}
 	e, err := router.DecodeEvent(m)
-	o := occurrence{event: e, err: err, orderKey: router.OrderKey(m), AcceptedAt: admin.AcceptedAt{
+	o := occurrence{event: e, err: err, orderKey: router.OrderKey(m), keyless: m.Metadata.Get(infra.MetaKey) == "", AcceptedAt: admin.AcceptedAt{
 		Topic: router.EventsTopic, Partition: infra.Partition(m), Offset: infra.Offset(m), Stored: at.UTC(), Received: e.ReceivedAt.UTC(),
 		Key: e.Key, Type: e.Type, Source: e.Source,
 	}}
@@ -214,6 +214,9 @@ func (c *inquiry) from() time.Time {
 func (c *inquiry) place(ctx context.Context, topic string) ([]int32, error) {
 	keys := map[string]bool{}
 	for _, o := range c.found {
+		if o.keyless { // what the transform stage gives up of it has no key either, and is anywhere
+			return nil, nil
+		}
 		keys[o.Key] = true
 	}
 	if len(c.found) == 0 && c.q.Key != "" {

@@ -105,7 +105,7 @@ func (c *inquiry) given(e *evidence, p *admin.PoisonedAttempt, v *admin.Destinat
 		if p.Class == router.ClassPipeline {
 			mend = "mend the destination's filter, transform or schema"
 		}
-		v.Do = fmt.Sprintf("%s, then: eventserver poison redrive --destination %s%s", mend, e.id, c.keyFlag())
+		v.Do = fmt.Sprintf("%s, then: eventserver poison redrive --destination %s%s", mend, e.id, c.meant())
 	}
 }
 
@@ -331,6 +331,14 @@ func (c *inquiry) status(id string) (router.Status, bool) {
 		return router.Status{}, false
 	}
 	return c.x.cfg.Live.Status(id)
+}
+
+// meant is what redrives the event, and what came before it of its user.
+func (c *inquiry) meant() string {
+	if n := len(c.found); n > 0 && c.found[n-1].keyless {
+		return " --event " + quoted(c.q.ID)
+	}
+	return c.keyFlag()
 }
 
 // keyFlag is what finds another event of the same user.
