@@ -137,6 +137,7 @@ type PoisonOrder struct {
 	Rate        *float64 `json:"rate,omitempty" minimum:"0" doc:"Redrive at most so many a second; 0: as many as the broker takes; default 100"`
 	MaxRedrives *int     `json:"max_redrives,omitempty" minimum:"0" doc:"Refuse what was redriven so often before; default 3"`
 	Force       bool     `json:"force,omitempty" doc:"Redrive all the same what was redriven max_redrives times, and what waits behind an item of its key that stays"`
+	Wait        *int     `json:"wait,omitempty" minimum:"0" maximum:"10" doc:"Seconds that the answer waits for the end of the run, which goes on after it; default 10"`
 	Again       bool     `json:"again,omitempty" doc:"Go on although what an earlier run sent before it was killed can no longer be looked up: it may be sent twice"`
 }
 
@@ -206,6 +207,7 @@ type (
 func (s *Server) poisonOperations(api huma.API) {
 	const area = "poison queues"
 	list := reading("list-poison", "/v1/poison", "What the poison queues have that is not settled, in pages")
+	list.Errors = append(list.Errors, http.StatusNotFound)
 	huma.Register(api, list, func(ctx context.Context, in *PoisonQuery) (*poisonPageOutput, error) {
 		if s.cfg.Poison == nil {
 			return nil, absent(area)
@@ -214,6 +216,7 @@ func (s *Server) poisonOperations(api huma.API) {
 		return &poisonPageOutput{page}, err
 	})
 	counts := reading("count-poison", "/v1/poison/counts", "How many items the poison queues have, by destination and reason")
+	counts.Errors = append(counts.Errors, http.StatusNotFound)
 	huma.Register(api, counts, func(ctx context.Context, in *PoisonFilter) (*poisonCountsOutput, error) {
 		if s.cfg.Poison == nil {
 			return nil, absent(area)
@@ -244,7 +247,7 @@ func (s *Server) poisonOperations(api huma.API) {
 	} {
 		action := a[0]
 		begin := changing(action+"-poison", "/v1/poison/"+action, a[1])
-		begin.Errors = append(begin.Errors, http.StatusConflict)
+		begin.Errors = append(begin.Errors, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge)
 		huma.Register(api, begin, func(ctx context.Context, in *poisonOrderInput) (*poisonRunOutput, error) {
 			if s.cfg.PoisonRuns == nil {
 				return nil, absent(area)

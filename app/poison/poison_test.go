@@ -115,7 +115,7 @@ func TestWhatCannotBeMeant(t *testing.T) {
 	}
 	for _, rate := range []float64{-1, math.NaN(), math.Inf(1)} { // no number is no limit
 		_, err = s.Begin(t.Context(), admin.PoisonOrder{Action: "redrive", All: true, Rate: &rate}, "ann")
-		assert.EqualError(t, err, "rate, max_redrives and limit: 0 or more, and a number")
+		assert.EqualError(t, err, "rate, max_redrives, limit and wait: 0 or more, and a number")
 	}
 	_, err = s.Show(t.Context(), "d", "e9", false)
 	assert.EqualError(t, err, `the poison queue of d has no event "e9" and nothing at that position`)

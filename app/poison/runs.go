@@ -89,8 +89,12 @@ func (s *Service) check(o *admin.PoisonOrder) (*filter, error) {
 		n := defaultMaxRedrives
 		o.MaxRedrives = &n
 	}
-	if math.IsNaN(*o.Rate) || math.IsInf(*o.Rate, 0) || *o.Rate < 0 || *o.MaxRedrives < 0 || o.Limit < 0 {
-		return nil, admin.Invalid("rate, max_redrives and limit: 0 or more, and a number")
+	if o.Wait == nil {
+		n := int(beginWait / time.Second)
+		o.Wait = &n
+	}
+	if math.IsNaN(*o.Rate) || math.IsInf(*o.Rate, 0) || *o.Rate < 0 || *o.MaxRedrives < 0 || o.Limit < 0 || *o.Wait < 0 {
+		return nil, admin.Invalid("rate, max_redrives, limit and wait: 0 or more, and a number")
 	}
 	if o.Destination != "" && o.Action == actionRedrive && !s.configured(o.Destination) {
 		return nil, admin.NotFound(fmt.Sprintf("there is no destination %q to redrive to; the configuration has %s", o.Destination, strings.Join(s.cfg.Destinations(), ", ")))
@@ -124,7 +128,7 @@ func (s *Service) Begin(ctx context.Context, o admin.PoisonOrder, by string) (ad
 		defer h.cancel()
 		s.execute(life, h, o, m)
 	}()
-	run := h.wait(ctx, beginWait)
+	run := h.wait(ctx, time.Duration(*o.Wait)*time.Second)
 	if run.State == stateFailed && run.Redriven+run.Discarded+run.Skipped+run.Recovered == 0 {
 		return run, h.err // it never began
 	}

@@ -267,7 +267,10 @@ func caller() string {
 
 // carryOut begins a run and waits for its end. When ctx ends it is stopped.
 func (p *poisonFlags) carryOut(ctx context.Context, pq poisonQueues, order admin.PoisonOrder, stdout, stderr io.Writer) error {
-	run, err := pq.Begin(ctx, order, caller())
+	soon := 1
+	order.Wait = &soon
+	// A run whose begin is not waited for goes on at the server, and nobody knows its id.
+	run, err := pq.Begin(context.WithoutCancel(ctx), order, caller())
 	if err != nil {
 		return err
 	}

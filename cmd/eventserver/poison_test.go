@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -110,6 +111,34 @@ func TestPoisonCommands(t *testing.T) {
 	err = confirm(t.Context(), admin.PoisonClient{Client: &admin.Client{BaseURL: srv.URL}}, admin.PoisonOrder{Action: "discard"}, pipe(t), io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "5 items are meant, and nobody can be asked; see them with --dry-run, and say --yes") || !api.order.DryRun {
 		t.Errorf("%v, %+v", err, api.order)
+	}
+}
+
+// Ctrl-C while the server had not told yet which run it began left that run going,
+// with nobody who knew its id.
+func TestInterruptedRedriveIsStopped(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	var order admin.PoisonOrder
+	stopped := ""
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		run := admin.PoisonRun{ID: "r1", Action: "redrive", State: "running"}
+		if strings.HasSuffix(r.URL.Path, "/stop") {
+			stopped, run.State = r.URL.Path, "stopped"
+		} else {
+			body, _ := io.ReadAll(r.Body)
+			_ = json.Unmarshal(body, &order)
+			interrupt()
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(run)
+	}))
+	defer srv.Close()
+	err := run(ctx, []string{"poison", "redrive", "--all", "--admin", srv.URL}, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "redrive was stopped; begun again it goes on with what is left") || stopped != "/v1/poison-runs/r1/stop" {
+		t.Errorf("%v, stopped by %q", err, stopped)
+	}
+	if order.Wait == nil || *order.Wait > 1 {
+		t.Errorf("an interrupt has to wait for %v s", order.Wait)
 	}
 }
 
