@@ -169,6 +169,7 @@ func (b *Broker) Ping(ctx context.Context) error {
 	}
 	_, err := inContext(ctx, func() (struct{}, error) {
 		_, _, err := b.admin.DescribeCluster()
+		b.asked("", err)
 		return struct{}{}, err
 	})
 	return err

@@ -26,6 +26,7 @@ func (b *Broker) Progress(ctx context.Context, group, topic string) (map[int32]i
 			parts = append(parts, p)
 		}
 		commits, err := b.admin.ListConsumerGroupOffsets(g, map[string][]int32{real: parts})
+		b.asked(g, err)
 		if errors.Is(err, sarama.ErrGroupIDNotFound) { // it has never joined: all is to be done
 			commits, err = &sarama.OffsetFetchResponse{}, nil
 		}
@@ -55,6 +56,7 @@ func (b *Broker) Members(ctx context.Context, group string) ([]infra.Member, err
 	g := b.group(group)
 	return inContext(ctx, func() ([]infra.Member, error) {
 		described, err := b.admin.DescribeConsumerGroups([]string{g})
+		b.asked(g, err)
 		if err != nil {
 			return nil, err
 		}
@@ -114,6 +116,7 @@ func (b *Broker) Commit(group, topic string, partition int32, offset int64) Comm
 // answers of a partition that are no error.
 func (b *Broker) alter(group string, topics map[string]map[int32]sarama.OffsetAndMetadata, tolerate []sarama.KError) error {
 	resp, err := b.admin.AlterConsumerGroupOffsets(group, topics, nil)
+	b.asked(group, err)
 	if err != nil {
 		return err
 	}

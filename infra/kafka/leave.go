@@ -34,6 +34,7 @@ func (b *Broker) Leave(ctx context.Context, group string) error {
 	}
 	_, err = inContext(ctx, func() (struct{}, error) {
 		resp, err := b.admin.RemoveMemberFromConsumerGroup(real, left)
+		b.asked(real, err)
 		if err != nil {
 			return struct{}{}, fmt.Errorf("leave group %s: %w", real, err)
 		}

@@ -141,6 +141,7 @@ func listOffsets(client sarama.Client, real string, parts []int32, at int64) (ma
 		ask[p] = at
 	}
 	answers, err := admin.ListOffsets(map[string]map[int32]int64{real: ask}, nil)
+	hangUp(err, client.Brokers()...)
 	if err != nil {
 		return nil, fmt.Errorf("topic %s: %w", real, err)
 	}

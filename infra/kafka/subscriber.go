@@ -303,6 +303,7 @@ func (s *subscription) resumed(ctx context.Context, c sarama.ConsumerGroupClaim)
 	for range 3 {
 		spans, err := inContext(ctx, func() ([]span, error) {
 			resp, err := s.broker.admin.ListConsumerGroupOffsets(s.group, map[string][]int32{c.Topic(): {c.Partition()}})
+			s.broker.asked(s.group, err)
 			if err != nil {
 				return nil, err
 			}

@@ -48,6 +48,7 @@ func (b *Broker) createTopic(ctx context.Context, real string, detail *sarama.To
 	const tries, pause = 40, 500 * time.Millisecond
 	for n := 1; ; n++ {
 		err := b.admin.CreateTopic(real, detail, false)
+		b.asked("", err)
 		var answered sarama.KError // wrapped by TopicError too: the controller has spoken
 		if err == nil || errors.As(err, &answered) || n == tries {
 			return err
