@@ -28,7 +28,7 @@ func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error 
 				continue
 			}
 			if err != nil {
-				errs = append(errs, b.checkTopic(real, t))
+				errs = append(errs, b.checkExisting(ctx, real, t))
 			} else {
 				created = append(created, real)
 			}
@@ -78,6 +78,24 @@ func (b *Broker) topicDetail(t infra.Topic) *sarama.TopicDetail {
 	return &sarama.TopicDetail{NumPartitions: b.cfg.Partitions, ReplicationFactor: b.cfg.Replication, ConfigEntries: entries}
 }
 
+// checkExisting waits for a topic that another process has made a moment ago: the
+// cluster says that it exists before it can describe it. Two servers that start
+// together, or are told of a new destination together, meet that.
+func (b *Broker) checkExisting(ctx context.Context, real string, t infra.Topic) error {
+	const tries, pause = 50, 100 * time.Millisecond
+	for n := 1; ; n++ {
+		err := b.checkTopic(real, t)
+		if !errors.Is(err, sarama.ErrUnknownTopicOrPartition) || n == tries {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(pause):
+		}
+	}
+}
+
 // checkTopic refuses settings of an existing topic that break durability.
 func (b *Broker) checkTopic(real string, t infra.Topic) error {
 	results, err := b.admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: real}}, sarama.DescribeConfigsOptions{})
@@ -94,7 +112,7 @@ func (b *Broker) checkTopic(real string, t infra.Topic) error {
 				break
 			}
 		}
-		if n := len(described[0].Partitions); n != int(b.cfg.Partitions) {
+		if n := len(described[0].Partitions); n > 0 && n != int(b.cfg.Partitions) {
 			b.cfg.Logger.Warn("topic exists with another number of partitions; it is used as it is", slog.String("topic", real),
 				slog.Int("partitions", n), slog.Int("configured", int(b.cfg.Partitions)))
 		}

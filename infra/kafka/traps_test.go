@@ -225,6 +225,17 @@ func TestTwentyRestartsRepeatNothing(t *testing.T) {
 	}
 }
 
+// Of two servers that made the same topic at the same time one did not start: the
+// cluster said that the topic exists, and for a moment could not describe it.
+func TestEnsureTopicsBesideAnother(t *testing.T) {
+	t.Parallel()
+	c := cluster(t)
+	b := open(t, testConfig(c.ListenAddrs()...))
+	ensure(t, b, topic)
+	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Err: kerr.UnknownTopicOrPartition, Count: 2})
+	ensure(t, b, topic)
+}
+
 // A cut or refused produce is repeated by the client without a duplicate.
 func TestPublishSurvivesLostAnswers(t *testing.T) {
 	t.Parallel()
