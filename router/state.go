@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -44,6 +45,11 @@ func (r *running) state() metrics.State {
 // backlogInterval bounds what asking the broker costs.
 const backlogInterval = 5 * time.Second
 
+// backlogLooks is how many destinations are looked at side by side: one after the
+// other, those of a busy server, or of a distant Kafka, took longer than the
+// interval, and alerts on a growing lag saw it stand still.
+const backlogLooks = 8
+
 // backlog is what a destination has not done, as its groups' commits say.
 type backlog struct {
 	lag    []metrics.Lag
@@ -71,18 +77,25 @@ func (p *Pipeline) Refresh(ctx context.Context) {
 	if !ok {
 		return
 	}
+	slots := make(chan struct{}, backlogLooks)
+	var wg sync.WaitGroup
 	for _, d := range p.all() {
-		b, err := readBacklog(ctx, p.cfg.Broker, groups, d.id)
-		d.mu.Lock()
-		switch {
-		case ctx.Err() != nil: // who asked has no more time: it says nothing of the broker
-		case err != nil: // the last known one stays, and grows older, until the broker answers
-			d.backlog.at = time.Time{}
-		case b.at.After(d.backlog.at):
-			d.backlog = b
-		}
-		d.mu.Unlock()
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			b, err := readBacklog(ctx, p.cfg.Broker, groups, d.id)
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			switch {
+			case ctx.Err() != nil: // who asked has no more time: it says nothing of the broker
+			case err != nil: // the last known one stays, and grows older, until the broker answers
+				d.backlog.at = time.Time{}
+			case b.at.After(d.backlog.at):
+				d.backlog = b
+			}
+		})
 	}
+	wg.Wait()
 }
 
 // noLag is what is shown until the broker has been asked for the first time.
