@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/functions"
 	"cel.dev/cel-go/ext"
 )
@@ -53,8 +54,9 @@ func newEnvironment() (*environment, error) {
 
 // program is a compiled expression, safe for concurrent use.
 type program struct {
-	prg cel.Program
-	out *cel.Type
+	prg    cel.Program
+	out    *cel.Type
+	source *ast.SourceInfo
 }
 
 func compile(src string) (*program, error) {
@@ -65,16 +67,16 @@ func compile(src string) (*program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build the CEL environment: %w", err)
 	}
-	ast, iss := e.env.Compile(src)
+	checked, iss := e.env.Compile(src)
 	if err := issues(iss); err != nil {
 		return nil, err
 	}
-	prg, err := e.env.Program(ast, programOptions(e.guards)...)
+	prg, err := e.env.Program(checked, programOptions(e.guards)...)
 	if err != nil {
 		// For instance a regular expression that does not parse.
 		return nil, fmt.Errorf("1:1: %w", err)
 	}
-	return &program{prg: prg, out: ast.OutputType()}, nil
+	return &program{prg: prg, out: checked.OutputType(), source: checked.NativeRep().SourceInfo()}, nil
 }
 
 // issues writes CEL's faults as "line:column: cause", one a line, in the order

@@ -76,6 +76,21 @@ func (t *Transform) Apply(ctx context.Context, e destinations.Event) ([]byte, er
 	return out, nil
 }
 
+// located is err with the line and the column of the part that failed, as the
+// faults of compiling have them: whoever finds it in a poison queue has not seen
+// the expression.
+func (p *program) located(err error) error {
+	var failed *types.Err
+	if !errors.As(err, &failed) || failed.NodeID() == 0 {
+		return err
+	}
+	at := p.source.GetStartLocation(failed.NodeID())
+	if at.Line() < 1 {
+		return err
+	}
+	return fmt.Errorf("%d:%d: %w", at.Line(), at.Column()+1, err)
+}
+
 func (p *program) run(ctx context.Context, e *destinations.Event) (ref.Val, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -92,5 +107,5 @@ func (p *program) run(ctx context.Context, e *destinations.Event) (ref.Val, erro
 	case errors.Is(err, interpreter.InterruptError{}) && ctx.Err() != nil:
 		return nil, fmt.Errorf("interrupted: %w", ctx.Err())
 	}
-	return nil, err
+	return nil, p.located(err)
 }

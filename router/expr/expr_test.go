@@ -134,7 +134,8 @@ func TestTransform(t *testing.T) {
 		{`[0.0 / 0.0]`, ``, `NaN cannot be written as JSON`},
 		{`[event]`, ``, `return event.body`},
 		{`[dyn(int)]`, ``, `return event.body`},
-		{`event.data.absent`, ``, `no such key: absent`},
+		{`event.data.absent`, ``, `transform: 1:11: no such key: absent`},
+		{"{'a': 1,\n 'b': event.data.absent}", ``, `transform: 2:17: no such key: absent`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.src, func(t *testing.T) {
