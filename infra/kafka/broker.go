@@ -172,7 +172,10 @@ func (b *Broker) Ping(ctx context.Context) error {
 		b.asked("", err)
 		return struct{}{}, err
 	})
-	return err
+	if err != nil {
+		return fmt.Errorf("none of %s answers: %w", strings.Join(b.cfg.Brokers, ", "), err)
+	}
+	return nil
 }
 
 // Close implements infra.Broker.
