@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,8 +17,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kfake"
 )
 
 // watchFactor: a minute of the rules is a second and a half here.
@@ -29,9 +26,8 @@ const watchFactor = 40
 type watchCast struct {
 	t      *testing.T
 	faulty atomic.Bool // the receiver misbehaves
-	deaf   atomic.Bool // the brokers of edge accept no connection
-	wires  wires       // of those brokers
 	crowd  atomic.Bool // more is sent to slow than it takes
+	kafka  *deafKafka  // of edge
 
 	main, busy, edge, spare string // addresses
 	bin, admin              string // the program, and where main is steered
@@ -69,22 +65,6 @@ func (w *watchCast) receive(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// deafListener is a broker's: while deaf it hangs up on everybody.
-type deafListener struct {
-	cutListener
-	deaf *atomic.Bool
-}
-
-func (l deafListener) Accept() (net.Conn, error) {
-	for {
-		c, err := l.cutListener.Accept()
-		if err != nil || !l.deaf.Load() {
-			return c, err
-		}
-		_ = c.Close()
-	}
-}
-
 // open starts the receiver, the Kafka and the servers.
 func (w *watchCast) open(t *testing.T, bin string) {
 	t.Helper()
@@ -93,15 +73,7 @@ func (w *watchCast) open(t *testing.T, bin string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.close)
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond),
-		kfake.ListenFn(func(network, address string) (net.Listener, error) {
-			l, err := (&net.ListenConfig{}).Listen(t.Context(), network, address)
-			return deafListener{cutListener{l, &w.wires}, &w.deaf}, err
-		}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
+	w.kafka = newDeafKafka(t)
 	w.bin = bin
 	start := func(name, admin, yaml string) (*server, *process) {
 		t.Helper()
@@ -130,7 +102,7 @@ func (w *watchCast) open(t *testing.T, bin string) {
 	w.busyServer, w.working = start("busy", "127.0.0.1:0", "broker: {kind: embedded, dir: 'DIR/data', sync: false, partitions: 1, window_messages: 4000}\ndestinations:\n"+
 		"  - {id: gaps, kind: webhook, url: 'http://"+s.addr+"/gaps', allow_private: true, retry: {initial: 8s, max: 8s, attempts: 1000000, max_age: 1h}, breaker: {failures: 1000000}}\n")
 	w.busy = w.busyServer.addr
-	server, _ = start("edge", "127.0.0.1:0", fmt.Sprintf("broker: {kind: kafka, brokers: [%q], session_timeout: 2s}\ndestinations: [{id: edge, kind: webhook, url: 'http://%s/edge', allow_private: true}]\n", cluster.ListenAddrs()[0], s.addr))
+	server, _ = start("edge", "127.0.0.1:0", fmt.Sprintf("broker: {kind: kafka, brokers: [%q], session_timeout: 2s}\ndestinations: [{id: edge, kind: webhook, url: 'http://%s/edge', allow_private: true}]\n", w.kafka.addr, s.addr))
 	w.edge = server.addr
 	w.spareServer, w.sparing = start("spare", "127.0.0.1:0", "broker: {kind: memory}\ndestinations: [{id: spare, kind: log}]\n")
 	w.spare = w.spareServer.addr
@@ -303,8 +275,8 @@ func TestWatch(t *testing.T) {
 
 	w.faulty.Store(true)
 	w.crowd.Store(true)
-	w.deaf.Store(true)
-	w.wires.cutSome(1)
+	w.kafka.deaf.Store(true)
+	w.kafka.wires.cutSome(1)
 	w.sparing.kill()
 	w.reload("mistake: 1\n")
 	if err := w.leaveGaps(ctx); err != nil {
@@ -332,7 +304,7 @@ func TestWatch(t *testing.T) {
 
 	w.crowd.Store(false)
 	w.faulty.Store(false)
-	w.deaf.Store(false)
+	w.kafka.deaf.Store(false)
 	w.sparing = w.spareServer.start(t)
 	w.reload("")
 	w.command("resume", "held")
