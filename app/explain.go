@@ -24,7 +24,8 @@ func explainer(b infra.Broker, cfg *config.Config, live explain.Live, dests func
 	if !reads || !looks {
 		return nil, fmt.Errorf("broker.kind: %s cannot be read beside the work", cfg.Broker.Kind)
 	}
-	return explain.New(explain.Config{Reader: reader, Groups: groups, Live: live, Destinations: dests, Instance: cfg.Broker.InstanceID})
+	return explain.New(explain.Config{Reader: reader, Groups: groups, Live: live, Destinations: dests, Instance: cfg.Broker.InstanceID,
+		ByPartition: cfg.Ordering == "partition"})
 }
 
 // Explain tells where an event is, from the broker alone: that of a server that

@@ -33,12 +33,16 @@ type record struct {
 	redrive  router.Position
 }
 
-// predecessor is a record of the same key.
+// predecessor is a record of the same key, or partition.
 type predecessor struct {
 	id        string
+	orderKey  string
 	partition int32
 	offset    int64
 }
+
+// mostOthers bounds what is kept of a partition, where order is that of partitions.
+const mostOthers = 1000
 
 // destination asks in the order in which records move on: what a group has done
 // when it is asked has left its traces in what is read after that.
@@ -101,8 +105,12 @@ func (c *inquiry) records(ctx context.Context, e *evidence) error {
 		p, offset := infra.Partition(m), infra.Offset(m)
 		id := router.EventID(m)
 		if key := router.OrderKey(m); id != c.q.ID {
-			if (keys[key] || len(keys) == 0 && key == c.q.Key) && !done[p].Done(offset) {
-				e.others = append(e.others, predecessor{id, p, offset})
+			ordered := keys[key] || len(keys) == 0 && key == c.q.Key
+			if c.x.cfg.ByPartition {
+				ordered = len(e.others) < mostOthers
+			}
+			if ordered && !done[p].Done(offset) {
+				e.others = append(e.others, predecessor{id, key, p, offset})
 			}
 			return
 		}

@@ -32,6 +32,7 @@ type Config struct {
 	Live         Live                        // nil: nothing runs in this process
 	Destinations func() []router.Destination // as they are configured now
 	Instance     string                      // of this process in its groups, as Members name it; "": not known
+	ByPartition  bool                        // events wait for those of their partition, not of their user
 	MaxRecords   int64                       // read of one topic for one question; default 5,000,000
 }
 

@@ -74,6 +74,8 @@ type rig struct {
 	pipeline *router.Pipeline
 	explain  *Explainer
 	stop     func()
+
+	byPartition bool
 }
 
 func newRig(t *testing.T, dests ...router.Destination) *rig {
@@ -91,7 +93,7 @@ func (r *rig) run(dests ...router.Destination) {
 	r.Helper()
 	m, err := metrics.New(prometheus.NewRegistry())
 	require.NoError(r, err)
-	r.pipeline, err = router.New(router.Config{Broker: r.broker, Destinations: dests, Metrics: m})
+	r.pipeline, err = router.New(router.Config{Broker: r.broker, Destinations: dests, Metrics: m, Unordered: r.byPartition})
 	require.NoError(r, err)
 	require.NoError(r, r.broker.EnsureTopics(r.Context(), r.pipeline.Topics()...))
 	ended := make(chan error, 1)
@@ -105,7 +107,7 @@ func (r *rig) run(dests ...router.Destination) {
 		assert.NoError(r, p.Close())
 		<-ended
 	})
-	r.explain, err = New(Config{Reader: r.broker, Groups: r.broker, Live: p, Destinations: p.Configured})
+	r.explain, err = New(Config{Reader: r.broker, Groups: r.broker, Live: p, Destinations: p.Configured, ByPartition: r.byPartition})
 	require.NoError(r, err)
 }
 
@@ -201,6 +203,35 @@ func TestWaitingBehindARetry(t *testing.T) {
 	assert.EqualValues(t, 2, third.Ahead)
 	assert.NotEmpty(t, third.Owner)
 	assert.Equal(t, admin.StateWaiting, r.ask(ids[0]).State)
+}
+
+// With ordering by partition it was said to be the first of its user that had not
+// been read yet: neither behind what it waited, nor until when.
+func TestWaitingBehindItsPartition(t *testing.T) {
+	d := &receiver{id: "d", answers: func(d destinations.Delivery) error {
+		if d.Key == "u1" {
+			return errors.New("answer 500")
+		}
+		return nil
+	}}
+	b, err := memory.New(memory.Config{Partitions: 1, WindowMessages: 1, ReleaseTimeout: time.Second})
+	require.NoError(t, err)
+	r := &rig{T: t, broker: b, byPartition: true}
+	r.run(router.Destination{Destination: d, Retry: router.Retry{Initial: time.Hour, Max: time.Hour, Attempts: 7}})
+	t.Cleanup(func() { r.stop(); assert.NoError(t, b.Close()) })
+	head, other := r.publish("u1", "t", 1)[0], r.publish("u2", "t", 2)[1]
+	first := r.await(head, admin.StateRetrying)
+	got := r.await(other, admin.StateWaiting)
+	require.NotNil(t, got.Behind)
+	assert.Equal(t, head, got.Behind.EventID)
+	assert.Equal(t, first.Next, got.Behind.Next.UTC())
+	assert.EqualValues(t, 2, got.Ahead)
+	assert.Contains(t, got.Why, "it waits behind event "+head+" of the same partition: attempt 1 of 7 failed (answer 500); the next is at ")
+	r.explain, err = New(Config{Reader: r.broker, Groups: r.broker, Destinations: r.pipeline.Configured, ByPartition: true})
+	require.NoError(t, err)
+	got = r.ask(other)
+	assert.Contains(t, got.Why, "it waits behind event "+head+" of the same partition, which is not done (2 events of this partition before it)")
+	assert.Equal(t, "eventserver explain "+head+" --destination d --key u1", got.Do)
 }
 
 func TestAttemptPausedBreaker(t *testing.T) {

@@ -219,11 +219,19 @@ func (c *inquiry) judgeUndone(ctx context.Context, e *evidence, r *record, v *ad
 	ahead := slices.DeleteFunc(slices.Clone(e.others), func(p predecessor) bool {
 		return p.partition != r.Partition || p.offset >= r.Offset || e.delivered[p.partition].Done(p.offset)
 	})
-	v.State, v.Ahead = admin.StateWaiting, int64(len(ahead))
+	if len(ahead) > 0 && ahead[0].orderKey != r.orderKey { // order is that of partitions
+		for _, w := range c.waiting(e.id, ahead[0].orderKey) {
+			if w.Stage == "deliver" {
+				c.queued(e, r, &w, v)
+				return nil
+			}
+		}
+	}
+	v.State, v.Ahead = admin.StateWaiting, c.ahead(e, r, len(ahead))
 	if len(ahead) > 0 {
 		v.Behind = &admin.BlockingEvent{EventID: ahead[0].id, Partition: ahead[0].partition, Offset: ahead[0].offset}
-		v.Why = fmt.Sprintf("it waits behind event %s of the same user, which is not done (%s of this user before it)", ahead[0].id, count(len(ahead), "event"))
-		v.Do = "eventserver explain " + operand(ahead[0].id) + " --destination " + e.id + c.keyFlag()
+		v.Why = fmt.Sprintf("it waits behind event %s of the same %s, which is not done (%s of this %s before it)", ahead[0].id, c.whose(), count(int(v.Ahead), "event"), c.whose())
+		v.Do = "eventserver explain " + operand(ahead[0].id) + " --destination " + e.id + keyFlagOf(ahead[0].orderKey)
 	} else {
 		v.Why = "it is the first of its user that is not done; whether it is being attempted only the server that reads it knows"
 		if c.out.Live {
@@ -290,17 +298,34 @@ func (c *inquiry) queued(e *evidence, r *record, w *router.Waiting, v *admin.Des
 			v.Ahead++
 		}
 	}
-	v.Ahead = max(v.Ahead, 1)
+	v.Ahead = max(c.ahead(e, r, int(v.Ahead)), 1)
 	head := &admin.DestinationExplanation{}
 	c.first(e, w, head)
-	v.Why = fmt.Sprintf("it waits behind event %s of the same user: %s", w.EventID, head.Why)
+	v.Why = fmt.Sprintf("it waits behind event %s of the same %s: %s", w.EventID, c.whose(), head.Why)
 	if v.Ahead > 1 {
-		v.Why += fmt.Sprintf(" (%d events of this user are before it)", v.Ahead)
+		v.Why += fmt.Sprintf(" (%d events of this %s are before it)", v.Ahead, c.whose())
 	}
 	v.Do = head.Do
 	if v.Do == "" {
-		v.Do = "eventserver explain " + operand(w.EventID) + " --destination " + e.id + c.keyFlag()
+		v.Do = "eventserver explain " + operand(w.EventID) + " --destination " + e.id + keyFlagOf(w.Key)
 	}
+}
+
+// whose is what keeps events in order.
+func (c *inquiry) whose() string {
+	if c.x.cfg.ByPartition {
+		return "partition"
+	}
+	return "user"
+}
+
+// ahead counts what is before a record that waits; found is how much of it was
+// looked at.
+func (c *inquiry) ahead(e *evidence, r *record, found int) int64 {
+	if c.x.cfg.ByPartition {
+		return undoneBelow(e.delivered[r.Partition], r.Offset)
+	}
+	return int64(found)
 }
 
 func (c *inquiry) describe(w *router.Waiting, v *admin.DestinationExplanation) {
@@ -343,10 +368,19 @@ func (c *inquiry) meant() string {
 
 // keyFlag is what finds another event of the same user.
 func (c *inquiry) keyFlag() string {
-	if n := len(c.found); n > 0 && c.found[n-1].Key != "" {
-		return " --key " + quoted(c.found[n-1].Key)
+	if n := len(c.found); n > 0 {
+		return keyFlagOf(c.found[n-1].Key)
 	}
 	return ""
+}
+
+// keyFlagOf is keyFlag for an order key; what has no key has one that begins with
+// a zero.
+func keyFlagOf(key string) string {
+	if key == "" || key[0] == 0 {
+		return ""
+	}
+	return " --key " + quoted(key)
 }
 
 // operand is a word for a shell that no command takes for a flag.
