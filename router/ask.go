@@ -104,13 +104,14 @@ func (p *Pipeline) Blocked(destination string, n int) (longest []Waiting, all in
 
 // Recent returns what this process remembers of the ends of an event's
 // deliveries to a destination, the last first. It remembers the last few
-// thousand of each destination.
-func (p *Pipeline) Recent(destination, eventID string) []Finish {
+// thousand of each destination. Without a key the events of that id of all users
+// are one.
+func (p *Pipeline) Recent(destination, eventID, key string) []Finish {
 	r := p.find(destination)
 	if r == nil {
 		return nil
 	}
-	return r.recent.of(eventID)
+	return r.recent.of(eventID, key)
 }
 
 // Configured are the destinations as they run now.

@@ -133,7 +133,7 @@ func (b *batcher) delivered(deliveries []destinations.Delivery) {
 	b.metrics.FinishedMany(metrics.Delivered, len(deliveries))
 	now := time.Now()
 	for i := range deliveries {
-		b.recent.add(deliveries[i].EventID, metrics.Delivered, deliveries[i].Attempt, now)
+		b.recent.add(deliveries[i].EventID, deliveries[i].Key, metrics.Delivered, deliveries[i].Attempt, now)
 		if at := since(&deliveries[i]); !at.IsZero() {
 			b.metrics.Latency.Observe(now.Sub(at).Seconds(), deliveries[i].Metadata[traceparent])
 		}

@@ -84,14 +84,14 @@ func (d *deliverer) handle(msg *message.Message) error {
 	case err == nil:
 		now := time.Now()
 		d.metrics.Finished(metrics.Delivered)
-		d.recent.add(delivery.EventID, metrics.Delivered, delivery.Attempt, now)
+		d.recent.add(delivery.EventID, delivery.Key, metrics.Delivered, delivery.Attempt, now)
 		if at := since(&delivery); !at.IsZero() {
 			d.metrics.Latency.Observe(now.Sub(at).Seconds(), delivery.Metadata[traceparent])
 		}
 		return nil
 	case errors.Is(err, destinations.ErrSkip):
 		d.metrics.Finished(metrics.Skipped)
-		d.recent.add(delivery.EventID, metrics.Skipped, delivery.Attempt, time.Now())
+		d.recent.add(delivery.EventID, delivery.Key, metrics.Skipped, delivery.Attempt, time.Now())
 		return nil
 	default:
 		err = &told{err, []destinations.Delivery{delivery}}

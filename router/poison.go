@@ -64,7 +64,7 @@ func (p *poisonQueue) keep(ctx context.Context, msg *message.Message, g *giveUp)
 		return err
 	}
 	p.metrics.Poisoned(g.reason)
-	p.recent.add(msg.Metadata.Get(hID), metrics.Poisoned, g.attempts, time.Now())
+	p.recent.add(msg.Metadata.Get(hID), msg.Metadata.Get(infra.MetaKey), metrics.Poisoned, g.attempts, time.Now())
 	level := slog.LevelDebug
 	before, first := p.say(g.reason)
 	if first {

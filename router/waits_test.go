@@ -103,11 +103,11 @@ func TestWaitingInBackoff(t *testing.T) {
 		<-began
 		verdicts <- nil
 		r.nothingNoted()
-		got := r.pipeline.Recent("d", "e1")
+		got := r.pipeline.Recent("d", "e1", "")
 		if len(got) != 1 || got[0].Attempts != 2 || got[0].Outcome != metrics.Delivered || got[0].At.Before(failed) {
 			t.Errorf("remembered: %+v", got)
 		}
-		if got := r.pipeline.Recent("d", "e9"); got != nil {
+		if got := r.pipeline.Recent("d", "e9", ""); got != nil {
 			t.Errorf("remembered of an event that never was: %+v", got)
 		}
 	})
@@ -205,7 +205,7 @@ func TestWaitingForThePoisonQueue(t *testing.T) {
 		r.wantBlocked(map[string]float64{metrics.WaitBroker: 1})
 		elapse(time.Second)
 		r.nothingNoted()
-		if got := r.pipeline.Recent("d", "e1"); len(got) != 1 || got[0].Outcome != metrics.Poisoned {
+		if got := r.pipeline.Recent("d", "e1", ""); len(got) != 1 || got[0].Outcome != metrics.Poisoned {
 			t.Errorf("remembered: %+v", got)
 		}
 	})
@@ -300,21 +300,25 @@ func TestWaitingWithoutAKey(t *testing.T) {
 
 func TestRecentIsARing(t *testing.T) {
 	var r recent
-	if got := r.of("e"); got != nil {
+	if got := r.of("e", "u"); got != nil {
 		t.Errorf("nothing was added: %+v", got)
 	}
 	at := time.Unix(1000, 0)
-	r.add("first", metrics.Delivered, 1, at)
-	r.add("twice", metrics.Poisoned, 10, at)
-	r.add("twice", metrics.Delivered, 2, at.Add(time.Second))
-	if got := r.of("twice"); len(got) != 2 || got[0].Outcome != metrics.Delivered || got[0].Attempts != 2 || !got[1].At.Equal(at) {
+	r.add("first", "u", metrics.Delivered, 1, at)
+	r.add("twice", "u", metrics.Poisoned, 10, at)
+	r.add("twice", "u", metrics.Delivered, 2, at.Add(time.Second))
+	if got := r.of("twice", "u"); len(got) != 2 || got[0].Outcome != metrics.Delivered || got[0].Attempts != 2 || !got[1].At.Equal(at) {
 		t.Errorf("twice: %+v", got)
 	}
-	for range recentSize - 2 {
-		r.add("other", metrics.Delivered, 1, at)
+	r.add("e", "u2", metrics.Poisoned, 3, at)
+	if r.of("e", "u") != nil || len(r.of("e", "u2")) != 1 || len(r.of("e", "")) != 1 {
+		t.Error("events of two users that have one id are told apart by their key")
 	}
-	if r.of("first") != nil || len(r.of("twice")) != 1 && len(r.of("twice")) != 2 {
-		t.Errorf("first: %+v, twice: %+v", r.of("first"), r.of("twice"))
+	for range recentSize - 3 {
+		r.add("other", "u", metrics.Delivered, 1, at)
+	}
+	if r.of("first", "u") != nil || len(r.of("twice", "u")) != 1 && len(r.of("twice", "u")) != 2 {
+		t.Errorf("first: %+v, twice: %+v", r.of("first", "u"), r.of("twice", "u"))
 	}
 }
 
@@ -325,7 +329,7 @@ func TestWaitsCostNothingAtTheFirstAttempt(t *testing.T) {
 	g := newGate(newBreaker(Breaker{}, nil), 2, RateLimit{}, nil)
 	g.waits, g.breaker.log = w, nil
 	var last recent
-	last.add("e", metrics.Delivered, 1, time.Now()) // the ring is made
+	last.add("e", "u", metrics.Delivered, 1, time.Now()) // the ring is made
 	p := &progress{msg: record("u", "e")}
 	ctx := context.WithValue(context.Background(), progressKey{}, p)
 	now := time.Now()
@@ -336,7 +340,7 @@ func TestWaitsCostNothingAtTheFirstAttempt(t *testing.T) {
 		}
 		w.end(p)
 		w.mu.Unlock()
-		last.add("e", metrics.Delivered, 1, now)
+		last.add("e", "u", metrics.Delivered, 1, now)
 	})
 	if n != 0 {
 		t.Errorf("%v allocations", n)
@@ -349,7 +353,7 @@ func BenchmarkRecent(b *testing.B) {
 	now := time.Now()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			r.add("01KB0A7Z3M9QF8V5X2C4D6E7G8", metrics.Delivered, 1, now)
+			r.add("01KB0A7Z3M9QF8V5X2C4D6E7G8", "u", metrics.Delivered, 1, now)
 		}
 	})
 }

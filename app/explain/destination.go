@@ -114,6 +114,9 @@ func (c *inquiry) records(ctx context.Context, e *evidence) error {
 			}
 			return
 		}
+		if !e.ours(m.Metadata.Get(infra.MetaKey)) {
+			return
+		}
 		c.cameFrom(m)
 		r := record{orderKey: router.OrderKey(m), DeliveryRecord: admin.DeliveryRecord{
 			Partition: p, Offset: offset, Stored: at.UTC(), Sequence: router.Sequence(m),
@@ -146,7 +149,7 @@ func (c *inquiry) poisoned(ctx context.Context, e *evidence) error {
 			}
 			return
 		}
-		if router.EventID(m) != c.q.ID {
+		if router.EventID(m) != c.q.ID || !e.ours(m.Metadata.Get(infra.MetaKey)) {
 			return
 		}
 		c.cameFrom(m)
@@ -164,6 +167,12 @@ func (c *inquiry) poisoned(ctx context.Context, e *evidence) error {
 	}
 	slices.SortStableFunc(e.poison, func(a, b admin.PoisonedAttempt) int { return a.Stored.Compare(b.Stored) })
 	return err
+}
+
+// ours reports whether a record with the event's id is of the last occurrence's
+// user: several may have events of one id.
+func (e *evidence) ours(key string) bool {
+	return e.last == nil || e.last.err != nil || key == "" || key == e.last.Key
 }
 
 // lastRecord is the one that counts: the last of the last occurrence. nil: there

@@ -21,7 +21,7 @@ import (
 // Live is the scheduler of this process; router.Pipeline is one.
 type Live interface {
 	Waiting(destination, key string) []router.Waiting
-	Recent(destination, eventID string) []router.Finish
+	Recent(destination, eventID, key string) []router.Finish
 	Status(id string) (router.Status, bool)
 }
 

@@ -441,6 +441,62 @@ func TestRecordsOfOthers(t *testing.T) {
 	assert.Equal(t, metrics.ReasonUndecodable, out.Destinations[0].Reason)
 }
 
+// finishes is a scheduler that remembers.
+type finishes struct {
+	Live
+	of []router.Finish
+}
+
+func (f finishes) Recent(string, string, string) []router.Finish { return f.of }
+
+// What was given up between the look at the poison queue and the question to the
+// scheduler was said to be delivered.
+func TestGivenUpWhileWeLooked(t *testing.T) {
+	now := time.Now()
+	c := &inquiry{x: &Explainer{Config{Live: finishes{of: []router.Finish{{At: now, Attempts: 4, Outcome: metrics.Poisoned}}}}}}
+	v := &admin.DestinationExplanation{}
+	c.judgeDone(&evidence{id: "d"}, &record{}, v)
+	assert.Equal(t, admin.StatePoisoned, v.State)
+	assert.True(t, v.DeliveredAt.IsZero())
+	assert.Equal(t, "given up a moment ago, at "+clock(now)+", after 4 attempts", v.Why)
+}
+
+// Users may have events of one id. With the key of one, the answer was about the
+// other, and a delivery of one hid that the other's was given up.
+func TestOneIDOfTwoUsers(t *testing.T) {
+	d := &receiver{id: "d", answers: func(d destinations.Delivery) error {
+		if d.Key == "u1" {
+			return destinations.Permanent(errors.New("answer 400"))
+		}
+		return nil
+	}}
+	r := newRig(t, router.Destination{Destination: d})
+	ask := func(key string) (*admin.Explanation, admin.DestinationExplanation) {
+		out, err := r.explain.Explain(t.Context(), admin.ExplainQuestion{ID: "1", Key: key, Since: time.Now().Add(-time.Minute)})
+		require.NoError(t, err)
+		return out, out.Destinations[0]
+	}
+	state := func(key, want string) {
+		require.Eventually(t, func() bool { _, got := ask(key); return got.State == want }, 10*time.Second, time.Millisecond)
+	}
+	for _, key := range []string{"u4", "u1", "u2", "u3", "u5"} { // one partition has two of them at least
+		r.store("1", key, "t")
+		state(key, map[bool]string{true: admin.StatePoisoned, false: admin.StateDelivered}[key == "u1"])
+	}
+	for _, live := range []Live{r.pipeline, nil} {
+		r.explain.cfg.Live = live
+		for _, key := range []string{"u1", "u2", "u3", "u4", "u5"} {
+			out, got := ask(key)
+			require.Len(t, out.Accepted, 1, key)
+			assert.Equal(t, key, out.Accepted[0].Key)
+			assert.Len(t, got.Records, 1)
+			assert.Equal(t, map[bool]string{true: admin.StatePoisoned, false: admin.StateDelivered}[key == "u1"], got.State, "%s: %s", key, got.Why)
+		}
+	}
+	out, _ := ask("nobody")
+	assert.NotEmpty(t, out.Accepted, "what is there with other keys is an answer, too")
+}
+
 // What Kafka has of an event without a key was given up without one, too, and is in
 // any partition. It was looked for where its id would be as a key, and was said to
 // have been passed over. (The broker in memory gives every record a key.)

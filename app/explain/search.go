@@ -182,6 +182,7 @@ func (c *inquiry) occurs(m *message.Message, at time.Time) {
 // settle puts what was found in order.
 func (c *inquiry) settle() {
 	slices.SortStableFunc(c.found, func(a, b occurrence) int { return a.Stored.Compare(b.Stored) })
+	c.narrow()
 	keys := map[string]bool{}
 	for _, o := range c.found {
 		c.out.Accepted = append(c.out.Accepted, o.AcceptedAt)
@@ -192,6 +193,17 @@ func (c *inquiry) settle() {
 	}
 	if len(keys) > 1 {
 		c.note("The id is there with %d different keys: these are events of different users.", len(keys))
+	}
+}
+
+// narrow leaves out the events that have the id and another key than the one that
+// was asked for. Where there is none of that key, another one is an answer too.
+func (c *inquiry) narrow() {
+	other := func(o occurrence) bool { return o.Key != c.q.Key }
+	if all := len(c.found); c.q.Key != "" && slices.ContainsFunc(c.found, func(o occurrence) bool { return !other(o) }) {
+		if c.found = slices.DeleteFunc(c.found, other); len(c.found) < all {
+			c.note("The id is there with other keys, too: events of other users, which are left out.")
+		}
 	}
 }
 

@@ -44,7 +44,11 @@ func (c *inquiry) finish(e *evidence, stored time.Time) *router.Finish {
 	if c.x.cfg.Live == nil {
 		return nil
 	}
-	for _, f := range c.x.cfg.Live.Recent(e.id, c.q.ID) {
+	key := "" // any
+	if e.last != nil {
+		key = e.last.Key
+	}
+	for _, f := range c.x.cfg.Live.Recent(e.id, c.q.ID, key) {
 		if !f.At.Before(stored) {
 			return &f
 		}
@@ -67,7 +71,8 @@ func (c *inquiry) judgeDone(e *evidence, r *record, v *admin.DestinationExplanat
 		}
 	case f.Outcome == metrics.Poisoned: // after the poison queue was read
 		v.State, v.Stage, v.Since, v.Attempts = admin.StatePoisoned, "deliver", f.At.UTC(), f.Attempts
-		v.Why = fmt.Sprintf("given up a moment ago, at %s, after %s; ask again for the reason", clock(f.At), count(f.Attempts, "attempt"))
+		v.Why = fmt.Sprintf("given up a moment ago, at %s, after %s", clock(f.At), count(f.Attempts, "attempt"))
+		v.Do = "ask again: the poison queue has why"
 	case f.Outcome == metrics.Skipped:
 		v.State, v.Since, v.Attempts = admin.StateFiltered, f.At.UTC(), f.Attempts
 		v.Why = "the destination itself skipped it, at " + clock(f.At)
