@@ -47,6 +47,9 @@ func (e *env) reader() {
 	assert.Equal(e, want, e.read(time.Time{}, oldest))
 	assert.Equal(e, want, e.read(time.Time{}, at), "no time is the beginning")
 	assert.Equal(e, want, e.read(time.Now().Add(-time.Hour), at))
+	for _, ms := range []int64{0, -1, -2, -1 << 40} { // in Kafka's requests some of them mean other things, or nothing
+		assert.Equal(e, want, e.read(time.UnixMilli(ms), at), "%d ms", ms)
+	}
 	assert.Empty(e, e.read(time.Now().Add(time.Hour), at))
 	assert.EqualValues(e, 5, e.lagOf(group))
 

@@ -109,7 +109,8 @@ func (r *Reader) Bounds(ctx context.Context, topic string, since time.Time) (map
 		}
 		at := oldest
 		if !since.IsZero() {
-			if at, err = listOffsets(client, real, parts, since.UnixMilli()); err != nil {
+			// before 1970 there are -1 and -2, which ask for the ends, and what no broker takes
+			if at, err = listOffsets(client, real, parts, max(since.UnixMilli(), 0)); err != nil {
 				return nil, err
 			}
 		}
