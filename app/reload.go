@@ -43,14 +43,9 @@ var ErrNoSource = errors.New("the server was started without --config; there is 
 // writes one line about what changed, or why nothing did.
 func (a *App) ReloadSource(ctx context.Context, by string) (Changes, error) {
 	var c Changes
-	var err error
-	if a.options.Source == nil {
-		err = ErrNoSource
-	} else {
-		var next *config.Config
-		if next, err = a.options.Source(); err == nil {
-			c, err = a.Reload(ctx, next)
-		}
+	err := ErrNoSource
+	if a.options.Source != nil {
+		c, err = a.reload(ctx, a.options.Source)
 	}
 	a.reloaded(by, c, err)
 	attrs := []any{slog.String("by", by), slog.Any("added", c.Added), slog.Any("changed", c.Changed), slog.Any("removed", c.Removed), slog.Int("unchanged", len(c.Unchanged))}
@@ -96,6 +91,12 @@ func (a *App) reloaded(by string, c Changes, err error) {
 // has changed, unless Changes says otherwise. What cannot change while the server
 // runs is refused with every key named.
 func (a *App) Reload(ctx context.Context, next *config.Config) (Changes, error) {
+	return a.reload(ctx, func() (*config.Config, error) { return next, nil })
+}
+
+// reload reads the source in its turn: of two reloads the later one must not be
+// undone by what the earlier one has read.
+func (a *App) reload(ctx context.Context, source func() (*config.Config, error)) (Changes, error) {
 	select {
 	case a.reloads <- struct{}{}:
 		defer func() { <-a.reloads }()
@@ -104,6 +105,10 @@ func (a *App) Reload(ctx context.Context, next *config.Config) (Changes, error) 
 	}
 	if a.life.Err() != nil {
 		return Changes{}, errors.New("the server is stopping")
+	}
+	next, err := source()
+	if err != nil {
+		return Changes{}, err
 	}
 	p, err := a.plan(next)
 	if err != nil {

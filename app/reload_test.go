@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"eventserver/app"
 	"eventserver/app/config"
@@ -51,6 +52,7 @@ type reloading struct {
 
 	mu     sync.Mutex
 	text   string
+	slow   func() // called once, when the text has been read; nil: nothing
 	broker string
 	probes map[string]*probe
 	built  map[string]int
@@ -83,7 +85,12 @@ func (r *reloading) set(text string) { r.mu.Lock(); r.text = text; r.mu.Unlock()
 func (r *reloading) source() (*config.Config, error) {
 	r.mu.Lock()
 	text := strings.ReplaceAll(r.text, "BROKER", r.broker)
+	slow := r.slow
+	r.slow = nil
 	r.mu.Unlock()
+	if slow != nil {
+		slow()
+	}
 	file := filepath.Join(r.TempDir(), "config.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
@@ -224,6 +231,37 @@ func testReload(t *testing.T, broker string) {
 	}
 	if len(seen) != 90 || len(got) != 90 {
 		t.Errorf("%d deliveries of %d events, want 90 of 90", len(got), len(seen))
+	}
+}
+
+// A reload that had read the file, and waited for another one to end, put back
+// what that other one had changed: it was told of the newer file.
+func TestReloadsReadInTheirTurn(t *testing.T) {
+	r := startReloading(t, "{kind: memory}", reloadHead+"destinations:\n  - {id: steady, kind: echo}\n")
+	early := reloadHead + "destinations:\n  - {id: steady, kind: echo}\n  - {id: early, kind: echo}\n"
+	late := reloadHead + "destinations:\n  - {id: steady, kind: echo}\n  - {id: late, kind: echo}\n"
+	r.set(early)
+	read, goOn := make(chan struct{}), make(chan struct{})
+	r.slow = func() { close(read); <-goOn }
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { _, err := r.app.ReloadSource(r.Context(), "first"); first <- err }()
+	<-read // of the early text
+	r.set(late)
+	go func() { _, err := r.app.ReloadSource(r.Context(), "second"); second <- err }()
+	select {
+	case err := <-second: // it overtook the first
+		if err != nil {
+			t.Fatal(err)
+		}
+		second <- nil
+	case <-time.After(200 * time.Millisecond): // it waits
+	}
+	close(goOn)
+	if err := errors.Join(<-first, <-second); err != nil {
+		t.Fatal(err)
+	}
+	if d := r.app.Config().Destinations; len(d) != 2 || d[1].ID != "late" {
+		t.Errorf("in force is %v, not the file as it is", d)
 	}
 }
 
