@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"eventserver/app/admin"
@@ -259,8 +260,9 @@ func (a *App) apply(p *plan) (Changes, error) {
 		}
 		c.Added = append(c.Added, s.config.ID)
 	}
-	for i, s := range p.changed {
-		if err := a.replace(p, s); err != nil {
+	for i, err := range a.replaceAll(p) {
+		s := p.changed[i]
+		if err != nil {
 			p.changed[i] = nil
 			errs = append(errs, fmt.Errorf("destination %s: %w", s.config.ID, err))
 			p.keepOld(a, now, s)
@@ -268,15 +270,12 @@ func (a *App) apply(p *plan) (Changes, error) {
 		}
 		c.Changed = append(c.Changed, s.config.ID)
 	}
+	var wg sync.WaitGroup
 	for _, s := range p.removed {
-		ctx, cancel := a.bound()
-		err := a.pipeline.Remove(ctx, s.config.ID)
-		cancel()
-		if err = errors.Join(err, s.close()); err != nil {
-			a.log.Warn("a destination that was removed did not end cleanly", slog.String("destination", s.config.ID), slog.Any("error", err))
-		}
+		wg.Go(func() { a.remove(s) })
 		c.Removed = append(c.Removed, s.config.ID)
 	}
+	wg.Wait()
 	if p.policy != nil {
 		a.contract.use(p.policy)
 		c.Schemas = true
@@ -323,6 +322,36 @@ func (p *plan) keepOld(a *App, now *config.Config, s *served) {
 // bound is how long a destination may take to come or to go.
 func (a *App) bound() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(a.life, a.cfg.HTTP.ShutdownTimeout)
+}
+
+// remove ends s for good.
+func (a *App) remove(s *served) {
+	ctx, cancel := a.bound()
+	defer cancel()
+	if err := errors.Join(a.pipeline.Remove(ctx, s.config.ID), s.close()); err != nil {
+		a.log.Warn("a destination that was removed did not end cleanly", slog.String("destination", s.config.ID), slog.Any("error", err))
+	}
+}
+
+// replaceAll replaces what has changed and returns the error of each. Those that
+// are built go at once: each may have attempts that end only with the time that
+// they are given. What is built when the old one is closed goes alone, so that
+// no other can take its place when the old one must come back.
+func (a *App) replaceAll(p *plan) []error {
+	errs := make([]error, len(p.changed))
+	var wg sync.WaitGroup
+	for i, s := range p.changed {
+		if _, built := p.prebuilt[s]; built {
+			wg.Go(func() { errs[i] = a.replace(p, s) })
+		}
+	}
+	wg.Wait()
+	for i, s := range p.changed {
+		if _, built := p.prebuilt[s]; !built {
+			errs[i] = a.replace(p, s)
+		}
+	}
+	return errs
 }
 
 // replace puts s in the place of the old one of its id.

@@ -50,13 +50,14 @@ type reloading struct {
 	opts app.Options
 	stop func()
 
-	mu     sync.Mutex
-	text   string
-	slow   func() // called once, when the text has been read; nil: nothing
-	broker string
-	probes map[string]*probe
-	built  map[string]int
-	closed map[string]int
+	mu      sync.Mutex
+	text    string
+	slow    func() // called once, when the text has been read; nil: nothing
+	broker  string
+	closing func() // called when one is closed; nil: nothing
+	probes  map[string]*probe
+	built   map[string]int
+	closed  map[string]int
 }
 
 func (r *reloading) kind() app.Kind {
@@ -70,7 +71,15 @@ func (r *reloading) kind() app.Kind {
 		if r.probes[id] == nil {
 			r.probes[id] = newProbe(id)
 		}
-		return &echo{r.probes[id], c, func() { r.mu.Lock(); r.closed[id]++; r.mu.Unlock() }}, nil
+		return &echo{r.probes[id], c, func() {
+			r.mu.Lock()
+			r.closed[id]++
+			closing := r.closing
+			r.mu.Unlock()
+			if closing != nil {
+				closing()
+			}
+		}}, nil
 	})
 }
 
@@ -263,6 +272,41 @@ func TestReloadsReadInTheirTurn(t *testing.T) {
 	if d := r.app.Config().Destinations; len(d) != 2 || d[1].ID != "late" {
 		t.Errorf("in force is %v, not the file as it is", d)
 	}
+}
+
+// Of twenty destinations whose receivers hung, each was given its whole
+// http.shutdown_timeout after the one before it: a reload took ten minutes.
+func TestReloadEndsAllAtOnce(t *testing.T) {
+	text := reloadHead + "destinations:\n  - {id: a, kind: echo, token: one}\n  - {id: b, kind: echo, token: one}\n  - {id: c, kind: echo, token: one}\n"
+	r := startReloading(t, "{kind: memory}", text)
+	together := func() {
+		n, met := 0, make(chan struct{})
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.closing = func() {
+			r.mu.Lock()
+			if n++; n == 3 {
+				close(met)
+			}
+			r.mu.Unlock()
+			select {
+			case <-met:
+			case <-time.After(5 * time.Second):
+				t.Error("they are closed one after the other")
+			}
+		}
+	}
+	together()
+	if c, err := r.reload(strings.ReplaceAll(text, "one", "two")); err != nil || len(c.Changed) != 3 {
+		t.Fatalf("%v, %v", c, err)
+	}
+	together()
+	if c, err := r.reload(reloadHead + "destinations: []\n"); err != nil || len(c.Removed) != 3 {
+		t.Fatalf("%v, %v", c, err)
+	}
+	r.mu.Lock()
+	r.closing = nil
+	r.mu.Unlock()
 }
 
 // Two destinations of kind file cannot have one file open: the new one is built
