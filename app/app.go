@@ -154,7 +154,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if a.broker, err = open(ctx, cfg, a.log, a.fail); err != nil {
 		return nil, err
 	}
-	wm := wmmetrics.NewPrometheusMetricsBuilder(reg, "eventserver", "watermill")
+	wm := wmmetrics.NewPrometheusMetricsBuilder(&metrics.Handlers{Registerer: reg}, "eventserver", "watermill")
 	wm.HandlerBuckets, wm.PublishBuckets = metrics.Seconds(), metrics.Seconds()
 	if a.pipeline, err = router.New(router.Config{
 		Broker: a.broker, Destinations: dests, Unordered: cfg.Ordering == "partition",

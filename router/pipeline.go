@@ -209,6 +209,18 @@ func (p *Pipeline) publisher() (message.Publisher, error) {
 	return p.cfg.Watermill.DecoratePublisher(p.cfg.Broker.Publisher())
 }
 
+// forget drops handlers' series of Watermill's metrics, where they can be.
+func (p *Pipeline) forget(handlers ...string) {
+	if p.cfg.Watermill == nil {
+		return
+	}
+	if h, ok := p.cfg.Watermill.PrometheusRegistry.(*metrics.Handlers); ok {
+		for _, name := range handlers {
+			h.Forget(name)
+		}
+	}
+}
+
 // ErrClosed is returned for what can no longer be done.
 var ErrClosed = errors.New("router: the pipeline has ended")
 

@@ -158,6 +158,7 @@ func (r *running) close(last bool) error {
 	r.gate.breaker.stop()
 	if last {
 		r.metrics.Remove()
+		r.pipeline.forget(stageTransform+"."+r.id, stageDeliver+"."+r.id)
 	}
 	return err
 }
