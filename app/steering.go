@@ -143,6 +143,8 @@ func answered(err error) error {
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, ErrSince):
 		return huma.Error400BadRequest(err.Error())
+	case errors.Is(err, context.DeadlineExceeded): // mostly the broker is away
+		return huma.Error503ServiceUnavailable(err.Error())
 	}
 	return err
 }

@@ -169,8 +169,15 @@ func (l *Log) Put(ctx context.Context, r Record) (Record, error) {
 		delete(l.awaits, r.ID)
 		l.mu.Unlock()
 	}()
-	if err := l.cfg.Broker.Publisher().Publish(Topic, m); err != nil {
-		return r, fmt.Errorf("control: the broker did not take the record: %w", err)
+	stored := make(chan error, 1)
+	go func() { stored <- l.cfg.Broker.Publisher().Publish(Topic, m) }() // it knows no context; the broker's close waits for it
+	select {
+	case err := <-stored:
+		if err != nil {
+			return r, fmt.Errorf("control: the broker did not take the record: %w", err)
+		}
+	case <-ctx.Done():
+		return r, fmt.Errorf("control: the broker has not taken the record yet; if it does, the record holds: %w", ctx.Err())
 	}
 	select {
 	case <-applied:

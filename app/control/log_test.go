@@ -1,0 +1,60 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"go.uber.org/goleak"
+
+	"eventserver/infra/memory"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// silent is a broker that does not answer what is published.
+type silent struct {
+	*memory.Broker
+	asked, answer chan struct{}
+}
+
+func (s *silent) Publisher() message.Publisher { return s }
+
+func (s *silent) Publish(string, ...*message.Message) error {
+	s.asked <- struct{}{}
+	<-s.answer
+	return nil
+}
+
+func (s *silent) Close() error { return nil }
+
+// A pause while the broker hung was answered after minutes, when the client had
+// long gone: the time it was given did not hold for the broker's part.
+func TestPutEndsWithItsContext(t *testing.T) {
+	b, err := memory.New(memory.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = b.Close() }()
+	if err := b.EnsureTopics(t.Context(), Topics()...); err != nil {
+		t.Fatal(err)
+	}
+	s := &silent{b, make(chan struct{}), make(chan struct{})}
+	defer close(s.answer)
+	l, err := Open(t.Context(), Config{Broker: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := l.Put(ctx, Record{Kind: Pause, Destination: "crm", On: true})
+		done <- err
+	}()
+	<-s.asked
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
