@@ -323,6 +323,48 @@ func TestReloadOfAFile(t *testing.T) {
 	}
 }
 
+// A reload that fails is to be seen until one succeeds.
+func TestReloadMetrics(t *testing.T) {
+	r := startReloading(t, "{kind: memory}", reloadHead+"destinations:\n  - {id: steady, kind: echo}\n")
+	metrics := func() (successful, at string) {
+		t.Helper()
+		resp, err := http.Get(r.url + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(body)) {
+			if v, ok := strings.CutPrefix(line, "eventserver_config_last_reload_successful "); ok {
+				successful = strings.TrimSpace(v)
+			}
+			if v, ok := strings.CutPrefix(line, "eventserver_config_last_reload_success_timestamp_seconds "); ok {
+				at = strings.TrimSpace(v)
+			}
+		}
+		return successful, at
+	}
+	ok, start := metrics()
+	if ok != "1" || start == "" || start == "0" {
+		t.Errorf("after the start: %q, at %q", ok, start)
+	}
+	if _, err := r.reload(reloadHead + "destinations:\n  - {id: steady, kind: ech}\n"); err == nil {
+		t.Error("a kind that does not exist was taken")
+	}
+	if ok, at := metrics(); ok != "0" || at != start {
+		t.Errorf("after a failure: %q, at %q, want 0 and the start %q", ok, at, start)
+	}
+	if _, err := r.reload(reloadHead + "destinations:\n  - {id: steady, kind: echo}\n"); err != nil {
+		t.Error(err)
+	}
+	if ok, at := metrics(); ok != "1" || at == start {
+		t.Errorf("mended: %q, at %q, want 1 and later than %q", ok, at, start)
+	}
+}
+
 // Schemas and their modes change without a restart; events are judged anew.
 func TestReloadOfSchemas(t *testing.T) {
 	dir := t.TempDir()
