@@ -74,7 +74,7 @@ bench: build
 
 # Rules, alerts and dashboards, on Debian's Prometheus.
 watch:
-	@dir=$$(scripts/prometheus) && EVENTSERVER_TEST_PROMETHEUS=$$dir $(GO) test -count=1 -run 'Promtool|Watch|GameDay' ./deploy ./cmd/eventserver
+	@dir=$$(scripts/prometheus) && EVENTSERVER_TEST_PROMETHEUS=$$dir $(GO) test -count=1 -timeout 20m -run 'Promtool|Watch|GameDay' ./deploy ./cmd/eventserver
 	$(GO) -C deploy/render test ./...
 
 # docs/overview.png, of the run of the test above (deploy/render).
