@@ -7,13 +7,10 @@ import (
 	"io"
 	"log/slog"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"eventserver/app/admin"
 	"eventserver/app/config"
 	"eventserver/app/explain"
 	"eventserver/infra"
-	"eventserver/metrics"
 	"eventserver/router"
 )
 
@@ -36,7 +33,7 @@ func Explain(ctx context.Context, cfg *config.Config, o Options, q admin.Explain
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	policy, err := loadPolicy(cfg)
+	judge, err := contractOf(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -49,13 +46,7 @@ func Explain(ctx context.Context, cfg *config.Config, o Options, q admin.Explain
 		if cl, ok := d.Destination.(io.Closer); ok {
 			defer func() { err = errors.Join(err, cl.Close()) }()
 		}
-		if policy != nil {
-			m, err := metrics.New(prometheus.NewRegistry())
-			if err != nil {
-				return nil, err
-			}
-			newContract(policy, m).bind(&d, c.Schema)
-		}
+		judge.bind(&d, c.Schema)
 		dests = append(dests, d)
 	}
 	b, err := joinBroker(ctx, cfg, log, func(error) {})

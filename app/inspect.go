@@ -8,13 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"eventserver/app/config"
 	"eventserver/app/http"
 	"eventserver/app/http/envelope"
 	"eventserver/destinations"
-	"eventserver/metrics"
 	"eventserver/router"
 )
 
@@ -81,17 +78,11 @@ func DryRun(ctx context.Context, w io.Writer, cfg *config.Config, o Options, id 
 		if cl, ok := d.Destination.(io.Closer); ok {
 			defer func() { _ = cl.Close() }()
 		}
-		policy, err := loadPolicy(cfg)
+		judge, err := contractOf(cfg)
 		if err != nil {
 			return err
 		}
-		if policy != nil {
-			m, err := metrics.New(prometheus.NewRegistry())
-			if err != nil {
-				return err
-			}
-			newContract(policy, m).bind(&d, c.Schema)
-		}
+		judge.bind(&d, c.Schema)
 		var errs []error
 		for i, e := range envs {
 			errs = append(errs, dryRunOne(ctx, w, &d, i, e))

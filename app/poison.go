@@ -8,12 +8,10 @@ import (
 	"sync"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"eventserver/app/config"
 	"eventserver/app/poison"
 	"eventserver/infra"
-	"eventserver/metrics"
 	"eventserver/router"
 )
 
@@ -58,16 +56,8 @@ func OpenPoison(ctx context.Context, cfg *config.Config, o Options) (_ *Poison, 
 		log = slog.New(slog.DiscardHandler)
 	}
 	p := &Poison{kinds: o.kinds(), cfg: cfg, served: map[string]*served{}, built: map[string]*router.Destination{}}
-	policy, err := loadPolicy(cfg)
-	if err != nil {
+	if p.contract, err = contractOf(cfg); err != nil {
 		return nil, err
-	}
-	if policy != nil {
-		m, err := metrics.New(prometheus.NewRegistry())
-		if err != nil {
-			return nil, err
-		}
-		p.contract = newContract(policy, m)
 	}
 	if p.broker, err = joinBroker(ctx, cfg, log, func(error) {}); err != nil {
 		return nil, err

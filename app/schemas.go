@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"eventserver/app/config"
 	"eventserver/app/schema"
 	"eventserver/metrics"
@@ -56,6 +58,20 @@ func newContract(p *schema.Policy, m *metrics.Metrics) *contract {
 	c := &contract{metrics: m}
 	c.use(p)
 	return c
+}
+
+// contractOf is that of a program beside the server: what it counts, nobody
+// scrapes. nil where the configuration has no schemas.
+func contractOf(cfg *config.Config) (*contract, error) {
+	policy, err := loadPolicy(cfg)
+	if policy == nil || err != nil {
+		return nil, err
+	}
+	m, err := metrics.New(prometheus.NewRegistry())
+	if err != nil {
+		return nil, err
+	}
+	return newContract(policy, m), nil
 }
 
 // use judges by p from now on. It also makes the series of every type, so that

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
 	"eventserver/app/config"
@@ -14,7 +13,6 @@ import (
 	"eventserver/app/http/envelope"
 	"eventserver/destinations"
 	"eventserver/infra"
-	"eventserver/metrics"
 	"eventserver/router"
 )
 
@@ -38,16 +36,12 @@ func OpenStore(ctx context.Context, cfg *config.Config, o Options) (_ *Store, er
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{limit: int(cfg.HTTP.MaxEventBytes)}
-	policy, err := loadPolicy(cfg)
+	judge, err := contractOf(cfg)
 	if err != nil {
 		return nil, err
 	}
-	if policy != nil {
-		m, err := metrics.New(prometheus.NewRegistry())
-		if err != nil {
-			return nil, err
-		}
-		s.judge = newContract(policy, m)
+	if judge != nil {
+		s.judge = judge
 	}
 	if s.broker, err = joinBroker(ctx, cfg, log, func(error) {}); err != nil {
 		return nil, err

@@ -177,8 +177,12 @@ func stuckTable(w io.Writer, stuck []admin.StuckKey, now time.Time) error {
 	return t.Flush()
 }
 
-// ask is the server that pause, resume, replay and reload need.
-func (t target) ask() (*admin.Client, error) {
+// client is the server that pause, resume, replay and reload need.
+func (a *adminFlags) client() (*admin.Client, error) {
+	t, err := a.target()
+	if err != nil {
+		return nil, err
+	}
 	if t.Client == nil {
 		return nil, errors.New("the admin API is off in --config; this needs a running server that has it")
 	}
@@ -210,11 +214,7 @@ func steerDestination(ctx context.Context, what string, args []string, stdout, s
 	if err != nil {
 		return err
 	}
-	t, err := a.target()
-	if err != nil {
-		return err
-	}
-	c, err := t.ask()
+	c, err := a.client()
 	if err != nil {
 		return err
 	}
@@ -252,11 +252,7 @@ func replayDestination(ctx context.Context, args []string, stdout, stderr io.Wri
 	if err != nil {
 		return err
 	}
-	t, err := a.target()
-	if err != nil {
-		return err
-	}
-	c, err := t.ask()
+	c, err := a.client()
 	if err != nil {
 		return err
 	}
@@ -321,11 +317,7 @@ func reloadConfig(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	if _, err := mixedFlags("reload", "[flags]", args, stderr, 0, 0, a.flags); err != nil {
 		return err
 	}
-	t, err := a.target()
-	if err != nil {
-		return err
-	}
-	c, err := t.ask()
+	c, err := a.client()
 	if err != nil {
 		return err
 	}
