@@ -8,10 +8,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
 	"syscall"
+
+	"eventserver/app/admin"
 )
 
 // command is a subcommand: it parses its own flags.
@@ -63,7 +66,7 @@ func main() {
 	stop()
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
-	case errors.As(err, new(usageError)):
+	case misused(err):
 		fmt.Fprintln(os.Stderr, "eventserver:", err)
 		os.Exit(2)
 	default:
@@ -74,6 +77,22 @@ func main() {
 
 // usageError is a command line that cannot be understood.
 type usageError struct{ error }
+
+// misused reports whether the command line is at fault: by itself, or because a
+// server, or what does without one, cannot mean what it asks for.
+func misused(err error) bool {
+	status := 0
+	var answer *admin.Error
+	var refused interface{ GetStatus() int } // as admin.Invalid makes them
+	switch {
+	case errors.As(err, &answer):
+		status = answer.Status
+	case errors.As(err, &refused):
+		status = refused.GetStatus()
+	}
+	return errors.As(err, new(usageError)) || errors.Is(err, admin.ErrBadQuestion) ||
+		status == http.StatusBadRequest || status == http.StatusUnprocessableEntity
+}
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	name := "serve"
