@@ -12,8 +12,7 @@ import (
 // on it, until it looks at the metadata again by itself, ten minutes later at
 // most. The next to ask connects anew.
 func hangUp(err error, on ...*sarama.Broker) {
-	var transport net.Error
-	if !errors.As(err, &transport) {
+	if !broken(err) {
 		return
 	}
 	for _, broker := range on {
@@ -21,11 +20,19 @@ func hangUp(err error, on ...*sarama.Broker) {
 	}
 }
 
+// broken says that nothing more can be asked on the connection. An answer that
+// comes after its time is taken for that of the next question, and is no
+// net.Error: sarama finds that the numbers do not match.
+func broken(err error) bool {
+	var transport net.Error
+	var answer sarama.PacketDecodingError
+	return errors.As(err, &transport) || errors.As(err, &answer)
+}
+
 // asked is for errors of what the admin client asked a group's coordinator, or
 // the controller when group is "".
 func (b *Broker) asked(group string, err error) {
-	var transport net.Error
-	if !errors.As(err, &transport) {
+	if !broken(err) {
 		return
 	}
 	find := b.client.Controller
