@@ -18,7 +18,7 @@ func TestAnswersAgainAfterALongHang(t *testing.T) {
 	b := open(t, testConfig(fake.ListenAddrs()...))
 	c, err := b.client.Controller()
 	require.NoError(t, err)
-	require.NoError(t, c.Close()) // the next to ask connects anew
+	require.NoError(t, c.Close())       // the next to ask connects anew
 	late := time.After(7 * time.Second) // the first question's time, 5 s, is over, and that of the next is not
 	fake.ControlKey(kmsg.ApiVersions.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
 		fake.SleepControl(func() { <-late })
