@@ -1,32 +1,18 @@
 package kafka
 
 import (
+	"context"
+	"fmt"
+	"net"
+	"os"
 	"testing"
 	"time"
 
+	"github.com/IBM/sarama"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
-
-// Connected anew while the cluster still hung, sarama did not get the answer to
-// its first question, went on without it, and took it for that to the next one
-// when it came: from then on it answered everything with "correlation ID did not match".
-func TestAnswersAgainAfterALongHang(t *testing.T) {
-	t.Parallel()
-	fake := cluster(t)
-	b := open(t, testConfig(fake.ListenAddrs()...))
-	c, err := b.client.Controller()
-	require.NoError(t, err)
-	require.NoError(t, c.Close())       // the next to ask connects anew
-	late := time.After(7 * time.Second) // the first question's time, 5 s, is over, and that of the next is not
-	fake.ControlKey(kmsg.ApiVersions.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
-		fake.SleepControl(func() { <-late })
-		return nil, nil, false
-	})
-	require.Error(t, b.Ping(t.Context()), "it hangs")
-	assert.Eventually(t, func() bool { return b.Ping(t.Context()) == nil }, 2*time.Second, 50*time.Millisecond)
-}
 
 // A cluster that hung for longer than a read may take stayed away for a process
 // that published nothing: sarama answered all that was asked on the connection
@@ -67,5 +53,18 @@ func TestAnswersAgainAfterAHang(t *testing.T) {
 			close(over)
 			assert.Eventually(t, func() bool { return c.ask(t, b) == nil }, 2*time.Second, 50*time.Millisecond)
 		})
+	}
+}
+
+// A cluster that hung for most of a minute left "correlation ID didn't match" as
+// the answer to everything: it takes a real Kafka that is stopped and goes on.
+func TestBrokenConnections(t *testing.T) {
+	t.Parallel()
+	timedOut := &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}
+	for _, err := range []error{timedOut, sarama.PacketDecodingError{Info: "correlation ID didn't match, wanted 46, got 44"}} {
+		assert.True(t, broken(fmt.Errorf("topic events: %w", err)), "%v", err)
+	}
+	for _, err := range []error{nil, sarama.ErrNotController, sarama.ErrClosedClient, context.Canceled} {
+		assert.False(t, broken(err), "%v", err)
 	}
 }
