@@ -203,6 +203,10 @@ func sameSchemas(a, b *schema.Policy) bool {
 	})
 }
 
+// topicsTimeout bounds how long a reload waits for a broker that is away: somebody
+// waits for its answer, and nothing has changed by then.
+const topicsTimeout = 20 * time.Second
+
 // prepare builds what is new and makes its topics.
 func (a *App) prepare(ctx context.Context, p *plan) error {
 	var errs []error
@@ -229,8 +233,10 @@ func (a *App) prepare(ctx context.Context, p *plan) error {
 		return err
 	}
 	if len(topics) > 0 {
+		ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
+		defer cancel()
 		if err := a.broker.EnsureTopics(ctx, topics...); err != nil {
-			return fmt.Errorf("topics: %w", err)
+			return fmt.Errorf("the broker does not make the topics of a new destination: %w", err)
 		}
 	}
 	if r, ok := a.broker.(infra.Releaser); ok {
