@@ -6,9 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -28,46 +26,6 @@ import (
 	"eventserver/metrics"
 	"eventserver/router"
 )
-
-// Options are what a program that embeds event-server may change.
-type Options struct {
-	Kinds  []Kind       // destination kinds of the program's own
-	Stdout io.Writer    // where destinations of kind log write; default os.Stdout
-	Logger *slog.Logger // default: discard
-	// Level is the level of Logger, so that a reload can change it; nil: it cannot.
-	Level *slog.LevelVar
-	// Source reads the configuration again, for App.ReloadSource; nil: it is
-	// nowhere to be read from.
-	Source func() (*config.Config, error)
-	// Registry receives the metrics; default a new one.
-	Registry *prometheus.Registry
-	// HandleOnly leaves HTTP out, the admin API too: the program only runs
-	// destinations, on a broker that others write to.
-	HandleOnly bool
-}
-
-func (o Options) stdout() io.Writer {
-	if o.Stdout == nil {
-		return os.Stdout
-	}
-	return o.Stdout
-}
-
-// Load reads a configuration file with the options' kinds. An empty path is
-// the configuration that runs without a file. The error lists every fault.
-func Load(path string, o Options) (*config.Config, error) {
-	if path == "" {
-		return config.Default(), nil
-	}
-	cfg, err := config.Load(path, o.checks())
-	if err != nil {
-		return nil, err
-	}
-	if _, err := loadPolicy(cfg); err != nil {
-		return nil, err
-	}
-	return cfg, nil
-}
 
 // App is one event-server.
 type App struct {
@@ -107,13 +65,10 @@ type App struct {
 // New opens the broker and builds everything. Run starts it; Close releases an
 // App that was never run.
 func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error) {
-	a := &App{cfg: cfg, log: o.Logger, fatal: make(chan error, 1), ready: make(chan struct{}),
+	a := &App{cfg: cfg, log: o.logger(), fatal: make(chan error, 1), ready: make(chan struct{}),
 		options: o, kinds: o.kinds(), reloads: make(chan struct{}, 1), current: cfg,
 		suspended: map[string]bool{}, replays: map[string]bool{}}
 	a.life, a.die = context.WithCancel(context.WithoutCancel(ctx))
-	if a.log == nil {
-		a.log = slog.New(slog.DiscardHandler)
-	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())

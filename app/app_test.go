@@ -96,22 +96,7 @@ func start(t *testing.T, broker string, probes ...*probe) (url string, stop func
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- a.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	t.Cleanup(stop)
-	select {
-	case <-a.Ready():
-	case err := <-done:
-		done <- err
-		t.Fatalf("Run ended: %v", err)
-	}
+	stop = runs(t, a)
 	return "http://" + a.Addr(), stop
 }
 
@@ -226,4 +211,26 @@ func TestEndToEnd(t *testing.T) {
 			}
 		})
 	}
+}
+
+// runs runs a until stop, or until the test ends, and returns when it accepts events.
+func runs(t *testing.T, a *app.App) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	select {
+	case <-a.Ready():
+	case err := <-done:
+		done <- err
+		t.Fatalf("Run ended: %v", err)
+	}
+	return stop
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 
 	"eventserver/app/admin"
 	"eventserver/app/config"
@@ -29,10 +28,7 @@ func explainer(b infra.Broker, cfg *config.Config, live explain.Live, dests func
 // runs in another process, or none at the moment. What an attempt, a breaker or
 // a pause does at the moment is not known here.
 func Explain(ctx context.Context, cfg *config.Config, o Options, q admin.ExplainQuestion) (_ *admin.Explanation, err error) {
-	log := o.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+	log := o.logger()
 	judge, err := contractOf(cfg)
 	if err != nil {
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -51,10 +50,7 @@ type Poison struct {
 // or the embedded broker of a server that runs. What is transformed again is so
 // by the configuration's destinations.
 func OpenPoison(ctx context.Context, cfg *config.Config, o Options) (_ *Poison, err error) {
-	log := o.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+	log := o.logger()
 	p := &Poison{kinds: o.kinds(), cfg: cfg, served: map[string]*served{}, built: map[string]*router.Destination{}}
 	if p.contract, err = contractOf(cfg); err != nil {
 		return nil, err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -102,10 +101,7 @@ type sender interface {
 }
 
 func (c *SendConfig) open(ctx context.Context, cfg *config.Config, o Options) (sender, error) {
-	log := o.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+	log := o.logger()
 	if !c.Broker {
 		return newPoster(cfg, c, log)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -152,10 +151,7 @@ func answered(err error) error {
 // LookAtDestinations tells of destinations what their broker alone says: lag and
 // the oldest event, of the groups' commits. The server may run or not.
 func LookAtDestinations(ctx context.Context, cfg *config.Config, o Options) ([]admin.DestinationState, error) {
-	log := o.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+	log := o.logger()
 	broker, err := joinBroker(ctx, cfg, log, func(error) {})
 	if err != nil {
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -31,10 +30,7 @@ type Store struct {
 // OpenStore connects to the broker that the configuration names: the cluster,
 // or the embedded broker of a server that runs.
 func OpenStore(ctx context.Context, cfg *config.Config, o Options) (_ *Store, err error) {
-	log := o.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+	log := o.logger()
 	s := &Store{limit: int(cfg.HTTP.MaxEventBytes)}
 	judge, err := contractOf(cfg)
 	if err != nil {

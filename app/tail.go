@@ -41,10 +41,7 @@ type TailConfig struct {
 // broker of a server that runs. It joins no consumer group, commits nothing and
 // changes nothing.
 func Tail(ctx context.Context, w io.Writer, cfg *config.Config, o Options, c TailConfig) (err error) {
-	log := o.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+	log := o.logger()
 	from, err := c.check(time.Now())
 	if err != nil {
 		return err

@@ -120,6 +120,22 @@ const (
 // launch starts d in place of another that has ended, nil: beside the others.
 // It returns when d reads.
 func (p *Pipeline) launch(ctx context.Context, d Destination, instead *running) error {
+	err := try(ctx, func() error {
+		r, err := p.newRunning(d)
+		if err != nil {
+			return err
+		}
+		return p.begin(ctx, r, instead)
+	})
+	if err == nil || errors.Is(err, ErrClosed) {
+		return err
+	}
+	return fmt.Errorf("destination %s does not start: %w", d.Destination.ID(), err)
+}
+
+// try starts something by f, launchTries times at most, and not again once the
+// pipeline has ended. The error is that of every try.
+func try(ctx context.Context, f func() error) error {
 	var errs []error
 	for n := range launchTries {
 		if n > 0 {
@@ -127,16 +143,13 @@ func (p *Pipeline) launch(ctx context.Context, d Destination, instead *running) 
 				break
 			}
 		}
-		r, err := p.newRunning(d)
-		if err == nil {
-			err = p.begin(ctx, r, instead)
-		}
+		err := f()
 		if err == nil || errors.Is(err, ErrClosed) {
 			return err
 		}
 		errs = append(errs, err)
 	}
-	return fmt.Errorf("destination %s does not start: %w", d.Destination.ID(), errors.Join(errs...))
+	return errors.Join(errs...)
 }
 
 // begin runs r and waits until it reads. One that does not is closed, and the

@@ -332,7 +332,7 @@ func TestCloseAmongChanges(t *testing.T) {
 			func() error {
 				return errors.Join(r.Suspend(t.Context(), "moving", Note{}), r.Proceed(t.Context(), "moving"))
 			},
-			func() error { r.Pause("moving", Note{}); r.Statuses(); r.Resume("moving"); return nil },
+			func() error { r.Pause("moving", Note{}); r.Status("moving"); r.Resume("moving"); return nil },
 			func() error { return r.Drain(t.Context()) },
 			func() error { <-time.After(rand.N(3 * time.Millisecond)); return r.Close() },
 		} {

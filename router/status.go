@@ -72,17 +72,6 @@ func (p *Pipeline) Status(id string) (Status, bool) {
 	return s, true
 }
 
-// Statuses tells of every destination, in the order that they came.
-func (p *Pipeline) Statuses() []Status {
-	var out []Status
-	for _, r := range p.all() {
-		if s, ok := p.Status(r.id); ok {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
 func noteOf(notes map[string]Note, id string) *Note {
 	n, ok := notes[id]
 	if !ok {

@@ -82,20 +82,11 @@ func (p *Pipeline) Proceed(ctx context.Context, id string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), launchTimeout)
 	defer cancel()
-	var errs []error
-	for n := range launchTries {
-		if n > 0 {
-			if err := pause(ctx, nil, launchPause); err != nil {
-				break
-			}
-		}
-		err := r.transformAgain(ctx)
-		if err == nil || errors.Is(err, ErrClosed) {
-			return err
-		}
-		errs = append(errs, err)
+	err = try(ctx, func() error { return r.transformAgain(ctx) })
+	if err == nil || errors.Is(err, ErrClosed) {
+		return err
 	}
-	err = fmt.Errorf("destination %s does not go on transforming: %w", id, errors.Join(errs...))
+	err = fmt.Errorf("destination %s does not go on transforming: %w", id, err)
 	p.failed(err)
 	return err
 }

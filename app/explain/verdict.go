@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"eventserver/app/admin"
@@ -387,83 +386,3 @@ func keyFlagOf(key string) string {
 	}
 	return " --key " + quoted(key)
 }
-
-// operand is a word for a shell that no command takes for a flag.
-func operand(s string) string {
-	if strings.HasPrefix(s, "-") {
-		return "-- " + quoted(s)
-	}
-	return quoted(s)
-}
-
-// quoted is a word for a shell.
-func quoted(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:@") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// owner names who works on a partition, where that is somebody else.
-func (c *inquiry) owner(ctx context.Context, group, topic string, partition int32, v *admin.DestinationExplanation) error {
-	members, err := c.x.cfg.Groups.Members(ctx, group)
-	if err != nil {
-		return err
-	}
-	for _, m := range members {
-		if !slices.Contains(m.Partitions[topic], partition) {
-			continue
-		}
-		if c.x.cfg.Live != nil && (c.x.cfg.Instance == "" || m.Instance == "" || strings.HasPrefix(m.Instance, c.x.cfg.Instance+".")) {
-			return nil // most likely this process
-		}
-		v.Owner = m.Client
-		if m.Instance != "" {
-			v.Owner = m.Instance
-			if i := strings.Index(m.Instance, "."+group); i > 0 { // it has one for each group
-				v.Owner = m.Instance[:i]
-			}
-		}
-		if m.Host != "" {
-			v.Owner += " at " + m.Host
-		}
-		v.Why += "; instance " + v.Owner + " works on it: its admin API knows more"
-		return nil
-	}
-	v.Why += "; no process works on its partition now"
-	if v.Do == "" {
-		v.Do = "see that eventserver runs with this destination, and that the broker is well"
-	}
-	return nil
-}
-
-func by(n *router.Note) string {
-	text := ""
-	if n.By != "" {
-		text = " by " + n.By
-	}
-	if !n.At.IsZero() {
-		text += " since " + clock(n.At)
-	}
-	if n.Why != "" {
-		text += " (" + n.Why + ")"
-	}
-	return text
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func are(n int64) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
-}
-
-// clock is a time for people, to the millisecond.
-func clock(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
