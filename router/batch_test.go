@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -167,27 +166,38 @@ func TestBatchIsBoundedInBytes(t *testing.T) {
 	})
 }
 
-// When the claim of one of its events ends, the batch is cancelled and waited
-// for: the next owner must not find a request of ours still on its way.
+// When the claim of one of its events ends, the batch is waited for: the next
+// owner must not find a request of ours still on its way. It may finish within
+// the grace; later it is cancelled.
 func TestBatchEndsWithAClaim(t *testing.T) {
-	run(t, func(t *testing.T) {
-		d := &slowBatch{began: make(chan struct{}, 10), release: make(chan struct{})}
-		d.id = "d"
-		r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 2}, Timeout: time.Hour})
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		a, b := within(ctx, delivery("a", "a1")), delivery("b", "b1")
-		r.broker.subs[DeliverGroup("d")].ch <- a
-		r.broker.subs[DeliverGroup("d")].ch <- b
-		<-d.began
-		cancel()
-		synctest.Wait()
-		wantVerdict(t, a, "") // its request has not returned
-		close(d.release)
-		elapse(time.Minute)
-		wantVerdict(t, a, "nacked")
-		wantVerdict(t, b, "acked") // delivered by the next attempt
-	})
+	for name, c := range map[string]struct {
+		after time.Duration
+		a     string // the verdict on the event whose claim ended
+	}{
+		"within the grace": {attemptGrace / 2, "acked"},
+		"after it":         {2 * attemptGrace, "nacked"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T) {
+				d := &slowBatch{began: make(chan struct{}, 10), release: make(chan struct{})}
+				d.id = "d"
+				r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 2}, Timeout: time.Hour})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				a, b := within(ctx, delivery("a", "a1")), delivery("b", "b1")
+				r.broker.subs[DeliverGroup("d")].ch <- a
+				r.broker.subs[DeliverGroup("d")].ch <- b
+				<-d.began
+				cancel()
+				elapse(c.after)
+				wantVerdict(t, a, "") // its request has not returned
+				close(d.release)
+				elapse(time.Minute)
+				wantVerdict(t, a, c.a)
+				wantVerdict(t, b, "acked") // after the grace it is delivered by the next attempt
+			})
+		})
+	}
 }
 
 // slowBatch returns only when it is released, whatever its context says.

@@ -189,6 +189,58 @@ func TestEachAttemptHasItsOwnDeadline(t *testing.T) {
 	})
 }
 
+// An attempt under way when its claim ended was cut off, so that each rebalance
+// delivered again what the receivers were just answering.
+func TestAnAttemptUnderWayOutlivesItsClaim(t *testing.T) {
+	for name, c := range map[string]struct {
+		takes   time.Duration
+		drains  bool // the pipeline drains, and its time is over
+		lasts   time.Duration
+		verdict string
+	}{
+		"finished within the grace": {takes: attemptGrace / 2, lasts: attemptGrace / 2, verdict: "acked"},
+		"cut off after it":          {takes: time.Hour, lasts: attemptGrace, verdict: "nacked"},
+		"cut off by a shutdown":     {takes: attemptGrace / 2, drains: true, verdict: "nacked"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T) {
+				var lasted time.Duration
+				began := make(chan struct{})
+				d := &funcDest{id: "d", deliver: func(ctx context.Context, _ destinations.Delivery) error {
+					close(began)
+					from := time.Now()
+					defer func() { lasted = time.Since(from) }()
+					select {
+					case <-ctx.Done():
+						return ctx.Err()
+					case <-time.After(c.takes):
+						return nil
+					}
+				}}
+				r := newRig(t, Destination{Destination: d, Timeout: 10 * time.Second})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				msg := within(ctx, delivery("u", "e1"))
+				r.broker.subs[DeliverGroup("d")].ch <- msg
+				<-began
+				if c.drains {
+					go func() { _ = r.pipeline.Drain(context.Background()) }()
+					synctest.Wait()
+				}
+				cancel()
+				elapse(time.Minute)
+				wantVerdict(t, msg, c.verdict)
+				if lasted != c.lasts {
+					t.Errorf("the attempt lasted %v, want %v", lasted, c.lasts)
+				}
+				if len(r.poisoned("d")) != 0 {
+					t.Error("poisoned")
+				}
+			})
+		})
+	}
+}
+
 func TestPanicIsAFailedAttempt(t *testing.T) {
 	run(t, func(t *testing.T) {
 		d := &funcDest{id: "d", deliver: func(context.Context, destinations.Delivery) error { panic("a bug\x1b[31m in user code") }}
