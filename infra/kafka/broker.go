@@ -26,7 +26,8 @@ type Broker struct {
 	pub        *publisher
 	readers    *readers
 	commits    *rate.Limiter // of all groups together
-	releaseFor atomic.Int64  // ReleaseTimeout, which AllowRelease raises
+	pace       pace
+	releaseFor atomic.Int64 // ReleaseTimeout, which AllowRelease raises
 
 	mu     sync.Mutex
 	subs   map[*subscriber]struct{}

@@ -11,9 +11,10 @@ import (
 )
 
 // committer commits what the claims of one group session have done: at once,
-// and then no more often than CommitInterval. What is done and not committed
-// comes again after a kill, so that this time is what a kill costs in
-// duplicates. Where commits are dear a journal can have them sooner.
+// and then no more often than CommitInterval, or less often on a busy cluster
+// (see pace). What is done and not committed comes again after a kill, so that
+// this time is what a kill costs in duplicates. Where commits are dear a journal
+// can have them sooner.
 //
 // Its requests have a connection of their own. sarama's commits share one with
 // the fetches, where a broker answers one request after the other: each would
@@ -72,8 +73,10 @@ func (c *committer) run(ctx context.Context) {
 				return // ctx ended
 			}
 			c.collect()
-			wait = c.sub.broker.cfg.CommitInterval
+			began := time.Now()
 			err := c.commit()
+			c.sub.broker.pace.took(time.Since(began))
+			wait = c.sub.broker.pace.commit(c.sub.broker.cfg.CommitInterval)
 			if err != nil && ctx.Err() == nil {
 				c.failed(err)
 				wait = max(wait, commitRetry)

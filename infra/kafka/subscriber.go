@@ -59,7 +59,11 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	instance := s.broker.instance(s.group, real)
 	cfg := s.broker.cfg
 	cfg.ReleaseTimeout = s.broker.releaseTimeout()
-	cg, err := sarama.NewConsumerGroup(cfg.Brokers, s.group, cfg.group(instance))
+	member := cfg.group(instance)
+	if cfg.Journal == nil { // a broker with one has its commits late because of its disk
+		(&pacedDialer{pace: &s.broker.pace}).on(member)
+	}
+	cg, err := sarama.NewConsumerGroup(cfg.Brokers, s.group, member)
 	if err != nil {
 		s.broker.release(instance)
 		return nil, err

@@ -1,0 +1,133 @@
+package kafka
+
+import (
+	"crypto/tls"
+	"encoding/binary"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// pace makes requests rarer when the cluster, or this machine, is busy: each
+// then takes more with it. It goes by how much longer than at best a commit
+// takes, so that a distant cluster is not taken for a busy one.
+type pace struct {
+	busy atomic.Int64 // smoothed time of a commit above the shortest, in ns
+
+	mu    sync.Mutex
+	best  [2]time.Duration // shortest commit of this period and of the one before; 0: none
+	until time.Time        // end of this period
+}
+
+const (
+	bestPeriod = 30 * time.Second // what was shortest longer ago than twice this no longer counts
+
+	// A group's next commit comes commitPace times what a commit is late, after
+	// the last: what commits cost a busy cluster is bounded so. mostCommitPace
+	// bounds what a kill repeats.
+	commitPace     = 8
+	mostCommitPace = 100 * time.Millisecond
+
+	// A fetch that follows one that brought records waits fetchPace times that.
+	fetchPace     = 2
+	mostFetchPace = 25 * time.Millisecond
+)
+
+// took notes how long a commit took.
+func (p *pace) took(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); now.After(p.until) {
+		p.best[1], p.best[0] = p.best[0], 0
+		p.until = now.Add(bestPeriod)
+	}
+	if p.best[0] == 0 || d < p.best[0] {
+		p.best[0] = d
+	}
+	best := p.best[0]
+	if p.best[1] > 0 {
+		best = min(best, p.best[1])
+	}
+	const smoothing = 8
+	busy := p.busy.Load()
+	p.busy.Store(busy + (int64(d-best)-busy)/smoothing)
+}
+
+// commit is the least time between two commits of a group.
+func (p *pace) commit(least time.Duration) time.Duration {
+	return max(least, min(mostCommitPace, commitPace*time.Duration(p.busy.Load())))
+}
+
+// fetch is how long a fetch waits for company.
+func (p *pace) fetch() time.Duration {
+	return min(mostFetchPace, fetchPace*time.Duration(p.busy.Load()))
+}
+
+// pacedDialer makes the connections of a group member. sarama has no other
+// place to slow its fetches down: the least it waits for is fixed at the start.
+type pacedDialer struct {
+	net.Dialer
+	tls  *tls.Config // nil: plain text
+	pace *pace
+}
+
+// on has s use the dialer, which does the TLS itself, to see the requests.
+func (d *pacedDialer) on(s *sarama.Config) {
+	d.Timeout, d.KeepAlive = s.Net.DialTimeout, s.Net.KeepAlive
+	if s.Net.TLS.Enable {
+		d.tls, s.Net.TLS.Enable = s.Net.TLS.Config, false
+	}
+	s.Net.Proxy.Enable, s.Net.Proxy.Dialer = true, d
+}
+
+// Dial implements proxy.Dialer.
+func (d *pacedDialer) Dial(network, addr string) (net.Conn, error) {
+	dial := d.Dialer.Dial
+	if d.tls != nil {
+		dial = (&tls.Dialer{NetDialer: &d.Dialer, Config: d.tls}).Dial
+	}
+	conn, err := dial(network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &pacedConn{Conn: conn, pace: d.pace}, nil
+}
+
+// pacedConn delays fetches. sarama writes a request in one call and keeps the
+// connection's other requests, such as heartbeats, back meanwhile.
+type pacedConn struct {
+	net.Conn
+	pace *pace
+	got  atomic.Int64 // bytes since the last fetch was sent
+}
+
+const (
+	fetchKey    = 1   // of Kafka's protocol
+	emptyAnswer = 300 // no answer to a fetch with a record in it is as small
+)
+
+// Read implements net.Conn.
+func (c *pacedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.got.Add(int64(n))
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *pacedConn) Write(b []byte) (int, error) {
+	if isFetch(b) && c.got.Swap(0) > emptyAnswer {
+		if wait := c.pace.fetch(); wait > 0 {
+			<-time.After(wait)
+		}
+	}
+	return c.Conn.Write(b)
+}
+
+// isFetch reports whether b is a fetch request: its length, then its kind.
+func isFetch(b []byte) bool {
+	const header = 8 // length, kind, version
+	return len(b) >= header && int(binary.BigEndian.Uint32(b)) == len(b)-4 && binary.BigEndian.Uint16(b[4:]) == fetchKey
+}
