@@ -40,7 +40,7 @@ generated:
 	scripts/schemas
 
 KAFKA_TESTS = -run '[Kk]afka|EndToEnd|Killed' ./infra/... ./app ./cmd/...
-CHAOS_TESTS = -timeout 15m -v -run 'Chaos|RestartsUnderLoad' ./cmd/eventserver
+CHAOS_TESTS = -timeout 15m -v -run 'Chaos|RestartsUnderLoad|ManyQueued' ./cmd/eventserver
 
 # The suites that need a broker, on a real Apache Kafka of this machine.
 test-kafka:

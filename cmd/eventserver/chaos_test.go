@@ -24,7 +24,7 @@ import (
 type form struct {
 	name    string
 	users   int
-	rate    float64       // events offered a second
+	rate    float64       // events offered a second, or as many of them as the machine carries
 	quiet   time.Duration // before the first fault
 	faults  time.Duration // at least
 	events  int           // at least
@@ -83,6 +83,7 @@ type scenario struct {
 	joined  int           // servers that run from the start to the end
 	poison  func()        // reads the poison queues, when every server has ended
 	fresh   time.Duration // how long the event after the last fault took
+	offered float64       // events a second
 }
 
 // newScenario makes the cast: five destinations, of which two are behind
@@ -120,7 +121,7 @@ func newScenario(t *testing.T, f form, broker string, instances ...string) *scen
 	sc.n = newNemesis(t, o, servers, seed)
 	sc.n.longest = f.longest
 	sc.c = newClients(t, o, f.users, addrs...)
-	sc.c.interval = time.Duration(float64(f.users) / f.rate * float64(time.Second))
+	sc.c.offer(f.rate)
 	sc.c.most = func(user string) int {
 		if user == failingUser { // each of its events takes seconds to be given up
 			return 1 + int((f.quiet+f.faults)/(10*time.Second))
@@ -137,6 +138,7 @@ func (sc *scenario) run(t *testing.T) {
 		s.ready(t)
 	}
 	sc.c.load()
+	sc.carry()
 	<-time.After(sc.form.quiet) // what is measured without faults
 	began := time.Now()
 	sc.o.mu.Lock()
@@ -173,6 +175,25 @@ func (sc *scenario) run(t *testing.T) {
 	sc.n.stopAll()
 	sc.poison()
 	sc.judge(t)
+}
+
+// carry offers less until the machine keeps up. What queues before the first fault is repeated by each kill, and
+// says how fast the machine is, not how much is repeated of what was done.
+func (sc *scenario) carry() {
+	const (
+		look  = 3 * time.Second
+		slow  = 250 * time.Millisecond
+		least = 100
+	)
+	for sc.offered = sc.form.rate; ; sc.offered *= .7 {
+		sc.c.offer(sc.offered)
+		sc.o.forget()
+		<-time.After(look)
+		if sc.offered*.7 < least || sc.o.p99("healthy destination quiet") < slow {
+			sc.o.forget()
+			return
+		}
+	}
 }
 
 // cutNowAndThen cuts connections until the returned function is called.

@@ -18,8 +18,8 @@ import (
 type clients struct {
 	t        *testing.T
 	o        *oracle
-	addrs    []string      // of all instances; a client goes on to the next after a failure
-	interval time.Duration // between two events of a user; 0: as fast as it goes
+	addrs    []string     // of all instances; a client goes on to the next after a failure
+	interval atomic.Int64 // between two events of a user, in ns; 0: as fast as it goes
 	most     func(user string) int
 	http     *http.Client
 
@@ -50,7 +50,7 @@ func (c *clients) load() {
 			if c.most != nil {
 				most = c.most(user)
 			}
-			if !c.wait(rand.N(c.interval + 1)) {
+			if !c.wait(rand.N(c.between() + 1)) {
 				return
 			}
 			for n := 1; n <= most; n++ {
@@ -58,12 +58,19 @@ func (c *clients) load() {
 					return
 				}
 				number.Store(int64(n))
-				if !c.wait(c.interval/2 + rand.N(c.interval+1)) {
+				if !c.wait(c.between()/2 + rand.N(c.between()+1)) {
 					return
 				}
 			}
 		})
 	}
+}
+
+func (c *clients) between() time.Duration { return time.Duration(c.interval.Load()) }
+
+// offer sets how many events a second all users post together.
+func (c *clients) offer(rate float64) {
+	c.interval.Store(int64(float64(len(c.numbers)) / rate * float64(time.Second)))
 }
 
 func (c *clients) wait(d time.Duration) bool {

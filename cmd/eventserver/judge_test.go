@@ -25,6 +25,7 @@ func (sc *scenario) judge(t *testing.T) {
 	}
 	rows := [][2]string{
 		{"accepted (users, destinations)", fmt.Sprintf("%d (%d, %d)", v.Accepted, sc.form.users, len(o.names))},
+		{"offered, events a second", fmt.Sprintf("%.0f", sc.offered)},
 		{"delivered", fmt.Sprint(v.Delivered)},
 		{"poisoned, as scripted (stored again by a kill)", fmt.Sprintf("%d (%d)", v.Poisoned, v.PoisonedAgain)},
 		{"poisoned without reason", fmt.Sprint(v.Wronged)},
@@ -63,7 +64,7 @@ func (sc *scenario) judge(t *testing.T) {
 	// before it: below 1 % with a kill every 3 s. On a machine that is busy, as
 	// with three brokers or beside the rest of `make check`, a commit takes
 	// longer; each duplicate needs a fault that explains it anyway.
-	const mostDuplicates = 5
+	const mostDuplicates = 3
 	if share >= mostDuplicates {
 		t.Errorf("duplicates are %.2f %% of the deliveries, %d for each kill, pause and cut; the bound is %d %%", share, v.Duplicates/max(1, n.kills+n.pauses+cuts), mostDuplicates)
 	}

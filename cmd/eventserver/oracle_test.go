@@ -195,6 +195,19 @@ func (o *oracle) observe(destination, user string, sent, now time.Time) {
 	o.latency[class+phase] = append(o.latency[class+phase], now.Sub(sent))
 }
 
+// forget drops the latencies so far.
+func (o *oracle) forget() {
+	o.mu.Lock()
+	clear(o.latency)
+	o.mu.Unlock()
+}
+
+func (o *oracle) p99(class string) time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return percentile(slices.Clone(o.latency[class]), .99)
+}
+
 // posting notes that a client begins to send the user's event number n.
 func (o *oracle) posting(user string, n int) {
 	o.check.Post(user, n)
