@@ -141,7 +141,7 @@ func (b *batcher) delivered(deliveries []destinations.Delivery) {
 }
 
 func (b *batcher) call(ctx context.Context, deliveries []destinations.Delivery) (err error) {
-	ctx, cancel := attemptContext(ctx, b.timeout, b.gate.draining)
+	ctx, cancel := attemptContext(ctx, b.timeout)
 	defer cancel()
 	defer func() { // as Watermill's Recoverer does for an attempt of one
 		if p := recover(); p != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"eventserver/destinations"
+	"eventserver/infra"
 	"eventserver/metrics"
 )
 
@@ -170,25 +171,29 @@ func TestBatchIsBoundedInBytes(t *testing.T) {
 // owner must not find a request of ours still on its way. It may finish within
 // the grace; later it is cancelled.
 func TestBatchEndsWithAClaim(t *testing.T) {
+	const grace = time.Second
 	for name, c := range map[string]struct {
 		after time.Duration
 		a     string // the verdict on the event whose claim ended
 	}{
-		"within the grace": {attemptGrace / 2, "acked"},
-		"after it":         {2 * attemptGrace, "nacked"},
+		"within the grace": {grace / 2, "acked"},
+		"after it":         {2 * grace, "nacked"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(t *testing.T) {
 				d := &slowBatch{began: make(chan struct{}, 10), release: make(chan struct{})}
 				d.id = "d"
 				r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 2}, Timeout: time.Hour})
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
+				later, cut := context.WithCancel(t.Context())
+				defer cut()
+				ctx, end := context.WithCancel(infra.WithGrace(t.Context(), later))
+				defer end()
 				a, b := within(ctx, delivery("a", "a1")), delivery("b", "b1")
 				r.broker.subs[DeliverGroup("d")].ch <- a
 				r.broker.subs[DeliverGroup("d")].ch <- b
 				<-d.began
-				cancel()
+				end()
+				time.AfterFunc(grace, cut)
 				elapse(c.after)
 				wantVerdict(t, a, "") // its request has not returned
 				close(d.release)

@@ -9,41 +9,23 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/destinations"
+	"eventserver/infra"
 	"eventserver/metrics"
 )
 
-// attemptGrace is how long an attempt that is under way goes on when its
-// message's claim has ended: the receiver may have the event already, and an
-// attempt that is cut off is made again by the next owner. That owner waits for
-// it, and so do all partitions of an eager group.
-const attemptGrace = time.Second
-
-// attemptContext is that of one attempt: it ends after d, and attemptGrace after
-// ctx at the latest. While the pipeline drains ctx ends when the time for that
-// is over, and the attempt with it.
-func attemptContext(ctx context.Context, d time.Duration, draining <-chan struct{}) (context.Context, context.CancelFunc) {
-	attempt, cancel := context.WithTimeout(context.WithoutCancel(ctx), d)
-	stop := context.AfterFunc(ctx, func() {
-		select {
-		case <-draining:
-		case <-time.After(attemptGrace):
-		case <-attempt.Done():
-		}
-		cancel()
-	})
-	return attempt, func() {
-		stop()
-		cancel()
-	}
+// attemptContext is that of one attempt: it ends after d, or with the grace of
+// its message's claim.
+func attemptContext(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(infra.Graced(ctx), d)
 }
 
 // attemptTimeout gives one attempt its own deadline. Watermill's Timeout leaves
 // the message with a cancelled context for the next attempt.
-func attemptTimeout(d time.Duration, draining <-chan struct{}) message.HandlerMiddleware {
+func attemptTimeout(d time.Duration) message.HandlerMiddleware {
 	return func(next message.HandlerFunc) message.HandlerFunc {
 		return func(msg *message.Message) ([]*message.Message, error) {
 			ctx := msg.Context()
-			attempt, cancel := attemptContext(ctx, d, draining)
+			attempt, cancel := attemptContext(ctx, d)
 			defer cancel()
 			msg.SetContext(attempt)
 			defer msg.SetContext(ctx)

@@ -288,17 +288,21 @@ func (o *Ordered) vacate() {
 	o.dispatch()
 }
 
-// context ends with the claim of any member: the next owner of one of them must
-// not find an attempt of ours under way.
+// context ends with the claim of any member, and its grace with that of any: the
+// next owner of one of them must not find an attempt of ours under way.
 func (g *group) context() (context.Context, func()) {
-	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), groupKey{}, g))
-	var c claims
+	later, cut := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithValue(infra.WithGrace(context.Background(), later), groupKey{}, g))
+	var ends, graces claims
 	for _, m := range g.members {
-		c.watch(m.msg.Context(), cancel)
+		ends.watch(m.msg.Context(), cancel)
+		graces.watch(infra.Grace(m.msg.Context()), cut)
 	}
 	return ctx, func() {
-		c.release()
+		ends.release()
+		graces.release()
 		cancel()
+		cut()
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"eventserver/destinations"
+	"eventserver/infra"
 	"eventserver/metrics"
 )
 
@@ -190,17 +191,22 @@ func TestEachAttemptHasItsOwnDeadline(t *testing.T) {
 }
 
 // An attempt under way when its claim ended was cut off, so that each rebalance
-// delivered again what the receivers were just answering.
+// delivered again what the receivers were just answering. It has the subscriber's
+// grace, also while the pipeline drains.
 func TestAnAttemptUnderWayOutlivesItsClaim(t *testing.T) {
+	const grace = time.Second
 	for name, c := range map[string]struct {
 		takes   time.Duration
-		drains  bool // the pipeline drains, and its time is over
+		drain   string // begins before or after the claim's end, or not at all
 		lasts   time.Duration
 		verdict string
 	}{
-		"finished within the grace": {takes: attemptGrace / 2, lasts: attemptGrace / 2, verdict: "acked"},
-		"cut off after it":          {takes: time.Hour, lasts: attemptGrace, verdict: "nacked"},
-		"cut off by a shutdown":     {takes: attemptGrace / 2, drains: true, verdict: "nacked"},
+		"finished within the grace":     {takes: grace / 2, lasts: grace / 2, verdict: "acked"},
+		"cut off after it":              {takes: time.Hour, lasts: grace, verdict: "nacked"},
+		"of a pipeline that drains":     {takes: grace / 2, drain: "before", lasts: grace / 2, verdict: "acked"},
+		"of one that begins to drain":   {takes: grace / 2, drain: "after", lasts: grace / 2, verdict: "acked"},
+		"cut off while it drains":       {takes: time.Hour, drain: "before", lasts: grace, verdict: "nacked"},
+		"its own deadline comes before": {takes: time.Hour, drain: "no", lasts: grace / 10, verdict: "nacked"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(t *testing.T) {
@@ -217,17 +223,28 @@ func TestAnAttemptUnderWayOutlivesItsClaim(t *testing.T) {
 						return nil
 					}
 				}}
-				r := newRig(t, Destination{Destination: d, Timeout: 10 * time.Second})
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
+				timeout := 10 * time.Second
+				if c.lasts < grace/2 {
+					timeout = c.lasts
+				}
+				r := newRig(t, Destination{Destination: d, Timeout: timeout})
+				later, cut := context.WithCancel(t.Context())
+				defer cut()
+				ctx, end := context.WithCancel(infra.WithGrace(t.Context(), later))
+				defer end()
 				msg := within(ctx, delivery("u", "e1"))
 				r.broker.subs[DeliverGroup("d")].ch <- msg
 				<-began
-				if c.drains {
-					go func() { _ = r.pipeline.Drain(context.Background()) }()
-					synctest.Wait()
+				drain := func(when string) {
+					if c.drain == when {
+						go func() { _ = r.pipeline.Drain(context.Background()) }()
+						synctest.Wait()
+					}
 				}
-				cancel()
+				drain("before")
+				end()
+				time.AfterFunc(grace, cut)
+				drain("after")
 				elapse(time.Minute)
 				wantVerdict(t, msg, c.verdict)
 				if lasted != c.lasts {
@@ -238,6 +255,19 @@ func TestAnAttemptUnderWayOutlivesItsClaim(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Where the claim has ended nothing begins: the grace is for what is under way.
+func TestNoAttemptBeginsInTheGrace(t *testing.T) {
+	later, cut := context.WithCancel(t.Context())
+	defer cut()
+	ctx, end := context.WithCancel(infra.WithGrace(t.Context(), later))
+	end()
+	attempt, cancel := attemptContext(ctx, time.Hour)
+	defer cancel()
+	if attempt.Err() == nil {
+		t.Error("an attempt begins")
 	}
 }
 

@@ -99,7 +99,7 @@ func (r *running) handleDeliver(log *slog.Logger) error {
 		delivery,
 		[]message.HandlerMiddleware{poison.middleware, again.middleware, r.gate.middleware, observe(r.metrics)},
 		attempt,
-		[]message.HandlerMiddleware{attemptTimeout(d.Timeout, s.draining), middleware.Recoverer},
+		[]message.HandlerMiddleware{attemptTimeout(d.Timeout), middleware.Recoverer},
 	)...)
 	return nil
 }

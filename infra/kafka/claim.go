@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,8 @@ type claim struct {
 	partition int32
 	ctx       context.Context
 	end       context.CancelFunc
+	cut       context.CancelFunc // ends the attempts that are under way (infra.WithGrace)
+	closing   context.Context    // ends when the subscription does
 
 	gone    chan struct{} // closed when the handlers had their time: an ack no longer counts
 	settled chan struct{} // signalled when something was settled
@@ -61,11 +64,12 @@ type flight struct {
 	cancel context.CancelFunc // ends the message's context
 }
 
-// newClaim makes the claim, whose work ends with ctx.
-func newClaim(ctx context.Context, s *subscription, commits *committer, session sarama.ConsumerGroupSession, c sarama.ConsumerGroupClaim) *claim {
-	ctx, end := context.WithCancel(ctx)
+// newClaim makes the claim, whose work ends with the session and with closing.
+func newClaim(closing context.Context, s *subscription, commits *committer, session sarama.ConsumerGroupSession, c sarama.ConsumerGroupClaim) *claim {
+	later, cut := context.WithCancel(context.WithoutCancel(session.Context()))
+	ctx, end := context.WithCancel(infra.WithGrace(session.Context(), later))
 	return &claim{
-		sub: s, commits: commits, session: session, topic: c.Topic(), partition: c.Partition(), ctx: ctx, end: end,
+		sub: s, commits: commits, session: session, topic: c.Topic(), partition: c.Partition(), ctx: ctx, end: end, cut: cut, closing: closing,
 		gone: make(chan struct{}), settled: make(chan struct{}, 1),
 		tracker: newTracker(c.InitialOffset(), s.resumed(ctx, c)), marked: c.InitialOffset(),
 		keys: map[string]*keyState{}, behind: map[string]*keyState{},
@@ -331,9 +335,38 @@ func (c *claim) mark() (position int64, metadata string, changed bool) {
 	return position, metadata, true
 }
 
+// attemptGrace is how long an attempt that is under way goes on when its claim
+// has ended: until then the receiver's answer counts, and the next owner does not
+// repeat the event. A partition that was given up waits so long for it, and with
+// an eager rebalance the whole group.
+const attemptGrace = time.Second
+
+// grace is attemptGrace when the partition is given up in an orderly way. A member
+// that was thrown out must stop: the next owner is at work. One that closes has
+// drained for as long as it may.
+func (c *claim) grace() time.Duration {
+	if c.closing.Err() != nil {
+		return 0
+	}
+	cause := context.Cause(c.session.Context())
+	for _, orderly := range []error{context.Canceled, sarama.ErrRebalanceInProgress, sarama.ErrSessionPartitionCountChanged, sarama.ErrSessionConsumeClaimExited} {
+		if cause == nil || errors.Is(cause, orderly) {
+			return attemptGrace
+		}
+	}
+	return 0
+}
+
 // finish waits for the handlers, whose contexts have ended. A handler that does not return within
 // ReleaseTimeout is left behind: the partition is given up all the same.
 func (c *claim) finish() {
+	defer c.cut()
+	if grace := c.grace(); grace > 0 {
+		defer time.AfterFunc(grace, c.cut).Stop()
+	} else {
+		c.cut()
+	}
+	defer context.AfterFunc(c.closing, c.cut)()
 	if c.paused { // sarama keeps a pause for the partition's next owner in this process
 		c.sub.cg.Resume(map[string][]int32{c.topic: {c.partition}})
 	}

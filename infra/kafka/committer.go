@@ -73,9 +73,7 @@ func (c *committer) run(ctx context.Context) {
 				return // ctx ended
 			}
 			c.collect()
-			began := time.Now()
 			err := c.commit()
-			c.sub.broker.pace.took(time.Since(began))
 			wait = c.sub.broker.pace.commit(c.sub.broker.cfg.CommitInterval)
 			if err != nil && ctx.Err() == nil {
 				c.failed(err)
@@ -160,7 +158,7 @@ func (c *committer) commit() error {
 	for _, p := range c.pending {
 		req.AddBlockWithLeaderEpoch(p.Topic, p.Partition, p.Offset, -1, sarama.ReceiveTime, p.Metadata)
 	}
-	resp, err := c.send(req)
+	resp, took, err := c.send(req)
 	if err != nil {
 		return err
 	}
@@ -172,6 +170,9 @@ func (c *committer) commit() error {
 			delete(c.pending, cl)
 		}
 	}
+	if refused == nil { // a refusal is quick
+		c.sub.broker.pace.took(took)
+	}
 	if errors.Is(refused, sarama.ErrNotCoordinatorForConsumer) || errors.Is(refused, sarama.ErrConsumerCoordinatorNotAvailable) {
 		c.drop()
 	}
@@ -180,21 +181,22 @@ func (c *committer) commit() error {
 
 // send makes the request. A broker closes connections that were idle for long
 // (ten minutes by default), which shows only now: on one that was used before,
-// the request is made once more. The caller holds mu.
-func (c *committer) send(req *sarama.OffsetCommitRequest) (*sarama.OffsetCommitResponse, error) {
+// the request is made once more. took is without connecting. The caller holds mu.
+func (c *committer) send(req *sarama.OffsetCommitRequest) (resp *sarama.OffsetCommitResponse, took time.Duration, err error) {
 	used := c.conn != nil
 	for {
 		conn, err := c.connect()
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
+		began := time.Now()
 		resp, err := conn.CommitOffset(req)
 		if err == nil {
-			return resp, nil
+			return resp, time.Since(began), nil
 		}
 		if !used {
 			c.drop()
-			return nil, err
+			return nil, 0, err
 		}
 		used = false
 		_ = c.conn.Close() // it failed
@@ -214,6 +216,10 @@ func (c *committer) connect() (*sarama.Broker, error) {
 	}
 	conn := sarama.NewBroker(coordinator.Addr())
 	if err := conn.Open(client.Config()); err != nil {
+		return nil, err
+	}
+	if _, err := conn.Connected(); err != nil { // Open does not wait
+		_ = conn.Close()
 		return nil, err
 	}
 	c.conn = conn

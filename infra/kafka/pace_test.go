@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +16,9 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func (p *pace) many(n int, took time.Duration) {
@@ -43,6 +46,8 @@ func TestPace(t *testing.T) {
 		assert.Equal(t, mostCommitPace, p.commit(least))
 		assert.Equal(t, time.Second, p.commit(time.Second), "where commits are dear")
 		assert.Equal(t, mostFetchPace, p.fetch())
+		<-time.After(2 * paceLasts)
+		assert.Zero(t, p.fetch(), "nothing to go by")
 		p.many(100, time.Millisecond)
 		assert.Equal(t, least, p.commit(least), "it is over")
 
@@ -68,7 +73,7 @@ func TestPacedConn(t *testing.T) {
 		waits bool
 	}{
 		"a fetch after records":         {4000, frame(fetchKey), true},
-		"a fetch after none":            {100, frame(fetchKey), false},
+		"a fetch after none":            {50, frame(fetchKey), false},
 		"another request":               {4000, frame(heartbeat), false},
 		"what only begins like a fetch": {4000, append(frame(fetchKey), 0), false},
 	} {
@@ -78,6 +83,7 @@ func TestPacedConn(t *testing.T) {
 				here, there := net.Pipe()
 				var p pace
 				p.busy.Store(int64(5 * time.Millisecond))
+				p.last.Store(time.Now().UnixNano())
 				conn := &pacedConn{Conn: here, pace: &p}
 				go func() {
 					_, _ = there.Write(make([]byte, c.got))
@@ -96,7 +102,7 @@ func TestPacedConn(t *testing.T) {
 				require.NoError(t, err)
 				want := time.Duration(0)
 				if c.waits {
-					want = p.fetch()
+					want = 5 * fetchPace * time.Millisecond
 				}
 				assert.Equal(t, want, time.Since(began))
 				_, err = conn.Write(frame(fetchKey)) // it brought nothing since
@@ -184,5 +190,85 @@ func TestSaramaWritesARequestInOneCall(t *testing.T) {
 			assert.Zero(t, w.strange)
 			assert.NotZero(t, w.kinds[fetchKey])
 		})
+	}
+}
+
+// Only commits that were made and accepted tell how busy the cluster is. A wake
+// for nothing took no time and a refusal hardly any: a cluster that needs 20 ms
+// for each commit was busy for ever.
+func TestPaceGoesByCommitsAlone(t *testing.T) {
+	t.Parallel()
+	const takes = 20 * time.Millisecond
+	c := cluster(t)
+	cfg := testConfig(c.ListenAddrs()...)
+	cfg.CommitInterval, cfg.Partitions = 10*time.Millisecond, 1
+	b := open(t, cfg)
+	ensure(t, b, topic)
+	var commits atomic.Int64
+	c.ControlKey(int16(kmsg.OffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if commits.Add(1) == 3 { // as in a rebalance
+			return refusal(req.(*kmsg.OffsetCommitRequest), kerr.RebalanceInProgress), nil, true
+		}
+		c.SleepControl(func() { <-time.After(takes) })
+		return nil, nil, false
+	})
+	_, in := subscribe(t, b)
+	for n := 0; commits.Load() < 20; n++ {
+		publish(t, b, "u", n, 1)
+		receive(t, in).Ack()
+		wake(b)
+	}
+	b.pace.mu.Lock()
+	defer b.pace.mu.Unlock()
+	assert.GreaterOrEqual(t, b.pace.best[0], takes)
+}
+
+// wake has the committers look when nothing new is done.
+func wake(b *Broker) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for s := range b.subs {
+		for _, sub := range s.subs {
+			sub.mu.Lock()
+			for cl := range sub.claims {
+				cl.commits.due()
+			}
+			sub.mu.Unlock()
+		}
+	}
+}
+
+func refusal(req *kmsg.OffsetCommitRequest, with *kerr.Error) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
+	for _, asked := range req.Topics {
+		of := kmsg.OffsetCommitResponseTopic{Topic: asked.Topic}
+		for _, p := range asked.Partitions {
+			of.Partitions = append(of.Partitions, kmsg.OffsetCommitResponseTopicPartition{Partition: p.Partition, ErrorCode: with.Code})
+		}
+		resp.Topics = append(resp.Topics, of)
+	}
+	return resp
+}
+
+// A member gets in with a client's certificate and a password too.
+func TestPacedMemberWithTLSAndSASL(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate
+	defer web.Close()
+	roots := web.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-512"} {
+		c := cluster(t, kfake.TLS(&tls.Config{Certificates: web.TLS.Certificates, ClientAuth: tls.RequireAnyClientCert}),
+			kfake.EnableSASL(), kfake.Superuser(mechanism, "u", "p"))
+		cfg := testConfig(c.ListenAddrs()...)
+		cfg.TLS = &tls.Config{RootCAs: roots, Certificates: web.TLS.Certificates}
+		cfg.SASL = &SASL{mechanism, "u", "p"}
+		b := open(t, cfg)
+		ensure(t, b, topic)
+		publish(t, b, "u", 0, 3)
+		_, in := subscribe(t, b)
+		for range 3 {
+			receive(t, in).Ack()
+		}
 	}
 }

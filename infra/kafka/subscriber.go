@@ -287,7 +287,7 @@ func (h *groupHandler) Cleanup(sarama.ConsumerGroupSession) error {
 // ConsumeClaim owns one partition until the session or the claim ends. Its last
 // commit is sarama's.
 func (h *groupHandler) ConsumeClaim(session sarama.ConsumerGroupSession, c sarama.ConsumerGroupClaim) error {
-	cl := newClaim(session.Context(), h.sub, h.commits, session, c)
+	cl := newClaim(h.ctx, h.sub, h.commits, session, c)
 	defer context.AfterFunc(h.ctx, cl.end)()
 	h.sub.own(cl)
 	cl.run(c.Messages())
