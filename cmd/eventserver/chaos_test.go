@@ -185,15 +185,19 @@ func (sc *scenario) carry() {
 		slow  = 250 * time.Millisecond
 		least = 100
 	)
-	for sc.offered = sc.form.rate; ; sc.offered *= .7 {
+	kept := 0 // looks in a row at which it did
+	for sc.offered = sc.form.rate; kept < 2; {
 		sc.c.offer(sc.offered)
 		sc.o.forget()
 		<-time.After(look)
 		if sc.offered*.7 < least || sc.o.p99("healthy destination quiet") < slow {
-			sc.o.forget()
-			return
+			kept++
+		} else {
+			kept = 0
+			sc.offered *= .7
 		}
 	}
+	sc.o.forget()
 }
 
 // cutNowAndThen cuts connections until the returned function is called.
