@@ -59,9 +59,10 @@ real-kafka:
 	$(GO) test -count=1 $(KAFKA_TESTS) && EVENTSERVER_CHAOS=short $(GO) test -count=1 $(CHAOS_TESTS)
 
 # The chaos suite in its long form (docs/reliability.md): 50,000 events for each
-# broker, among them a real Kafka of three brokers on KAFKA_PORT.
+# broker, among them a real Kafka of three brokers on KAFKA_PORT and what follows,
+# below the ports that connections are given.
 chaos:
-	EVENTSERVER_CHAOS=long KAFKA_PORT=$${KAFKA_PORT:-39092} $(GO) test -count=1 -timeout 60m -v -run 'Chaos|RestartsUnderLoad|ManyQueued' ./cmd/eventserver
+	EVENTSERVER_CHAOS=long KAFKA_PORT=$${KAFKA_PORT:-29092} $(GO) test -count=1 -timeout 60m -v -run 'Chaos|RestartsUnderLoad|ManyQueued' ./cmd/eventserver
 
 # Key order against the stock subscriber, on a real Kafka (docs/performance.md):
 # ten minutes. The first run is thrown away: a Kafka that has just started is busy

@@ -21,7 +21,7 @@ type kafkaCluster struct {
 	down  bool
 }
 
-// startKafka starts three brokers on KAFKA_PORT (39092 by default) and deletes
+// startKafka starts three brokers on KAFKA_PORT (29092 by default) and deletes
 // them when the test ends.
 func startKafka(t *testing.T) *kafkaCluster {
 	t.Helper()
@@ -40,7 +40,7 @@ func startKafka(t *testing.T) *kafkaCluster {
 func (k *kafkaCluster) script(args ...string) (string, error) {
 	port := os.Getenv("KAFKA_PORT")
 	if port == "" {
-		port = "39092"
+		port = "29092"
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
