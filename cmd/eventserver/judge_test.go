@@ -61,10 +61,10 @@ func (sc *scenario) judge(t *testing.T) {
 			v.Lost, v.OrderBreaks, v.Wronged, v.Foreign, v.Overruns)
 	}
 	// What a kill repeats is what was under way or done in the milliseconds
-	// before it: below 1 % with a kill every 3 s. On a machine that is busy, as
+	// before it: about 1 % with a kill every 3 s. On a machine that is busy, as
 	// with three brokers or beside the rest of `make check`, a commit takes
 	// longer; each duplicate needs a fault that explains it anyway.
-	const mostDuplicates = 3
+	const mostDuplicates = 4
 	if share >= mostDuplicates {
 		t.Errorf("duplicates are %.2f %% of the deliveries, %d for each kill, pause and cut; the bound is %d %%", share, v.Duplicates/max(1, n.kills+n.pauses+cuts), mostDuplicates)
 	}
