@@ -84,6 +84,7 @@ type scenario struct {
 	poison  func()        // reads the poison queues, when every server has ended
 	fresh   time.Duration // how long the event after the last fault took
 	offered float64       // events a second
+	carried bool          // the machine kept up with them before the faults
 }
 
 // newScenario makes the cast: five destinations, of which two are behind
@@ -192,7 +193,8 @@ func (sc *scenario) carry() {
 		sc.c.offer(sc.offered)
 		sc.o.forget()
 		<-time.After(look)
-		if sc.offered*.7 < least || sc.o.p99("healthy destination quiet") < slow {
+		sc.carried = sc.o.p99("healthy destination quiet") < slow
+		if sc.offered*.7 < least || sc.carried {
 			kept++
 		} else {
 			kept = 0
