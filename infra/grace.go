@@ -26,7 +26,7 @@ func Grace(ctx context.Context) context.Context {
 // Graced is for an attempt that begins: ctx with its values, but with the end of
 // Grace. When ctx has ended already there is no attempt to finish: it is ctx.
 func Graced(ctx context.Context) context.Context {
-	if later := Grace(ctx); later != ctx && ctx.Err() == nil {
+	if later, ok := ctx.Value(graceKey{}).(context.Context); ok && ctx.Err() == nil {
 		return graced{later, ctx}
 	}
 	return ctx

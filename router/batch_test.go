@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"eventserver/destinations"
-	"eventserver/infra"
 	"eventserver/metrics"
 )
 
@@ -184,10 +183,7 @@ func TestBatchEndsWithAClaim(t *testing.T) {
 				d := &slowBatch{began: make(chan struct{}, 10), release: make(chan struct{})}
 				d.id = "d"
 				r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 2}, Timeout: time.Hour})
-				later, cut := context.WithCancel(t.Context())
-				defer cut()
-				ctx, end := context.WithCancel(infra.WithGrace(t.Context(), later))
-				defer end()
+				ctx, end, cut := claim(t)
 				a, b := within(ctx, delivery("a", "a1")), delivery("b", "b1")
 				r.broker.subs[DeliverGroup("d")].ch <- a
 				r.broker.subs[DeliverGroup("d")].ch <- b

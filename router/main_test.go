@@ -209,6 +209,16 @@ func (r *rig) metric(name string, labels map[string]string) float64 {
 	return -1
 }
 
+// claim is a claim's context: end ends it, cut the grace of its attempts.
+func claim(t *testing.T) (ctx context.Context, end, cut context.CancelFunc) {
+	t.Helper()
+	later, cut := context.WithCancel(t.Context())
+	ctx, end = context.WithCancel(infra.WithGrace(t.Context(), later))
+	t.Cleanup(end)
+	t.Cleanup(cut)
+	return ctx, end, cut
+}
+
 func within(ctx context.Context, m *message.Message) *message.Message { m.SetContext(ctx); return m }
 
 // run is synctest.Test under a shorter name.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"eventserver/destinations"
-	"eventserver/infra"
 	"eventserver/metrics"
 )
 
@@ -228,10 +227,7 @@ func TestAnAttemptUnderWayOutlivesItsClaim(t *testing.T) {
 					timeout = c.lasts
 				}
 				r := newRig(t, Destination{Destination: d, Timeout: timeout})
-				later, cut := context.WithCancel(t.Context())
-				defer cut()
-				ctx, end := context.WithCancel(infra.WithGrace(t.Context(), later))
-				defer end()
+				ctx, end, cut := claim(t)
 				msg := within(ctx, delivery("u", "e1"))
 				r.broker.subs[DeliverGroup("d")].ch <- msg
 				<-began
@@ -260,9 +256,7 @@ func TestAnAttemptUnderWayOutlivesItsClaim(t *testing.T) {
 
 // Where the claim has ended nothing begins: the grace is for what is under way.
 func TestNoAttemptBeginsInTheGrace(t *testing.T) {
-	later, cut := context.WithCancel(t.Context())
-	defer cut()
-	ctx, end := context.WithCancel(infra.WithGrace(t.Context(), later))
+	ctx, end, _ := claim(t)
 	end()
 	attempt, cancel := attemptContext(ctx, time.Hour)
 	defer cancel()

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"pgregory.net/rapid"
@@ -117,7 +116,7 @@ func TestPoisonQueueSaysLittle(t *testing.T) {
 		if got := said("transform"); got != "true 0" {
 			t.Errorf("another reason: %s", got)
 		}
-		time.Sleep(quiet) //nolint:forbidigo // in a synctest bubble
+		elapse(quiet)
 		if got := said("schema"); got != "true 2" {
 			t.Errorf("after a minute: %s", got)
 		}

@@ -30,6 +30,13 @@ func clusters(t *testing.T) map[string]string {
 	return all
 }
 
+// durable are the brokers that keep what they have when a server is killed.
+func durable(t *testing.T) map[string]string {
+	all := clusters(t)
+	all["embedded"] = embeddedYAML(filepath.Join(t.TempDir(), "data"))
+	return all
+}
+
 // newPrefix keeps the topics of one test apart from those of others.
 func newPrefix() string { return fmt.Sprintf("t%d.", time.Now().UnixNano()) }
 
@@ -56,9 +63,7 @@ func works(t *testing.T, o *oracle, n int) {
 // it accepted, and every user's events still come in order.
 func TestKilledTenTimes(t *testing.T) {
 	bin := binary(t)
-	all := clusters(t)
-	all["embedded"] = embeddedYAML(filepath.Join(t.TempDir(), "data"))
-	for name, broker := range all {
+	for name, broker := range durable(t) {
 		t.Run(name, func(t *testing.T) {
 			o := newOracle(t, "one", "two")
 			s := newServer(t, o, "a", setup{bin: bin, broker: broker})

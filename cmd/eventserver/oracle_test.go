@@ -205,7 +205,7 @@ func (o *oracle) forget() {
 func (o *oracle) p99(class string) time.Duration {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return percentile(slices.Clone(o.latency[class]), .99)
+	return percentile(o.latency[class], .99)
 }
 
 // posting notes that a client begins to send the user's event number n.
@@ -214,6 +214,13 @@ func (o *oracle) posting(user string, n int) {
 	o.mu.Lock()
 	o.posted[user] = append(o.posted[user], time.Now())
 	o.mu.Unlock()
+}
+
+// postedAt is when the client began to send it.
+func (o *oracle) postedAt(user string, n int) time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.posted[user][n-1]
 }
 
 func (o *oracle) accept(user string, n int) {

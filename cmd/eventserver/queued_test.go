@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,7 +26,7 @@ type stuck struct {
 
 func (s *stuck) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := r.Header.Get("Event-Id")
-	stuck, _, _ := parseID(s.first)
+	busy, _, _ := parseID(s.first)
 	user, n, _ := parseID(id)
 	if id == s.first {
 		select {
@@ -36,12 +35,12 @@ func (s *stuck) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if user == stuck {
+	if user == busy {
 		s.got.Add(1)
 	} else {
-		sent := s.o.count(func() int { return int(s.o.posted[user][n-1].UnixNano()) })
+		took := time.Since(s.o.postedAt(user, n))
 		s.mu.Lock()
-		s.others[s.phase] = append(s.others[s.phase], time.Since(time.Unix(0, int64(sent))))
+		s.others[s.phase] = append(s.others[s.phase], took)
 		s.mu.Unlock()
 	}
 	s.site.ServeHTTP(w, r)
@@ -61,9 +60,7 @@ func TestUserWithManyQueuedEvents(t *testing.T) {
 		queued, look = 100_000, 1000
 	}
 	bin := binary(t)
-	all := clusters(t)
-	all["embedded"] = embeddedYAML(filepath.Join(t.TempDir(), "data"))
-	for name, broker := range all {
+	for name, broker := range durable(t) {
 		t.Run(name, func(t *testing.T) {
 			const busy, array = "busy", 500
 			o := newOracle(t, "one")

@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"path/filepath"
 	"testing"
 	"time"
 )
@@ -14,9 +13,7 @@ func TestRestartsUnderLoad(t *testing.T) {
 		times = 20
 	}
 	bin := binary(t)
-	all := clusters(t)
-	all["embedded"] = embeddedYAML(filepath.Join(t.TempDir(), "data"))
-	for name, broker := range all {
+	for name, broker := range durable(t) {
 		t.Run(name, func(t *testing.T) {
 			o := newOracle(t, "one", "two")
 			s := newServer(t, o, "a", setup{bin: bin, broker: broker})

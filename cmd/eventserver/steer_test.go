@@ -68,7 +68,7 @@ func TestSteerFromTheShell(t *testing.T) {
 	shell(0, "destinations", "out", "--check")
 	says(shell(1, "destinations", "--check"), `(?m)^eventserver: crm: breaker open.*connection refused`)
 	says(shell(1, "destinations", "crm", "--check", "--max-lag", "19"), `(?m)crm: 20 events wait, more than 19`)
-	says(shell(0, "destinations", "crm"), `(?s)KEY +FOR +EVENT.*\nu\d +\d+s +\w+ +breaker +\d of 10 .*connection refused`) // one of the three may be between two probes
+	shows(`(?s)KEY +FOR +EVENT.*\nu0 .* breaker .* \d of 10 .*connection refused`, "destinations", "crm") // it may be between two probes
 
 	says(shell(0, "pause", "crm", "--why", "it moves"), `crm is paused`)
 	shows(`(?m)^crm +paused .* paused by local since .*Z: it moves$`, "destinations")

@@ -348,13 +348,14 @@ func (c *claim) grace() time.Duration {
 	if c.closing.Err() != nil {
 		return 0
 	}
-	cause := context.Cause(c.session.Context())
-	for _, orderly := range []error{context.Canceled, sarama.ErrRebalanceInProgress, sarama.ErrSessionPartitionCountChanged, sarama.ErrSessionConsumeClaimExited} {
-		if cause == nil || errors.Is(cause, orderly) {
-			return attemptGrace
-		}
+	switch cause := context.Cause(c.session.Context()); {
+	case cause == nil, // a cooperative rebalance takes the partition alone
+		errors.Is(cause, context.Canceled), errors.Is(cause, sarama.ErrRebalanceInProgress),
+		errors.Is(cause, sarama.ErrSessionPartitionCountChanged), errors.Is(cause, sarama.ErrSessionConsumeClaimExited):
+		return attemptGrace
+	default:
+		return 0
 	}
-	return 0
 }
 
 // finish waits for the handlers, whose contexts have ended. A handler that does not return within

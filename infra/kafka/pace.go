@@ -141,7 +141,7 @@ func (c *pacedConn) Read(b []byte) (int, error) {
 func (c *pacedConn) Write(b []byte) (int, error) {
 	// An answer without records has a little more to say of each partition than
 	// the question has.
-	if isFetch(b) && c.got.Swap(0) > 2*int64(len(b)) {
+	if kind(b) == fetchKey && c.got.Swap(0) > 2*int64(len(b)) {
 		if wait := c.pace.fetch(); wait > 0 {
 			<-time.After(wait)
 		}
@@ -149,8 +149,11 @@ func (c *pacedConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// isFetch reports whether b is a fetch request: its length, then its kind.
-func isFetch(b []byte) bool {
+// kind is that of the request that b is, by its length and what follows; -1: it is none.
+func kind(b []byte) int {
 	const header = 8 // length, kind, version
-	return len(b) >= header && int(binary.BigEndian.Uint32(b)) == len(b)-4 && binary.BigEndian.Uint16(b[4:]) == fetchKey
+	if len(b) < header || int(binary.BigEndian.Uint32(b)) != len(b)-4 {
+		return -1
+	}
+	return int(binary.BigEndian.Uint16(b[4:]))
 }

@@ -123,7 +123,7 @@ type watching struct {
 		Dial(network, addr string) (net.Conn, error)
 	}
 	mu      sync.Mutex
-	kinds   map[uint16]int
+	kinds   map[int]int
 	strange int // writes that are no request
 }
 
@@ -145,38 +145,46 @@ func (w *watching) Dial(network, addr string) (net.Conn, error) {
 
 func (c watchedConn) Write(b []byte) (int, error) {
 	c.w.mu.Lock()
-	if len(b) < 8 || int(binary.BigEndian.Uint32(b)) != len(b)-4 {
+	if k := kind(b); k < 0 {
 		c.w.strange++
 	} else {
-		c.w.kinds[binary.BigEndian.Uint16(b[4:])]++
+		c.w.kinds[k]++
 	}
 	c.w.mu.Unlock()
 	return c.Conn.Write(b)
 }
 
+// tlsPair is a server's configuration and that of a client that trusts it.
+func tlsPair(t *testing.T) (server, client *tls.Config) {
+	t.Helper()
+	web := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate
+	t.Cleanup(web.Close)
+	return &tls.Config{Certificates: web.TLS.Certificates},
+		&tls.Config{RootCAs: web.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
+}
+
 // The pace depends on how sarama writes: a request in one call, with TLS too.
 func TestSaramaWritesARequestInOneCall(t *testing.T) {
 	t.Parallel()
-	web := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate
-	defer web.Close()
-	roots := web.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	server, client := tlsPair(t)
 	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var opts []kfake.Opt
-			var client *tls.Config
 			if secure {
-				opts = append(opts, kfake.TLS(&tls.Config{Certificates: web.TLS.Certificates}))
-				client = &tls.Config{RootCAs: roots}
+				opts = append(opts, kfake.TLS(server))
 			}
 			cfg := testConfig(cluster(t, opts...).ListenAddrs()...)
-			cfg.TLS, cfg.Partitions = client, 1
+			cfg.Partitions = 1
+			if secure {
+				cfg.TLS = client
+			}
 			b := open(t, cfg)
 			ensure(t, b, topic)
 			require.NoError(t, b.Publisher().Publish(topic, message.NewMessage("a", []byte("a"))))
 			s := b.cfg.group("")
 			(&pacedDialer{pace: &b.pace}).on(s)
-			w := &watching{under: s.Net.Proxy.Dialer, kinds: map[uint16]int{}}
+			w := &watching{under: s.Net.Proxy.Dialer, kinds: map[int]int{}}
 			s.Net.Proxy.Dialer = w
 			consumer, err := sarama.NewConsumer(cfg.Brokers, s)
 			require.NoError(t, err)
@@ -254,15 +262,12 @@ func refusal(req *kmsg.OffsetCommitRequest, with *kerr.Error) kmsg.Response {
 // A member gets in with a client's certificate and a password too.
 func TestPacedMemberWithTLSAndSASL(t *testing.T) {
 	t.Parallel()
-	web := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate
-	defer web.Close()
-	roots := web.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	server, client := tlsPair(t)
+	server.ClientAuth, client.Certificates = tls.RequireAnyClientCert, server.Certificates
 	for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-512"} {
-		c := cluster(t, kfake.TLS(&tls.Config{Certificates: web.TLS.Certificates, ClientAuth: tls.RequireAnyClientCert}),
-			kfake.EnableSASL(), kfake.Superuser(mechanism, "u", "p"))
+		c := cluster(t, kfake.TLS(server), kfake.EnableSASL(), kfake.Superuser(mechanism, "u", "p"))
 		cfg := testConfig(c.ListenAddrs()...)
-		cfg.TLS = &tls.Config{RootCAs: roots, Certificates: web.TLS.Certificates}
-		cfg.SASL = &SASL{mechanism, "u", "p"}
+		cfg.TLS, cfg.SASL = client, &SASL{mechanism, "u", "p"}
 		b := open(t, cfg)
 		ensure(t, b, topic)
 		publish(t, b, "u", 0, 3)
