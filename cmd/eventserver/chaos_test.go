@@ -83,7 +83,8 @@ type scenario struct {
 	joined  int           // servers that run from the start to the end
 	poison  func()        // reads the poison queues, when every server has ended
 	fresh   time.Duration // how long the event after the last fault took
-	offered float64       // events a second
+	offered float64       // events a second, now
+	begun   float64       // events a second, at the first fault
 }
 
 // newScenario makes the cast: five destinations, of which two are behind
@@ -140,6 +141,7 @@ func (sc *scenario) run(t *testing.T) {
 	sc.c.load()
 	sc.carry()
 	<-time.After(sc.form.quiet) // what is measured without faults
+	sc.begun = sc.offered
 	began := time.Now()
 	sc.o.mu.Lock()
 	sc.o.faults = began
@@ -158,6 +160,7 @@ func (sc *scenario) run(t *testing.T) {
 		outage.at(t, progress())
 		step := time.Now()
 		sc.n.look()
+		sc.ease()
 		sc.plan[i%len(sc.plan)]()
 		<-time.After(max(500*time.Millisecond, sc.form.pace-time.Since(step))) // the pace of the faults
 		if time.Since(began) > 20*time.Minute {
@@ -177,32 +180,45 @@ func (sc *scenario) run(t *testing.T) {
 	sc.judge(t)
 }
 
+// What a run offers: leastOffered events a second at least; slowLatency is a
+// machine that does not keep up.
+const (
+	leastOffered = 100
+	slowLatency  = 250 * time.Millisecond
+)
+
 // carry offers less until the machine keeps up, and then three fifths of that: a
 // server that is killed every three seconds is down or catching up for a part of
 // them. What queues is repeated by each kill, and says how fast the machine is,
 // not how much is repeated of what was done.
 func (sc *scenario) carry() {
-	const (
-		look  = 3 * time.Second
-		slow  = 250 * time.Millisecond
-		least = 100
-	)
+	const look = 3 * time.Second
 	kept := 0 // looks in a row at which it did
 	for sc.offered = sc.form.rate; kept < 2; {
 		sc.c.offer(sc.offered)
 		sc.o.forget()
 		<-time.After(look)
-		if sc.offered*.7 < least || sc.o.p99("healthy destination quiet") < slow {
+		if sc.offered*.7 < leastOffered || sc.o.p99("healthy destination quiet") < slowLatency {
 			kept++
 		} else {
 			kept = 0
 			sc.offered *= .7
 		}
 	}
-	sc.offered = max(least, sc.offered*.6)
+	sc.offered = max(leastOffered, sc.offered*.6)
 	sc.c.offer(sc.offered)
 	<-time.After(look)
 	sc.o.forget()
+}
+
+// ease offers less when the healthy destination has not caught up since the last
+// fault: a shared machine may slow down after carry.
+func (sc *scenario) ease() {
+	if sc.o.lately(time.Now().Add(-time.Second)) < slowLatency || sc.offered <= leastOffered {
+		return
+	}
+	sc.offered = max(leastOffered, sc.offered*.8)
+	sc.c.offer(sc.offered)
 }
 
 // cutNowAndThen cuts connections until the returned function is called.

@@ -117,6 +117,8 @@ func (c *clients) closeUsers() {
 func (c *clients) post(user string, n int) bool {
 	ctx, body := c.t.Context(), eventBody(user, n)
 	c.o.posting(user, n)
+	const first, most = 20 * time.Millisecond, 200 * time.Millisecond
+	backoff := first
 	for try := rand.IntN(len(c.addrs)); ctx.Err() == nil; try++ {
 		status := c.send(ctx, c.addrs[try%len(c.addrs)], body)
 		switch {
@@ -130,8 +132,9 @@ func (c *clients) post(user string, n int) bool {
 		c.resent.Add(1)
 		select {
 		case <-ctx.Done():
-		case <-time.After(20 * time.Millisecond): // the server is down or refuses: a client waits a little
+		case <-time.After(backoff/2 + rand.N(backoff)): // the server is down or refuses: hundreds that ask at once take the processor that it starts with
 		}
+		backoff = min(2*backoff, most)
 	}
 	return false
 }

@@ -25,7 +25,7 @@ func (sc *scenario) judge(t *testing.T) {
 	}
 	rows := [][2]string{
 		{"accepted (users, destinations)", fmt.Sprintf("%d (%d, %d)", v.Accepted, sc.form.users, len(o.names))},
-		{"offered, events a second", fmt.Sprintf("%.0f", sc.offered)},
+		{"offered, events a second: first, last", fmt.Sprintf("%.0f, %.0f", sc.begun, sc.offered)},
 		{"delivered", fmt.Sprint(v.Delivered)},
 		{"poisoned, as scripted (stored again by a kill)", fmt.Sprintf("%d (%d)", v.Poisoned, v.PoisonedAgain)},
 		{"poisoned without reason", fmt.Sprint(v.Wronged)},

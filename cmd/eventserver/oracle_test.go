@@ -39,7 +39,14 @@ type oracle struct {
 	watched  bool
 	faults   time.Time // when they began; zero: not yet
 	latency  map[string][]time.Duration
+	recent   []delay // of the healthy destination
 	accepted int
+}
+
+// delay is one latency and when it was measured.
+type delay struct {
+	at   time.Time
+	took time.Duration
 }
 
 // newOracle listens once for each destination.
@@ -183,6 +190,7 @@ func (o *oracle) observe(destination, user string, sent, now time.Time) {
 		return
 	case o.script.profiles[destination].healthy:
 		class = "healthy destination"
+		o.recent = append(o.recent, delay{now, now.Sub(sent)})
 	case healthyUser(user) && !o.script.profiles[destination].down:
 		class = "healthy users"
 	default:
@@ -206,6 +214,21 @@ func (o *oracle) p99(class string) time.Duration {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return percentile(o.latency[class], .99)
+}
+
+// lately is the median latency at the healthy destination since some time; 0:
+// nothing came.
+func (o *oracle) lately(since time.Time) time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var took []time.Duration
+	for _, s := range o.recent {
+		if s.at.After(since) {
+			took = append(took, s.took)
+		}
+	}
+	o.recent = o.recent[:0]
+	return percentile(took, .5)
 }
 
 // posting notes that a client begins to send the user's event number n.
