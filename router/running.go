@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
 	"eventserver/destinations"
+	"eventserver/infra"
 	"eventserver/metrics"
 )
 
@@ -70,6 +71,10 @@ func (r *running) newTransform() (*stage, error) {
 		return nil, err
 	}
 	log := p.cfg.Logger.With(slog.String("destination", r.id))
+	reader, readable := p.cfg.Broker.(infra.Reader)
+	if sub, ok := s.sub.(infra.Resumer); ok && readable {
+		sub.OnResume((&standing{id: r.id, reader: reader, log: log}).at)
+	}
 	spans := newSpans(p.cfg, d)
 	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageTransform, on: d.OnExhausted, metrics: r.metrics, spans: spans, draining: s.draining, log: log,
 		waits: s.waits, recent: &r.recent}

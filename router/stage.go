@@ -44,6 +44,7 @@ type stage struct {
 	kind   string // stageTransform or stageDeliver
 	router *message.Router
 	source *source
+	sub    message.Subscriber // the broker's own, below source
 	waits  *waits
 
 	draining chan struct{}
@@ -70,6 +71,7 @@ func (p *Pipeline) newStage(kind, id, group, topic string, ordered bool, g Group
 	if err != nil {
 		return nil, fmt.Errorf("subscribe group %s: %w", group, err)
 	}
+	s.sub = sub
 	s.source = &source{Subscriber: sub, topic: topic}
 	if ordered {
 		o := NewOrdered(sub, g)

@@ -65,6 +65,7 @@ func Run(t *testing.T, open func(t *testing.T) infra.Broker, opts Options) {
 		{"Reader", (*env).reader},
 		{"Progress", (*env).progress},
 		{"Reset", (*env).reset},
+		{"Resume", (*env).resume},
 		{"Ping", (*env).ping},
 		{"Reopen", (*env).reopen},
 	}

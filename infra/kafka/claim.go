@@ -38,8 +38,10 @@ type claim struct {
 	// Of run alone.
 	read     []*sarama.ConsumerMessage // fetched before the pause took effect
 	paused   bool
-	told     bool      // that the window is full
-	backfill *backfill // nil: none is open
+	told     bool             // that the window is full
+	backfill *backfill        // nil: none is open
+	begun    bool             // it has had a message
+	made     map[int64]string // of infra.Resumed: UUIDs of what is done, by offset; nil: nothing is
 
 	patience atomic.Int64 // how long the next pass waits after one that failed, in ns
 
@@ -68,10 +70,13 @@ type flight struct {
 func newClaim(closing context.Context, s *subscription, commits *committer, session sarama.ConsumerGroupSession, c sarama.ConsumerGroupClaim) *claim {
 	later, cut := context.WithCancel(context.WithoutCancel(session.Context()))
 	ctx, end := context.WithCancel(infra.WithGrace(session.Context(), later))
+	last := s.resumed(ctx, c)
+	tracker := newTracker(c.InitialOffset(), last.spans)
+	tracker.note = last.note
 	return &claim{
 		sub: s, commits: commits, session: session, topic: c.Topic(), partition: c.Partition(), ctx: ctx, end: end, cut: cut, closing: closing,
 		gone: make(chan struct{}), settled: make(chan struct{}, 1),
-		tracker: newTracker(c.InitialOffset(), s.resumed(ctx, c)), marked: c.InitialOffset(),
+		tracker: tracker, marked: c.InitialOffset(),
 		keys: map[string]*keyState{}, behind: map[string]*keyState{},
 	}
 }
@@ -181,10 +186,16 @@ func (c *claim) addTo(all *infra.Stats) {
 // take hands out the next record of the partition, unless it is done or its
 // key already holds as much as it may.
 func (c *claim) take(rec *sarama.ConsumerMessage) {
+	c.begin(rec.Offset)
 	key := string(rec.Key)
+	made := c.isMade(rec)
 	c.mu.Lock()
 	c.dirty = true
-	if !c.tracker.add(rec.Offset) {
+	open := c.tracker.add(rec.Offset)
+	if open && made {
+		c.tracker.done(rec.Offset)
+	}
+	if !open || made {
 		c.mu.Unlock()
 		c.commits.due()
 		c.sub.suppressed.Add(1)

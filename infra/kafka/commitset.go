@@ -5,46 +5,78 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
+
+	"eventserver/infra"
 )
 
 // maxMetadata is Kafka's default offset.metadata.max.bytes.
 const maxMetadata = 4096
 
-// maxCommit is how many bytes maxMetadata holds behind the version, in base64.
-const maxCommit = (maxMetadata - 1) / 4 * 3
+// room is how many bytes maxMetadata holds behind the note and the version, in
+// base64.
+func room(note string) int64 { return int64((maxMetadata - len(withNote(note, "")) - 1) / 4 * 3) }
 
 // The first character of the commit metadata says how the rest is written.
 const (
 	commitRuns   = 'a' // uvarint pairs: gap, length
 	commitBitmap = 'b' // one bit an offset, from the position on
+	commitNote   = 'n' // a note, noteEnd and the rest: nothing, runs or a bitmap
+	noteEnd      = "."
 )
 
-// encodeSpans writes the spans relative to position, in unpadded base64 because
-// Kafka's metadata is a UTF-8 string. Runs are short while little is stuck; when
-// many users are, every second message may be a run of its own, and a bitmap
-// holds 24,552 offsets whatever their pattern. It reports false when even that
-// is too short; the lowest spans are kept then.
-func encodeSpans(position int64, spans []span) (string, bool) {
-	if len(spans) == 0 {
-		return "", true
+// withNote puts a note of the consumer's before the rest.
+func withNote(note, metadata string) string {
+	if note == "" {
+		return metadata
 	}
-	runs, reach := appendRuns(position, spans)
-	version, buf, end := byte(commitRuns), runs, spans[len(spans)-1].to
-	if reach < end && reach-position < maxCommit*8 {
-		version, buf = commitBitmap, appendBitmap(position, spans)
-		reach = min(end, position+maxCommit*8)
-	}
-	return string(version) + base64.RawStdEncoding.EncodeToString(buf), reach == end
+	return string(commitNote) + note + noteEnd + metadata
 }
 
-// appendRuns writes what fits and returns the end of the last span written.
-func appendRuns(position int64, spans []span) (buf []byte, reach int64) {
+// cutNote takes it off again.
+func cutNote(metadata string) (note, rest string) {
+	if metadata == "" || metadata[0] != commitNote {
+		return "", metadata
+	}
+	note, rest, ended := strings.Cut(metadata[1:], noteEnd)
+	if !ended || !noteFits(note) {
+		return "", metadata // not ours
+	}
+	return note, rest
+}
+
+func noteFits(note string) bool {
+	return len(note) <= infra.MaxNote && !strings.ContainsFunc(note, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
+}
+
+// encodeSpans writes the note and the spans relative to position, in unpadded base64 because
+// Kafka's metadata is a UTF-8 string. Runs are short while little is stuck; when
+// many users are, every second message may be a run of its own, and a bitmap
+// holds 24,552 offsets (without a note) whatever their pattern. It reports false when even that
+// is too short; the lowest spans are kept then.
+func encodeSpans(note string, position int64, spans []span) (string, bool) {
+	if len(spans) == 0 {
+		return withNote(note, ""), true
+	}
+	most := room(note)
+	runs, reach := appendRuns(position, spans, most)
+	version, buf, end := byte(commitRuns), runs, spans[len(spans)-1].to
+	if reach < end && reach-position < most*8 {
+		version, buf = commitBitmap, appendBitmap(position, spans, most)
+		reach = min(end, position+most*8)
+	}
+	return withNote(note, string(version)+base64.RawStdEncoding.EncodeToString(buf)), reach == end
+}
+
+// appendRuns writes what fits in most bytes and returns the end of the last span
+// written.
+func appendRuns(position int64, spans []span, most int64) (buf []byte, reach int64) {
 	reach = position
 	for _, s := range spans {
 		mark := len(buf)
 		buf = binary.AppendUvarint(buf, uint64(s.from-reach))
 		buf = binary.AppendUvarint(buf, uint64(s.to-s.from))
-		if len(buf) > maxCommit {
+		if int64(len(buf)) > most {
 			return buf[:mark], reach
 		}
 		reach = s.to
@@ -52,8 +84,8 @@ func appendRuns(position int64, spans []span) (buf []byte, reach int64) {
 	return buf, reach
 }
 
-func appendBitmap(position int64, spans []span) []byte {
-	bits := min(spans[len(spans)-1].to-position, maxCommit*8)
+func appendBitmap(position int64, spans []span, most int64) []byte {
+	bits := min(spans[len(spans)-1].to-position, most*8)
 	buf := make([]byte, (bits+7)/8)
 	for _, s := range spans {
 		for i := s.from - position; i < min(s.to-position, bits); i++ {
@@ -63,9 +95,10 @@ func appendBitmap(position int64, spans []span) []byte {
 	return buf
 }
 
-// decodeSpans reads what encodeSpans wrote. Metadata of another program or
-// version is an error: the caller then repeats what lies above the position.
+// decodeSpans reads the spans that encodeSpans wrote. Metadata of another program
+// or version is an error: the caller then repeats what lies above the position.
 func decodeSpans(position int64, metadata string) ([]span, error) {
+	_, metadata = cutNote(metadata)
 	if metadata == "" {
 		return nil, nil
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"eventserver/infra"
 )
 
 // model is the tracker without cleverness: every offset of the log and what
@@ -57,6 +59,7 @@ func (m *model) own(t *rapid.T, position int64, metadata string) (int64, string)
 	spans, err := decodeSpans(position, metadata)
 	require.NoError(t, err)
 	tr := newTracker(position, spans)
+	tr.note = rapid.StringMatching(`[a-z0-9]{0,24}`).Draw(t, "note")
 	i, _ := slices.BinarySearch(m.log, position)
 	var open []int64
 	for range rapid.IntRange(0, 120).Draw(t, "steps") {
@@ -80,9 +83,11 @@ func (m *model) own(t *rapid.T, position int64, metadata string) (int64, string)
 		pos, md, fits := tr.commit()
 		require.True(t, fits)
 		if pos < 0 { // nothing handed out: nothing to commit
-			require.Empty(t, md)
+			require.Equal(t, withNote(tr.note, ""), md)
 			continue
 		}
+		note, _ := cutNote(md)
+		require.Equal(t, tr.note, note)
 		require.GreaterOrEqual(t, pos, position, "a commit never goes back")
 		position, metadata = pos, md
 		// after every step: a crash now repeats what is undone and nothing else
@@ -126,8 +131,12 @@ func TestTrackerCommitsInsideResumedRun(t *testing.T) {
 // A window of 10,000 with every second message done is the worst case: as runs
 // only 1,534 of the 5,000 fitted, and a crash repeated the rest.
 func TestCommitHoldsAFullWindow(t *testing.T) {
-	for _, window := range []int64{10_000, 24_552, 40_000} {
-		tr := newTracker(100, nil)
+	for _, c := range []struct {
+		window, most int64
+		note         string
+	}{{10_000, 24_552, ""}, {24_552, 24_552, ""}, {40_000, 24_552, ""}, {40_000, 24_408, strings.Repeat("z", infra.MaxNote)}} {
+		window, tr := c.window, newTracker(100, nil)
+		tr.note = c.note
 		for o := range window {
 			tr.add(100 + o)
 		}
@@ -137,20 +146,20 @@ func TestCommitHoldsAFullWindow(t *testing.T) {
 		position, metadata, fits := tr.commit()
 		assert.EqualValues(t, 100, position)
 		assert.LessOrEqual(t, len(metadata), maxMetadata)
-		assert.Equal(t, window <= 24_552, fits)
+		assert.Equal(t, window <= c.most, fits)
 		spans, err := decodeSpans(position, metadata)
 		require.NoError(t, err)
 		for i, s := range spans {
 			require.Equal(t, span{int64(100 + 2*i + 1), int64(100 + 2*i + 2)}, s)
 		}
-		assert.EqualValues(t, min(window, 24_552)/2, len(spans))
+		assert.EqualValues(t, min(window, c.most)/2, len(spans))
 	}
 }
 
 // Runs reach further than the bitmap where they are long and far apart.
 func TestCommitKeepsLongRuns(t *testing.T) {
 	spans := []span{{10, 1_000_000}, {2_000_000, 3_000_000}}
-	metadata, fits := encodeSpans(5, spans)
+	metadata, fits := encodeSpans("", 5, spans)
 	require.True(t, fits)
 	assert.Less(t, len(metadata), 32)
 	back, err := decodeSpans(5, metadata)
@@ -161,7 +170,7 @@ func TestCommitKeepsLongRuns(t *testing.T) {
 	for i := range int64(3000) {
 		many = append(many, span{1000 * i, 1000*i + 1})
 	}
-	metadata, fits = encodeSpans(0, many)
+	metadata, fits = encodeSpans("", 0, many)
 	assert.False(t, fits)
 	assert.LessOrEqual(t, len(metadata), maxMetadata)
 	back, err = decodeSpans(0, metadata)
@@ -173,6 +182,10 @@ func TestCommitKeepsLongRuns(t *testing.T) {
 func TestDecodeSpansRefusesForeign(t *testing.T) {
 	for name, metadata := range map[string]string{
 		"another program":   "consumer-1",
+		"one with an n":     "node-7.",
+		"endless note":      "n12",
+		"long note":         "n" + strings.Repeat("1", infra.MaxNote+1) + ".",
+		"spans of a note":   "n12.x",
 		"version":           "z" + strings.Repeat("A", 4),
 		"base64":            "a!!!!",
 		"half a pair":       "a" + base64.RawStdEncoding.EncodeToString([]byte{1}),
@@ -188,11 +201,14 @@ func TestDecodeSpansRefusesForeign(t *testing.T) {
 
 func FuzzDecodeSpans(f *testing.F) {
 	for _, s := range [][]span{nil, {{1, 2}}, {{5, 9}, {11, 500_000}}} {
-		md, _ := encodeSpans(0, s)
+		md, _ := encodeSpans("", 0, s)
 		f.Add(int64(0), md)
 	}
 	f.Add(int64(1<<50), "aAQQ")
 	f.Add(int64(9), "bqqqq")
+	f.Add(int64(9), "n12.bqqqq")
+	f.Add(int64(9), "n.")
+	f.Add(int64(9), "na")
 	f.Add(int64(-2), "a")
 	f.Add(int64(0), "x")
 	f.Fuzz(func(t *testing.T, position int64, metadata string) {
@@ -214,11 +230,15 @@ func FuzzDecodeSpans(f *testing.F) {
 			}
 			at = s.to
 		}
-		again, fits := encodeSpans(position, spans)
+		note, _ := cutNote(metadata)
+		again, fits := encodeSpans(note, position, spans)
 		if !fits {
 			return // far apart and many: only the lowest are kept
 		}
 		back, err := decodeSpans(position, again)
+		if got, _ := cutNote(again); got != note {
+			t.Fatalf("the note %q became %q", note, got)
+		}
 		if err != nil || !slices.Equal(back, spans) {
 			t.Fatalf("round trip: %v became %v, %v", spans, back, err)
 		}

@@ -31,10 +31,10 @@ func TestCommitOfAWideSpan(t *testing.T) {
 		done  func(o int64) bool
 		least int // spans that are kept
 	}{
-		"every second is done":  {func(o int64) bool { return o%2 == 1 }, maxCommit * 8 / 2},
-		"nine of ten are done":  {func(o int64) bool { return o%10 != 0 }, maxCommit * 8 / 10},
-		"one of ten is done":    {func(o int64) bool { return o%10 == 9 }, maxCommit * 8 / 10},
-		"the first is far away": {func(o int64) bool { return o > million/2 && o%2 == 1 }, maxCommit/2 - 2},
+		"every second is done":  {func(o int64) bool { return o%2 == 1 }, int(room("")) * 8 / 2},
+		"nine of ten are done":  {func(o int64) bool { return o%10 != 0 }, int(room("")) * 8 / 10},
+		"one of ten is done":    {func(o int64) bool { return o%10 == 9 }, int(room("")) * 8 / 10},
+		"the first is far away": {func(o int64) bool { return o > million/2 && o%2 == 1 }, int(room(""))/2 - 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tr := wide(million, test.done)

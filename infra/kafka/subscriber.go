@@ -25,6 +25,7 @@ type subscriber struct {
 	subs     []*subscription
 	closed   bool
 	receipts bool
+	resume   func(context.Context, infra.Resumption) infra.Resumed // nil: nobody asks
 }
 
 var (
@@ -33,6 +34,7 @@ var (
 	_ infra.Drainer      = (*subscriber)(nil)
 	_ infra.Stater       = (*subscriber)(nil)
 	_ infra.Receipted    = (*subscriber)(nil)
+	_ infra.Resumer      = (*subscriber)(nil)
 )
 
 func newSubscriber(b *Broker, group string) *subscriber {
@@ -43,6 +45,13 @@ func newSubscriber(b *Broker, group string) *subscriber {
 func (s *subscriber) UseReceipts() {
 	s.mu.Lock()
 	s.receipts = true
+	s.mu.Unlock()
+}
+
+// OnResume implements infra.Resumer.
+func (s *subscriber) OnResume(f func(context.Context, infra.Resumption) infra.Resumed) {
+	s.mu.Lock()
+	s.resume = f
 	s.mu.Unlock()
 }
 
@@ -75,7 +84,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		out:     make(chan *message.Message),
 		claims:  map[*claim]struct{}{},
 		flights: infra.NewInFlight(), ended: make(chan struct{}),
-		cancel: cancel, receipts: s.receipts,
+		cancel: cancel, receipts: s.receipts, resume: s.resume,
 	}
 	s.subs = append(s.subs, sub)
 	go sub.run(ctx)
@@ -160,6 +169,7 @@ type subscription struct {
 	ended                        chan struct{} // run has returned
 
 	receipts bool
+	resume   func(context.Context, infra.Resumption) infra.Resumed
 
 	suppressed, metadataFull atomic.Int64
 	full                     atomic.Int32 // claims whose window is full
@@ -297,35 +307,43 @@ func (h *groupHandler) ConsumeClaim(session sarama.ConsumerGroupSession, c saram
 	return nil
 }
 
+// resumed is what the commit says beside its offset.
+type resumed struct {
+	spans []span // done above it
+	note  string
+}
+
 // resumed reads what the last owner had done above its committed offset.
 // Without an answer it returns nothing: those messages are delivered again.
-func (s *subscription) resumed(ctx context.Context, c sarama.ConsumerGroupClaim) []span {
+func (s *subscription) resumed(ctx context.Context, c sarama.ConsumerGroupClaim) (last resumed) {
 	if c.InitialOffset() < 0 {
-		return nil
+		return last
 	}
 	var lastErr error
 	for range 3 {
-		spans, err := inContext(ctx, func() ([]span, error) {
+		last, err := inContext(ctx, func() (last resumed, err error) {
 			resp, err := s.broker.admin.ListConsumerGroupOffsets(s.group, map[string][]int32{c.Topic(): {c.Partition()}})
 			s.broker.asked(s.group, err)
 			if err != nil {
-				return nil, err
+				return last, err
 			}
 			if resp.Err != sarama.ErrNoError {
-				return nil, resp.Err
+				return last, resp.Err
 			}
 			block := resp.GetBlock(c.Topic(), c.Partition())
 			if block == nil || block.Offset != c.InitialOffset() {
-				return nil, nil
+				return last, nil
 			}
-			return decodeSpans(block.Offset, block.Metadata)
+			last.note, _ = cutNote(block.Metadata)
+			last.spans, err = decodeSpans(block.Offset, block.Metadata)
+			return last, err
 		})
 		if err == nil || ctx.Err() != nil {
-			return spans
+			return last
 		}
 		lastErr = err
 	}
 	s.log.Warn("commit metadata not read; finished messages above the committed offset come again",
 		slog.Int("partition", int(c.Partition())), slog.Any("error", lastErr))
-	return nil
+	return last
 }

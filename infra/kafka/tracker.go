@@ -17,6 +17,7 @@ const (
 // in the commit's metadata, so that a crash repeats the unfinished and little
 // else.
 type tracker struct {
+	note    string // goes with every commit
 	low     int64  // offset of states[head]
 	states  []byte // states[head:] are live
 	head    int
@@ -95,7 +96,7 @@ func (t *tracker) commit() (position int64, metadata string, fits bool) {
 		position = t.low
 	}
 	var spans []span
-	cut := false
+	most, cut := room(t.note), false
 	for at := 0; ; {
 		from := bytes.IndexByte(live[at:], stateDone)
 		if from < 0 {
@@ -104,7 +105,7 @@ func (t *tracker) commit() (position int64, metadata string, fits bool) {
 		from += at
 		// Neither a run, of two bytes at least, nor a bitmap could hold more. A
 		// span of a million has half a million runs, hundreds of times a second.
-		if cut = len(spans) > maxCommit/2 && t.low+int64(from)-position >= maxCommit*8; cut {
+		if cut = int64(len(spans)) > most/2 && t.low+int64(from)-position >= most*8; cut {
 			break
 		}
 		for at = from; at < len(live) && live[at] == stateDone; {
@@ -118,6 +119,6 @@ func (t *tracker) commit() (position int64, metadata string, fits bool) {
 			spans = extend(spans, s.from, s.to)
 		}
 	}
-	metadata, fits = encodeSpans(position, spans)
+	metadata, fits = encodeSpans(t.note, position, spans)
 	return position, metadata, fits && !cut
 }

@@ -164,7 +164,8 @@ func (b *Broker) rewindGroup(group string) error {
 	return nil
 }
 
-// clip cuts a commit off at end. Metadata that is not ours stays as it is.
+// clip cuts a commit off at end. Metadata that is not ours stays as it is. A note
+// goes: what it was about may be lost as well.
 func clip(offset int64, metadata string, end int64) (int64, string, bool) {
 	if offset < 0 {
 		return offset, metadata, false
@@ -180,6 +181,6 @@ func clip(offset int64, metadata string, end int64) (int64, string, bool) {
 	if n := len(spans); n > 0 {
 		spans[n-1].to = min(spans[n-1].to, end)
 	}
-	metadata, _ = encodeSpans(offset, spans)
+	metadata, _ = encodeSpans("", offset, spans)
 	return offset, metadata, true
 }

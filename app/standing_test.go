@@ -1,0 +1,148 @@
+package app_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"eventserver/router"
+)
+
+// A kill between the storing of what was transformed and its commit made every
+// such event twice. What stands in the destination's topic is not made again,
+// unless the group was set back, by a replay or by Kafka's own tools.
+func TestKillBetweenStoreAndCommit(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	broker := fmt.Sprintf("{kind: kafka, brokers: [%q], partitions: 4}", cluster.ListenAddrs()[0])
+	cfg := sarama.NewConfig()
+	cfg.Version = sarama.V3_6_0_0
+	client, err := sarama.NewClient(cluster.ListenAddrs(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, err := sarama.NewClusterAdminFromClient(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = admin.Close() })
+	group := router.TransformGroup("p")
+	commits := func() map[int32]*sarama.OffsetFetchResponseBlock {
+		t.Helper()
+		resp, err := admin.ListConsumerGroupOffsets(group, map[string][]int32{router.EventsTopic: {0, 1, 2, 3}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.Blocks[router.EventsTopic]
+	}
+	// back leaves the commits of a server that was killed before it could commit
+	// any of what it did; without notes, those of a tool that sets the group back.
+	back := func(notes bool) {
+		t.Helper()
+		to := map[int32]sarama.OffsetAndMetadata{}
+		for p, block := range commits() {
+			note := ""
+			if notes {
+				if !strings.HasPrefix(block.Metadata, "n") {
+					t.Fatalf("the commit of partition %d has no note: %q", p, block.Metadata)
+				}
+				note = block.Metadata
+			}
+			to[p] = sarama.OffsetAndMetadata{Offset: 0, LeaderEpoch: -1, Metadata: note}
+		}
+		described, err := admin.DescribeConsumerGroups([]string{group})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range described[0].Members { // it keeps a place for a server that restarts
+			if _, err := admin.RemoveMemberFromConsumerGroup(group, []string{*m.GroupInstanceId}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for deadline := time.Now().Add(20 * time.Second); ; <-time.After(50 * time.Millisecond) {
+			resp, err := admin.AlterConsumerGroupOffsets(group, map[string]map[int32]sarama.OffsetAndMetadata{router.EventsTopic: to}, nil)
+			refused := err != nil
+			if resp != nil {
+				for _, code := range resp.Errors[router.EventsTopic] {
+					refused = refused || code != sarama.ErrNoError
+				}
+			}
+			if !refused {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%v, %+v", err, resp)
+			}
+		}
+	}
+	n, stored := 0, 0
+	// run starts the server, posts more events, waits for want deliveries and
+	// tells which were not among the events of this run.
+	run := func(more, want int) (old int) {
+		t.Helper()
+		p := newProbe("p")
+		url, stop := start(t, broker, p)
+		defer stop()
+		first := n
+		for range more {
+			if code, text := post(t, url+"/v1/events", fmt.Sprintf(`{"id":"e%d","type":"t","userId":"u%d","n":%d}`, n, n%20, n)); code != 202 {
+				t.Fatal(code, text)
+			}
+			n++
+		}
+		for _, d := range p.await(t, want) {
+			var i int
+			if _, err := fmt.Sscanf(d.EventID, "e%d", &i); err != nil {
+				t.Fatal(err)
+			}
+			if i < first {
+				old++
+			}
+		}
+		for deadline := time.Now().Add(20 * time.Second); ; <-time.After(10 * time.Millisecond) {
+			done := int64(0)
+			for _, block := range commits() {
+				done += block.Offset
+			}
+			if done == int64(n) {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%d of %d events are committed", done, n)
+			}
+		}
+		stored += want
+		got := int64(0)
+		for part := range int32(4) {
+			end, err := client.GetOffset(router.DestinationTopic("p"), part, sarama.OffsetNewest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += end
+		}
+		if got != int64(stored) {
+			t.Errorf("%d deliveries are stored, want %d", got, stored)
+		}
+		return old
+	}
+	run(60, 60)
+	back(true)
+	if old := run(40, 40); old != 0 {
+		t.Errorf("after a kill %d events came again", old)
+	}
+	back(false)
+	if old := run(20, 120); old != 100 {
+		t.Errorf("after a reset %d events came again, want 100", old)
+	}
+	back(true) // a kill in the run after the reset: what stands from before it does not count
+	if old := run(20, 20); old != 0 {
+		t.Errorf("after a kill %d events came again", old)
+	}
+}

@@ -1,0 +1,92 @@
+package brokertest
+
+import (
+	"context"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"eventserver/infra"
+)
+
+// resume: a commit carries the consumer's note to the partition's next owner,
+// what the consumer says is done is not handed out, and a group that was set back
+// has no note.
+func (e *env) resume() {
+	if _, ok := e.subscriber("probe").(infra.Resumer); !ok {
+		e.Skip("commits of this broker carry no notes")
+	}
+	uuids := map[string]string{} // by payload
+	_, all := e.subscribe("all")
+	e.publish("u", 0, 10)
+	var place int32
+	for _, m := range e.take(all, 10) {
+		uuids[string(m.Payload)], place = m.UUID, infra.Partition(m)
+	}
+	asked := make(chan infra.Resumption, 1)
+	own := func(r infra.Resumed) (message.Subscriber, <-chan *message.Message) {
+		s := e.subscriber(group)
+		s.(infra.Resumer).OnResume(func(_ context.Context, at infra.Resumption) infra.Resumed {
+			asked <- at
+			return r
+		})
+		in, err := s.Subscribe(context.Background(), topic)
+		require.NoError(e, err)
+		return s, in
+	}
+
+	s, in := own(infra.Resumed{Note: "first1"})
+	assert.Equal(e, infra.Resumption{Partition: place, Position: 0}, e.asked(asked))
+	msgs := e.take(in, 10)
+	msgs[0].Ack()
+	msgs[1].Ack()
+	msgs[4].Ack()
+	e.eventually("3 of 10 are done", func() bool { return e.lagOf(group) == 7 })
+	e.within("Close", s.Close)
+
+	// The same partition again: 3 and 5 stand elsewhere, 6 under this offset is another message.
+	s, in = own(infra.Resumed{Note: "second2", Done: map[int64]string{3: uuids["3"], 4: uuids["4"], 5: uuids["5"], 6: uuids["7"]}})
+	assert.Equal(e, infra.Resumption{Partition: place, Position: 2, Note: "first1"}, e.asked(asked))
+	e.only(in, "2", "6", "7", "8", "9")
+	assert.EqualValues(e, 3, s.(infra.Stater).Stats().Suppressed)
+	e.eventually("all is done", func() bool { return e.lagOf(group) == 0 })
+	e.within("Close", s.Close)
+
+	// An owner that has nothing to say of a note, and one who comes after it.
+	e.publish("u", 10, 1)
+	s, in = own(infra.Resumed{})
+	assert.Equal(e, "second2", e.asked(asked).Note)
+	e.only(in, "10")
+	e.eventually("all is done", func() bool { return e.lagOf(group) == 0 })
+	e.within("Close", s.Close)
+	e.publish("u", 11, 1)
+	s, in = own(infra.Resumed{Note: "third3"})
+	assert.Empty(e, e.asked(asked).Note)
+	e.only(in, "11")
+	e.eventually("all is done", func() bool { return e.lagOf(group) == 0 })
+	e.within("Close", s.Close)
+
+	if l, ok := e.broker.(infra.Leaver); ok {
+		require.NoError(e, l.Leave(e.Context(), group))
+	}
+	e.eventually("the group is set back", func() bool {
+		return e.broker.(infra.Groups).Reset(e.Context(), group, topic, map[int32]int64{place: 8}) == nil
+	})
+	_, in = own(infra.Resumed{})
+	assert.Equal(e, infra.Resumption{Partition: place, Position: 8}, e.asked(asked))
+	assert.Equal(e, "8", string(e.receive(in).Payload))
+}
+
+// asked is what a claim asked next.
+func (e *env) asked(asked <-chan infra.Resumption) infra.Resumption {
+	e.Helper()
+	select {
+	case at := <-asked:
+		return at
+	case <-time.After(e.opts.Timeout):
+	}
+	require.FailNow(e, "nothing was asked")
+	return infra.Resumption{}
+}

@@ -1,0 +1,37 @@
+package infra
+
+import "context"
+
+// Resumer is implemented by subscribers whose commits can carry a note of the
+// consumer's, and whose claims ask what was done beside the commits. A consumer
+// that stores what it makes of its messages finds there what a kill kept from
+// being committed.
+type Resumer interface {
+	// OnResume has f called at the first message of each claim, before it is
+	// handed out; nothing else of the partition is meanwhile. Call it before
+	// Subscribe.
+	OnResume(f func(ctx context.Context, at Resumption) Resumed)
+}
+
+// Resumption is where a claim begins.
+type Resumption struct {
+	Partition int32
+	Position  int64 // the first offset that is not done
+	// Note is the last one that was committed, by whoever owned the partition.
+	// It is empty when nothing was, and when the group was set back since: what
+	// was made before that must be made again.
+	Note string
+}
+
+// Resumed is what the consumer says to that.
+type Resumed struct {
+	// Note goes with every commit of the claim: at most MaxNote lower-case
+	// letters and digits. Empty: none.
+	Note string
+	// Done has messages that are done although no commit says so, by offset,
+	// with their UUIDs. They are not handed out. A message of another UUID is.
+	Done map[int64]string
+}
+
+// MaxNote is the length of the longest note.
+const MaxNote = 24

@@ -1,0 +1,86 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
+)
+
+// standing finds the events that the transform group has stored in the
+// destination's topic and not committed: a kill comes between the two. They are
+// not made again, because a receiver would get them twice.
+//
+// A partition's note is where the destination's topic ended when the group began
+// to work through it: what stands before that was made by a run that a replay
+// undid, and is made again.
+type standing struct {
+	id     string
+	reader infra.Reader
+	log    *slog.Logger
+}
+
+const (
+	standingChunk   = 256 // records that are looked at in one go, from the end
+	standingMost    = 16 * standingChunk
+	standingTimeout = 2 * time.Second // what is not found by then may be made twice
+)
+
+// at implements the function of infra.Resumer.
+func (s *standing) at(ctx context.Context, at infra.Resumption) infra.Resumed {
+	ctx, cancel := context.WithTimeout(ctx, standingTimeout)
+	defer cancel()
+	out := infra.Resumed{Note: at.Note}
+	bounds, err := s.reader.Bounds(ctx, DestinationTopic(s.id), time.Time{})
+	if err != nil {
+		s.told(err)
+		return out
+	}
+	b, there := bounds[at.Partition]
+	if !there {
+		return out // an event's partition has the number of its delivery's, as long as both topics have as many
+	}
+	from, ok := readNote(at.Note)
+	if !ok {
+		out.Note = writeNote(b.End)
+		return out
+	}
+	from = max(from, b.Oldest, b.End-standingMost)
+	out.Done = map[int64]string{}
+	for to := b.End; to > from; to -= standingChunk {
+		found := false
+		chunk := map[int32]infra.Range{at.Partition: {From: max(from, to-standingChunk), To: to}}
+		err := s.reader.Scan(ctx, DestinationTopic(s.id), chunk, func(m *message.Message, _ time.Time) error {
+			if sequence := Sequence(m); sequence >= at.Position && redrives(m) == 0 {
+				out.Done[sequence], found = EventID(m), true
+			}
+			return nil
+		})
+		if err != nil {
+			s.told(err)
+		}
+		if err != nil || !found { // further back it is all committed
+			break
+		}
+	}
+	return out
+}
+
+func (s *standing) told(err error) {
+	if !errors.Is(err, context.Canceled) {
+		s.log.Warn("cannot look for what was transformed before a kill; some may be sent twice", slog.Any("error", err))
+	}
+}
+
+// A note is an offset in the destination's topic.
+func writeNote(end int64) string { return strconv.FormatInt(end, 10) }
+
+func readNote(note string) (int64, bool) {
+	end, err := strconv.ParseInt(note, 10, 64)
+	return end, err == nil && end >= 0
+}
