@@ -94,6 +94,9 @@ func New(cfg Config) (*Broker, error) {
 		opts = append(opts, kfake.DataDir(data))
 		if !cfg.NoSync {
 			opts = append(opts, kfake.SyncWrites())
+			if err := syncAll(data); err != nil {
+				return nil, errors.Join(fmt.Errorf("broker.dir: %w", err), b.unlock())
+			}
 		}
 		// The members of the last run. They were in that process and are gone,
 		// but until their sessions time out they would keep partitions.
