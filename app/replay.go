@@ -27,6 +27,8 @@ type ReplayPlan struct {
 	// those of after Since among them cannot be replayed. 0: everything is there.
 	Gone       int64      `json:"gone"`
 	OldestKept *time.Time `json:"oldest_kept,omitempty"`
+
+	to map[int32]int64 // where each partition is set to
 }
 
 // ErrSince is the error of a replay of a time that cannot be.
@@ -53,7 +55,7 @@ func (a *App) PlanReplay(ctx context.Context, id string, since time.Time) (Repla
 }
 
 func planReplay(ctx context.Context, broker infra.Broker, id string, since time.Time) (ReplayPlan, error) {
-	plan := ReplayPlan{Destination: id, Since: since.UTC(), Partitions: []ReplayPartition{}}
+	plan := ReplayPlan{Destination: id, Since: since.UTC(), Partitions: []ReplayPartition{}, to: map[int32]int64{}}
 	reader, ok := broker.(infra.Reader)
 	groups, also := broker.(infra.Groups)
 	if !ok || !also {
@@ -78,9 +80,15 @@ func planReplay(ctx context.Context, broker infra.Broker, id string, since time.
 				first[p] = infra.Range{From: b.Oldest, To: b.Oldest + 1}
 			}
 		}
-		if r, ok := back(p, b, progress[p]); ok {
+		r, again := back(p, b, progress[p])
+		if again {
 			plan.Partitions = append(plan.Partitions, r)
 			plan.Events += r.Events
+		}
+		// One that stays where it is is set there too: what was transformed and not
+		// committed, as by an instance that was killed, is then made again.
+		if again || len(progress[p].Above) == 0 {
+			plan.to[p] = r.From
 		}
 	}
 	slices.SortFunc(plan.Partitions, func(x, y ReplayPartition) int { return cmp.Compare(x.Partition, y.Partition) })
@@ -181,11 +189,7 @@ func (a *App) reset(ctx context.Context, plan ReplayPlan) (ReplayPlan, error) {
 			if now, err = planReplay(ctx, a.broker, plan.Destination, plan.Since); err != nil { // as it is now that nothing moves
 				return plan, fmt.Errorf("nothing was set back: %w", err)
 			}
-			to := map[int32]int64{}
-			for _, p := range now.Partitions {
-				to[p.Partition] = p.From
-			}
-			if err = groups.Reset(ctx, group, router.EventsTopic, to); err == nil {
+			if err = groups.Reset(ctx, group, router.EventsTopic, now.to); err == nil {
 				return now, nil
 			}
 		}

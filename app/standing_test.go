@@ -3,12 +3,16 @@ package app_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"eventserver/app"
 	"eventserver/router"
 )
 
@@ -50,10 +54,10 @@ func TestKillBetweenStoreAndCommit(t *testing.T) {
 		for p, block := range commits() {
 			note := ""
 			if notes {
-				if !strings.HasPrefix(block.Metadata, "n") {
+				if note, _, _ = strings.Cut(block.Metadata, "."); note == "" {
 					t.Fatalf("the commit of partition %d has no note: %q", p, block.Metadata)
 				}
-				note = block.Metadata
+				note += ".0." // of position 0
 			}
 			to[p] = sarama.OffsetAndMetadata{Offset: 0, LeaderEpoch: -1, Metadata: note}
 		}
@@ -145,4 +149,85 @@ func TestKillBetweenStoreAndCommit(t *testing.T) {
 	if old := run(20, 20); old != 0 {
 		t.Errorf("after a kill %d events came again", old)
 	}
+}
+
+// A replay sends again what was delivered and not committed in a partition that
+// has nothing else to be set back.
+func TestReplayOfWhatIsNotCommitted(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	r := startReloading(t, fmt.Sprintf("{kind: kafka, brokers: [%q], partitions: 2}", cluster.ListenAddrs()[0]), steerText)
+	var users [2]string // by partition
+	for i := range 100 {
+		user := fmt.Sprintf("u%d", i)
+		place, err := sarama.NewMurmur2Partitioner("").Partition(&sarama.ProducerMessage{Key: sarama.StringEncoder(user)}, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		users[place] = user
+	}
+	send := func(user string) {
+		t.Helper()
+		for range 10 {
+			if code, text := post(t, r.url+"/v1/events", fmt.Sprintf(`{"userId":%q}`, user)); code != 202 {
+				t.Fatal(code, text)
+			}
+		}
+		r.probes["moving"].await(t, 10)
+	}
+	since := time.Now()
+	planned := func(want int64) (plan app.ReplayPlan) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); plan.Events != want; <-time.After(10 * time.Millisecond) {
+			var err error
+			if plan, err = r.app.PlanReplay(t.Context(), "moving", since); err != nil {
+				t.Fatal(err)
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%+v, want %d events", plan, want)
+			}
+		}
+		return plan
+	}
+	send(users[0])
+	send(users[1])
+	planned(20)
+	<-time.After(5 * time.Millisecond) // records have times of milliseconds
+	since = time.Now()
+	var heard atomic.Bool
+	cluster.ControlKey(int16(kmsg.OffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		commit := req.(*kmsg.OffsetCommitRequest)
+		if commit.Group != router.TransformGroup("moving") || commit.MemberID == "" { // the replay's own has none
+			return nil, nil, false
+		}
+		answer := commit.ResponseKind().(*kmsg.OffsetCommitResponse)
+		refused := false
+		for _, topic := range commit.Topics {
+			at := kmsg.NewOffsetCommitResponseTopic()
+			at.Topic = topic.Topic
+			for _, part := range topic.Partitions {
+				refused = refused || part.Partition == 0
+				no := kmsg.NewOffsetCommitResponseTopicPartition()
+				no.Partition, no.ErrorCode = part.Partition, kerr.CoordinatorNotAvailable.Code
+				at.Partitions = append(at.Partitions, no)
+			}
+			answer.Topics = append(answer.Topics, at)
+		}
+		cluster.KeepControl()
+		if heard.Load() || !refused {
+			return nil, nil, false
+		}
+		return answer, nil, true
+	})
+	send(users[1])
+	plan := planned(10)
+	send(users[0])
+	if _, err := r.app.Replay(t.Context(), "moving", since, "ada", plan.Events); err != nil {
+		t.Fatal(err)
+	}
+	heard.Store(true)
+	r.probes["moving"].await(t, 20)
 }

@@ -28,10 +28,15 @@ type Resumed struct {
 	// Note goes with every commit of the claim: at most MaxNote lower-case
 	// letters and digits. Empty: none.
 	Note string
-	// Done has messages that are done although no commit says so, by offset,
-	// with their UUIDs. They are not handed out. A message of another UUID is.
-	Done map[int64]string
+	// Done has messages that are done although no commit says so, by offset.
+	// They are not handed out, unless an earlier one of their key was: what comes
+	// again of a key is always its last part, so that a receiver ends with what
+	// it ended with before.
+	Done map[int64]Identity
 }
+
+// Identity is what a message must have to be the one that is meant.
+type Identity struct{ UUID, Key string }
 
 // MaxNote is the length of the longest note.
 const MaxNote = 24

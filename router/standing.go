@@ -18,7 +18,9 @@ import (
 //
 // A partition's note is where the destination's topic ended when the group began
 // to work through it: what stands before that was made by a run that a replay
-// undid, and is made again.
+// undid, and is made again. A delivery is in the partition of its event's number,
+// unless the topics have not equally many or another program placed the event; then
+// nothing is found and it is made twice.
 type standing struct {
 	id     string
 	reader infra.Reader
@@ -43,28 +45,32 @@ func (s *standing) at(ctx context.Context, at infra.Resumption) infra.Resumed {
 	}
 	b, there := bounds[at.Partition]
 	if !there {
-		return out // an event's partition has the number of its delivery's, as long as both topics have as many
+		return out
 	}
 	from, ok := readNote(at.Note)
-	if !ok {
+	if !ok || from > b.End { // the topic was made anew, or lost its end
 		out.Note = writeNote(b.End)
 		return out
 	}
 	from = max(from, b.Oldest, b.End-standingMost)
-	out.Done = map[int64]string{}
+	out.Done = map[int64]infra.Identity{}
 	for to := b.End; to > from; to -= standingChunk {
-		found := false
+		found, looked := false, false
 		chunk := map[int32]infra.Range{at.Partition: {From: max(from, to-standingChunk), To: to}}
 		err := s.reader.Scan(ctx, DestinationTopic(s.id), chunk, func(m *message.Message, _ time.Time) error {
-			if sequence := Sequence(m); sequence >= at.Position && redrives(m) == 0 {
-				out.Done[sequence], found = EventID(m), true
+			if redrives(m) > 0 { // of any time
+				return nil
+			}
+			looked = true
+			if sequence := Sequence(m); sequence >= at.Position {
+				out.Done[sequence], found = infra.Identity{UUID: EventID(m), Key: m.Metadata.Get(infra.MetaKey)}, true
 			}
 			return nil
 		})
 		if err != nil {
 			s.told(err)
 		}
-		if err != nil || !found { // further back it is all committed
+		if err != nil || looked && !found { // further back it is all committed
 			break
 		}
 	}

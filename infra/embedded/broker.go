@@ -214,7 +214,7 @@ func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error 
 }
 
 // Reset implements infra.Groups. The journal is told first: after a kill it
-// must not know of more than the cluster does.
+// must not know of more than the cluster does, and after a crash of the machine neither.
 func (b *Broker) Reset(ctx context.Context, group, topic string, to map[int32]int64) error {
 	members, err := b.Members(ctx, group)
 	if err != nil {
@@ -223,6 +223,9 @@ func (b *Broker) Reset(ctx context.Context, group, topic string, to map[int32]in
 	if b.journal != nil && len(members) == 0 {
 		for p, at := range to {
 			b.journal.note(b.Commit(group, topic, p, at))
+		}
+		if err := b.journal.sync(); err != nil {
+			return fmt.Errorf("broker.dir: %w", err)
 		}
 	}
 	return b.Broker.Reset(ctx, group, topic, to)

@@ -181,6 +181,16 @@ func (j *journal) finish() error {
 	return j.clear()
 }
 
+// sync is for a commit that goes back: the ones before it must not outlive it.
+func (j *journal) sync() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.f == nil {
+		return nil
+	}
+	return j.f.Sync()
+}
+
 func (j *journal) close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -38,10 +38,10 @@ type claim struct {
 	// Of run alone.
 	read     []*sarama.ConsumerMessage // fetched before the pause took effect
 	paused   bool
-	told     bool             // that the window is full
-	backfill *backfill        // nil: none is open
-	begun    bool             // it has had a message
-	made     map[int64]string // of infra.Resumed: UUIDs of what is done, by offset; nil: nothing is
+	told     bool      // that the window is full
+	backfill *backfill // nil: none is open
+	begun    bool      // it has had a message
+	made     made      // of infra.Resumed
 
 	patience atomic.Int64 // how long the next pass waits after one that failed, in ns
 
@@ -188,14 +188,14 @@ func (c *claim) addTo(all *infra.Stats) {
 func (c *claim) take(rec *sarama.ConsumerMessage) {
 	c.begin(rec.Offset)
 	key := string(rec.Key)
-	made := c.isMade(rec)
 	c.mu.Lock()
 	c.dirty = true
 	open := c.tracker.add(rec.Offset)
-	if open && made {
+	if open && c.made.has(rec, key) {
+		open = false
 		c.tracker.done(rec.Offset)
 	}
-	if !open || made {
+	if !open {
 		c.mu.Unlock()
 		c.commits.due()
 		c.sub.suppressed.Add(1)

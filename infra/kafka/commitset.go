@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 
 	"eventserver/infra"
@@ -15,32 +17,39 @@ const maxMetadata = 4096
 
 // room is how many bytes maxMetadata holds behind the note and the version, in
 // base64.
-func room(note string) int64 { return int64((maxMetadata - len(withNote(note, "")) - 1) / 4 * 3) }
+func room(note string) int64 {
+	return int64((maxMetadata - len(withNote(note, math.MaxInt64, "")) - 1) / 4 * 3)
+}
 
 // The first character of the commit metadata says how the rest is written.
 const (
 	commitRuns   = 'a' // uvarint pairs: gap, length
 	commitBitmap = 'b' // one bit an offset, from the position on
-	commitNote   = 'n' // a note, noteEnd and the rest: nothing, runs or a bitmap
+	commitNote   = 'n' // a note, noteEnd, the position in base 36, noteEnd and the rest: nothing, runs or a bitmap
 	noteEnd      = "."
 )
 
-// withNote puts a note of the consumer's before the rest.
-func withNote(note, metadata string) string {
+// withNote puts a note of the consumer's before the rest. The position goes with
+// it: a tool that sets a group back may leave the metadata as it is.
+func withNote(note string, position int64, metadata string) string {
 	if note == "" {
 		return metadata
 	}
-	return string(commitNote) + note + noteEnd + metadata
+	return string(commitNote) + note + noteEnd + strconv.FormatInt(position, 36) + noteEnd + metadata
 }
 
-// cutNote takes it off again.
-func cutNote(metadata string) (note, rest string) {
+// cutNote takes it off again. The note is empty when it was of another position.
+func cutNote(position int64, metadata string) (note, rest string) {
 	if metadata == "" || metadata[0] != commitNote {
 		return "", metadata
 	}
 	note, rest, ended := strings.Cut(metadata[1:], noteEnd)
-	if !ended || !noteFits(note) {
+	of, rest, endedToo := strings.Cut(rest, noteEnd)
+	if !ended || !endedToo || !noteFits(note) {
 		return "", metadata // not ours
+	}
+	if of != strconv.FormatInt(position, 36) {
+		return "", ""
 	}
 	return note, rest
 }
@@ -56,7 +65,7 @@ func noteFits(note string) bool {
 // is too short; the lowest spans are kept then.
 func encodeSpans(note string, position int64, spans []span) (string, bool) {
 	if len(spans) == 0 {
-		return withNote(note, ""), true
+		return withNote(note, position, ""), true
 	}
 	most := room(note)
 	runs, reach := appendRuns(position, spans, most)
@@ -65,7 +74,7 @@ func encodeSpans(note string, position int64, spans []span) (string, bool) {
 		version, buf = commitBitmap, appendBitmap(position, spans, most)
 		reach = min(end, position+most*8)
 	}
-	return withNote(note, string(version)+base64.RawStdEncoding.EncodeToString(buf)), reach == end
+	return withNote(note, position, string(version)+base64.RawStdEncoding.EncodeToString(buf)), reach == end
 }
 
 // appendRuns writes what fits in most bytes and returns the end of the last span
@@ -98,7 +107,7 @@ func appendBitmap(position int64, spans []span, most int64) []byte {
 // decodeSpans reads the spans that encodeSpans wrote. Metadata of another program
 // or version is an error: the caller then repeats what lies above the position.
 func decodeSpans(position int64, metadata string) ([]span, error) {
-	_, metadata = cutNote(metadata)
+	_, metadata = cutNote(position, metadata)
 	if metadata == "" {
 		return nil, nil
 	}

@@ -83,10 +83,10 @@ func (m *model) own(t *rapid.T, position int64, metadata string) (int64, string)
 		pos, md, fits := tr.commit()
 		require.True(t, fits)
 		if pos < 0 { // nothing handed out: nothing to commit
-			require.Equal(t, withNote(tr.note, ""), md)
+			require.Equal(t, withNote(tr.note, pos, ""), md)
 			continue
 		}
-		note, _ := cutNote(md)
+		note, _ := cutNote(pos, md)
 		require.Equal(t, tr.note, note)
 		require.GreaterOrEqual(t, pos, position, "a commit never goes back")
 		position, metadata = pos, md
@@ -134,7 +134,7 @@ func TestCommitHoldsAFullWindow(t *testing.T) {
 	for _, c := range []struct {
 		window, most int64
 		note         string
-	}{{10_000, 24_552, ""}, {24_552, 24_552, ""}, {40_000, 24_552, ""}, {40_000, 24_408, strings.Repeat("z", infra.MaxNote)}} {
+	}{{10_000, 24_552, ""}, {24_552, 24_552, ""}, {40_000, 24_552, ""}, {40_000, 24_312, strings.Repeat("z", infra.MaxNote)}} {
 		window, tr := c.window, newTracker(100, nil)
 		tr.note = c.note
 		for o := range window {
@@ -185,7 +185,8 @@ func TestDecodeSpansRefusesForeign(t *testing.T) {
 		"one with an n":     "node-7.",
 		"endless note":      "n12",
 		"long note":         "n" + strings.Repeat("1", infra.MaxNote+1) + ".",
-		"spans of a note":   "n12.x",
+		"no position":       "n12.x",
+		"spans of a note":   "n12.7.x",
 		"version":           "z" + strings.Repeat("A", 4),
 		"base64":            "a!!!!",
 		"half a pair":       "a" + base64.RawStdEncoding.EncodeToString([]byte{1}),
@@ -206,8 +207,8 @@ func FuzzDecodeSpans(f *testing.F) {
 	}
 	f.Add(int64(1<<50), "aAQQ")
 	f.Add(int64(9), "bqqqq")
-	f.Add(int64(9), "n12.bqqqq")
-	f.Add(int64(9), "n.")
+	f.Add(int64(9), "n12.9.bqqqq")
+	f.Add(int64(9), "n.8.aAQQ")
 	f.Add(int64(9), "na")
 	f.Add(int64(-2), "a")
 	f.Add(int64(0), "x")
@@ -230,13 +231,13 @@ func FuzzDecodeSpans(f *testing.F) {
 			}
 			at = s.to
 		}
-		note, _ := cutNote(metadata)
+		note, _ := cutNote(position, metadata)
 		again, fits := encodeSpans(note, position, spans)
 		if !fits {
 			return // far apart and many: only the lowest are kept
 		}
 		back, err := decodeSpans(position, again)
-		if got, _ := cutNote(again); got != note {
+		if got, _ := cutNote(position, again); got != note {
 			t.Fatalf("the note %q became %q", note, got)
 		}
 		if err != nil || !slices.Equal(back, spans) {

@@ -4,7 +4,6 @@ import (
 	"log/slog"
 
 	"github.com/IBM/sarama"
-
 	wmkafka "github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
 
 	"eventserver/infra"
@@ -31,25 +30,53 @@ func (c *claim) begin(offset int64) {
 		c.sub.log.Error("a note does not fit into a commit", slog.Int("most", infra.MaxNote), slog.String("note", r.Note))
 		r.Note = ""
 	}
-	c.made = r.Done
+	c.made = newMade(r.Done)
 	c.mu.Lock()
 	c.tracker.note = r.Note
+	c.dirty = true
 	c.mu.Unlock()
+	c.commits.due() // a kill before the first commit would leave no note
 }
 
-// isMade reports whether the consumer said that it is done with a record.
-func (c *claim) isMade(rec *sarama.ConsumerMessage) bool {
-	uuid, known := c.made[rec.Offset]
-	if !known {
+// made is what the consumer says is done. Its methods are run's.
+type made struct {
+	done   map[int64]infra.Identity // by offset; nil: nothing is
+	last   int64                    // offset
+	handed map[string]struct{}      // keys of which a message is not done
+}
+
+func newMade(done map[int64]infra.Identity) made {
+	m := made{last: -1, handed: map[string]struct{}{}}
+	for offset := range done {
+		m.done, m.last = done, max(m.last, offset)
+	}
+	return m
+}
+
+// has reports whether a message that no commit says is done is so. All that come
+// must be asked about, in order.
+func (m *made) has(rec *sarama.ConsumerMessage, key string) bool {
+	if m.done == nil {
 		return false
 	}
-	if delete(c.made, rec.Offset); len(c.made) == 0 {
-		c.made = nil
+	if rec.Offset > m.last {
+		*m = made{}
+		return false
 	}
+	want, known := m.done[rec.Offset]
+	_, handed := m.handed[key]
+	if known && !handed && key == want.Key && uuidOf(rec) == want.UUID {
+		return true
+	}
+	m.handed[key] = struct{}{}
+	return false
+}
+
+func uuidOf(rec *sarama.ConsumerMessage) string {
 	for _, h := range rec.Headers {
 		if h != nil && string(h.Key) == wmkafka.UUIDHeaderKey {
-			return string(h.Value) == uuid
+			return string(h.Value)
 		}
 	}
-	return false
+	return ""
 }

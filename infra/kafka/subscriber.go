@@ -334,7 +334,7 @@ func (s *subscription) resumed(ctx context.Context, c sarama.ConsumerGroupClaim)
 			if block == nil || block.Offset != c.InitialOffset() {
 				return last, nil
 			}
-			last.note, _ = cutNote(block.Metadata)
+			last.note, _ = cutNote(block.Offset, block.Metadata)
 			last.spans, err = decodeSpans(block.Offset, block.Metadata)
 			return last, err
 		})
