@@ -155,14 +155,18 @@ func (sc *scenario) run(t *testing.T) {
 		}
 		return p
 	}
+	sc.ease()
 	outage := &outage{o: sc.o, site: sc.o.sites["down"]}
 	for i := 0; progress() < 1; i++ {
 		outage.at(t, progress())
 		step := time.Now()
 		sc.n.look()
-		sc.ease()
 		sc.plan[i%len(sc.plan)]()
-		<-time.After(max(500*time.Millisecond, sc.form.pace-time.Since(step))) // the pace of the faults
+		rest := max(500*time.Millisecond, sc.form.pace-time.Since(step)) // the pace of the faults
+		<-time.After(rest)
+		if rest >= caughtUp {
+			sc.ease()
+		}
 		if time.Since(began) > 20*time.Minute {
 			t.Fatalf("too slow: %.0f %% after 20 minutes", 100*progress())
 		}
@@ -181,10 +185,12 @@ func (sc *scenario) run(t *testing.T) {
 }
 
 // What a run offers: leastOffered events a second at least; slowLatency is a
-// machine that does not keep up.
+// machine that does not keep up, caughtUp after a fault, which a long pause does
+// not leave it.
 const (
 	leastOffered = 100
 	slowLatency  = 250 * time.Millisecond
+	caughtUp     = 2 * time.Second
 )
 
 // carry offers less until the machine keeps up, and then three fifths of that: a
