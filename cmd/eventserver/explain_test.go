@@ -121,6 +121,9 @@ destinations:
 	held := until(fine, "down", admin.StateBreaker)
 	assert.Contains(t, held.Why, "breaker open until ")
 
+	until(stuck[1], "orders", admin.StateFiltered) // its partition's commits are half a second apart
+	until(stuck[1], "paid", admin.StateFiltered)
+
 	text, said := asked(stuck[1], "--config", config)
 	assert.Empty(t, said)
 	for _, want := range []string{

@@ -33,9 +33,7 @@ func (c *claim) begin(offset int64) {
 	c.made = newMade(r.Done)
 	c.mu.Lock()
 	c.tracker.note = r.Note
-	c.dirty = true
 	c.mu.Unlock()
-	c.commits.due() // a kill before the first commit would leave no note
 }
 
 // made is what the consumer says is done. Its methods are run's.
