@@ -70,13 +70,10 @@ type flight struct {
 func newClaim(closing context.Context, s *subscription, commits *committer, session sarama.ConsumerGroupSession, c sarama.ConsumerGroupClaim) *claim {
 	later, cut := context.WithCancel(context.WithoutCancel(session.Context()))
 	ctx, end := context.WithCancel(infra.WithGrace(session.Context(), later))
-	last := s.resumed(ctx, c)
-	tracker := newTracker(c.InitialOffset(), last.spans)
-	tracker.note = last.note
 	return &claim{
 		sub: s, commits: commits, session: session, topic: c.Topic(), partition: c.Partition(), ctx: ctx, end: end, cut: cut, closing: closing,
 		gone: make(chan struct{}), settled: make(chan struct{}, 1),
-		tracker: tracker, marked: c.InitialOffset(),
+		tracker: s.resumed(ctx, c), marked: c.InitialOffset(),
 		keys: map[string]*keyState{}, behind: map[string]*keyState{},
 	}
 }

@@ -307,43 +307,43 @@ func (h *groupHandler) ConsumeClaim(session sarama.ConsumerGroupSession, c saram
 	return nil
 }
 
-// resumed is what the commit says beside its offset.
-type resumed struct {
-	spans []span // done above it
-	note  string
-}
-
-// resumed reads what the last owner had done above its committed offset.
-// Without an answer it returns nothing: those messages are delivered again.
-func (s *subscription) resumed(ctx context.Context, c sarama.ConsumerGroupClaim) (last resumed) {
+// resumed is the tracker of a claim, with what the last owner had done above its
+// committed offset and its note. Without an answer it has neither: those messages
+// are delivered again.
+func (s *subscription) resumed(ctx context.Context, c sarama.ConsumerGroupClaim) *tracker {
+	anew := newTracker(c.InitialOffset(), nil)
 	if c.InitialOffset() < 0 {
-		return last
+		return anew
 	}
 	var lastErr error
 	for range 3 {
-		last, err := inContext(ctx, func() (last resumed, err error) {
+		t, err := inContext(ctx, func() (*tracker, error) {
 			resp, err := s.broker.admin.ListConsumerGroupOffsets(s.group, map[string][]int32{c.Topic(): {c.Partition()}})
 			s.broker.asked(s.group, err)
 			if err != nil {
-				return last, err
+				return nil, err
 			}
 			if resp.Err != sarama.ErrNoError {
-				return last, resp.Err
+				return nil, resp.Err
 			}
 			block := resp.GetBlock(c.Topic(), c.Partition())
 			if block == nil || block.Offset != c.InitialOffset() {
-				return last, nil
+				return anew, nil
 			}
-			last.note, _ = cutNote(block.Offset, block.Metadata)
-			last.spans, err = decodeSpans(block.Offset, block.Metadata)
-			return last, err
+			spans, err := decodeSpans(block.Offset, block.Metadata)
+			t := newTracker(block.Offset, spans)
+			t.note, _ = cutNote(block.Offset, block.Metadata)
+			return t, err
 		})
-		if err == nil || ctx.Err() != nil {
-			return last
+		if err == nil {
+			return t
+		}
+		if ctx.Err() != nil {
+			return anew
 		}
 		lastErr = err
 	}
 	s.log.Warn("commit metadata not read; finished messages above the committed offset come again",
 		slog.Int("partition", int(c.Partition())), slog.Any("error", lastErr))
-	return last
+	return anew
 }
