@@ -21,24 +21,98 @@ const (
 	maxMetadata      = 64   // of them
 )
 
-// MetadataFrom returns what the allowed headers of a request say, and the
-// ContextHeaders; nil when it has none. A value that is longer than 1 KiB or
-// not printable ASCII is left out.
+// MetadataFrom returns the values of the allowed headers of a request, and of
+// the ContextHeaders; nil when it has none. A header that is given several times
+// is one list, as RFC 9110, 5.3 has it: "a, b". A value that is longer than
+// 1 KiB or not printable ASCII is left out; a tracestate is shortened instead.
+// Two traceparents are none (W3C Trace Context), and then there is no tracestate
+// either.
 func MetadataFrom(h http.Header, allowed []string) map[string]string {
 	var md map[string]string
 	for _, names := range [][]string{ContextHeaders(), allowed} {
 		for _, name := range names {
-			value := strings.TrimSpace(h.Get(name))
+			name = strings.ToLower(name)
+			value := combined(h, name)
+			switch name {
+			case "traceparent":
+				if given(h, name) > 1 {
+					continue
+				}
+			case "tracestate":
+				if given(h, "traceparent") > 1 {
+					continue
+				}
+				value = shortTracestate(value)
+			}
 			if value == "" || len(value) > maxMetadataValue || len(md) >= maxMetadata || !printable(value) {
 				continue
 			}
 			if md == nil {
 				md = map[string]string{}
 			}
-			md[strings.ToLower(name)] = value
+			md[name] = value
 		}
 	}
 	return md
+}
+
+// given is how many values of the header are not empty.
+func given(h http.Header, name string) (n int) {
+	for _, v := range h.Values(name) {
+		if strings.TrimSpace(v) != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// combined is the header's values as one, in their order.
+func combined(h http.Header, name string) string {
+	values := h.Values(name)
+	if len(values) == 1 { // by far the most
+		return strings.TrimSpace(values[0])
+	}
+	var all []string
+	for _, v := range values {
+		if v = strings.TrimSpace(v); v != "" {
+			all = append(all, v)
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// W3C Trace Context, 3.3.1: where a tracestate has to be shortened, whole members
+// go, first those that are longer than 128 characters, then from the end.
+const (
+	longMember  = 128
+	mostMembers = 32
+)
+
+func shortTracestate(value string) string {
+	if len(value) <= maxMetadataValue && strings.Count(value, ",") < mostMembers {
+		return value
+	}
+	var members []string
+	size := 0 // of all members with a comma before each
+	for m := range strings.SplitSeq(value, ",") {
+		if m = strings.TrimSpace(m); m != "" {
+			members = append(members, m)
+			size += 1 + len(m)
+		}
+	}
+	fits := func() bool { return size <= 1+maxMetadataValue && len(members) <= mostMembers }
+	for i := len(members) - 1; i >= 0 && !fits(); i-- {
+		if len(members[i]) > longMember {
+			size -= 1 + len(members[i])
+			members = slices.Delete(members, i, i+1)
+		}
+	}
+	for !fits() {
+		last := len(members) - 1
+		size -= 1 + len(members[last])
+		members = members[:last]
+	}
+	return strings.Join(members, ",")
 }
 
 func printable(s string) bool {

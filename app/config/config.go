@@ -29,7 +29,7 @@ type HTTP struct {
 	PublishTimeout  time.Duration `yaml:"publish_timeout" default:"5s" min:"1ms" doc:"Longest wait for the broker to store an event; then the request is answered 503 and may be sent again."`
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" default:"30s" min:"1ms" doc:"Longest wait for requests and deliveries in progress when the server stops."`
 	ReadTimeout     time.Duration `yaml:"read_timeout" default:"30s" min:"1ms" doc:"Longest time a client may take to send a request."`
-	MetadataHeaders []string      `yaml:"metadata_headers" max:"32" doc:"Headers of a request that go with its events, through the topics and to the receivers, beside traceparent, tracestate and x-request-id. Any client can set them: name what your proxy sets."`
+	MetadataHeaders []string      `yaml:"metadata_headers" max:"32" doc:"Headers of a request that go with its events, through the topics and to the receivers, beside traceparent, tracestate and x-request-id. Any client can set them: name what your proxy sets. A header that is given several times goes on as one list, a, b; one longer than 1KiB does not go on."`
 	Keys            []APIKey      `yaml:"keys" doc:"Keys that clients may use; without any, everyone may send."`
 }
 

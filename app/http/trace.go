@@ -22,8 +22,8 @@ func (s *Server) traced(route string, next http.HandlerFunc) http.HandlerFunc {
 	}
 	name := http.MethodPost + " " + route
 	return func(w http.ResponseWriter, r *http.Request) {
-		// A traceparent that is malformed is none, and so is baggage.
-		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+		// A traceparent that is malformed is none, and so are two, and baggage.
+		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.MapCarrier(destinations.MetadataFrom(r.Header, nil)))
 		ctx, span := tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer))
 		defer span.End()
 		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
