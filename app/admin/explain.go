@@ -146,7 +146,7 @@ type SearchedTopic struct {
 type explainInput struct {
 	ID          string    `path:"id" maxLength:"1024" doc:"The event's id, as the request that brought it was answered with"`
 	Key         string    `query:"key" maxLength:"1024" doc:"Its ordering key, the user: one partition is read"`
-	Since       time.Time `query:"since" doc:"It was accepted then or later, as 2026-07-01T12:00:00Z. An id that is a ULID tells that itself"`
+	Since       time.Time `query:"since" doc:"It was accepted then or later, as 2026-07-01T12:00:00Z"`
 	Destination string    `query:"destination" maxLength:"128" doc:"Tell of this destination alone"`
 }
 

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -67,17 +68,32 @@ func (c *inquiry) destination(ctx context.Context, d *router.Destination, transf
 }
 
 // limited scans a topic of a destination for traces of the event.
-func (c *inquiry) limited(ctx context.Context, topic string, ranges map[int32]infra.Range, f func(m *message.Message, at time.Time)) error {
+func (c *inquiry) limited(ctx context.Context, topic string, ranges map[int32]infra.Range, only []int32, f func(m *message.Message, at time.Time)) error {
 	s := &search{c: c, topic: topic}
-	n, early, err := s.scan(ctx, ranges, f)
-	if err != nil {
-		return err
+	early := false
+	if w, ok := c.firstOf(); ok {
+		likely, _, err := c.ranges(ctx, topic, w, only)
+		if err != nil {
+			return err
+		}
+		for p, r := range likely {
+			likely[p] = infra.Range{From: max(r.From, ranges[p].From), To: min(r.To, ranges[p].To)}
+		}
+		if _, early, err = s.scan(ctx, likely, f); err != nil {
+			return err
+		}
+	}
+	if !early {
+		var err error
+		if _, early, err = s.scan(ctx, ranges, f); err != nil {
+			return err
+		}
 	}
 	if early {
-		c.note("The search of topic %s ended after %d records: what is said of it may not be the last word.", topic, n)
+		c.endedEarly(topic, s.count)
 	}
 	c.mu.Lock()
-	c.out.Searched = append(c.out.Searched, admin.SearchedTopic{Topic: topic, Partitions: len(ranges), From: c.from(), Records: n})
+	c.out.Searched = append(c.out.Searched, admin.SearchedTopic{Topic: topic, Partitions: len(ranges), From: c.from(), Records: s.count})
 	c.mu.Unlock()
 	return nil
 }
@@ -101,7 +117,7 @@ func (c *inquiry) records(ctx context.Context, e *evidence) error {
 	for _, o := range c.found {
 		keys[o.Key] = true
 	}
-	err = c.limited(ctx, topic, ranges, func(m *message.Message, at time.Time) {
+	err = c.limited(ctx, topic, ranges, only, func(m *message.Message, at time.Time) {
 		p, offset := infra.Partition(m), infra.Offset(m)
 		id := router.EventID(m)
 		if key := router.OrderKey(m); id != c.q.ID {
@@ -128,6 +144,9 @@ func (c *inquiry) records(ctx context.Context, e *evidence) error {
 		e.records = append(e.records, r)
 	})
 	slices.SortStableFunc(e.records, func(a, b record) int { return a.Stored.Compare(b.Stored) })
+	slices.SortFunc(e.others, func(a, b predecessor) int {
+		return cmp.Or(cmp.Compare(a.partition, b.partition), cmp.Compare(a.offset, b.offset))
+	})
 	return err
 }
 
@@ -142,7 +161,7 @@ func (c *inquiry) poisoned(ctx context.Context, e *evidence) error {
 		return err
 	}
 	marks := map[router.Position]router.Mark{}
-	err = c.limited(ctx, topic, ranges, func(m *message.Message, at time.Time) {
+	err = c.limited(ctx, topic, ranges, only, func(m *message.Message, at time.Time) {
 		if mark, is := router.DecodeMark(m); is {
 			if mark.EventID == c.q.ID || mark.EventID == "" {
 				marks[mark.Of] = mark

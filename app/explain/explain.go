@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/oklog/ulid/v2"
 
 	"eventserver/app/admin"
 	"eventserver/destinations"
@@ -34,6 +33,7 @@ type Config struct {
 	Instance     string                      // of this process in its groups, as Members name it; "": not known
 	ByPartition  bool                        // events wait for those of their partition, not of their user
 	MaxRecords   int64                       // read of one topic for one question; default 5,000,000
+	Patience     time.Duration               // with the search of the whole topic of events; default 30 s
 }
 
 // Explainer answers questions about events. Many may ask it at once.
@@ -47,6 +47,9 @@ func New(cfg Config) (*Explainer, error) {
 	if cfg.MaxRecords <= 0 {
 		cfg.MaxRecords = 5_000_000
 	}
+	if cfg.Patience <= 0 {
+		cfg.Patience = 30 * time.Second
+	}
 	return &Explainer{cfg: cfg}, nil
 }
 
@@ -59,7 +62,7 @@ func (x *Explainer) Explain(ctx context.Context, q admin.ExplainQuestion) (*admi
 	if err != nil {
 		return nil, err
 	}
-	c := &inquiry{x: x, q: q, out: &admin.Explanation{
+	c := &inquiry{x: x, q: q, hint: timeOf(q.ID, time.Now()), out: &admin.Explanation{
 		EventID: q.ID, At: time.Now().UTC(), Live: x.cfg.Live != nil,
 		Accepted: []admin.AcceptedAt{}, Destinations: []admin.DestinationExplanation{}, Searched: []admin.SearchedTopic{}, Notes: []string{},
 	}}
@@ -75,16 +78,16 @@ func (x *Explainer) Explain(ctx context.Context, q admin.ExplainQuestion) (*admi
 	if err := c.follow(ctx, dests, transformed); err != nil {
 		return nil, err
 	}
-	if len(c.found) == 0 && len(c.origins) > 0 { // what it became tells where it is
-		if err := c.retrace(ctx); err != nil {
+	known := len(c.found)
+	if err := c.retrace(ctx); err != nil {
+		return nil, err
+	}
+	if len(c.found) > known {
+		if err := c.follow(ctx, dests, transformed); err != nil {
 			return nil, err
 		}
-		if len(c.found) > 0 {
-			if err := c.follow(ctx, dests, transformed); err != nil {
-				return nil, err
-			}
-		}
 	}
+	c.accept()
 	if len(c.found) == 0 && !slices.ContainsFunc(c.out.Destinations, traced) {
 		return nil, c.notFound()
 	}
@@ -92,6 +95,21 @@ func (x *Explainer) Explain(ctx context.Context, q admin.ExplainQuestion) (*admi
 		c.note("Its record in the topic of events is deleted or was not found; this is what the other topics know.")
 	}
 	return c.out, nil
+}
+
+// accept says where the event was accepted.
+func (c *inquiry) accept() {
+	keys := map[string]bool{}
+	for _, o := range c.found {
+		c.out.Accepted = append(c.out.Accepted, o.AcceptedAt)
+		keys[o.Key] = true
+	}
+	if n := len(c.found); n > 1 {
+		c.note("The id was accepted %d times, as when a client sends again what it has no answer for. Each is delivered; what is said of the destinations is about the last.", n)
+	}
+	if len(keys) > 1 {
+		c.note("The id is there with %d different keys: these are events of different users.", len(keys))
+	}
 }
 
 // traced reports whether a destination has something of the event.
@@ -136,12 +154,13 @@ type inquiry struct {
 	x *Explainer
 	q admin.ExplainQuestion
 
-	began  time.Time // the event's time, where its id tells that; the zero time elsewhere
-	isULID bool
+	hint time.Time // that the id names; the zero time: it names none
 
 	found []occurrence // in the topic of events, by time
+	read  int64        // records of the topic of events
 	gone  bool         // records of the time that was looked for are deleted
 	early bool         // the search ended before all was read
+	short []string     // other topics of which not all was read
 
 	mu      sync.Mutex
 	out     *admin.Explanation
@@ -215,63 +234,4 @@ func eachOf(n int, f func(i int) error) error {
 		}
 	}
 	return nil
-}
-
-// window is a span of time in which records were stored; zero ends are open.
-type window struct{ from, to time.Time }
-
-// windows are where the event is looked for, one after the other.
-func (c *inquiry) windows() ([]window, error) {
-	if !c.q.Since.IsZero() {
-		return []window{{from: c.q.Since}}, nil
-	}
-	if id, err := ulid.ParseStrict(c.q.ID); err == nil {
-		c.began, c.isULID = id.Timestamp().UTC(), true
-		at := func(before, after time.Duration) window { return window{c.began.Add(-before), c.began.Add(after)} }
-		return []window{at(2*time.Second, 10*time.Second), at(time.Hour, 24*time.Hour)}, nil
-	}
-	if c.q.Key != "" {
-		return []window{{}}, nil
-	}
-	return nil, fmt.Errorf("event %q %w: its id is no ULID, which would tell when it was made; give the user with --key, or when it was accepted with --since (key=, since=)",
-		c.q.ID, admin.ErrBadQuestion)
-}
-
-// notFound says what was searched, and the cure.
-func (c *inquiry) notFound() error {
-	var searched []string
-	for _, s := range c.out.Searched {
-		if s.Topic != router.EventsTopic {
-			continue
-		}
-		text := fmt.Sprintf("%d records of %d partitions", s.Records, s.Partitions)
-		if s.Records == 0 {
-			text = "no record, as there is none"
-		}
-		switch {
-		case !s.From.IsZero() && !s.To.IsZero():
-			text += " stored " + clock(s.From) + " to " + clock(s.To)
-		case !s.From.IsZero():
-			text += " stored since " + clock(s.From)
-		}
-		searched = append(searched, text)
-	}
-	var cure string
-	switch {
-	case c.early:
-		cure = "the search ended early; narrow it with --key and --since"
-	case c.isULID && c.q.Since.IsZero():
-		cure = "its id says that it was made at " + clock(c.began) + "; where a client made the id with another clock, give --since"
-		if c.q.Key == "" {
-			cure += " or --key"
-		}
-	case c.q.Since.IsZero():
-		cure = "check the id and the key"
-	default:
-		cure = "check the id, or give an earlier --since"
-	}
-	if c.gone {
-		cure += "; older records are deleted, its may be one of them"
-	}
-	return fmt.Errorf("event %q %w in the topics of this server: read were %s; %s", c.q.ID, admin.ErrNotFound, strings.Join(searched, ", "), cure)
 }

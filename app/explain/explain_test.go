@@ -373,17 +373,13 @@ func TestFinding(t *testing.T) {
 	r.store(old, "u2", "t")
 	ask := func(q admin.ExplainQuestion) (*admin.Explanation, error) { return r.explain.Explain(t.Context(), q) }
 
-	_, err := ask(admin.ExplainQuestion{ID: "order-17"})
-	require.ErrorIs(t, err, admin.ErrBadQuestion)
-	assert.ErrorContains(t, err, "--key")
-	assert.ErrorContains(t, err, "--since")
-	for _, q := range []admin.ExplainQuestion{{ID: "order-17", Key: "u1"}, {ID: "order-17", Key: "wrong"}, {ID: "order-17", Since: time.Now().Add(-time.Minute)}} {
+	for _, q := range []admin.ExplainQuestion{{ID: "order-17"}, {ID: "order-17", Key: "u1"}, {ID: "order-17", Key: "wrong"}, {ID: "order-17", Since: time.Now().Add(-time.Minute)}} {
 		out, err := ask(q)
 		require.NoError(t, err, "%+v", q)
 		assert.Len(t, out.Accepted, 2, "%+v", q)
 		assert.Contains(t, strings.Join(out.Notes, " "), "accepted 2 times")
 	}
-	_, err = ask(admin.ExplainQuestion{ID: "order-18", Since: time.Now().Add(-time.Minute)})
+	_, err := ask(admin.ExplainQuestion{ID: "order-18", Since: time.Now().Add(-time.Minute)})
 	require.ErrorIs(t, err, admin.ErrNotFound)
 	assert.ErrorContains(t, err, "earlier --since")
 
@@ -397,7 +393,7 @@ func TestFinding(t *testing.T) {
 	}
 	_, err = ask(admin.ExplainQuestion{ID: ulid.MustNew(ulid.Timestamp(time.Now().Add(-48*time.Hour)), ulid.DefaultEntropy()).String()})
 	require.ErrorIs(t, err, admin.ErrNotFound)
-	assert.ErrorContains(t, err, "its id says that it was made at ")
+	assert.ErrorContains(t, err, "all 3 records in the topic of events were read; check the id")
 
 	_, err = ask(admin.ExplainQuestion{ID: old, Destination: "e"})
 	require.ErrorIs(t, err, admin.ErrBadQuestion)

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -12,45 +13,30 @@ import (
 	"eventserver/app/admin"
 	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/words"
 )
 
 // errEnough ends a scan that has read as much as it may.
 var errEnough = errors.New("enough")
 
-// search reads topics for one question, no record twice.
+// search reads one topic for one question, no record twice.
 type search struct {
 	c     *inquiry
 	topic string
-	read  map[int32]infra.Range
-	count int64 // of all of its scans
+	read  map[int32][]infra.Range // by partition, in order, none touches the next
+	count int64                   // of all of its scans
+	until time.Time               // no record is read after that; zero: no limit
 }
 
-// scan hands f the records of the ranges that were not read before. early: there
-// was more than MaxRecords, and the rest was left out.
+// scan hands f the records of the ranges that were not read before, of each
+// partition the later ones first: an event is stored after it was made. early:
+// there was more than MaxRecords or more than the time allows, and the rest was
+// left out.
 func (s *search) scan(ctx context.Context, ranges map[int32]infra.Range, f func(m *message.Message, at time.Time)) (n int64, early bool, err error) {
-	if s.read == nil {
-		s.read = map[int32]infra.Range{}
-	}
-	after, before := map[int32]infra.Range{}, map[int32]infra.Range{}
-	for p, r := range ranges {
-		have, ok := s.read[p]
-		if !ok {
-			have = infra.Range{From: r.From, To: r.From}
-		}
-		if from := max(r.From, have.To); from < r.To {
-			after[p] = infra.Range{From: from, To: r.To}
-		}
-		if to := min(r.To, have.From); r.From < to {
-			before[p] = infra.Range{From: r.From, To: to}
-		}
-		s.read[p] = infra.Range{From: min(r.From, have.From), To: max(r.To, have.To)}
-	}
-	for _, part := range []map[int32]infra.Range{after, before} { // an event is stored after it was made
-		if len(part) == 0 || early {
-			continue
-		}
+	const clockEvery = 256 // records
+	for part := s.unread(ranges); len(part) > 0 && !early; part = s.unread(ranges) {
 		err := s.c.x.cfg.Reader.Scan(ctx, s.topic, part, func(m *message.Message, at time.Time) error {
-			if s.count >= s.c.x.cfg.MaxRecords {
+			if s.count >= s.c.x.cfg.MaxRecords || s.count%clockEvery == 0 && !s.until.IsZero() && time.Now().After(s.until) {
 				return errEnough
 			}
 			s.count++
@@ -63,8 +49,53 @@ func (s *search) scan(ctx context.Context, ranges map[int32]infra.Range, f func(
 		} else if err != nil {
 			return n, early, err
 		}
+		for p, r := range part {
+			s.read[p] = join(s.read[p], r)
+		}
 	}
 	return n, early, nil
+}
+
+// unread is the last part of each range that was not read yet.
+func (s *search) unread(ranges map[int32]infra.Range) map[int32]infra.Range {
+	if s.read == nil {
+		s.read = map[int32][]infra.Range{}
+	}
+	part := map[int32]infra.Range{}
+	for p, r := range ranges {
+		if r, ok := lastOutside(r, s.read[p]); ok {
+			part[p] = r
+		}
+	}
+	return part
+}
+
+// lastOutside is the last run of r that is in none of the given ranges.
+func lastOutside(r infra.Range, read []infra.Range) (infra.Range, bool) {
+	for _, have := range slices.Backward(read) {
+		switch {
+		case have.To < r.To && have.To > r.From:
+			r.From = have.To // what is above it is first
+		case have.To >= r.To && have.From < r.To:
+			r.To = have.From
+		}
+	}
+	return r, r.From < r.To
+}
+
+// join adds r, which is in none of the ranges.
+func join(read []infra.Range, r infra.Range) []infra.Range {
+	i, _ := slices.BinarySearchFunc(read, r.From, func(a infra.Range, from int64) int { return cmp.Compare(a.From, from) })
+	read = slices.Insert(read, i, r)
+	out := read[:1]
+	for _, next := range read[1:] {
+		if last := &out[len(out)-1]; last.To == next.From {
+			last.To = next.To
+		} else {
+			out = append(out, next)
+		}
+	}
+	return out
 }
 
 // ranges are the offsets of a window in the given partitions, nil for all.
@@ -97,12 +128,9 @@ func (c *inquiry) ranges(ctx context.Context, topic string, w window, only []int
 	return out, gone, nil
 }
 
-// accepted finds the records of the event in the topic of events.
+// accepted finds the records of the event in the topic of events: first where the
+// time in its id says, then in the whole topic, the newest first.
 func (c *inquiry) accepted(ctx context.Context) error {
-	windows, err := c.windows()
-	if err != nil {
-		return err
-	}
 	places := [][]int32{nil}
 	if c.q.Key != "" {
 		p, err := c.x.cfg.Reader.Place(ctx, router.EventsTopic, c.q.Key)
@@ -112,33 +140,72 @@ func (c *inquiry) accepted(ctx context.Context) error {
 		places = [][]int32{{p}, nil} // another program may have put it elsewhere
 	}
 	s := &search{c: c, topic: router.EventsTopic}
-	for _, w := range windows {
+	for _, w := range c.likely() {
 		for _, only := range places {
-			ranges, gone, err := c.ranges(ctx, router.EventsTopic, w, only)
-			if err != nil {
+			if done, err := c.look(ctx, s, w, only); done || err != nil {
 				return err
 			}
-			c.gone = c.gone || gone
-			n, early, err := s.scan(ctx, ranges, c.occurs)
-			if err != nil {
-				return err
-			}
-			c.out.Searched = append(c.out.Searched, admin.SearchedTopic{Topic: router.EventsTopic, Partitions: len(ranges), From: w.from, To: w.to, Records: n})
-			if early {
-				c.early = true
-				c.note("The search of the topic of events ended after %d records; narrow it with --key and --since.", s.count)
-			}
-			if len(c.found) > 0 || c.early {
-				c.settle()
-				return nil
-			}
+		}
+	}
+	s.until = time.Now().Add(c.x.cfg.Patience)
+	for _, only := range places {
+		done, err := c.look(ctx, s, window{from: c.q.Since}, only)
+		if done || err != nil || len(c.found) > 0 { // with another key than the one that was given
+			return err
 		}
 	}
 	return nil
 }
 
-// retrace reads the event where the records that were made of it say it is.
+// firstLook is how many of the newest records of a partition are read first. If
+// they do not have the event, twice as many are.
+const firstLook = 4096
+
+// look searches a window. done: the event was found, or no more may be read.
+func (c *inquiry) look(ctx context.Context, s *search, w window, only []int32) (done bool, err error) {
+	all, gone, err := c.ranges(ctx, router.EventsTopic, w, only)
+	if err != nil {
+		return false, err
+	}
+	c.gone = c.gone || gone
+	searched := admin.SearchedTopic{Topic: router.EventsTopic, Partitions: len(all), From: w.from, To: w.to}
+	for size, more := int64(firstLook), true; more && !done; size *= 2 {
+		more = false
+		part := make(map[int32]infra.Range, len(all))
+		for p, r := range all {
+			from := r.From
+			if w.to.IsZero() { // with an end it is small
+				from = max(from, r.To-size)
+			}
+			part[p] = infra.Range{From: from, To: r.To}
+			more = more || from > r.From
+		}
+		n, early, err := s.scan(ctx, part, c.occurs)
+		if err != nil {
+			return false, err
+		}
+		searched.Records += n
+		if early {
+			c.early = true
+			c.note("The search of the topic of events ended after %s; narrow it with --key and --since.", words.Count(s.count, "record"))
+		}
+		done = c.early || slices.ContainsFunc(c.found, func(o occurrence) bool { return c.q.Key == "" || o.Key == c.q.Key })
+	}
+	c.read = s.count
+	c.out.Searched = append(c.out.Searched, searched)
+	c.settle()
+	return done, nil
+}
+
+// retrace reads the event where the records that were made of it say it is, if it
+// was not found there yet.
 func (c *inquiry) retrace(ctx context.Context) error {
+	for _, o := range c.found {
+		delete(c.origins, origin{o.Key, o.Offset})
+	}
+	if len(c.origins) == 0 {
+		return nil
+	}
 	bounds, err := c.x.cfg.Reader.Bounds(ctx, router.EventsTopic, time.Time{})
 	if err != nil {
 		return err
@@ -183,17 +250,6 @@ func (c *inquiry) occurs(m *message.Message, at time.Time) {
 func (c *inquiry) settle() {
 	slices.SortStableFunc(c.found, func(a, b occurrence) int { return a.Stored.Compare(b.Stored) })
 	c.narrow()
-	keys := map[string]bool{}
-	for _, o := range c.found {
-		c.out.Accepted = append(c.out.Accepted, o.AcceptedAt)
-		keys[o.Key] = true
-	}
-	if n := len(c.found); n > 1 {
-		c.note("The id was accepted %d times, as when a client sends again what it has no answer for. Each is delivered; what is said of the destinations is about the last.", n)
-	}
-	if len(keys) > 1 {
-		c.note("The id is there with %d different keys: these are events of different users.", len(keys))
-	}
 }
 
 // narrow leaves out the events that have the id and another key than the one that
@@ -213,12 +269,8 @@ func (c *inquiry) from() time.Time {
 	switch {
 	case len(c.found) > 0:
 		return c.found[0].Stored.Add(-skew)
-	case !c.q.Since.IsZero():
-		return c.q.Since
-	case c.isULID:
-		return c.began.Add(-time.Hour)
 	}
-	return time.Time{}
+	return c.q.Since
 }
 
 // place is where the records of the event are in a topic of a destination; nil

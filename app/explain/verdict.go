@@ -10,6 +10,7 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router"
+	"eventserver/router/words"
 )
 
 // judge says what became of the event at one destination.
@@ -70,7 +71,7 @@ func (c *inquiry) judgeDone(e *evidence, r *record, v *admin.DestinationExplanat
 		}
 	case f.Outcome == metrics.Poisoned: // after the poison queue was read
 		v.State, v.Stage, v.Since, v.Attempts = admin.StatePoisoned, "deliver", f.At.UTC(), f.Attempts
-		v.Why = fmt.Sprintf("given up a moment ago, at %s, after %s", clock(f.At), count(f.Attempts, "attempt"))
+		v.Why = fmt.Sprintf("given up a moment ago, at %s, after %s", clock(f.At), words.Count(f.Attempts, "attempt"))
 		v.Do = "ask again: the poison queue has why"
 	case f.Outcome == metrics.Skipped:
 		v.State, v.Since, v.Attempts = admin.StateFiltered, f.At.UTC(), f.Attempts
@@ -84,7 +85,7 @@ func (c *inquiry) judgeDone(e *evidence, r *record, v *admin.DestinationExplanat
 // given: it stands in the poison queue.
 func (c *inquiry) given(e *evidence, p *admin.PoisonedAttempt, v *admin.DestinationExplanation) {
 	v.State, v.Stage, v.Reason, v.Attempts, v.LastAnswer, v.Since = admin.StatePoisoned, p.Stage, p.Reason, p.Attempts, p.Detail, p.Stored
-	what := fmt.Sprintf("given up after %s (%s): %s", count(p.Attempts, "attempt"), p.Reason, p.Detail)
+	what := fmt.Sprintf("given up after %s (%s): %s", words.Count(p.Attempts, "attempt"), p.Reason, p.Detail)
 	if p.Class == router.ClassPipeline {
 		what = fmt.Sprintf("given up before it was sent, in the %s stage (%s): %s", p.Stage, p.Reason, p.Detail)
 	}
@@ -197,7 +198,7 @@ func (c *inquiry) untransformed(ctx context.Context, e *evidence, progress infra
 		}
 		return nil
 	}
-	v.Why = fmt.Sprintf("it is not transformed yet; %s of its partition %s before it", count(int(v.Ahead), "event"), are(v.Ahead))
+	v.Why = fmt.Sprintf("it is not transformed yet; %s of its partition %s before it", words.Count(v.Ahead, "event"), words.Verb(v.Ahead, "is", "are"))
 	return c.owner(ctx, router.TransformGroup(e.id), router.EventsTopic, e.last.Partition, v)
 }
 
@@ -234,7 +235,7 @@ func (c *inquiry) judgeUndone(ctx context.Context, e *evidence, r *record, v *ad
 	v.State, v.Ahead = admin.StateWaiting, c.ahead(e, r, len(ahead))
 	if len(ahead) > 0 {
 		v.Behind = &admin.BlockingEvent{EventID: ahead[0].id, Partition: ahead[0].partition, Offset: ahead[0].offset}
-		v.Why = fmt.Sprintf("it waits behind event %s of the same %s, which is not done (%s of this %s before it)", ahead[0].id, c.whose(), count(int(v.Ahead), "event"), c.whose())
+		v.Why = fmt.Sprintf("it waits behind event %s of the same %s, which is not done (%s of this %s before it)", ahead[0].id, c.whose(), words.Count(v.Ahead, "event"), c.whose())
 		v.Do = "eventserver explain " + operand(ahead[0].id) + " --destination " + e.id + keyFlagOf(ahead[0].orderKey)
 	} else {
 		v.Why = "it is the first of its user that is not done; whether it is being attempted only the server that reads it knows"
@@ -255,7 +256,7 @@ func (c *inquiry) first(e *evidence, w *router.Waiting, v *admin.DestinationExpl
 	status, _ := c.status(e.id)
 	tried := ""
 	if w.Attempts > 0 {
-		tried = fmt.Sprintf(" after %s, the last answer was: %s", count(w.Attempts, "attempt"), w.Last)
+		tried = fmt.Sprintf(" after %s, the last answer was: %s", words.Count(w.Attempts, "attempt"), w.Last)
 	}
 	v.State = admin.StateWaiting
 	switch w.Reason {

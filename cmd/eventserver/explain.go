@@ -23,7 +23,7 @@ func explainEvent(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	rest, err := mixedFlags("explain", "EVENT_ID [flags]", args, stderr, 1, 1, func(fs *flag.FlagSet) {
 		a.flags(fs)
 		fs.StringVar(&key, "key", "", "the event's ordering key, the user")
-		fs.StringVar(&since, "since", "", "it was accepted then or later: 2026-07-01T12:00:00Z, or how long ago, such as 2h; an id that is a ULID tells that itself")
+		fs.StringVar(&since, "since", "", "it was accepted then or later: 2026-07-01T12:00:00Z, or how long ago, such as 2h")
 		fs.StringVar(&destination, "destination", "", "id of a destination: tell of this one alone")
 		fs.DurationVar(&timeout, "timeout", time.Minute, "how long it may take")
 	})
