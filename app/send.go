@@ -58,9 +58,9 @@ const (
 // When ctx ends, the request under way is waited for. A Read of in that has not
 // returned by then goes on behind Send: close in to end it.
 //
-// An event without an id gets one from the server. Send it with one when it must
-// not be stored twice: a request that is answered 503 is sent again, and may
-// have been stored.
+// A request that is answered 503 is sent again and may have been stored: its
+// events are then stored twice. Those with an id of their own have the same id
+// both times; an event without one gets another id from the server each time.
 func Send(ctx context.Context, cfg *config.Config, o Options, c SendConfig, in io.Reader) (stored int, err error) {
 	if err := c.check(); err != nil {
 		return 0, err

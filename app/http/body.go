@@ -76,13 +76,31 @@ func tooLarge(limit int64) *Problem {
 		fmt.Sprintf("the body is larger than %d bytes, decompressed; send smaller batches", limit))
 }
 
-// mediaType accepts JSON in UTF-8. A request without Content-Type is taken as JSON.
+// The attributes that a CloudEvent in binary mode always has, and what the
+// versions before 1.0 called them.
+var cloudEventHeaders = [...]string{"Ce-Specversion", "Ce-Id", "Ce-Type", "Ce-Source", "Ce-Cloudeventsversion", "Ce-Eventid", "Ce-Eventtype"}
+
+const asJSON = `send it as application/json: {"id", "type", "source", "time", "key", "data"}, or an array of these`
+
+// mediaType accepts JSON in UTF-8. A request without Content-Type is taken as
+// JSON. A CloudEvent is refused in each of its forms: it would lose its id and
+// type, or its partitionkey, and nobody would notice.
 func mediaType(r *http.Request) *Problem {
+	for _, name := range cloudEventHeaders {
+		if len(r.Header[name]) > 0 {
+			return problem(http.StatusUnsupportedMediaType, metrics.RejectMediaType,
+				"CloudEvents in binary mode (the header "+strings.ToLower(name)+") are not understood; "+asJSON)
+		}
+	}
 	header := r.Header.Get("Content-Type")
 	if header == "" {
 		return nil
 	}
 	typ, params, err := mime.ParseMediaType(header)
+	if strings.HasPrefix(typ, "application/cloudevents") {
+		return problem(http.StatusUnsupportedMediaType, metrics.RejectMediaType,
+			fmt.Sprintf("Content-Type %q: CloudEvents in structured and batched mode are not understood; %s", header, asJSON))
+	}
 	json := typ == "application/json" || strings.HasPrefix(typ, "application/") && strings.HasSuffix(typ, "+json")
 	charset := params["charset"]
 	if err == nil && json && (charset == "" || strings.EqualFold(charset, "utf-8")) {

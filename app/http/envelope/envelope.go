@@ -201,13 +201,14 @@ func (p *parser) object(e *Envelope) *Fault {
 	}
 	start := p.dec.InputOffset() - 1
 	var key, user string
+	var seen segment
 	for p.dec.PeekKind() == '"' {
 		name, err := p.dec.ReadValue()
 		if err != nil {
 			return p.syntax(err)
 		}
 		var f *Fault
-		switch fieldOf(name) {
+		switch field := fieldOf(name); field {
 		case fieldID:
 			e.ID, f = p.text("id", maxID, printable, notEmpty)
 		case fieldType:
@@ -221,6 +222,7 @@ func (p *parser) object(e *Envelope) *Fault {
 		case fieldUser:
 			user, f = p.text("userId", maxText, noControl, notEmpty)
 		default:
+			seen.member(field, p.dec.PeekKind())
 			if _, err := p.dec.ReadValue(); err != nil {
 				return p.syntax(err)
 			}
@@ -242,6 +244,9 @@ func (p *parser) object(e *Envelope) *Fault {
 	e.Key = key
 	if key == "" {
 		e.Key = user
+	}
+	if field, reason := seen.lost(*e); reason != "" {
+		return p.fault(field, reason)
 	}
 	return nil
 }

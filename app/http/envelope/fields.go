@@ -31,6 +31,9 @@ const (
 	fieldKey
 	fieldUser
 	fieldPayload
+	fieldBatch
+	fieldMessageID
+	fieldAnonymousID
 )
 
 // fieldOf recognizes a quoted name. A name may be written with escapes
@@ -59,6 +62,12 @@ func fieldOf(quoted []byte) field {
 		return fieldUser
 	case "payload":
 		return fieldPayload
+	case "batch":
+		return fieldBatch
+	case "messageId":
+		return fieldMessageID
+	case "anonymousId":
+		return fieldAnonymousID
 	}
 	return fieldOther
 }
