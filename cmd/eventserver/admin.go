@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 
 	"eventserver/app"
 	"eventserver/app/admin"
@@ -18,6 +20,9 @@ import (
 // tokenVariable holds the token of commands, which a list of processes does not show.
 const tokenVariable = "EVENTSERVER_ADMIN_TOKEN"
 
+// adminVariable holds the URL of the admin API, where there is no --admin.
+const adminVariable = "EVENTSERVER_ADMIN"
+
 // adminFlags are the flags of the commands that ask a running server.
 type adminFlags struct {
 	url, token, path string
@@ -25,11 +30,38 @@ type adminFlags struct {
 }
 
 func (a *adminFlags) flags(fs *flag.FlagSet) {
-	fs.StringVar(&a.url, "admin", "", "URL of the admin API of a running server (default "+admin.DefaultURL+", or the admin.addr of --config)")
+	fs.StringVar(&a.url, "admin", "", "URL of the admin API of a running server (default: "+adminVariable+", then the admin.addr of --config, then "+admin.DefaultURL+")")
 	fs.StringVar(&a.token, "token", "", "token of the admin API; better in "+tokenVariable+", which a list of processes does not show")
 	fs.StringVar(&a.path, "config", "", "configuration file of the server, instead of --admin")
 	fs.BoolVar(&a.json, "json", false, "print JSON")
 }
+
+// hint is a command to run next: with the flags that say where, for a shell. The
+// token is not repeated.
+func (a *adminFlags) hint(command string, operands ...string) string {
+	var where []string
+	if a.url != "" {
+		where = append(where, "--admin", a.url)
+	}
+	if a.path != "" {
+		where = append(where, "--config", a.path)
+	}
+	return shellLine("eventserver "+command, append(operands, where...)...)
+}
+
+// shellLine is a command with its arguments, quoted where a shell needs it.
+func shellLine(command string, args ...string) string {
+	for _, arg := range args {
+		if arg == "" || strings.Trim(arg, shellSafe) != "" {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		command += " " + arg
+	}
+	return command
+}
+
+// shellSafe are the characters that mean nothing to a shell.
+const shellSafe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+,="
 
 // target is where a command finds what it asks for.
 type target struct {
@@ -41,26 +73,21 @@ type target struct {
 func (a *adminFlags) target() (target, error) {
 	var t target
 	if a.url != "" && a.path != "" {
-		return t, usageError{errors.New("give --admin or --config, not both")}
+		return t, misuse("give --admin or --config, not both")
 	}
-	url := a.url
-	if url == "" {
-		url = admin.DefaultURL
-	}
+	url := cmp.Or(a.url, os.Getenv(adminVariable))
 	if a.path != "" {
 		var err error
 		if t.Config, err = app.Load(a.path, app.Options{}); err != nil {
 			return t, err
 		}
-		if url, err = adminURL(t.Config.Admin.Addr); err != nil || url == "" {
-			return t, err
+		if url == "" {
+			if url, err = adminURL(t.Config.Admin.Addr); err != nil || url == "" {
+				return t, err
+			}
 		}
 	}
-	token := a.token
-	if token == "" {
-		token = os.Getenv(tokenVariable)
-	}
-	t.Client = &admin.Client{BaseURL: url, Token: token}
+	t.Client = &admin.Client{BaseURL: cmp.Or(url, admin.DefaultURL), Token: cmp.Or(a.token, os.Getenv(tokenVariable))}
 	return t, nil
 }
 
@@ -107,7 +134,7 @@ func printJSON(w io.Writer, v any) error {
 // showConfig prints the configuration that a running server goes by.
 func showConfig(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var a adminFlags
-	if _, err := flags("config", args, stderr, 0, a.flags); err != nil {
+	if _, err := parse("config", "[flags]", args, 0, 0, a.flags); err != nil {
 		return err
 	}
 	t, err := a.target()

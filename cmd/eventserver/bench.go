@@ -22,7 +22,7 @@ func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	cfg := bench.Config{Program: program, Out: stdout}
 	var brokers, kind, orderings, latencies, file string
 	var partitions int
-	if _, err := flags("bench", args, stderr, 0, func(fs *flag.FlagSet) {
+	if _, err := parse("bench", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
 		fs.StringVar(&kind, "broker", "embedded", "embedded, memory or kafka")
 		fs.StringVar(&brokers, "brokers", "127.0.0.1:9092", "with kafka: host:port,...")
 		fs.IntVar(&partitions, "partitions", 8, "of each topic")
@@ -52,7 +52,7 @@ func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	for s := range strings.SplitSeq(latencies, ",") {
 		d, err := time.ParseDuration(s)
 		if err != nil {
-			return usageError{fmt.Errorf("--latency: %w", err)}
+			return misuse("--latency: %w", err)
 		}
 		cfg.Latencies = append(cfg.Latencies, d)
 	}
@@ -68,7 +68,7 @@ func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		}
 		cfg.Broker = fmt.Sprintf("{kind: kafka, brokers: %s, partitions: %d, topic_prefix: PREFIX, instance_id: bench}", list, partitions)
 	default:
-		return usageError{fmt.Errorf("--broker: %q is not embedded, memory or kafka", kind)}
+		return misuse("--broker: %q is not embedded, memory or kafka", kind)
 	}
 	var out io.WriteCloser
 	if file != "" { // first, because a run takes minutes

@@ -14,7 +14,7 @@ import (
 
 func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	cfg := demo.Config{Out: stdout, Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
-	if _, err := flags("demo", args, stderr, 0, func(fs *flag.FlagSet) {
+	if _, err := parse("demo", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
 		fs.IntVar(&cfg.Users, "users", 20, "how many users post")
 		fs.IntVar(&cfg.Events, "events", 50, "how many events each posts")
 		fs.DurationVar(&cfg.Down, "down", 3*time.Second, "how long one destination is down")

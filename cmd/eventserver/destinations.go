@@ -36,7 +36,7 @@ type view struct {
 func showDestinations(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var a adminFlags
 	var c healthCheck
-	ids, err := mixedFlags("destinations", "[ID] [--check] [flags]", args, stderr, 0, 1, func(fs *flag.FlagSet) {
+	ids, err := parse("destinations", "[ID] [--check] [flags]", args, 0, 1, func(fs *flag.FlagSet) {
 		a.flags(fs)
 		c.flags(fs)
 	})
@@ -189,22 +189,22 @@ func (a *adminFlags) client() (*admin.Client, error) {
 	return t.Client, nil
 }
 
-func pauseDestination(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	return steerDestination(ctx, "pause", args, stdout, stderr)
+func pauseDestination(ctx context.Context, args []string, stdout, _ io.Writer) error {
+	return steerDestination(ctx, "pause", args, stdout)
 }
 
-func resumeDestination(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	return steerDestination(ctx, "resume", args, stdout, stderr)
+func resumeDestination(ctx context.Context, args []string, stdout, _ io.Writer) error {
+	return steerDestination(ctx, "resume", args, stdout)
 }
 
-func steerDestination(ctx context.Context, what string, args []string, stdout, stderr io.Writer) error {
+func steerDestination(ctx context.Context, what string, args []string, stdout io.Writer) error {
 	var a adminFlags
 	var order admin.Steer
 	usage := "ID [flags]"
 	if what == "pause" {
 		usage = "ID [--why TEXT] [flags]"
 	}
-	ids, err := mixedFlags(what, usage, args, stderr, 1, 1, func(fs *flag.FlagSet) {
+	ids, err := parse(what, usage, args, 1, 1, func(fs *flag.FlagSet) {
 		a.flags(fs)
 		if what == "pause" {
 			fs.StringVar(&order.Why, "why", "", "for those who see the pause")
@@ -226,7 +226,7 @@ func steerDestination(ctx context.Context, what string, args []string, stdout, s
 	case a.json:
 		return printJSON(stdout, answer)
 	case what == "pause":
-		_, err = fmt.Fprintf(stdout, "%s is paused: its events are kept; `eventserver resume %s` ends that\n", answer.ID, answer.ID)
+		_, err = fmt.Fprintf(stdout, "%s is paused: its events are kept; `%s` ends that\n", answer.ID, a.hint("resume", answer.ID))
 	case len(answer.Ended) == 0:
 		_, err = fmt.Fprintf(stdout, "%s was not paused\n", answer.ID)
 	default:
@@ -239,7 +239,7 @@ func replayDestination(ctx context.Context, args []string, stdout, stderr io.Wri
 	var a adminFlags
 	var since string
 	var dry, yes bool
-	ids, err := mixedFlags("replay", "ID --since TIME [--dry-run] [--yes] [flags]", args, stderr, 1, 1, func(fs *flag.FlagSet) {
+	ids, err := parse("replay", "ID --since TIME [--dry-run] [--yes] [flags]", args, 1, 1, func(fs *flag.FlagSet) {
 		a.flags(fs)
 		fs.StringVar(&since, "since", "", "from when on: 2026-11-25T10:00:00Z, or how long ago, such as 24h")
 		fs.BoolVar(&dry, "dry-run", false, "count, and change nothing")
@@ -269,7 +269,7 @@ func replayDestination(ctx context.Context, args []string, stdout, stderr io.Wri
 			return err
 		}
 		if !a.json {
-			_, err = fmt.Fprintf(stdout, "%s was set back by %d events and goes on; `eventserver destinations %s` shows its lag\n", answer.ID, answer.Events, answer.ID)
+			_, err = fmt.Fprintf(stdout, "%s was set back by %d events and goes on; `%s` shows its lag\n", answer.ID, answer.Events, a.hint("destinations", answer.ID))
 			return err
 		}
 	}
@@ -301,7 +301,7 @@ func tellReplay(w io.Writer, a admin.ReplayAnswer) {
 // sinceOf reads a time, or how long ago.
 func sinceOf(s string, now time.Time) (time.Time, error) {
 	if s == "" {
-		return time.Time{}, usageError{errors.New("replay: give --since TIME")}
+		return time.Time{}, misuse("replay: give --since TIME")
 	}
 	if at, err := time.Parse(time.RFC3339Nano, s); err == nil {
 		return at, nil
@@ -309,12 +309,12 @@ func sinceOf(s string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(s); err == nil && d > 0 {
 		return now.Add(-d), nil
 	}
-	return time.Time{}, usageError{fmt.Errorf("--since: %s is neither a time such as 2026-11-25T10:00:00Z nor a span such as 24h", strconv.Quote(s))}
+	return time.Time{}, misuse("--since: %s is neither a time such as 2026-11-25T10:00:00Z nor a span such as 24h", strconv.Quote(s))
 }
 
 func reloadConfig(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var a adminFlags
-	if _, err := mixedFlags("reload", "[flags]", args, stderr, 0, 0, a.flags); err != nil {
+	if _, err := parse("reload", "[flags]", args, 0, 0, a.flags); err != nil {
 		return err
 	}
 	c, err := a.client()

@@ -20,7 +20,7 @@ func explainEvent(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	var a adminFlags
 	var key, since, destination string
 	var timeout time.Duration
-	rest, err := mixedFlags("explain", "EVENT_ID [flags]", args, stderr, 1, 1, func(fs *flag.FlagSet) {
+	rest, err := parse("explain", "EVENT_ID [flags]", args, 1, 1, func(fs *flag.FlagSet) {
 		a.flags(fs)
 		fs.StringVar(&key, "key", "", "the event's ordering key, the user")
 		fs.StringVar(&since, "since", "", "it was accepted then or later: 2026-07-01T12:00:00Z, or how long ago, such as 2h")

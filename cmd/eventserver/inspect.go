@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -13,7 +12,7 @@ import (
 
 func check(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	var path string
-	if _, err := flags("check", args, stderr, 0, func(fs *flag.FlagSet) {
+	if _, err := parse("check", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
 		fs.StringVar(&path, "config", "", "configuration file; without it, what runs without one")
 	}); err != nil {
 		return err
@@ -31,7 +30,7 @@ func check(_ context.Context, args []string, stdout, stderr io.Writer) error {
 
 func transform(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var path, id string
-	files, err := flags("transform", args, stderr, 1, func(fs *flag.FlagSet) {
+	files, err := parse("transform", "FILE [flags]", args, 1, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&path, "config", "", "configuration file")
 		fs.StringVar(&id, "destination", "", "id of the destination")
 	})
@@ -39,7 +38,7 @@ func transform(ctx context.Context, args []string, stdout, stderr io.Writer) err
 		return err
 	}
 	if id == "" {
-		return usageError{errors.New("transform: give --destination ID")}
+		return misuse("transform: give --destination ID")
 	}
 	cfg, err := app.Load(path, app.Options{})
 	if err != nil {

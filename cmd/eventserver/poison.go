@@ -23,49 +23,16 @@ type poisonQueues interface {
 	admin.PoisonRuns
 }
 
-var poisonCommands = []command{
-	{"list", "what was given up and is not settled", poisonList},
-	{"counts", "how much of it there is, by destination and reason", poisonCounts},
-	{"show", "all there is of one event, settled or not", poisonShow},
-	{"redrive", "send it on again, in the order of each user", poisonRedrive},
-	{"discard", "settle it without sending it", poisonDiscard},
-}
-
-func poisonCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	if len(args) > 0 {
-		for _, c := range poisonCommands {
-			if c.name == args[0] {
-				return c.run(ctx, args[1:], stdout, stderr)
-			}
-		}
-	}
-	help := len(args) > 0 && (args[0] == "-h" || args[0] == "--help" || args[0] == "help")
-	w := stderr
-	if help {
-		w = stdout
-	}
-	fmt.Fprintln(w, "usage: eventserver poison COMMAND [flags]")
-	for _, c := range poisonCommands {
-		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.summary)
-	}
-	fmt.Fprintln(w, "eventserver poison COMMAND -h lists a command's flags.")
-	switch {
-	case help:
-		return nil
-	case len(args) == 0:
-		return usageError{errors.New("poison: say what to do")}
-	}
-	return usageError{fmt.Errorf("poison: there is no command %q", args[0])}
-}
-
 // poisonFlags are those of every poison command.
 type poisonFlags struct {
 	adminFlags
 	filter admin.PoisonFilter
+	set    *flag.FlagSet
 }
 
 func (p *poisonFlags) flags(fs *flag.FlagSet) {
 	p.adminFlags.flags(fs)
+	p.set = fs
 	f := &p.filter
 	fs.StringVar(&f.Destination, "destination", "", "id of a destination; without it, every one that is configured")
 	fs.StringVar(&f.Class, "class", "", "pipeline (it never became a delivery) or receiver (it was not taken)")
@@ -99,7 +66,7 @@ func (p *poisonFlags) on(ctx context.Context, stderr io.Writer, f func(poisonQue
 func poisonList(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var p poisonFlags
 	var q admin.PoisonQuery
-	if _, err := flags("poison list", args, stderr, 0, func(fs *flag.FlagSet) {
+	if _, err := parse("poison list", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
 		p.flags(fs)
 		fs.IntVar(&q.Limit, "limit", 100, "most items to show, 1 to 1000")
 		fs.StringVar(&q.After, "after", "", "go on after a list that had more")
@@ -107,7 +74,7 @@ func poisonList(ctx context.Context, args []string, stdout, stderr io.Writer) er
 		return err
 	}
 	if q.Limit < 1 || q.Limit > 1000 {
-		return usageError{errors.New("--limit: 1 to 1000; --after goes on")}
+		return misuse("--limit: 1 to 1000; --after goes on")
 	}
 	q.PoisonFilter = p.filter
 	var page admin.PoisonPage
@@ -118,14 +85,14 @@ func poisonList(ctx context.Context, args []string, stdout, stderr io.Writer) er
 		return printJSON(stdout, page)
 	}
 	if len(page.Items) == 0 {
-		_, err := fmt.Fprintln(stdout, "nothing is in the poison queue that matches")
+		_, err := fmt.Fprintln(stdout, "nothing in the poison queue matches")
 		return err
 	}
 	if err := poisonTable(stdout, page.Items, time.Now()); err != nil {
 		return err
 	}
 	if page.Next != "" {
-		fmt.Fprintf(stderr, "there are more: --after %s\n", page.Next)
+		fmt.Fprintf(stderr, "there are more: %s\n", shellLine("eventserver poison list", append(given(p.set, "after", "token"), "--after", page.Next)...))
 	}
 	return nil
 }
@@ -133,7 +100,7 @@ func poisonList(ctx context.Context, args []string, stdout, stderr io.Writer) er
 func poisonCounts(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var p poisonFlags
 	var check bool
-	if _, err := flags("poison counts", args, stderr, 0, func(fs *flag.FlagSet) {
+	if _, err := parse("poison counts", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
 		p.flags(fs)
 		fs.BoolVar(&check, "check", false, "exit code 1 when there is any")
 	}); err != nil {
@@ -159,7 +126,7 @@ func poisonShow(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	var a adminFlags
 	var destination string
 	var payload bool
-	ids, err := mixedFlags("poison show", "EVENT_ID|PARTITION:OFFSET [flags]", args, stderr, 1, 1, func(fs *flag.FlagSet) {
+	ids, err := parse("poison show", "EVENT_ID|PARTITION:OFFSET [flags]", args, 1, 1, func(fs *flag.FlagSet) {
 		a.flags(fs)
 		fs.StringVar(&destination, "destination", "", "id of a destination; without it, every one that is configured")
 		fs.BoolVar(&payload, "payload", false, "with the payload, its headers and the event's context; needs role write")
@@ -184,7 +151,7 @@ func poisonShow(ctx context.Context, args []string, stdout, stderr io.Writer) er
 func poisonRedrive(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	order := admin.PoisonOrder{Action: "redrive", Rate: new(float64), MaxRedrives: new(int)}
 	var p poisonFlags
-	if _, err := flags("poison redrive", args, stderr, 0, func(fs *flag.FlagSet) {
+	if _, err := parse("poison redrive", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
 		p.flags(fs)
 		orderFlags(fs, &order)
 		fs.Float64Var(order.Rate, "rate", 100, "send at most so many a second; 0: as many as the broker takes")
@@ -202,7 +169,7 @@ func poisonDiscard(ctx context.Context, args []string, stdout, stderr io.Writer)
 	order := admin.PoisonOrder{Action: "discard"}
 	var p poisonFlags
 	var yes bool
-	if _, err := flags("poison discard", args, stderr, 0, func(fs *flag.FlagSet) {
+	if _, err := parse("poison discard", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
 		p.flags(fs)
 		orderFlags(fs, &order)
 		fs.BoolVar(&yes, "yes", false, "do not ask")
@@ -245,7 +212,7 @@ func confirm(ctx context.Context, pq poisonQueues, order admin.PoisonOrder, in *
 		return nil
 	}
 	if info, err := in.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return usageError{fmt.Errorf("poison discard: %d items are meant, and nobody can be asked; see them with --dry-run, and say --yes", run.Discarded)}
+		return misuse("poison discard: %d items are meant, and nobody can be asked; see them with --dry-run, and say --yes", run.Discarded)
 	}
 	fmt.Fprintf(stderr, "%d items of %s would be settled without being sent. Go on? [y/N] ", run.Discarded, strings.Join(run.Destinations, ", "))
 	answer, _ := bufio.NewReader(in).ReadString('\n')

@@ -153,19 +153,19 @@ func pipe(t *testing.T) *os.File {
 
 func TestPoisonUsage(t *testing.T) {
 	for args, want := range map[string]string{
-		"poison":                     "poison: say what to do",
-		"poison purge":               `poison: there is no command "purge"`,
+		"poison":                     "poison: name a command: list, counts, show, redrive, discard",
+		"poison purge":               `there is no command "poison purge"`,
 		"poison show":                "write: eventserver poison show EVENT_ID|PARTITION:OFFSET [flags]",
 		"poison list --limit 0":      "--limit: 1 to 1000; --after goes on",
-		"poison list e1":             "poison list takes 0 arguments, not 1",
-		"poison redrive --rate fast": `invalid value "fast" for flag -rate`,
+		"poison list e1":             `poison list: "e1" is one argument too many`,
+		"poison redrive --rate fast": `--rate: "fast" is no number`,
 	} {
 		_, err := shell(t, strings.Fields(args)...)
 		if err == nil || !errors.As(err, new(usageError)) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", args, err)
 		}
 	}
-	if out, err := shell(t, "poison", "help"); err != nil || !strings.Contains(out, "redrive  send it on again") {
+	if out, err := shell(t, "poison", "help"); err != nil || !strings.Contains(out, "redrive       send it on again") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -21,49 +21,13 @@ import (
 // defaultSchemas is the directory that the configuration has by default.
 const defaultSchemas = "./schemas"
 
-func schemaCommands() []command {
-	return []command{
-		{"list", "the types of events", schemaList},
-		{"check", "find the faults of the schemas and of their test events", schemaCheck},
-		{"validate", "hold events against their schemas: FILE or -, one event or NDJSON", schemaValidate},
-		{"diff", "what changed from OLD to NEW, directories or git:REVISION:PATH", schemaDiff},
-		{"new", "write the schema of a new TYPE, its example and its test events", schemaNew},
-		{"generate", "write the Go package of the schemas", schemaGenerate},
-	}
-}
-
-func schemaCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	show := func(w io.Writer) {
-		fmt.Fprintln(w, "usage: eventserver schema command [flags]")
-		for _, c := range schemaCommands() {
-			fmt.Fprintf(w, "  %-10s %s\n", c.name, c.summary)
-		}
-		fmt.Fprintln(w, "eventserver schema COMMAND -h lists a command's flags.")
-	}
-	if len(args) == 0 {
-		show(stderr)
-		return usageError{errors.New("schema: name a command")}
-	}
-	for _, c := range schemaCommands() {
-		if c.name == args[0] {
-			return c.run(ctx, args[1:], stdout, stderr)
-		}
-	}
-	if slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]) {
-		show(stdout)
-		return nil
-	}
-	show(stderr)
-	return usageError{fmt.Errorf("there is no command %q of schema", args[0])}
-}
-
 func dirFlag(fs *flag.FlagSet, dir *string) {
 	fs.StringVar(dir, "dir", defaultSchemas, "directory of the schemas")
 }
 
 func schemaList(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	var dir string
-	if _, err := mixedFlags("schema list", "[flags]", args, stderr, 0, 0, func(fs *flag.FlagSet) { dirFlag(fs, &dir) }); err != nil {
+	if _, err := parse("schema list", "[flags]", args, 0, 0, func(fs *flag.FlagSet) { dirFlag(fs, &dir) }); err != nil {
 		return err
 	}
 	reg, err := schema.Load(dir)
@@ -81,7 +45,7 @@ func schemaList(_ context.Context, args []string, stdout, stderr io.Writer) erro
 
 func schemaCheck(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	var dir string
-	if _, err := mixedFlags("schema check", "[flags]", args, stderr, 0, 0, func(fs *flag.FlagSet) { dirFlag(fs, &dir) }); err != nil {
+	if _, err := parse("schema check", "[flags]", args, 0, 0, func(fs *flag.FlagSet) { dirFlag(fs, &dir) }); err != nil {
 		return err
 	}
 	reg, err := schema.Load(dir)
@@ -111,7 +75,9 @@ func schemaCheck(_ context.Context, args []string, stdout, stderr io.Writer) err
 
 func schemaValidate(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	var dir, typ string
-	files, err := mixedFlags("schema validate", "FILE [flags]", args, stderr, 1, 1, func(fs *flag.FlagSet) {
+	var set *flag.FlagSet
+	files, err := parse("schema validate", "FILE [flags]", args, 1, 1, func(fs *flag.FlagSet) {
+		set = fs
 		dirFlag(fs, &dir)
 		fs.StringVar(&typ, "type", "", "type of the events that name none")
 	})
@@ -123,7 +89,7 @@ func schemaValidate(_ context.Context, args []string, stdout, stderr io.Writer) 
 		return err
 	}
 	if _, ok := reg.Lookup(typ); typ != "" && !ok {
-		return fmt.Errorf("there is no schema of type %q in %s; eventserver schema list shows the types", typ, dir)
+		return fmt.Errorf("there is no schema of type %q in %s; %s shows the types", typ, dir, shellLine("eventserver schema list", given(set, "type", "json")...))
 	}
 	name := files[0]
 	var text []byte
@@ -152,7 +118,7 @@ func schemaValidate(_ context.Context, args []string, stdout, stderr io.Writer) 
 
 func schemaDiff(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var asJSON bool
-	dirs, err := mixedFlags("schema diff", "OLD NEW [flags]", args, stderr, 2, 2, func(fs *flag.FlagSet) {
+	dirs, err := parse("schema diff", "OLD NEW [flags]", args, 2, 2, func(fs *flag.FlagSet) {
 		fs.BoolVar(&asJSON, "json", false, "print a JSON array")
 	})
 	if err != nil {
@@ -226,7 +192,7 @@ func writeChanges(w io.Writer, changes []schema.Change, asJSON bool) error {
 
 func schemaNew(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	var dir string
-	types, err := mixedFlags("schema new", "TYPE [flags]", args, stderr, 1, 1, func(fs *flag.FlagSet) { dirFlag(fs, &dir) })
+	types, err := parse("schema new", "TYPE [flags]", args, 1, 1, func(fs *flag.FlagSet) { dirFlag(fs, &dir) })
 	if err != nil {
 		return err
 	}
@@ -242,8 +208,8 @@ Next:
   1. Write what the event says into %s, with its examples.
   2. Write events that the schema must accept and refuse into %s;
      the names of the files say which, and by which rule.
-  3. eventserver schema check --dir %s
-`, files[0], filepath.Dir(files[1]), dir)
+  3. %s
+`, files[0], filepath.Dir(files[1]), shellLine("eventserver schema check", "--dir", dir))
 	if filepath.Clean(dir) == filepath.Clean(defaultSchemas) {
 		fmt.Fprint(stdout, "  4. make generate\n  5. go test ./schemas/...\n")
 	}

@@ -18,7 +18,9 @@ import (
 func schemaGenerate(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	var dir, out, pkg string
 	var check bool
-	if _, err := mixedFlags("schema generate", "[flags]", args, stderr, 0, 0, func(fs *flag.FlagSet) {
+	var set *flag.FlagSet
+	if _, err := parse("schema generate", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
+		set = fs
 		dirFlag(fs, &dir)
 		fs.StringVar(&out, "out", "", "directory to write to (default events, in that of the schemas)")
 		fs.StringVar(&pkg, "package", "", "name of the Go package (default that of its directory)")
@@ -50,7 +52,7 @@ func schemaGenerate(_ context.Context, args []string, stdout, stderr io.Writer) 
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
 	case check && !bytes.Equal(old, src):
-		return fmt.Errorf("%s is not what the schemas in %s say; run eventserver schema generate (here: make generate)", path, dir)
+		return fmt.Errorf("%s is not what the schemas in %s say; run: %s", path, dir, shellLine("eventserver schema generate", given(set, "check")...))
 	case check:
 		return nil
 	case err == nil && !bytes.HasPrefix(old, []byte(gogen.Header)):

@@ -20,7 +20,7 @@ import (
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var path string
 	var prof profiles
-	if _, err := flags("serve", args, stderr, 0, func(fs *flag.FlagSet) {
+	if _, err := parse("serve", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
 		fs.StringVar(&path, "config", "", "configuration file; without it an embedded broker in ./data and one destination of kind log")
 		prof.flags(fs)
 	}); err != nil {
@@ -86,7 +86,7 @@ func logger(c config.Log, level *slog.LevelVar, w io.Writer) *slog.Logger {
 // health is for containers, whose image has no shell.
 func health(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var url string
-	if _, err := flags("health", args, stderr, 0, func(fs *flag.FlagSet) {
+	if _, err := parse("health", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
 		fs.StringVar(&url, "url", "http://127.0.0.1:8080/readyz", "what to ask")
 	}); err != nil {
 		return err
@@ -114,7 +114,7 @@ func health(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 }
 
 func version(_ context.Context, args []string, stdout, stderr io.Writer) error {
-	if _, err := flags("version", args, stderr, 0, func(*flag.FlagSet) {}); err != nil {
+	if _, err := parse("version", "[flags]", args, 0, 0, func(*flag.FlagSet) {}); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(stdout, "eventserver", app.Version())

@@ -82,16 +82,16 @@ func TestShellFaults(t *testing.T) {
 		usage bool
 		want  string
 	}{
-		{"send", true, "send: give one FILE after the flags, - for standard input, or --example"},
-		{"send FILE --type t", true, "send: give one FILE after the flags, - for standard input, or --example"},
+		{"send", true, "send: give one FILE, - for standard input, or --example"},
+		{"send FILE --type t", false, "open FILE: no such file or directory"},
 		{"send --example", true, "send: --example needs --type"},
 		{"send --example --type t FILE", true, "send: give --example or a FILE, not both"},
 		{"send --batch 0 FILE", true, "send: --batch is at least 1, --retries at least 0"},
-		{"send --nope", true, "flag provided but not defined: -nope"},
+		{"send --nope", true, "send: there is no flag --nope; did you mean --type?"},
 		{"send --api-key-file " + empty + " -", false, "--api-key-file: " + empty + " does not hold one key: a line without spaces, in ASCII"},
 		{"send --api-key-file " + two + " -", false, "--api-key-file: " + two + " does not hold one key: a line without spaces, in ASCII"},
 		{"send none.json", false, "open none.json: no such file or directory"},
-		{"tail FILE", true, "tail takes 0 arguments, not 1"},
+		{"tail FILE", true, `tail: "FILE" is one argument too many; write: eventserver tail [flags]`},
 		{"tail --poison", false, "--poison: say whose poison queue, with --destination ID"},
 	} {
 		out, err := shell(t, strings.Fields(c.args)...)

@@ -13,7 +13,7 @@ import (
 func tail(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var path string
 	var c app.TailConfig
-	if _, err := flags("tail", args, stderr, 0, func(fs *flag.FlagSet) {
+	if _, err := parse("tail", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
 		fs.StringVar(&path, "config", "", "configuration file, for its broker; without it, the server that runs on ./data")
 		fs.StringVar(&c.Type, "type", "", "types to show: exact, order.* or *")
 		fs.StringVar(&c.Key, "key", "", "show the events of this ordering key alone")
