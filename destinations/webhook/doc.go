@@ -42,6 +42,11 @@
 // is there (DNS, refused, TLS, no answer, an address that the guard blocks) is
 // the destination's fault, what fails on it may be the event's.
 //
+// A request that fails before the first byte of an answer, on a connection that
+// was used before, is sent once more on a fresh connection within the same
+// attempt: the connection may have died while it was idle. What fails there, or
+// on a connection's first request, counts.
+//
 // It may import destinations and libraries. Retrying, pausing, ordering and
 // metrics belong in router; formats other than HTTP in a package of their own.
 package webhook

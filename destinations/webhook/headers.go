@@ -25,8 +25,8 @@ const (
 	headerAttempt       = "Delivery-Attempt"
 	headerRedrives      = "Delivery-Redrives"
 	// headerIdempotency is not in Go's canonical form, on purpose: net/http
-	// takes a request with an "Idempotency-Key" for one it may send a second
-	// time when a reused connection breaks, and then one attempt would be two.
+	// takes a request with an "Idempotency-Key" for one it may send again when
+	// a reused connection breaks, on one stale connection after the other.
 	// Header names have no case on the wire.
 	headerIdempotency = "idempotency-key"
 	userAgent         = "eventserver"

@@ -1,16 +1,13 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"os"
 	"sync/atomic"
@@ -32,6 +29,7 @@ type Destination struct {
 	template  *http.Request // of all requests: the URL is parsed once
 	signers   []*standardwebhooks.Webhook
 	transport *http.Transport
+	fresh     *http.Transport // opens a connection for each request, for those that a reused one lost
 	scrub     *scrubber
 	now       func() time.Time
 	closed    atomic.Bool
@@ -59,8 +57,10 @@ func New(id string, cfg Config) (*Destination, error) {
 	if err != nil {
 		return nil, err
 	}
+	fresh := transport.Clone()
+	fresh.DisableKeepAlives = true
 	return &Destination{
-		id: id, cfg: cfg, template: template, signers: signers, transport: transport,
+		id: id, cfg: cfg, template: template, signers: signers, transport: transport, fresh: fresh,
 		scrub: newScrubber(cfg, template.URL), now: time.Now,
 	}, nil
 }
@@ -90,6 +90,10 @@ func newTransport(cfg Config) (*http.Transport, error) {
 		IdleConnTimeout:        30 * time.Second, // below the 60 s and more of most load balancers, which else close first
 		MaxResponseHeaderBytes: 64 << 10,
 		DisableCompression:     true,
+		// A connection that has gone silent would take every attempt with it until
+		// TCP gives up, which is a quarter of an hour. Together the two are less
+		// than the default timeout of an attempt.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 4 * time.Second},
 	}
 	if cfg.Proxy != "" {
 		u, err := url.Parse(cfg.Proxy)
@@ -127,61 +131,6 @@ func (d *Destination) Deliver(ctx context.Context, del destinations.Delivery) er
 		return destinations.Permanent(fmt.Errorf("webhook: %w", err))
 	}
 	return d.send(ctx, header, del.Payload.Body)
-}
-
-// send makes one request and judges its answer.
-func (d *Destination) send(ctx context.Context, header http.Header, body []byte) error {
-	if d.closed.Load() {
-		return destinations.Unavailable(ErrClosed)
-	}
-	// connected says whether this attempt has a connection at the moment. The
-	// transport may take several in turn, when it finds an idle one dead
-	// before it wrote anything.
-	var connected atomic.Bool
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { connected.Store(false) },
-		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
-	})
-	// The transport and not a Client: no redirect, no cookie, and no url.Error
-	// with the query string in it.
-	resp, err := d.transport.RoundTrip(d.request(traced, header, body))
-	if err != nil {
-		return d.failed(ctx, connected.Load(), err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	snippet := d.read(resp)
-	return d.verdict(resp, snippet)
-}
-
-// request is what http.NewRequest would make.
-func (d *Destination) request(ctx context.Context, header http.Header, body []byte) *http.Request {
-	req := d.template.WithContext(ctx)
-	req.Header = header
-	if len(body) > 0 { // of the template there is none
-		reader := func() io.ReadCloser { return io.NopCloser(bytes.NewReader(body)) }
-		req.Body, req.ContentLength = reader(), int64(len(body))
-		req.GetBody = func() (io.ReadCloser, error) { return reader(), nil }
-	}
-	return req
-}
-
-// read takes the answer's beginning for the error text, and as much as is
-// allowed, so that the connection can be used again. Whatever happens here,
-// the status has already said what the receiver did.
-func (d *Destination) read(resp *http.Response) string {
-	if resp.StatusCode < 200 {
-		return "" // 101: the body is the connection itself, and reading it would not end with the context
-	}
-	// One more than allowed: of an answer of just that length, the end too has
-	// to be read before the transport reuses the connection.
-	body := io.LimitReader(resp.Body, int64(d.cfg.MaxResponseBytes)+1)
-	if resp.StatusCode < 300 {
-		_, _ = io.Copy(io.Discard, body)
-		return ""
-	}
-	var buf bytes.Buffer
-	_, _ = io.Copy(&buf, body)
-	return d.scrub.snippet(buf.Bytes())
 }
 
 // Close drops idle connections. Requests under way end by themselves.

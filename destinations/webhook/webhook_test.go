@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -218,29 +217,6 @@ func TestWebhookIDIsInjective(t *testing.T) {
 		if strings.ContainsAny(enc, ". \n") {
 			t.Errorf("%q became %q", id, enc)
 		}
-	}
-}
-
-// net/http takes a POST with an Idempotency-Key header for one it may repeat by
-// itself: a receiver that read the request and then hung up got it twice in
-// one attempt.
-func TestOneAttemptIsOneRequest(t *testing.T) {
-	var requests atomic.Int32
-	d := open(t, Config{URL: serve(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		if requests.Add(1) > 1 {
-			panic(http.ErrAbortHandler)
-		}
-	})})
-	if err := d.Deliver(t.Context(), delivery("warm")); err != nil {
-		t.Fatal(err)
-	}
-	err := d.Deliver(t.Context(), delivery("e"))
-	if got := destinationtest.Verdict(err); got != "retry" {
-		t.Errorf("verdict %q: %v", got, err)
-	}
-	if n := requests.Load(); n != 2 {
-		t.Errorf("%d requests for 2 attempts", n)
 	}
 }
 
