@@ -1,10 +1,16 @@
 FROM golang:1.26 AS build
+# Both come from the repository where it is there; --build-arg sets them elsewhere.
+ARG VERSION=
+ARG COMMIT=
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
+# The .git of a worktree or a submodule is a file that leads out of the context.
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -trimpath -o /out/eventserver ./cmd/eventserver && mkdir /out/data
+    { [ -d .git ] || rm -f .git; } && CGO_ENABLED=0 go build -trimpath \
+    -ldflags "-X eventserver/app/version.release=$VERSION -X eventserver/app/version.commit=$COMMIT" \
+    -o /out/eventserver ./cmd/eventserver && mkdir /out/data
 
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /out/eventserver /eventserver

@@ -4,22 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime"
-	"runtime/debug"
 	"time"
 
 	"eventserver/app/admin"
 	"eventserver/app/config"
+	"eventserver/app/version"
 )
-
-// Version is that of the running program, "(devel)" where it was not built from
-// a released one.
-func Version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
-}
 
 // steer builds the admin API, unless it is off.
 func (a *App) steer() error {
@@ -27,9 +17,10 @@ func (a *App) steer() error {
 	if cfg.Admin.Addr == config.AdminOff {
 		return nil
 	}
+	build := version.Get()
 	c := admin.Config{
 		Addr: cfg.Admin.Addr, Logger: a.log,
-		Build:         admin.Build{Version: Version(), Go: runtime.Version(), Instance: cfg.Broker.InstanceID, Started: time.Now().UTC()},
+		Build:         admin.Build{Version: build.Version, Commit: build.Commit, Modified: build.Modified, Go: build.Go, Instance: cfg.Broker.InstanceID, Started: time.Now().UTC()},
 		Configuration: inForce{a}, Destinations: steering{a}, Stuck: steering{a}, Reloading: steering{a},
 	}
 	x, err := explainer(a.broker, cfg, a.pipeline, a.pipeline.Configured)

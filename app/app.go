@@ -21,6 +21,7 @@ import (
 	"eventserver/app/http"
 	"eventserver/app/poison"
 	"eventserver/app/traces"
+	"eventserver/app/version"
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
@@ -84,6 +85,8 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	a.metrics = m
+	build := version.Get()
+	m.Build(build.Version, build.Commit, build.Go)
 	a.loaded()
 	policy, err := loadPolicy(cfg)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"eventserver/app/config"
+	"eventserver/app/version"
 	"eventserver/destinations"
 	"eventserver/destinations/file"
 	"eventserver/destinations/kafka"
@@ -103,7 +104,10 @@ func expressions(c config.Destination) (router.Filter, router.Transform, error) 
 func builtin(stdout io.Writer) []Kind {
 	return []Kind{
 		NewKind(log.Kind, func(id string, c log.Config) (destinations.Destination, error) { return log.New(id, c, stdout) }),
-		NewKind(webhook.Kind, func(id string, c webhook.Config) (destinations.Destination, error) { return webhook.New(id, c) }).TakesBatches(),
+		NewKind(webhook.Kind, func(id string, c webhook.Config) (destinations.Destination, error) {
+			c.UserAgent = version.Get().Product()
+			return webhook.New(id, c)
+		}).TakesBatches(),
 		NewKind(file.Kind, func(id string, c file.Config) (destinations.Destination, error) { return file.New(id, c) }).TakesBatches().Exclusive(),
 		NewKind(kafka.Kind, func(id string, c kafka.Config) (destinations.Destination, error) { return kafka.New(id, c) }),
 	}

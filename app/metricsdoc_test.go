@@ -43,7 +43,7 @@ func documented(t *testing.T) (rows, values map[string]string) {
 
 // named are the labels whose values the configuration, the build or Watermill
 // has; of every other one the code knows the values, and the page lists them.
-var named = []string{"destination", "kind", "topic", "group", "type", "go", "version", "handler_name", "publisher_name", "success"}
+var named = []string{"destination", "kind", "topic", "group", "type", "go", "version", "commit", "handler_name", "publisher_name", "success"}
 
 // docs/metrics.md has every metric of a running server, with its type, its
 // labels and their values, and no other.

@@ -17,6 +17,7 @@ import (
 
 	"eventserver/app/config"
 	front "eventserver/app/http"
+	"eventserver/app/version"
 )
 
 // poster sends batches to a server.
@@ -115,6 +116,7 @@ func (p *poster) post(ctx context.Context, body []byte) (*sendAnswer, error) {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", version.Get().Product())
 	if p.key != "" {
 		req.Header.Set("Authorization", "Bearer "+p.key)
 	}

@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"eventserver/app/traces"
+	"eventserver/app/version"
 	"eventserver/metrics"
 )
 
@@ -18,7 +19,7 @@ func (a *App) trace(ctx context.Context, m *metrics.Metrics) (err error) {
 	}
 	a.traces, err = traces.New(ctx, traces.Config{
 		Endpoint: c.Endpoint, Headers: c.Headers, SampleRatio: c.SampleRatio, Service: c.ServiceName,
-		Instance: a.cfg.Broker.InstanceID, Dropped: m.SpansDropped, Logger: a.log,
+		Instance: a.cfg.Broker.InstanceID, Version: version.Get().Version, Dropped: m.SpansDropped, Logger: a.log,
 	})
 	return err
 }

@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"errors"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -112,6 +111,7 @@ type Metrics struct {
 	retries    *prometheus.CounterVec   // destination
 	poisoned   *prometheus.CounterVec   // destination, reason
 	settled    *prometheus.CounterVec   // destination, mark
+	build      *prometheus.GaugeVec     // version, commit, go
 	info       *prometheus.GaugeVec     // destination, kind
 
 	state *stateCollector
@@ -151,11 +151,8 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 		SpansDropped: counter("spans_dropped_total", "Spans that were made and reached no collector, by reason.", "reason"),
 		state:        newStateCollector(),
 	}
-	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info",
-		Help: "Always 1; the labels tell the build."}, []string{"version", "go"})
-	if info, ok := debug.ReadBuildInfo(); ok {
-		build.WithLabelValues(info.Main.Version, info.GoVersion).Set(1)
-	}
+	m.build = prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info",
+		Help: "Always 1; the labels tell the build."}, []string{"version", "commit", "go"})
 	for _, reason := range []string{RejectInvalid, RejectAuth, RejectMethod, RejectTooLarge, RejectMediaType, RejectBusy, RejectUnavailable, RejectSchema} {
 		m.Rejected.WithLabelValues(reason)
 	}
@@ -164,10 +161,15 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{m.Accepted, m.Rejected, acceptDur, m.deliveries, m.attempts,
-		m.attemptDur, m.latency, m.retries, m.poisoned, m.settled, m.SchemaViolations, m.SpansDropped, m.BrokerUp, m.ConfigReloaded, m.ConfigReloadedAt, m.info, m.state, build} {
+		m.attemptDur, m.latency, m.retries, m.poisoned, m.settled, m.SchemaViolations, m.SpansDropped, m.BrokerUp, m.ConfigReloaded, m.ConfigReloadedAt, m.info, m.state, m.build} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
+}
+
+// Build says which build runs.
+func (m *Metrics) Build(version, commit, goVersion string) {
+	m.build.WithLabelValues(version, commit, goVersion).Set(1)
 }
 
 // Destination is one destination's part of the metrics.

@@ -21,6 +21,7 @@ const DefaultURL = "http://127.0.0.1:8081"
 type Client struct {
 	BaseURL string // such as http://127.0.0.1:8081
 	Token   string // none where the server has no tokens
+	Agent   string // the User-Agent; "": Go's own
 	// HTTP sends the requests; default: no redirects, which would carry the
 	// token elsewhere, and no limit but the context's.
 	HTTP *http.Client
@@ -82,6 +83,9 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, out a
 		return fmt.Errorf("admin: %w", err)
 	}
 	req.Header.Set("Accept", "application/json")
+	if c.Agent != "" {
+		req.Header.Set("User-Agent", c.Agent)
+	}
 	if method != http.MethodGet {
 		req.Header.Set("Content-Type", "application/json")
 	}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +28,7 @@ type Config struct {
 	SampleRatio float64           // of events that come without a traceparent
 	Service     string            // name of the service
 	Instance    string            // of this process among those of the service; may be empty
+	Version     string            // of the program; may be empty
 	// Dropped counts spans that do not reach the collector, by reason: see
 	// package metrics.
 	Dropped *prometheus.CounterVec
@@ -140,8 +140,8 @@ func identity(cfg Config) []attribute.KeyValue {
 	if cfg.Instance != "" {
 		id = append(id, semconv.ServiceInstanceID(cfg.Instance))
 	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		id = append(id, semconv.ServiceVersion(info.Main.Version))
+	if cfg.Version != "" {
+		id = append(id, semconv.ServiceVersion(cfg.Version))
 	}
 	return id
 }

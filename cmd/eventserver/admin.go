@@ -15,6 +15,7 @@ import (
 	"eventserver/app"
 	"eventserver/app/admin"
 	"eventserver/app/config"
+	versions "eventserver/app/version"
 )
 
 // tokenVariable holds the token of commands, which a list of processes does not show.
@@ -33,7 +34,7 @@ func (a *adminFlags) flags(fs *flag.FlagSet) {
 	fs.StringVar(&a.url, "admin", "", "URL of the admin API of a running server (default: "+adminVariable+", then the admin.addr of --config, then "+admin.DefaultURL+")")
 	fs.StringVar(&a.token, "token", "", "token of the admin API; better in "+tokenVariable+", which a list of processes does not show")
 	fs.StringVar(&a.path, "config", "", "configuration file of the server, instead of --admin")
-	fs.BoolVar(&a.json, "json", false, "print JSON")
+	jsonFlag(fs, &a.json)
 }
 
 // hint is a command to run next: with the flags that say where, for a shell. The
@@ -87,7 +88,7 @@ func (a *adminFlags) target() (target, error) {
 			}
 		}
 	}
-	t.Client = &admin.Client{BaseURL: cmp.Or(url, admin.DefaultURL), Token: cmp.Or(a.token, os.Getenv(tokenVariable))}
+	t.Client = &admin.Client{BaseURL: cmp.Or(url, admin.DefaultURL), Token: cmp.Or(a.token, os.Getenv(tokenVariable)), Agent: versions.Get().Product()}
 	return t, nil
 }
 
@@ -121,6 +122,10 @@ func (t target) orElse(stderr io.Writer, f func(*admin.Client) error, without fu
 		return without(t.Config)
 	}
 	return err
+}
+
+func jsonFlag(fs *flag.FlagSet, on *bool) {
+	fs.BoolVar(on, "json", false, "print JSON; docs/commands.md has its form")
 }
 
 // printJSON is what --json prints.

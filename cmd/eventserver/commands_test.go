@@ -67,7 +67,7 @@ func TestHelp(t *testing.T) {
 
 func TestNoSuchCommand(t *testing.T) {
 	for args, want := range map[string]string{
-		"detsinations":      `there is no command "detsinations"; did you mean eventserver destinations?`,
+		"detsinations":     `there is no command "detsinations"; did you mean eventserver destinations?`,
 		"Poison list":      `there is no command "Poison"; did you mean eventserver poison?`,
 		"poison cuonts":    `there is no command "poison cuonts"; did you mean eventserver poison counts?`,
 		"schema wipe":      `there is no command "schema wipe"; eventserver schema --help lists the commands`,

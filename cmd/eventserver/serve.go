@@ -112,11 +112,3 @@ func health(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	_, err = fmt.Fprintf(stdout, "%s", body)
 	return err
 }
-
-func version(_ context.Context, args []string, stdout, stderr io.Writer) error {
-	if _, err := parse("version", "[flags]", args, 0, 0, func(*flag.FlagSet) {}); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(stdout, "eventserver", app.Version())
-	return err
-}

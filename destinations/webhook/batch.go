@@ -67,7 +67,7 @@ func (d *Destination) DeliverBatch(ctx context.Context, ds []destinations.Delive
 		h.Set(name, value)
 	}
 	h["Content-Type"] = []string{"application/json"}
-	h["User-Agent"] = []string{userAgent}
+	h["User-Agent"] = []string{d.cfg.UserAgent}
 	h[headerBatchSize] = []string{strconv.Itoa(len(ds))}
 	id := "batch_" + hex.EncodeToString(sum.Sum(nil)[:16])
 	h[headerIdempotency] = []string{id}

@@ -31,6 +31,7 @@ type Config struct {
 	MaxRetryAfter    time.Duration       `yaml:"max_retry_after" default:"1h" doc:"Longest wait that an answer's Retry-After can ask for."`
 	CAFile           string              `yaml:"ca_file" doc:"PEM file of the certificate authorities to trust instead of the system's."`
 	MaxIdleConns     int                 `yaml:"max_idle_conns" default:"64" min:"1" doc:"Connections kept open for reuse."`
+	UserAgent        string              `yaml:"-"` // of the program; default eventserver
 	Proxy            string              `yaml:"proxy" secret:"true" doc:"HTTP proxy to send through. It hides the address from our guard, so it needs allow_private: true and a filter of its own."`
 }
 
@@ -46,6 +47,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxIdleConns == 0 {
 		c.MaxIdleConns = 64
+	}
+	if c.UserAgent == "" {
+		c.UserAgent = userAgent
 	}
 	return c
 }

@@ -16,7 +16,7 @@
 //	Event-Id, Event-Type, Event-Key
 //	Event-Time, Event-Received-At   RFC 3339 with nanoseconds, UTC
 //	Event-Sequence         rises with the events of a key; absent when unknown
-//	User-Agent             eventserver
+//	User-Agent             eventserver, with a slash and the version
 //
 // Values that come from events are percent-encoded as the HTTP binding of
 // CloudEvents does: space, '"', '%' and all but printable ASCII become %XX of

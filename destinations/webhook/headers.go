@@ -29,7 +29,7 @@ const (
 	// a reused connection breaks, on one stale connection after the other.
 	// Header names have no case on the wire.
 	headerIdempotency = "idempotency-key"
-	userAgent         = "eventserver"
+	userAgent         = "eventserver" // the default
 )
 
 // The headers of Standard Webhooks, in canonical form once and not at each attempt.
@@ -102,7 +102,7 @@ func (d *Destination) header(del destinations.Delivery) (http.Header, error) {
 	if del.Sequence >= 0 {
 		set(headerEventSequence, strconv.FormatInt(del.Sequence, 10))
 	}
-	set("User-Agent", userAgent)
+	set("User-Agent", d.cfg.UserAgent)
 	return h, d.sign(h, webhookID(del.ID), del.Payload.Body)
 }
 
