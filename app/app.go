@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"eventserver/app/access"
 	"eventserver/app/admin"
 	"eventserver/app/config"
 	"eventserver/app/control"
@@ -161,14 +162,14 @@ func (a *App) fail(err error) {
 	}
 }
 
-func apiKeys(in []config.APIKey) ([]http.Key, error) {
-	var out []http.Key
+func apiKeys(in []config.APIKey) ([]access.Key, error) {
+	var out []access.Key
 	for i, k := range in {
 		sums, err := digests(k.SHA256)
 		if err != nil {
 			return nil, fmt.Errorf("http.keys[%d]: %w", i, err)
 		}
-		out = append(out, http.Key{Name: k.Name, SHA256: sums})
+		out = append(out, access.Key{Name: k.Name, SHA256: sums})
 	}
 	return out, nil
 }

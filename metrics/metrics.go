@@ -69,6 +69,7 @@ func Waits() []string {
 const (
 	RejectInvalid     = "invalid"
 	RejectAuth        = "unauthorized"
+	RejectOrigin      = "origin" // a web page may have sent it
 	RejectMethod      = "method"
 	RejectTooLarge    = "too_large"
 	RejectMediaType   = "media_type"
@@ -153,7 +154,7 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 	}
 	m.build = prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info",
 		Help: "Always 1; the labels tell the build."}, []string{"version", "commit", "go"})
-	for _, reason := range []string{RejectInvalid, RejectAuth, RejectMethod, RejectTooLarge, RejectMediaType, RejectBusy, RejectUnavailable, RejectSchema} {
+	for _, reason := range []string{RejectInvalid, RejectAuth, RejectOrigin, RejectMethod, RejectTooLarge, RejectMediaType, RejectBusy, RejectUnavailable, RejectSchema} {
 		m.Rejected.WithLabelValues(reason)
 	}
 	for _, reason := range []string{SpansQueueFull, SpansExportFailed} {

@@ -3,13 +3,11 @@ package admin
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
-	"net"
 	"net/http"
-	"net/netip"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"eventserver/app/access"
 )
 
 // Role is what a token may do.
@@ -60,18 +58,7 @@ func (s *Server) caller(r *http.Request) (Caller, bool) {
 	if len(s.cfg.Tokens) == 0 {
 		return Caller{Name: Local, Role: Write}, true
 	}
-	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	token = strings.TrimSpace(token)
-	if !strings.EqualFold(kind, "bearer") || token == "" {
-		return Caller{}, false
-	}
-	sum := sha256.Sum256([]byte(token))
-	found := -1
-	for i, t := range s.cfg.Tokens { // every digest is compared: the time tells nothing
-		for _, want := range t.SHA256 {
-			found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], want[:]), i, found)
-		}
-	}
+	found := access.Find(s.keys, access.Bearer(r))
 	if found < 0 {
 		return Caller{}, false
 	}
@@ -102,7 +89,7 @@ const challenge = `Bearer realm="eventserver admin"`
 // and not send JSON across origins without asking first.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(s.cfg.Tokens) == 0 && !loopbackHost(r.Host) {
+		if len(s.cfg.Tokens) == 0 && !access.LoopbackHost(r.Host) {
 			problem(w, http.StatusForbidden, "without admin.tokens requests must name this machine as 127.0.0.1, [::1] or localhost in Host; write the URL so, or configure tokens")
 			return
 		}
@@ -113,15 +100,6 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		c, _ := s.caller(r)
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
 	})
-}
-
-func loopbackHost(hostport string) bool {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host = strings.TrimSuffix(strings.TrimPrefix(hostport, "["), "]")
-	}
-	ip, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
 }
 
 // known lets callers with any role through, to what is no operation.
@@ -136,13 +114,6 @@ func known(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// isJSON is asked of requests that change something: forms and plain text, which
-// a page may send anywhere, are not.
-func isJSON(header string) bool {
-	kind, _, _ := strings.Cut(header, ";")
-	return strings.EqualFold(strings.TrimSpace(kind), "application/json")
-}
-
 // authorize stands in front of every operation.
 func (s *Server) authorize(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
@@ -154,7 +125,7 @@ func (s *Server) authorize(api huma.API) func(huma.Context, func(huma.Context)) 
 			_ = huma.WriteErr(api, ctx, status, detail) // the client is gone when this fails
 			return
 		}
-		if op.Method != http.MethodGet && !isJSON(ctx.Header("Content-Type")) {
+		if op.Method != http.MethodGet && !access.JSONType(ctx.Header("Content-Type")) {
 			_ = huma.WriteErr(api, ctx, http.StatusUnsupportedMediaType, "send Content-Type: application/json, also without a body") // as above
 			return
 		}

@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"eventserver/app/access"
 )
 
 // DefaultURL is where a server with the default addresses listens.
@@ -116,7 +118,7 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, out a
 	case out == nil:
 		return nil
 	}
-	if !isJSON(resp.Header.Get("Content-Type")) {
+	if !access.JSONType(resp.Header.Get("Content-Type")) {
 		return notAdmin(base)
 	}
 	if err := json.Unmarshal(answer, out); err != nil {

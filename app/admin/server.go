@@ -18,6 +18,8 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	jsonv2 "github.com/go-json-experiment/json"
+
+	"eventserver/app/access"
 )
 
 // PathDocument is where the OpenAPI document is.
@@ -45,6 +47,7 @@ type Config struct {
 // Server is the admin API.
 type Server struct {
 	cfg      Config
+	keys     []access.Key // of cfg.Tokens
 	server   *http.Server
 	origins  *http.CrossOriginProtection
 	document []byte
@@ -80,6 +83,9 @@ func New(cfg Config) (*Server, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{cfg: cfg, origins: http.NewCrossOriginProtection(), slots: make(chan struct{}, maxRequests)}
+	for _, t := range cfg.Tokens {
+		s.keys = append(s.keys, access.Key{Name: t.Name, SHA256: t.SHA256})
+	}
 	s.life, s.end = context.WithCancel(context.Background())
 	handler, err := s.routes()
 	if err != nil {

@@ -21,9 +21,11 @@ import (
 // times as many, take none from the others.
 func (s *Server) guard(next func(http.ResponseWriter, *http.Request, []byte)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if p := s.authorize(r); p != nil {
-			s.refuse(w, p)
-			return
+		for _, check := range []func(*http.Request) *Problem{s.authorize, s.page} {
+			if p := check(r); p != nil {
+				s.refuse(w, p)
+				return
+			}
 		}
 		body, p := s.read(w, r)
 		if p != nil {

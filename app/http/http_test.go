@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"eventserver/app/access"
 	"eventserver/app/http"
 	"eventserver/metrics"
 )
@@ -39,7 +40,10 @@ func open(t *testing.T, cfg http.Config, verdict func(*message.Message)) *front 
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Addr, cfg.Metrics, cfg.Scrape = "127.0.0.1:0", m, promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
+	if cfg.Addr == "" {
+		cfg.Addr = "127.0.0.1:0"
+	}
+	cfg.Metrics, cfg.Scrape = m, promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 	if cfg.Ready == nil {
 		cfg.Ready = func(context.Context) error { return nil }
 	}
@@ -100,7 +104,13 @@ func (f *front) do(t *testing.T, r request) (*stdhttp.Response, string) {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	for k, v := range r.header {
+		if k == "Host" {
+			req.Host = v
+		}
 		req.Header.Set(k, v)
+		if v == "" {
+			delete(req.Header, k)
+		}
 	}
 	resp, err := stdhttp.DefaultClient.Do(req)
 	if err != nil {
@@ -185,7 +195,7 @@ func TestAnswers(t *testing.T) {
 
 func TestKeys(t *testing.T) {
 	current, next := sha256.Sum256([]byte("k-current")), sha256.Sum256([]byte("k-next"))
-	f := open(t, http.Config{Keys: []http.Key{{Name: "shop", SHA256: [][32]byte{current, next}}}}, ack)
+	f := open(t, http.Config{Keys: []access.Key{{Name: "shop", SHA256: [][32]byte{current, next}}}}, ack)
 	for header, status := range map[string]int{
 		"":                                 401,
 		"Bearer k-current":                 202,

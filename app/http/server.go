@@ -19,6 +19,7 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 	"go.opentelemetry.io/otel/trace"
 
+	"eventserver/app/access"
 	"eventserver/metrics"
 )
 
@@ -37,7 +38,7 @@ type Config struct {
 	MaxInFlight    int           // requests at once, their bodies read; more get 429; default 1024
 	PublishTimeout time.Duration // until the broker must have answered; default 5 s
 	ReadTimeout    time.Duration // of a whole request; default 30 s
-	Keys           []Key         // none: no authentication
+	Keys           []access.Key  // none: no authentication
 	// MetadataHeaders of a request go with its events, beside the usual ones.
 	MetadataHeaders []string
 	// Tracer makes a span of each request for events; nil: none.
@@ -90,6 +91,7 @@ type Server struct {
 	inner    chi4.Router // where the subscriber registers its paths
 	server   *http.Server
 	listener net.Listener
+	local    bool          // only this machine can reach the listener
 	reading  chan struct{} // a slot for each body that is being read
 	inFlight chan struct{} // a slot for each request that is being answered
 }
@@ -132,6 +134,7 @@ func New(cfg Config) (*Server, error) {
 
 func (s *Server) routes() http.Handler {
 	r := chi.NewRouter()
+	r.Use(func(next http.Handler) http.Handler { return s.hosts(len(s.cfg.Keys) > 0, next) })
 	r.Use(middleware.GetHead) // load balancers probe with it
 	r.Post(PathEvents, s.traced(PathEvents, s.guard(s.postEvents)))
 	r.Post(PathPublish, s.traced(PathPublish, s.guard(s.postPublish)))
@@ -139,7 +142,7 @@ func (s *Server) routes() http.Handler {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	r.Get("/readyz", s.readyz)
-	r.Method(http.MethodGet, "/metrics", s.cfg.Scrape)
+	r.Method(http.MethodGet, "/metrics", s.hosts(false, s.cfg.Scrape))
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, problem(http.StatusNotFound, "", "there is nothing at this path; events go to POST "+PathEvents))
 	})
@@ -190,6 +193,9 @@ func (s *Server) Listen(ctx context.Context) error {
 		return fmt.Errorf("http.addr: %w", err)
 	}
 	s.listener = l
+	if a, ok := l.Addr().(*net.TCPAddr); ok {
+		s.local = a.IP.IsLoopback()
+	}
 	return nil
 }
 
