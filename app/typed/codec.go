@@ -1,11 +1,11 @@
 package typed
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
+
+	"eventserver/app/schema/gogen/exact"
 )
 
 // Event is a type that knows which events it is. The structs that `make
@@ -36,38 +36,19 @@ func NewCodec[T any](typ string, encode func(T) ([]byte, error), decode func(dat
 	return c
 }
 
-// JSON is the codec of a struct that looks in JSON as its events do.
+// JSON is the codec of a struct that looks in JSON as its events do. It reads what
+// the schema reads: names by case and once each, valid UTF-8, 1.0 as an integer,
+// every date-time. The rest is as encoding/json does it; numbers in any are
+// json.Number.
 func JSON[T Event]() Codec {
 	if t := reflect.TypeFor[T](); t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface {
 		return Codec{fault: fmt.Sprintf("%v is a pointer or an interface; use the struct itself", t)}
 	}
 	var zero T
-	return NewCodec(zero.EventType(), marshal[T], func(data []byte) (v T, err error) {
-		err = json.Unmarshal(data, &v)
+	return NewCodec(zero.EventType(), func(v T) ([]byte, error) { return exact.Marshal(v) }, func(data []byte) (v T, err error) {
+		err = exact.Unmarshal(data, &v)
 		return v, err
 	})
-}
-
-// marshal refuses texts that are no UTF-8: encoding/json repairs them, and two
-// keys could become one.
-func marshal[T any](v T) ([]byte, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	const repaired = `\ufffd` // a real U+FFFD is written as it is
-	for at := 0; ; {
-		i := bytes.Index(data[at:], []byte(repaired))
-		if i < 0 {
-			return data, nil
-		}
-		at += i
-		before := len(data[:at]) - len(bytes.TrimRight(data[:at], `\`))
-		if before%2 == 0 {
-			return nil, errors.New("a text is not valid UTF-8")
-		}
-		at += len(repaired)
-	}
 }
 
 // Codecs are all that a program knows.

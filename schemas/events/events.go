@@ -3,7 +3,19 @@
 // Package events has the types of the events.
 package events
 
-import "time"
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
 
 // Event is an event that has a schema.
 type Event interface {
@@ -31,14 +43,23 @@ func New(typ string) (Event, bool) {
 type OrderPlaced struct {
 	OrderID    string            `json:"orderId"`
 	CustomerID ID                `json:"customerId"`
-	PlacedAt   time.Time         `json:"placedAt"`
+	PlacedAt   DateTime          `json:"placedAt"`
 	Status     OrderPlacedStatus `json:"status"`
 	Lines      []OrderPlacedLine `json:"lines"`
 	Total      Money             `json:"total"`
 	Coupons    []string          `json:"coupons,omitzero"`
-	Note       *string           `json:"note,omitempty"`
+	Note       Nullable[string]  `json:"note,omitzero"`
 	// Where the order goes; one of the two.
-	Shipping *OrderPlacedShipping `json:"shipping,omitempty"`
+	Shipping *OrderPlacedShipping `json:"shipping,omitzero"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *OrderPlaced) UnmarshalJSON(data []byte) error { return jsonv2.Unmarshal(data, v, exactly) }
+
+// UnmarshalJSONFrom implements the Unmarshaler of encoding/json/v2.
+func (v *OrderPlaced) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	type plain OrderPlaced
+	return unmarshalExact(dec, (*plain)(v))
 }
 
 // EventType implements Event.
@@ -51,18 +72,27 @@ func (OrderPlaced) EventVersion() int { return 1 }
 //
 // A person has made an account and confirmed the address.
 type UserSignedUp struct {
-	UserID        ID               `json:"userId"`
-	Email         string           `json:"email"`
-	Plan          UserSignedUpPlan `json:"plan"`
-	Seats         *int64           `json:"seats,omitempty"`
-	SignedUpAt    time.Time        `json:"signedUpAt"`
-	Birthday      *string          `json:"birthday,omitempty"`
-	Website       *string          `json:"website,omitempty"`
-	AcceptedTerms *bool            `json:"acceptedTerms,omitempty"`
-	InvitedBy     *ID              `json:"invitedBy,omitempty"`
+	UserID        ID       `json:"userId"`
+	Email         string   `json:"email"`
+	Plan          string   `json:"plan"`
+	Seats         *Integer `json:"seats,omitzero"`
+	SignedUpAt    DateTime `json:"signedUpAt"`
+	Birthday      *string  `json:"birthday,omitzero"`
+	Website       *string  `json:"website,omitzero"`
+	AcceptedTerms *bool    `json:"acceptedTerms,omitzero"`
+	InvitedBy     *ID      `json:"invitedBy,omitzero"`
 	// Names and values of the application's own.
 	Labels   map[string]any `json:"labels,omitzero"`
-	Referrer any            `json:"referrer,omitempty"`
+	Referrer any            `json:"referrer,omitzero"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *UserSignedUp) UnmarshalJSON(data []byte) error { return jsonv2.Unmarshal(data, v, exactly) }
+
+// UnmarshalJSONFrom implements the Unmarshaler of encoding/json/v2.
+func (v *UserSignedUp) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	type plain UserSignedUp
+	return unmarshalExact(dec, (*plain)(v))
 }
 
 // EventType implements Event.
@@ -86,23 +116,52 @@ type Money struct {
 	Currency string `json:"currency"`
 }
 
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *Money) UnmarshalJSON(data []byte) error { return jsonv2.Unmarshal(data, v, exactly) }
+
+// UnmarshalJSONFrom implements the Unmarshaler of encoding/json/v2.
+func (v *Money) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	type plain Money
+	return unmarshalExact(dec, (*plain)(v))
+}
+
 // OrderPlacedLine is /$defs/line of order.placed.yaml.
 type OrderPlacedLine struct {
 	Sku      string `json:"sku"`
 	Quantity int64  `json:"quantity"`
 	Price    Money  `json:"price"`
 	// The part of the price that is taken off.
-	Discount *float64 `json:"discount,omitempty"`
+	Discount *json.Number `json:"discount,omitzero"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *OrderPlacedLine) UnmarshalJSON(data []byte) error { return jsonv2.Unmarshal(data, v, exactly) }
+
+// UnmarshalJSONFrom implements the Unmarshaler of encoding/json/v2.
+func (v *OrderPlacedLine) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	type plain OrderPlacedLine
+	return unmarshalExact(dec, (*plain)(v))
 }
 
 // OrderPlacedShipping is /properties/shipping of order.placed.yaml.
 //
 // Where the order goes; one of the two.
 type OrderPlacedShipping struct {
-	Street      *string `json:"street,omitempty"`
-	City        *string `json:"city,omitempty"`
-	Country     *string `json:"country,omitempty"`
-	PickupPoint *ID     `json:"pickupPoint,omitempty"`
+	Street      *string `json:"street,omitzero"`
+	City        *string `json:"city,omitzero"`
+	Country     *string `json:"country,omitzero"`
+	PickupPoint *ID     `json:"pickupPoint,omitzero"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *OrderPlacedShipping) UnmarshalJSON(data []byte) error {
+	return jsonv2.Unmarshal(data, v, exactly)
+}
+
+// UnmarshalJSONFrom implements the Unmarshaler of encoding/json/v2.
+func (v *OrderPlacedShipping) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	type plain OrderPlacedShipping
+	return unmarshalExact(dec, (*plain)(v))
 }
 
 // OrderPlacedStatus is /properties/status of order.placed.yaml.
@@ -114,12 +173,165 @@ const (
 	OrderPlacedStatusInvoiced OrderPlacedStatus = "invoiced"
 )
 
-// UserSignedUpPlan is /properties/plan of user.signed_up.yaml.
-type UserSignedUpPlan string
+// Integer is an integer of any size, as decimal digits: 4200, -1. The zero value
+// is 0. The same integers are equal: 1.0 and 1e2 are read as 1 and 100.
+type Integer string
 
-// Values of UserSignedUpPlan.
-const (
-	UserSignedUpPlanFree       UserSignedUpPlan = "free"
-	UserSignedUpPlanTeam       UserSignedUpPlan = "team"
-	UserSignedUpPlanEnterprise UserSignedUpPlan = "enterprise"
-)
+// IntegerOf is n as an Integer.
+func IntegerOf(n int64) Integer { return Integer(strconv.FormatInt(n, 10)) }
+
+// Int64 is the value. The error says that it does not fit into 64 bits.
+func (n Integer) Int64() (int64, error) { return strconv.ParseInt(n.String(), 10, 64) }
+
+// BigInt is the value; false when n is not written in digits.
+func (n Integer) BigInt() (*big.Int, bool) { return new(big.Int).SetString(n.String(), 10) }
+
+// String is the digits.
+func (n Integer) String() string {
+	if n == "" {
+		return "0"
+	}
+	return string(n)
+}
+
+// MarshalJSON implements json.Marshaler.
+func (n Integer) MarshalJSON() ([]byte, error) {
+	digits, err := integerDigits(n.String())
+	return []byte(digits), err
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *Integer) UnmarshalJSON(data []byte) error {
+	digits, err := integerDigits(string(data))
+	*n = Integer(digits)
+	return err
+}
+
+// DateTime is a time of RFC 3339 as it is written in JSON.
+type DateTime string
+
+// DateTimeOf is t as a DateTime.
+func DateTimeOf(t time.Time) DateTime { return DateTime(t.Format(time.RFC3339Nano)) }
+
+// Time is the point in time. A leap second is the second after it, as in Unix time.
+func (d DateTime) Time() (time.Time, error) {
+	text := strings.ToUpper(string(d)) // RFC 3339 allows t and z
+	const second = len("2016-12-31T23:59:")
+	leap := strings.HasPrefix(text[min(second, len(text)):], "60")
+	if leap {
+		text = text[:second] + "59" + text[second+2:]
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if leap && err == nil {
+		t = t.Add(time.Second)
+	}
+	return t, err
+}
+
+// Nullable is a member that may be absent (the zero value), null, or a value.
+type Nullable[T any] struct {
+	Value *T
+	Null  bool // Value is nil and the member is null
+}
+
+// MarshalJSON implements json.Marshaler.
+func (n Nullable[T]) MarshalJSON() ([]byte, error) { return marshalExact(n.Value) }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *Nullable[T]) UnmarshalJSON(data []byte) error { return jsonv2.Unmarshal(data, n, exactly) }
+
+// UnmarshalJSONFrom reads a part of a document.
+func (n *Nullable[T]) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	if dec.PeekKind() == 'n' {
+		*n = Nullable[T]{Null: true}
+		return dec.SkipValue()
+	}
+	*n = Nullable[T]{Value: new(T)}
+	return unmarshalExact(dec, n.Value)
+}
+
+// exactly is how the types are read and written.
+var exactly = jsonv2.JoinOptions(jsonv2.DefaultOptionsV2(), jsonv2.Deterministic(true),
+	jsonv2.FormatNilSliceAsNull(true), jsonv2.FormatNilMapAsNull(true), exactNumbers)
+
+// exactNumbers keeps the text of json.Number and of numbers in any, and reads
+// integers by value.
+var exactNumbers = jsonv2.JoinOptions(
+	jsonv2.WithMarshalers(jsonv2.MarshalToFunc(writeNumber)),
+	jsonv2.WithUnmarshalers(jsonv2.UnmarshalFromFunc(readNumber)))
+
+func unmarshalExact(dec *jsontext.Decoder, v any) error {
+	return jsonv2.UnmarshalDecode(dec, v, exactly)
+}
+
+func marshalExact(v any) ([]byte, error) { return jsonv2.Marshal(v, exactly) }
+
+func writeNumber(enc *jsontext.Encoder, n json.Number) error {
+	if n == "" { // as encoding/json writes it
+		n = "0"
+	}
+	return enc.WriteValue(jsontext.Value(n))
+}
+
+func readNumber(dec *jsontext.Decoder, v any) error {
+	if dec.PeekKind() != '0' {
+		return errors.ErrUnsupported
+	}
+	switch v := v.(type) {
+	case *any:
+		raw, err := dec.ReadValue()
+		*v = json.Number(raw)
+		return err
+	case *json.Number:
+		raw, err := dec.ReadValue()
+		*v = json.Number(raw)
+		return err
+	case json.Unmarshaler, jsonv2.UnmarshalerFrom:
+		return errors.ErrUnsupported
+	}
+	to := reflect.ValueOf(v).Elem()
+	if !to.CanInt() && !to.CanUint() {
+		return errors.ErrUnsupported
+	}
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	digits, err := integerDigits(string(raw))
+	if err != nil {
+		return err
+	}
+	if to.CanInt() {
+		n, err2 := strconv.ParseInt(digits, 10, to.Type().Bits())
+		err = err2
+		to.SetInt(n)
+	} else {
+		n, err2 := strconv.ParseUint(digits, 10, to.Type().Bits())
+		err = err2
+		to.SetUint(n)
+	}
+	if err != nil {
+		return fmt.Errorf("%s does not fit into %v", digits, to.Type())
+	}
+	return nil
+}
+
+// integerDigits writes a number of JSON that is an integer in digits. The bound of
+// the exponent is the one of events: the digits would be as many.
+func integerDigits(number string) (string, error) {
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(number), "e")
+	if exponent != "" {
+		if e, err := strconv.Atoi(exponent); err != nil || e < -1000 || e > 1000 {
+			return "", fmt.Errorf("the exponent of %s is not between -1000 and 1000", number)
+		}
+	} else if !strings.Contains(mantissa, ".") && mantissa != "-0" {
+		if strings.Trim(mantissa, "-0123456789") == "" && mantissa != "" {
+			return mantissa, nil
+		}
+	}
+	r, ok := new(big.Rat).SetString(number)
+	if !ok || !r.IsInt() {
+		return "", fmt.Errorf("%s is not an integer", number)
+	}
+	return r.Num().String(), nil
+}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+	"time"
 
 	"eventserver/app/schema"
 	"eventserver/schemas/events"
@@ -71,10 +72,11 @@ func TestWrittenInGo(t *testing.T) {
 		Status:     events.OrderPlacedStatusPaid,
 		Lines:      []events.OrderPlacedLine{{Sku: "BOOK-1", Quantity: 1, Price: events.Money{Amount: 1250, Currency: "EUR"}}},
 		Total:      events.Money{Amount: 1250, Currency: "EUR"},
-		Note:       &note,
+		PlacedAt:   events.DateTimeOf(time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)),
+		Note:       events.Nullable[string]{Value: &note},
 	}
 	got, err := json.Marshal(e)
-	want := `{"orderId":"0b9f7a64-3f7c-4e0f-9a52-5a0d1c5e8f11","customerId":"ada","placedAt":"0001-01-01T00:00:00Z","status":"paid",` +
+	want := `{"orderId":"0b9f7a64-3f7c-4e0f-9a52-5a0d1c5e8f11","customerId":"ada","placedAt":"2026-01-31T12:00:00Z","status":"paid",` +
 		`"lines":[{"sku":"BOOK-1","quantity":1,"price":{"amount":1250,"currency":"EUR"}}],"total":{"amount":1250,"currency":"EUR"},"note":"ring twice"}`
 	if err != nil || string(got) != want {
 		t.Errorf("%s, %v", got, err)

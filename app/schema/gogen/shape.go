@@ -3,6 +3,7 @@ package gogen
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -47,49 +48,6 @@ func (a at) target() (at, error) {
 	return at{src: a.src, node: a.src.doc}.down(tokens(ptr)...)
 }
 
-// together lists what applies to the same value as a, a first: the targets of
-// $ref, allOf, and the one form of anyOf or oneOf that is not null.
-func (a at) together() (all []at, err error) {
-	seen := map[place]bool{}
-	var walk func(at) error
-	walk = func(a at) error {
-		if seen[a.place()] || !a.node.isSchema() {
-			return nil
-		}
-		seen[a.place()] = true
-		all = append(all, a)
-		if a.node.has("$ref") {
-			t, err := a.target()
-			if err != nil {
-				return err
-			}
-			if err := walk(t); err != nil {
-				return err
-			}
-		}
-		next, err := a.list("allOf")
-		if err != nil {
-			return err
-		}
-		for _, keyword := range []string{"anyOf", "oneOf"} {
-			forms, err := a.forms(keyword)
-			if err != nil {
-				return err
-			}
-			if len(forms) == 1 {
-				next = append(next, forms[0])
-			}
-		}
-		for _, n := range next {
-			if err := walk(n); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return all, walk(a)
-}
-
 // list is the schemas in a keyword's array.
 func (a at) list(keyword string) ([]at, error) {
 	var list []at
@@ -110,41 +68,62 @@ func (n *node) items() []*node {
 	return n.kids
 }
 
-// forms is the schemas of anyOf or oneOf, without those that are null.
-func (a at) forms(keyword string) ([]at, error) {
-	list, err := a.list(keyword)
-	return slices.DeleteFunc(list, func(s at) bool { return s.node.get("type").str() == "null" || s.node.isFalse() }), err
+// described are the keywords that say what a value is made of.
+var described = []string{"properties", "patternProperties", "additionalProperties", "unevaluatedProperties", "items", "prefixItems",
+	"contains", "enum", "const"}
+
+// describes says whether the schema itself says what its values are made of.
+func (a at) describes() bool {
+	for _, keyword := range described {
+		n := a.node.get(keyword)
+		if n != nil && n.kind != 'f' && (n.kind != 't' || keyword == "additionalProperties") {
+			return true
+		}
+	}
+	return false
 }
 
-// branches lists what may apply to the same value as a.
-func (a at) branches() ([]at, error) {
-	var list []at
-	for _, keyword := range []string{"anyOf", "oneOf"} {
-		forms, err := a.forms(keyword)
+// member lists the schemas that a has for the member of a name; known is false
+// when a does not speak of it, and possible when a lets it pass.
+func (a at) member(name string) (subs []at, known, possible bool, err error) {
+	if a.node.get("properties").get(name) != nil {
+		s, err := a.down("properties", name)
 		if err != nil {
-			return nil, err
+			return nil, false, false, err
 		}
-		list = append(list, forms...)
+		subs = append(subs, s)
 	}
-	for _, keyword := range []string{"then", "else"} {
-		if a.node.has(keyword) {
-			sub, err := a.down(keyword)
+	for _, pattern := range a.node.get("patternProperties").members() {
+		re, err := regexp.Compile(pattern)
+		if err != nil { // Load compiles it
+			return nil, false, false, err
+		}
+		if re.MatchString(name) {
+			s, err := a.down("patternProperties", pattern)
 			if err != nil {
-				return nil, err
+				return nil, false, false, err
 			}
-			list = append(list, sub)
+			subs = append(subs, s)
 		}
 	}
-	if deps := a.node.get("dependentSchemas"); deps != nil {
-		for _, name := range deps.names {
-			sub, err := a.down("dependentSchemas", name)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, sub)
+	if len(subs) == 0 && a.node.has("additionalProperties") {
+		s, err := a.down("additionalProperties")
+		if err != nil {
+			return nil, false, false, err
+		}
+		return []at{s}, !s.node.isFalse(), !s.node.isFalse(), nil
+	}
+	for _, s := range subs {
+		if s.node.isFalse() {
+			return nil, true, false, nil
 		}
 	}
-	return list, nil
+	return subs, len(subs) > 0, true, nil
+}
+
+// closed says whether a refuses members that none of its own keywords names.
+func (a at) closed() bool {
+	return a.node.get("additionalProperties").isFalse() && len(a.node.get("patternProperties").members()) == 0
 }
 
 // kinds is a set of JSON's types.

@@ -2,6 +2,7 @@ package gogen
 
 import (
 	"bytes"
+	_ "embed" // the runtime
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -11,14 +12,18 @@ import (
 	"eventserver/app/schema"
 )
 
-// write prints the package: the events, sorted by type, and what they are made of
-// behind, sorted by name.
+// runtime is how the types are read and written. Its imports are the package's.
+//
+//go:embed exact/exact.go
+var runtime string
+
+// write prints the package: the events, sorted by type, what they are made of,
+// sorted by name, and how they are read.
 func (g *generator) write(reg *schema.Registry, name string) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s\n\n// Package %s has the types of the events.\npackage %s\n\n", Header, name, name)
-	if g.imports["time"] {
-		b.WriteString("import \"time\"\n\n")
-	}
+	_, code, _ := strings.Cut(runtime, "\n")
+	imports, code, _ := strings.Cut(code, "\n)\n")
+	fmt.Fprintf(&b, "%s\n\n// Package %s has the types of the events.\npackage %s\n%s\n)\n\n", Header, name, name, imports)
 	b.WriteString("// Event is an event that has a schema.\ntype Event interface {\n" +
 		"\t// EventType is the type of the event, such as order.placed.\n\tEventType() string\n" +
 		"\t// EventVersion is the version of the schema that the Go type was made of.\n\tEventVersion() int\n}\n\n")
@@ -39,14 +44,18 @@ func (g *generator) write(reg *schema.Registry, name string) []byte {
 	for _, d := range g.decls {
 		d.write(&b, g.taken)
 	}
+	b.WriteString(code)
 	return b.Bytes()
 }
 
 func (d *decl) write(b *bytes.Buffer, taken map[string]bool) {
 	what := fmt.Sprintf("%s is %s of %s.", d.name, shown(d.place.ptr), filepath.Base(d.place.file))
-	if d.event != nil {
+	switch {
+	case d.event != nil:
 		what = fmt.Sprintf("%s is the event %s, version %d.", d.name, d.event.Type, d.event.Version)
-	} else if d.place.ptr == "" {
+	case d.place.file == "":
+		what = fmt.Sprintf("%s is described by several schemas together.", d.name)
+	case d.place.ptr == "":
 		what = fmt.Sprintf("%s is %s.", d.name, filepath.Base(d.place.file))
 	}
 	b.WriteString("\n")
@@ -57,15 +66,18 @@ func (d *decl) write(b *bytes.Buffer, taken map[string]bool) {
 	}
 	if d.open {
 		b.WriteString("//\n")
-		comment(b, "", "The schema lets other members pass, which have no place here.")
+		comment(b, "", "Members that the schema does not describe have no place here.")
 	}
 	if d.old {
 		b.WriteString("//\n")
 		comment(b, "", "Deprecated: the schema says so.")
 	}
-	if d.expr != "" {
+	switch {
+	case d.alias:
+		fmt.Fprintf(b, "type %s = %s\n", d.name, d.expr)
+	case d.expr != "":
 		fmt.Fprintf(b, "type %s %s\n", d.name, d.expr)
-	} else {
+	default:
 		fmt.Fprintf(b, "type %s struct {\n", d.name)
 		for _, f := range d.fields {
 			comment(b, "\t", f.doc)
@@ -73,6 +85,7 @@ func (d *decl) write(b *bytes.Buffer, taken map[string]bool) {
 		}
 		b.WriteString("}\n")
 	}
+	d.methods(b)
 	if d.event != nil {
 		fmt.Fprintf(b, "\n// EventType implements Event.\nfunc (%s) EventType() string { return %q }\n", d.name, d.event.Type)
 		fmt.Fprintf(b, "\n// EventVersion implements Event.\nfunc (%s) EventVersion() int { return %d }\n", d.name, d.event.Version)
@@ -89,6 +102,19 @@ func (d *decl) write(b *bytes.Buffer, taken map[string]bool) {
 			fmt.Fprintf(b, "\t%s %s = %q\n", name, d.name, v)
 		}
 		b.WriteString(")\n")
+	}
+}
+
+// methods writes how the type is read by encoding/json, and as a part of a document
+// that is read already. A type without extra is written as encoding/json does.
+func (d *decl) methods(b *bytes.Buffer) {
+	if d.alias || d.expr == "string" || d.expr == "bool" {
+		return
+	}
+	fmt.Fprintf(b, "\n// UnmarshalJSON implements json.Unmarshaler.\nfunc (v *%s) UnmarshalJSON(data []byte) error { return jsonv2.Unmarshal(data, v, exactly) }\n", d.name)
+	fmt.Fprintf(b, "\n// UnmarshalJSONFrom implements the Unmarshaler of encoding/json/v2.\nfunc (v *%s) UnmarshalJSONFrom(dec *jsontext.Decoder) error {\n\ttype plain %s\n\treturn unmarshalExact(dec, (*plain)(v))\n}\n", d.name, d.name)
+	if d.extra != "" {
+		fmt.Fprintf(b, "\n// MarshalJSON implements json.Marshaler.\nfunc (v %s) MarshalJSON() ([]byte, error) {\n\ttype plain %s\n\treturn marshalExact(plain(v))\n}\n", d.name, d.name)
 	}
 }
 
