@@ -85,6 +85,9 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
+	if err := metrics.Log(reg, o.logDropped()); err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
 	a.metrics = m
 	build := version.Get()
 	m.Build(build.Version, build.Commit, build.Go)
@@ -258,6 +261,8 @@ func (a *App) Run(ctx context.Context) error {
 		case err = <-a.fatal:
 		}
 	}
+	began := time.Now()
+	a.log.Info("stopping", slog.Duration("within", a.cfg.HTTP.ShutdownTimeout))
 	err = errors.Join(err, a.Close())
 	end()
 	rest, cancel := context.WithTimeout(context.Background(), lastGrace)
@@ -266,6 +271,11 @@ func (a *App) Run(ctx context.Context) error {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil
 	}
+	what := []any{slog.Duration("took", time.Since(began))}
+	if err != nil {
+		what = append(what, slog.Any("error", err))
+	}
+	a.log.Info("stopped", what...)
 	return err
 }
 

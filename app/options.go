@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -15,6 +16,10 @@ type Options struct {
 	Kinds  []Kind       // destination kinds of the program's own
 	Stdout io.Writer    // where destinations of kind log write; default os.Stdout
 	Logger *slog.Logger // default: discard
+	// LogDropped is how many lines the writer behind Logger has dropped, for the
+	// metrics; nil: it drops none. The App writes through Logger alone and waits
+	// for it: a Logger that may block belongs in front of a logwriter.Writer.
+	LogDropped func() uint64
 	// Level is the level of Logger, so that a reload can change it; nil: it cannot.
 	Level *slog.LevelVar
 	// Source reads the configuration again, for App.ReloadSource; nil: it is
@@ -41,13 +46,24 @@ func (o Options) logger() *slog.Logger {
 	return o.Logger
 }
 
+func (o Options) logDropped() func() uint64 {
+	if o.LogDropped == nil {
+		return func() uint64 { return 0 }
+	}
+	return o.LogDropped
+}
+
 // Load reads a configuration file with the options' kinds. An empty path is
 // the configuration that runs without a file. The error lists every fault.
 func Load(path string, o Options) (*config.Config, error) {
 	if path == "" {
 		return config.Default(), nil
 	}
-	cfg, err := config.Load(path, o.checks())
+	return loaded(config.Load(path, o.checks()))
+}
+
+// loaded adds the faults that the schemas have.
+func loaded(cfg *config.Config, err error) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -55,4 +71,23 @@ func Load(path string, o Options) (*config.Config, error) {
 		return nil, err
 	}
 	return cfg, nil
+}
+
+// ErrReadOnce is the error of a reload where the configuration came through a
+// pipe, which cannot be read a second time.
+var ErrReadOnce = errors.New("the configuration did not come from a regular file, so it cannot be read again; restart the server to change it")
+
+// FileSource is an Options.Source that reads the file at path again. It is made
+// before the first Load. A pipe, such as that of a shell's <(command), can be
+// loaded once and never again; a reload also refuses what has become one since,
+// because no reload may wait for a writer.
+func FileSource(path string, o Options) func() (*config.Config, error) {
+	info, err := os.Stat(path)
+	once := err == nil && !info.Mode().IsRegular()
+	return func() (*config.Config, error) {
+		if once {
+			return nil, ErrReadOnce
+		}
+		return loaded(config.LoadRegular(path, o.checks()))
+	}
 }

@@ -107,7 +107,7 @@ func (a *App) reload(ctx context.Context, source func() (*config.Config, error))
 	if a.life.Err() != nil {
 		return Changes{}, errors.New("the server is stopping")
 	}
-	next, err := source()
+	next, err := a.read(ctx, source)
 	if err != nil {
 		return Changes{}, err
 	}
@@ -120,6 +120,33 @@ func (a *App) reload(ctx context.Context, source func() (*config.Config, error))
 	}
 	// From here on whoever asked may go away: a change is not left half done.
 	return a.apply(p)
+}
+
+// readTimeout is for a file system that hangs: reading a configuration and its
+// schemas takes milliseconds.
+const readTimeout = time.Minute
+
+// read asks the source, and leaves it behind where it does not come back: a
+// reload holds up the stop and all later reloads.
+func (a *App) read(ctx context.Context, source func() (*config.Config, error)) (*config.Config, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	defer context.AfterFunc(a.life, cancel)()
+	type result struct {
+		next *config.Config
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		next, err := source()
+		done <- result{next, err}
+	}()
+	select {
+	case r := <-done:
+		return r.next, r.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("the configuration could not be read in time: %w; look at the file system that it is on", ctx.Err())
+	}
 }
 
 // plan is a reload that has not begun.

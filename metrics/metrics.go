@@ -173,6 +173,13 @@ func (m *Metrics) Build(version, commit, goVersion string) {
 	m.build.WithLabelValues(version, commit, goVersion).Set(1)
 }
 
+// Log registers the count of the log's lines that were dropped; dropped is asked
+// at each scrape.
+func Log(reg prometheus.Registerer, dropped func() uint64) error {
+	return reg.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: namespace, Name: "log_lines_dropped_total",
+		Help: "Lines of the server's own log that nobody read in time or that could not be written."}, func() float64 { return float64(dropped()) }))
+}
+
 // Destination is one destination's part of the metrics.
 type Destination struct {
 	m  *Metrics

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"eventserver/destinations"
 )
 
 // maxSecret is the longest secret file; a key or certificate is far shorter.
@@ -41,14 +43,9 @@ func (l *loader) secretFile(n *yaml.Node, path string, v reflect.Value, f field)
 // hold the name.
 func openRegular(name string) (*os.File, error) {
 	const cure = "; give the path of a file that this process may read"
-	// Looked at before it is opened: opening a named pipe would wait for a writer.
-	info, err := os.Stat(name)
-	if err == nil && !info.Mode().IsRegular() {
+	file, err := destinations.OpenFile(name)
+	if errors.Is(err, destinations.ErrNotRegular) {
 		return nil, errors.New("is not the path of a regular file" + cure)
-	}
-	var file *os.File
-	if err == nil {
-		file, err = os.Open(name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot be read: %w%s", withoutPath(err), cure)

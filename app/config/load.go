@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"eventserver/app/textfile"
+	"eventserver/destinations"
 )
 
 // Load reads and checks the file at path. kinds holds the check of each kind
@@ -19,7 +20,17 @@ import (
 // path in the file (dir, ca_file, secret_file) is relative to the working
 // directory.
 func Load(path string, kinds map[string]KindCheck) (*Config, error) {
-	src, err := read(path)
+	return load(path, kinds, os.Open)
+}
+
+// LoadRegular is Load for a regular file alone: it never waits for the writer of
+// a pipe.
+func LoadRegular(path string, kinds map[string]KindCheck) (*Config, error) {
+	return load(path, kinds, destinations.OpenFile)
+}
+
+func load(path string, kinds map[string]KindCheck, open func(string) (*os.File, error)) (*Config, error) {
+	src, err := read(path, open)
 	if err != nil {
 		return nil, textfile.NewFaults(&Fault{File: path, Cause: err,
 			Msg: fmt.Sprintf("cannot be read: %v; give the path of a configuration file after --config", withoutPath(err))})
@@ -27,8 +38,8 @@ func Load(path string, kinds map[string]KindCheck) (*Config, error) {
 	return Parse(path, src, kinds)
 }
 
-func read(path string) ([]byte, error) {
-	file, err := os.Open(path)
+func read(path string, open func(string) (*os.File, error)) ([]byte, error) {
+	file, err := open(path)
 	if err != nil {
 		return nil, err
 	}

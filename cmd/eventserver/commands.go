@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"eventserver/cmd/eventserver/internal/hangup"
 )
 
 // command is one entry of the table that the dispatcher, the help and the
@@ -93,6 +95,9 @@ func dispatch(ctx context.Context, group string, list []command, args []string, 
 		return misuse("there is no command %.80q; %s", group+name, hint)
 	case c.run == nil:
 		return dispatch(ctx, group+name+" ", c.sub, rest, stdout, stderr)
+	}
+	if group != "" || name != defaultCommand {
+		hangup.Default()
 	}
 	return c.run(ctx, rest, stdout, stderr)
 }

@@ -3,12 +3,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
-	"os/signal"
 	"runtime"
 	"syscall"
 
@@ -26,22 +24,20 @@ func main() {
 		held := make([]byte, ballast)
 		defer runtime.KeepAlive(held)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	go func() { // a second signal ends the process at once
-		<-ctx.Done()
-		stop()
-	}()
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
+	err := run(interruptible(), os.Args[1:], os.Stdout, os.Stderr)
 	switch {
 	case err == nil:
-	case misused(err):
-		fmt.Fprintln(os.Stderr, "eventserver:", err)
-		os.Exit(2)
-	default:
-		fmt.Fprintln(os.Stderr, "eventserver:", err)
-		os.Exit(1)
+		return
+	case readerGone(err):
+		os.Exit(signalled + int(syscall.SIGPIPE))
 	}
+	if !errors.As(err, new(reported)) {
+		fmt.Fprintln(os.Stderr, "eventserver:", err)
+	}
+	if misused(err) {
+		os.Exit(2)
+	}
+	os.Exit(1)
 }
 
 // misused reports whether the command line is at fault: by itself, or because a

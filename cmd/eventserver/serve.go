@@ -14,10 +14,31 @@ import (
 	"time"
 
 	"eventserver/app"
-	"eventserver/app/config"
+	"eventserver/cmd/eventserver/internal/hangup"
 )
 
+// serve runs the server. Its log has a writer of its own from the first line on,
+// and SIGPIPE is ignored: neither stream of the process can end it or hold it up.
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	signal.Ignore(syscall.SIGPIPE)
+	defer ownFiles()()
+	log, err := newServerLog(stderr)
+	if err != nil {
+		return err
+	}
+	err = runServer(ctx, args, stdout, log)
+	if help, ok := err.(helpText); ok { //nolint:errorlint // parse makes it and nobody wraps it
+		log.end(nil)
+		return help
+	}
+	log.end(err)
+	if err != nil {
+		return reported{err}
+	}
+	return nil
+}
+
+func runServer(ctx context.Context, args []string, stdout io.Writer, log *serverLog) error {
 	var path string
 	var prof profiles
 	if _, err := parse("serve", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
@@ -26,31 +47,68 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}); err != nil {
 		return err
 	}
-	cfg, err := app.Load(path, app.Options{})
-	if err != nil {
+	a, err := interruptibly(ctx, func() (*app.App, error) { return build(ctx, path, stdout, log) })
+	if a == nil {
 		return err
 	}
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP) // before anything is built: without it the signal ends the process
-	defer signal.Stop(hup)
-	o := app.Options{Stdout: stdout, Level: new(slog.LevelVar)}
-	o.Logger = logger(cfg.Log, o.Level, stderr)
-	if path != "" {
-		o.Source = func() (*config.Config, error) { return app.Load(path, o) }
-	}
-	a, err := app.New(ctx, cfg, o)
-	if err != nil {
-		return err
-	}
-	defer reloadOn(ctx, hup, a)()
+	defer reloadOn(ctx, hangup.Signals(), a)()
 	if err := prof.start(); err != nil {
 		return errors.Join(err, a.Close())
 	}
 	return errors.Join(a.Run(ctx), prof.stop())
 }
 
-// reloadOn reloads the configuration at each signal, until the server stops. It
-// returns what waits for that.
+// build reads the configuration and opens all that it names.
+func build(ctx context.Context, path string, stdout io.Writer, log *serverLog) (*app.App, error) {
+	source := app.FileSource(path, app.Options{}) // looks at the path before a pipe is read to its end
+	cfg, err := app.Load(path, app.Options{})
+	if err != nil {
+		return nil, err
+	}
+	o := app.Options{Stdout: stdout, Level: new(slog.LevelVar), LogDropped: log.Dropped}
+	o.Logger = log.logger(cfg.Log, o.Level)
+	if path != "" {
+		o.Source = source
+	}
+	return app.New(ctx, cfg, o)
+}
+
+// startGrace is how long a start that was interrupted may take to end by itself.
+const startGrace = 2 * time.Second
+
+// interruptibly returns what start does, or nothing when ctx ends first: then
+// whatever start has open goes with the process, as after kill -9.
+func interruptibly(ctx context.Context, start func() (*app.App, error)) (*app.App, error) {
+	type result struct {
+		app *app.App
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		a, err := start()
+		done <- result{a, err}
+	}()
+	var r result
+	select {
+	case r = <-done:
+	case <-ctx.Done():
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), startGrace)
+		defer cancel()
+		select {
+		case r = <-done:
+		case <-grace.Done():
+			return nil, nil
+		}
+	}
+	if ctx.Err() != nil && errors.Is(r.err, context.Canceled) {
+		return nil, nil
+	}
+	return r.app, r.err
+}
+
+// reloadOn reloads the configuration at each signal, until the server stops. A
+// signal during the start counts once the server is ready. It returns what waits
+// for the end of that.
 func reloadOn(ctx context.Context, hup <-chan os.Signal, a *app.App) func() {
 	ctx, end := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -71,16 +129,6 @@ func reloadOn(ctx context.Context, hup <-chan os.Signal, a *app.App) func() {
 		}
 	}()
 	return func() { end(); <-done }
-}
-
-// logger writes the server's own log, apart from what destinations print.
-func logger(c config.Log, level *slog.LevelVar, w io.Writer) *slog.Logger {
-	_ = level.UnmarshalText([]byte(c.Level)) // the configuration was checked
-	o := &slog.HandlerOptions{Level: level}
-	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
 }
 
 // health is for containers, whose image has no shell.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"regexp"
 	"time"
 
@@ -171,7 +170,7 @@ func (t TLS) load() (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName, InsecureSkipVerify: t.InsecureSkipVerify} //nolint:gosec // a documented switch for tests
 	var errs []error
 	if t.CAFile != "" {
-		pem, err := os.ReadFile(t.CAFile)
+		pem, err := destinations.ReadFile(t.CAFile)
 		conf.RootCAs = x509.NewCertPool()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("tls.ca_file: %w", err))
@@ -180,7 +179,7 @@ func (t TLS) load() (*tls.Config, error) {
 		}
 	}
 	if t.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		cert, err := destinations.LoadKeyPair(t.CertFile, t.KeyFile)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("tls.cert_file: %w", err))
 		}

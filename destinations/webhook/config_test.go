@@ -65,7 +65,8 @@ func TestConfigFaults(t *testing.T) {
 		"proxy scheme":     {Config{URL: ok, Proxy: "ftp://proxy", AllowPrivate: true}, `proxy: scheme "ftp" is not http or https or socks5; write one such as http://proxy.example.com:3128`},
 		"no proxy host":    {Config{URL: ok, Proxy: "http:///x", AllowPrivate: true}, "proxy: has no host; write one such as http://proxy.example.com:3128"},
 		"no ca file":       {Config{URL: ok, CAFile: "/nonexistent"}, "ca_file: open /nonexistent"},
-		"empty ca file":    {Config{URL: ok, CAFile: "/dev/null"}, "ca_file: has no certificate"},
+		"other ca file":    {Config{URL: ok, CAFile: "config_test.go"}, "ca_file: has no certificate"},
+		"device ca file":   {Config{URL: ok, CAFile: "/dev/null"}, "ca_file: open /dev/null: is not a regular file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := New("shop", c.cfg)
