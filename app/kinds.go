@@ -46,7 +46,7 @@ func (k Kind) TakesBatches() Kind {
 // checked is the kind's part of reading a file.
 func (k Kind) checked(s *config.Settings) error {
 	err := k.check(s)
-	if s.Common().Batch.MaxEvents > 1 && !k.batch {
+	if s.Common().Batch != nil && !k.batch {
 		err = errors.Join(err, fmt.Errorf("batch: kind %s takes no batches; delete it", k.name))
 	}
 	return err

@@ -28,12 +28,14 @@ func newServed(kinds map[string]Kind, c config.Destination, judge *contract) (*s
 	}
 	s := &served{config: c, kind: kind, base: router.Destination{
 		Kind: c.Kind, Types: c.Types, Timeout: c.Timeout, Concurrency: c.Concurrency,
-		Batch:       router.Batch{MaxEvents: c.Batch.MaxEvents, MaxWait: c.Batch.MaxWait, MaxBytes: int(c.Batch.MaxBytes)},
 		Rate:        router.RateLimit{PerSecond: c.RateLimit.PerSecond, Burst: c.RateLimit.Burst},
 		Retry:       router.Retry{Initial: c.Retry.Initial, Max: c.Retry.Max, Attempts: c.Retry.Attempts, MaxAge: c.Retry.MaxAge},
 		Breaker:     router.Breaker{Failures: c.Breaker.Failures, Initial: c.Breaker.Initial, Max: c.Breaker.Max},
 		OnExhausted: router.OnExhausted(c.OnExhausted),
 	}}
+	if b := c.Batch; b != nil {
+		s.base.Batch = router.Batch{MaxEvents: b.MaxEvents, MaxWait: b.MaxWait, MaxBytes: int(b.MaxBytes)}
+	}
 	var exprErr, err error
 	s.base.Filter, s.base.Transform, exprErr = expressions(c)
 	s.settings, err = kind.decode(c.Settings)

@@ -21,13 +21,6 @@ type Event struct {
 	Data []byte
 }
 
-// Payload is what one destination receives of an Event.
-type Payload struct {
-	ContentType string
-	Headers     map[string]string // extra headers for the receiver; may be nil
-	Body        []byte
-}
-
 // Delivery is one event for one destination. ID is the same at every attempt,
 // crash and redrive, so receivers can use it as an idempotency key.
 type Delivery struct {
@@ -52,7 +45,7 @@ type Delivery struct {
 }
 
 // Batcher is implemented by destinations that can take several deliveries in
-// one attempt. The configuration's batch.max_events turns it on.
+// one attempt. The configuration's batch turns it on.
 type Batcher interface {
 	// DeliverBatch makes exactly one attempt for all of ds, of which there is
 	// at least one. Those of a key are in order, and no other call has that key

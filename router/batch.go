@@ -15,7 +15,7 @@ import (
 // Batch lets a destination take several deliveries in one attempt. Those of one
 // key are in order in it, and a key has events in one attempt at a time.
 type Batch struct {
-	MaxEvents int           // deliveries of an attempt; 0 and 1: no batches
+	MaxEvents int           // deliveries of an attempt; 0: no batches; 1: batches of one
 	MaxWait   time.Duration // for more to come after the first; default 5 ms
 	MaxBytes  int           // of their bodies; default 1 MiB
 }
@@ -31,7 +31,7 @@ func (b Batch) WithDefaults() Batch {
 	return b
 }
 
-func (b Batch) on() bool { return b.MaxEvents > 1 }
+func (b Batch) on() bool { return b.MaxEvents > 0 }
 
 // batcher makes the attempts of groups. A single message passes it by, and so
 // does everything of a destination that takes no batches.

@@ -83,6 +83,9 @@ func (d *deliverer) handle(msg *message.Message) error {
 		delivery.Metadata = d.spans.sent(ctx, delivery.Metadata)
 	}
 	if d.batcher != nil {
+		if d.spans != nil {
+			ctx = destinations.WithCallMetadata(ctx, d.spans.sent(ctx, nil))
+		}
 		err = d.batcher.DeliverBatch(ctx, []destinations.Delivery{delivery})
 	} else {
 		err = d.dest.Deliver(ctx, delivery)

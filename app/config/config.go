@@ -124,7 +124,7 @@ type Destination struct {
 	Schema      string        `yaml:"schema" doc:"Type whose schema the payload must meet, after the transformation. Needs schemas."`
 	Timeout     time.Duration `yaml:"timeout" default:"10s" min:"1ms" doc:"Longest time of one attempt."`
 	Concurrency int           `yaml:"concurrency" default:"64" min:"1" doc:"Most attempts at once."`
-	Batch       Batch         `yaml:"batch" doc:"Several deliveries in one attempt, those of a key in order. For kinds that can: webhook and file."`
+	Batch       *Batch        `yaml:"batch" doc:"Several deliveries in one attempt, those of a key in order. For kinds that can: webhook and file. With it the body of a webhook is always an array, also of one; without it, never."`
 	RateLimit   RateLimit     `yaml:"rate_limit" doc:"Most attempts a second; with batches, most events."`
 	Retry       Retry         `yaml:"retry" doc:"What happens after a failed attempt."`
 	Breaker     Breaker       `yaml:"breaker" doc:"Pause for a destination that is down."`
@@ -134,7 +134,7 @@ type Destination struct {
 
 // Batch lets a destination take several deliveries in one attempt.
 type Batch struct {
-	MaxEvents int           `yaml:"max_events" default:"1" min:"1" max:"1000" doc:"Most deliveries of one attempt; 1 for no batches."`
+	MaxEvents int           `yaml:"max_events" default:"1" min:"1" max:"1000" doc:"Most deliveries of one attempt."`
 	MaxWait   time.Duration `yaml:"max_wait" default:"5ms" min:"1ms" max:"10s" doc:"Longest wait for more to come after the first."`
 	MaxBytes  ByteSize      `yaml:"max_bytes" default:"1MiB" min:"1" doc:"Most bytes of their payloads together."`
 }

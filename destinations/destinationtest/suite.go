@@ -91,7 +91,7 @@ func Events() []destinations.Event {
 	event := func(id, contentType string, data []byte) destinations.Event {
 		return destinations.Event{
 			ID: id, Type: "order.placed", Source: "/shop", Key: "user-1", Time: at, ReceivedAt: at.Add(time.Second),
-			Metadata: map[string]string{"request_id": "r-1"}, ContentType: contentType, Data: data,
+			Metadata: map[string]string{"x-request-id": "r-1", "tracestate": "foo=1, bar=2"}, ContentType: contentType, Data: data,
 		}
 	}
 	bare := event("bare", "", nil)
@@ -103,6 +103,8 @@ func Events() []destinations.Event {
 		event("lines", "application/json", []byte("{\n  \"a\": [1,\r\n 2]\n}\n")),
 		event("text", "text/plain", []byte("one\ntwo\r\nthree")),
 		event("binary", "application/octet-stream", []byte{0, 1, 0xff, 0xfe, '\n', 0x80}),
+		event("null", "application/json", []byte("null")),
+		event("empty", "application/json", []byte{}),
 		event("large", "application/json", []byte(`"`+strings.Repeat("x", 256<<10)+`"`)),
 		bare, odd,
 	}
@@ -157,7 +159,7 @@ func Delivery(ctx context.Context, d destinations.Destination, e destinations.Ev
 	p, err := d.Transform(ctx, e)
 	return destinations.Delivery{
 		ID: e.ID + ":" + d.ID(), EventID: e.ID, EventType: e.Type, Key: e.Key, Destination: d.ID(), Attempt: 1,
-		Time: e.Time, ReceivedAt: e.ReceivedAt, Sequence: int64(n), Payload: p,
+		Time: e.Time, ReceivedAt: e.ReceivedAt, Sequence: int64(n), Metadata: e.Metadata, Payload: p,
 	}, err
 }
 

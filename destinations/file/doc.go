@@ -14,7 +14,8 @@
 // # Lines
 //
 // A body that is JSON is compacted and otherwise untouched; other text is a
-// JSON string; bytes that are not UTF-8 are {"data_base64":"..."}. With
+// JSON string; bytes that are not UTF-8 are {"data_base64":"..."}; no bytes at
+// all are null. With
 // envelope: true a line is an object:
 //
 //	{"id":"e1:archive","event_id":"e1","type":"order.placed","key":"user-1","attempt":1,

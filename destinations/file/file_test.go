@@ -144,7 +144,8 @@ func TestLines(t *testing.T) {
 	for name, c := range map[string]struct{ body, bare, data string }{
 		"json":     {"{\n \"n\": 9007199254740993,\r\n \"s\": \"<&\u2028\\n\" }\n", "{\"n\":9007199254740993,\"s\":\"<&\u2028\\n\"}", "{\"n\":9007199254740993,\"s\":\"<&\u2028\\n\"}"},
 		"text":     {"one\ntwo<", `"one\ntwo<"`, `"one\ntwo<"`},
-		"empty":    {"", `""`, `""`},
+		"empty":    {"", "null", "null"},
+		"null":     {" null\n", "null", "null"},
 		"binary":   {"\xff\n", `{"data_base64":"/wo="}`, ""},
 		"two json": {"1\n2", `"1\n2"`, `"1\n2"`},
 	} {
@@ -162,7 +163,7 @@ func TestLines(t *testing.T) {
 		})
 	}
 	line, err := makeLine(destinations.Delivery{ID: "e", Sequence: -1}, true)
-	if want := `{"id":"e","event_id":"","type":"","key":"","attempt":0,"data":""}` + "\n"; err != nil || string(line) != want {
+	if want := `{"id":"e","event_id":"","type":"","key":"","attempt":0,"data":null}` + "\n"; err != nil || string(line) != want {
 		t.Errorf("sparse: %q, %v", line, err)
 	}
 }

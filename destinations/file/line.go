@@ -28,6 +28,8 @@ func makeLine(del destinations.Delivery, enveloped bool) ([]byte, error) {
 	body := del.Payload.Body
 	var b bytes.Buffer
 	switch {
+	case len(body) == 0:
+		b.WriteString("null")
 	case !utf8.Valid(body):
 		if !enveloped {
 			return encode(map[string][]byte{"data_base64": body})

@@ -6,7 +6,8 @@
 // The key is the delivery's ordering key, placed as the Java client places it
 // (murmur2), so one key is in one partition, in order, as long as the topic's
 // partition count stays. The value is the body. Headers follow the Kafka
-// binding of CloudEvents, with ours beside them:
+// binding of CloudEvents, with ours beside them. A payload without bytes, and the
+// JSON value null, is a null value (a tombstone):
 //
 //	ce_id, ce_type, ce_time, content-type
 //	ce_specversion, ce_source        where the event has a source

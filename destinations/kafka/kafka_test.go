@@ -163,7 +163,7 @@ func TestRecord(t *testing.T) {
 	}
 	del := delivery("e1", "user-1")
 	del.Payload = p
-	del.Metadata = map[string]string{"traceparent": "00-1-2-01", "x-more": "metadata", "ce_id": "forged"}
+	del.Metadata = map[string]string{"traceparent": "00-1-2-01", "tracestate": "foo=1, bar=2", "x-more": "metadata", "ce_id": "forged"}
 	del.Payload.Headers["x-more"], del.Payload.Headers["ce_id"] = "yes", "forged"
 	if err := d.Deliver(t.Context(), del); err != nil {
 		t.Fatal(err)
@@ -178,14 +178,42 @@ func TestRecord(t *testing.T) {
 		t.Errorf("%s: %s", r.Key, r.Value)
 	}
 	if got := fmt.Sprintf("%s", headers(r)); got != "[ce_id=e1 ce_type=order.placed ce_time=1970-01-01T00:00:01.000000005Z content-type=application/json "+
-		"es_delivery_id=e1:analytics es_attempt=2 es_sequence=42 ce_source=/shop ce_specversion=1.0 x-more=yes traceparent=00-1-2-01]" {
+		"es_delivery_id=e1:analytics es_attempt=2 es_sequence=42 ce_source=/shop ce_specversion=1.0 x-more=yes traceparent=00-1-2-01 tracestate=foo=1, bar=2]" {
 		t.Error(got)
 	}
 	if got := fmt.Sprintf("%s", headers(recs[1])); got != "[ce_id=e2 es_delivery_id=e2:analytics es_attempt=1]" {
 		t.Error(got)
 	}
-	if recs[1].Value == nil {
-		t.Error("an empty body became a tombstone")
+}
+
+// A payload without data is a null value: where the topic is compacted, that is
+// how a key is deleted.
+func TestNullPayloadIsATombstone(t *testing.T) {
+	c := cluster(t)
+	d := open(t, Config{Brokers: c.ListenAddrs()})
+	payloads := []struct {
+		destinations.Payload
+		null bool
+	}{
+		{destinations.Payload{}, true},
+		{destinations.Payload{Body: []byte{}, ContentType: "text/plain"}, true},
+		{destinations.Payload{Body: []byte("null"), ContentType: "application/json"}, true},
+		{destinations.Payload{Body: []byte("\tnull "), ContentType: "application/json; charset=utf-8"}, true},
+		{destinations.Payload{Body: []byte("null"), ContentType: "text/plain"}, false},
+		{destinations.Payload{Body: []byte(`"null"`), ContentType: "application/json"}, false},
+		{destinations.Payload{Body: []byte(`{}`), ContentType: "application/json"}, false},
+	}
+	for i, p := range payloads {
+		del := delivery(fmt.Sprint("e", i), "user-1")
+		del.Payload = p.Payload
+		if err := d.Deliver(t.Context(), del); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, r := range consume(t, c, len(payloads)) {
+		if got := r.Value == nil; got != payloads[i].null || string(r.Key) != "user-1" || !got && string(r.Value) != string(payloads[i].Body) {
+			t.Errorf("%q became %q, null: %t", payloads[i].Body, r.Value, got)
+		}
 	}
 }
 

@@ -27,11 +27,10 @@ const (
 // record is what one attempt sends. It has no timestamp: a topic may refuse an
 // event's own for being too long ago, and ce_time has it.
 func record(topic string, del destinations.Delivery) *sarama.ProducerMessage {
-	body := del.Payload.Body
-	if body == nil {
-		body = []byte{} // nil would be a tombstone: in a compacted topic it deletes the key
+	m := &sarama.ProducerMessage{Topic: topic, Key: sarama.StringEncoder(del.Key)}
+	if !del.Payload.Null() { // else the value is null: a tombstone, which deletes the key in a compacted topic
+		m.Value = sarama.ByteEncoder(del.Payload.Body)
 	}
-	m := &sarama.ProducerMessage{Topic: topic, Key: sarama.StringEncoder(del.Key), Value: sarama.ByteEncoder(body)}
 	own := map[string]bool{}
 	add := func(name, value string) {
 		own[name] = true

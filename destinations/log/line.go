@@ -94,6 +94,9 @@ func marshal(v any) ([]byte, error) {
 // and whether only its beginning is shown.
 func (d *Destination) body(body []byte) (shown string, cut bool) {
 	var b bytes.Buffer
+	if len(body) == 0 {
+		body = []byte("null")
+	}
 	if json.Valid(body) && json.Compact(&b, body) == nil {
 		shown = escape(b.String())
 	} else {

@@ -6,10 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"mime"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"eventserver/destinations"
@@ -29,19 +27,17 @@ type item struct {
 	Sequence   *int64    `json:"sequence,omitempty"`
 	Time       time.Time `json:"time,omitzero"`
 	ReceivedAt time.Time `json:"received_at,omitzero"`
-	// Metadata has what are headers of a request of one.
+	// Metadata and Headers, the payload's, are headers of a request without batches.
 	Metadata    map[string]string `json:"metadata,omitempty"`
+	Headers     map[string]string `json:"headers,omitempty"`
 	ContentType string            `json:"content_type,omitempty"`
 	Data        json.RawMessage   `json:"data,omitempty"`
 	DataBase64  []byte            `json:"data_base64,omitempty"`
 }
 
-// DeliverBatch sends one request whose body is a JSON array of the deliveries.
-// The same deliveries make the same webhook-id.
+// DeliverBatch sends one request whose body is a JSON array of the deliveries,
+// also of one. The same deliveries make the same webhook-id.
 func (d *Destination) DeliverBatch(ctx context.Context, ds []destinations.Delivery) error {
-	if len(ds) == 1 {
-		return d.Deliver(ctx, ds[0])
-	}
 	size := 2
 	for _, del := range ds {
 		size += len(del.Payload.Body) + 300
@@ -82,37 +78,27 @@ func (d *Destination) DeliverBatch(ctx context.Context, ds []destinations.Delive
 func appendItem(body []byte, del destinations.Delivery) ([]byte, error) {
 	it := item{
 		EventID: del.EventID, EventType: del.EventType, Key: del.Key, DeliveryID: del.ID, Attempt: del.Attempt, Redrives: del.Redrives,
-		Time: del.Time.UTC(), ReceivedAt: del.ReceivedAt.UTC(), Metadata: del.Metadata, ContentType: del.Payload.ContentType,
+		Time: del.Time.UTC(), ReceivedAt: del.ReceivedAt.UTC(), Metadata: del.Metadata, Headers: del.Payload.Headers, ContentType: del.Payload.ContentType,
 	}
 	if del.Sequence >= 0 {
 		it.Sequence = &del.Sequence
 	}
-	raw := isJSON(del.Payload)
-	if !raw {
-		it.DataBase64 = del.Payload.Body
+	data := del.Payload.Body
+	switch {
+	case del.Payload.Null():
+		data = []byte("null")
+	case !destinations.IsJSON(del.Payload.ContentType) || !json.Valid(data): // of an event's own bytes that was checked; a transformation may make any
+		it.DataBase64, data = data, nil
 	}
 	head, err := json.Marshal(it)
 	if err != nil {
 		return nil, err
 	}
-	if !raw {
+	if data == nil {
 		return append(body, head...), nil
 	}
 	body = append(body, head[:len(head)-1]...)
 	body = append(body, `,"data":`...)
-	body = append(body, del.Payload.Body...)
+	body = append(body, data...)
 	return append(body, '}'), nil
-}
-
-// isJSON reports whether the payload can stand in the array as it is. An
-// event's own bytes were checked when it was accepted, so this is for what a
-// transformation made.
-func isJSON(p destinations.Payload) bool {
-	if typ := p.ContentType; typ != "application/json" {
-		var err error
-		if typ, _, err = mime.ParseMediaType(typ); err != nil || typ != "application/json" && !strings.HasSuffix(typ, "+json") {
-			return false
-		}
-	}
-	return json.Valid(p.Body)
 }

@@ -2,9 +2,13 @@ package webhook
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -75,19 +79,90 @@ func TestBatchOnTheWire(t *testing.T) {
 	}
 }
 
-func TestBatchOfOneIsAnOrdinaryRequest(t *testing.T) {
-	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if body, _ := io.ReadAll(r.Body); string(body) != "{}" || r.Header.Get("Event-Id") != "e1" || r.Header.Get("Batch-Size") != "" {
-			t.Errorf("body %s, headers %v", body, r.Header)
+// A batch of one had the body and the headers of a request without batches, so
+// that a receiver had to know two shapes.
+func TestBatchOfAnySizeHasOneShape(t *testing.T) {
+	var header http.Header
+	var body []byte
+	d := open(t, Config{URL: serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		header = r.Header
+		body, _ = io.ReadAll(r.Body)
+	})})
+	shape := func(n int) (names []string, items []map[string]json.RawMessage) {
+		var ds []destinations.Delivery
+		for i := range n {
+			ds = append(ds, delivery(fmt.Sprint("e", i)))
 		}
-	}))
-	defer srv.Close()
-	d, err := New("crm", Config{URL: srv.URL, AllowPrivate: true})
-	if err != nil {
-		t.Fatal(err)
+		if err := d.DeliverBatch(t.Context(), ds); err != nil {
+			t.Fatal(err)
+		}
+		if got := header.Get(headerBatchSize); got != strconv.Itoa(n) {
+			t.Errorf("Batch-Size %q, want %d", got, n)
+		}
+		if err := json.Unmarshal(body, &items); err != nil || len(items) != n {
+			t.Fatalf("%d items (%v): %s", len(items), err, body)
+		}
+		return slices.Sorted(maps.Keys(header)), items
 	}
-	defer func() { _ = d.Close() }()
-	if err := d.DeliverBatch(t.Context(), []destinations.Delivery{{ID: "e1:crm", EventID: "e1", Key: "ada", Payload: destinations.Payload{Body: []byte("{}")}}}); err != nil {
-		t.Error(err)
+	names, items := shape(1)
+	for _, n := range []int{2, 3, 40} {
+		again, others := shape(n)
+		if !slices.Equal(again, names) {
+			t.Errorf("a batch of %d has the headers %v, one of one %v", n, again, names)
+		}
+		for _, item := range others {
+			if got, want := slices.Sorted(maps.Keys(item)), slices.Sorted(maps.Keys(items[0])); !slices.Equal(got, want) {
+				t.Errorf("an item of %d has %v, one alone %v", n, got, want)
+			}
+		}
+	}
+}
+
+// What is in the headers of a request without batches is in the items.
+func TestBatchItemHasTheHeaders(t *testing.T) {
+	var items []item
+	d := open(t, Config{URL: serve(t, func(_ http.ResponseWriter, r *http.Request) { _ = json.NewDecoder(r.Body).Decode(&items) })})
+	del := delivery("e")
+	del.Metadata = map[string]string{"tracestate": "foo=1, bar=2"}
+	del.Payload.Headers = map[string]string{"Event-Schema-Warning": "/total: is missing"}
+	for _, ds := range [][]destinations.Delivery{{del}, {delivery("first"), del}} {
+		if err := d.DeliverBatch(t.Context(), ds); err != nil {
+			t.Fatal(err)
+		}
+		if last := items[len(ds)-1]; last.Metadata["tracestate"] != "foo=1, bar=2" || last.Headers["Event-Schema-Warning"] != "/total: is missing" {
+			t.Errorf("%+v", last)
+		}
+	}
+}
+
+// The forms of a payload without data, in a batch and without.
+func TestNullPayload(t *testing.T) {
+	var body []byte
+	var header http.Header
+	d := open(t, Config{URL: serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		header = r.Header
+		body, _ = io.ReadAll(r.Body)
+	})})
+	for _, c := range []struct {
+		payload    destinations.Payload
+		alone      string // the body of a request without batches
+		inAnItem   string
+		contentTyp string
+	}{
+		{destinations.Payload{}, "", `"data":null}`, ""},
+		{destinations.Payload{Body: []byte{}, ContentType: "text/plain"}, "", `"data":null}`, "text/plain"},
+		{destinations.Payload{Body: []byte("null"), ContentType: "application/json"}, "null", `"data":null}`, "application/json"},
+		{destinations.Payload{Body: []byte(" null\n"), ContentType: "application/cloudevents+json"}, " null\n", `"data":null}`, "application/cloudevents+json"},
+		{destinations.Payload{Body: []byte("null"), ContentType: "text/plain"}, "null", `"data_base64":"bnVsbA=="}`, "text/plain"},
+		{destinations.Payload{Body: []byte(`{"data":null}`), ContentType: "application/json"}, `{"data":null}`, `"data":{"data":null}}`, "application/json"},
+	} {
+		del := delivery("e")
+		del.Payload = c.payload
+		if err := d.Deliver(t.Context(), del); err != nil || string(body) != c.alone || header.Get("Content-Type") != c.contentTyp {
+			t.Errorf("%q: %q of type %q, %v", c.payload.Body, body, header.Get("Content-Type"), err)
+		}
+		if err := d.DeliverBatch(t.Context(), []destinations.Delivery{del}); err != nil || !strings.HasSuffix(string(body), c.inAnItem+"]") {
+			t.Errorf("%q in a batch: %s, %v", c.payload.Body, body, err)
+		}
 	}
 }

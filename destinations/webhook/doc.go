@@ -25,6 +25,9 @@
 // text is "id.timestamp.body" and a '.' in the id would make it ambiguous. So
 // the event "a.b" for destination "shop" has webhook-id "a%2Eb:shop".
 //
+// With DeliverBatch the body is an array of items (batch.go), also of one, and
+// the headers of an event are in its item.
+//
 // # Verdicts
 //
 // An answer counts by its status, also when its body is cut off:

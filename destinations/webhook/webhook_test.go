@@ -134,13 +134,13 @@ func TestRequest(t *testing.T) {
 		"X-Both": "event", "X-Event": "yes", "user-agent": "forged", "webhook-id": "forged", "Delivery-Attempt": "forged",
 		"IDEMPOTENCY-KEY": "forged", "Host": "forged",
 	}
-	del.Metadata = map[string]string{"traceparent": "00-1-2-01", "x-both": "metadata", "x-event-key": "mine", "event-key": "forged"}
+	del.Metadata = map[string]string{"traceparent": "00-1-2-01", "tracestate": "foo=1, bar=2", "x-both": "metadata", "x-event-key": "mine", "event-key": "forged"}
 	if err := d.Deliver(t.Context(), del); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
 		"Content-Type": "application/json", "User-Agent": "eventserver", "Authorization": "Bearer x",
-		"X-Both": "operator", "X-Event": "yes", "Traceparent": "00-1-2-01", "X-Event-Key": "mine",
+		"X-Both": "operator", "X-Event": "yes", "Traceparent": "00-1-2-01", "Tracestate": "foo=1, bar=2", "X-Event-Key": "mine",
 		"Webhook-Id": "a%2Eb%20c%25%C3%A9:shop", "Idempotency-Key": "a.b%20c%25%C3%A9:shop", "Delivery-Id": "a.b%20c%25%C3%A9:shop",
 		"Event-Id": "a.b%20c%25%C3%A9", "Event-Type": "order.placed", "Event-Key": "user%201/%25%C3%A9",
 		"Event-Time": "1970-01-01T00:00:01.000000005Z", "Event-Received-At": "1970-01-01T00:00:02Z",
