@@ -91,8 +91,7 @@ func TestAllConfigFaultsAtOnce(t *testing.T) {
 }
 
 func TestSnippetIsOneCleanLine(t *testing.T) {
-	s := &scrubber{replacer: strings.NewReplacer()}
-	got := s.snippet([]byte("a\x1b[31m\r\nb\x00\u202ec\xff\t " + strings.Repeat("é", 2000)))
+	got := snippet("a\x1b[31m\r\nb\x00\u202ec\xff\t " + strings.Repeat("é", 2000))
 	if !strings.HasPrefix(got, "a [31m b c\uFFFD é") || len(got) > snippetBytes || len(got) < snippetBytes-4 {
 		t.Errorf("%d bytes: %.40q", len(got), got)
 	}
@@ -107,19 +106,21 @@ func TestSnippetHidesSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newScrubber(cfg, u)
+	r := newRedactor(cfg, u)
 	for in, want := range map[string]string{
-		"got Bearer b3arer-token ab":         "got [secret] ab",
-		"token b3arer-token":                 "token [secret]",
-		"?token=" + canary + "%21":           "?[secret]",
-		"decoded " + canary + "!":            "decoded [secret]",
-		cfg.Secret.Reveal():                  "[secret]",
-		cfg.Secret.Reveal()[6:]:              "[secret]",
-		"pr0xy-pass":                         "[secret]",
-		"reading stopped in it: b3arer-toke": "reading stopped in it:",
+		"got Bearer b3arer-token ab": "got [secret] ab",
+		"token b3arer-token":         "token [secret]",
+		"?token=" + canary + "%21":   "?[secret]",
+		"decoded " + canary + "!":    "decoded [secret]",
+		cfg.Secret.Reveal():          "[secret]",
+		cfg.Secret.Reveal()[6:]:      "[secret]",
+		"pr0xy-pass":                 "[secret]",
 	} {
-		if got := s.snippet([]byte(in)); got != want {
+		if got := snippet(r.Text(in, false)); got != want {
 			t.Errorf("%q became %q, want %q", in, got, want)
 		}
+	}
+	if got := snippet(r.Text("reading stopped in it: b3arer-toke", true)); got != "reading stopped in it:" {
+		t.Error(got)
 	}
 }

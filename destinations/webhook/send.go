@@ -51,11 +51,10 @@ func (d *Destination) send(ctx context.Context, header http.Header, body []byte)
 		resp, x, err = d.exchange(ctx, d.fresh, header, body)
 	}
 	if err != nil {
-		return d.failed(ctx, x.connected.Load(), err)
+		return d.failed(ctx, x.connected.Load(), err, valuesSent(header, body)...)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	snippet := d.read(resp)
-	return d.verdict(resp, snippet)
+	return d.verdict(resp, d.read(resp, header, body))
 }
 
 // exchange makes one request. It uses the transport and not a Client: no
@@ -93,7 +92,7 @@ func (d *Destination) request(ctx context.Context, header http.Header, body []by
 // read takes the answer's beginning for the error text, and as much as is
 // allowed, so that the connection can be used again. Whatever happens here,
 // the status has already said what the receiver did.
-func (d *Destination) read(resp *http.Response) string {
+func (d *Destination) read(resp *http.Response, header http.Header, sent []byte) string {
 	if resp.StatusCode < 200 {
 		return "" // 101: the body is the connection itself, and reading it would not end with the context
 	}
@@ -105,6 +104,10 @@ func (d *Destination) read(resp *http.Response) string {
 		return ""
 	}
 	var buf bytes.Buffer
-	_, _ = io.Copy(&buf, body)
-	return d.scrub.snippet(buf.Bytes())
+	_, err := io.Copy(&buf, body)
+	if buf.Len() == 0 {
+		return ""
+	}
+	cut := err != nil || buf.Len() > d.cfg.MaxResponseBytes
+	return snippet(d.redactor.Text(buf.String(), cut, valuesSent(header, sent)...))
 }

@@ -103,8 +103,8 @@ func retryAfter(value string, now time.Time, longest time.Duration) (wait time.D
 }
 
 // failed is the verdict on a request that had no answer.
-func (d *Destination) failed(ctx context.Context, connected bool, err error) error {
-	cause := errors.New(d.scrub.text(bare(err).Error()))
+func (d *Destination) failed(ctx context.Context, connected bool, err error, values ...string) error {
+	cause := errors.New(d.redactor.Text(bare(err).Error(), false, values...))
 	switch {
 	case blocked(err):
 		return destinations.Unavailable(fmt.Errorf("webhook address is not public (%w); set allow_private: true to send there", cause))

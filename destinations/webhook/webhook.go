@@ -16,6 +16,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"eventserver/destinations"
+	"eventserver/destinations/redact"
 )
 
 // ErrClosed is in the error of a Deliver after Close.
@@ -29,7 +30,7 @@ type Destination struct {
 	signers   []*standardwebhooks.Webhook
 	transport *http.Transport
 	fresh     *http.Transport // opens a connection for each request, for those that a reused one lost
-	scrub     *scrubber
+	redactor  *redact.Redactor
 	now       func() time.Time
 	closed    atomic.Bool
 }
@@ -60,7 +61,7 @@ func New(id string, cfg Config) (*Destination, error) {
 	fresh.DisableKeepAlives = true
 	return &Destination{
 		id: id, cfg: cfg, template: template, signers: signers, transport: transport, fresh: fresh,
-		scrub: newScrubber(cfg, template.URL), now: time.Now,
+		redactor: newRedactor(cfg, template.URL), now: time.Now,
 	}, nil
 }
 

@@ -1,0 +1,323 @@
+package redact
+
+import (
+	"encoding/base32"
+	"encoding/base64"
+	"html"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	maxDepth = 4         // decodings after one another
+	maxWork  = 512 << 10 // bytes of all decodings of a text
+	runLow   = 6         // printable bytes in a row that a decoder has to bring out: what is no code decodes to noise
+)
+
+// eachDecoding calls ok with text and all its decodings, until one is not. It
+// returns whether all were; false too when there are too many.
+func eachDecoding(text string, ok func(form string) bool) bool {
+	type form struct {
+		text  string
+		depth int
+	}
+	seen := map[string]bool{text: true}
+	work := len(text)
+	for queue := []form{{text: text}}; len(queue) > 0; queue = queue[1:] {
+		f := queue[0]
+		if !ok(f.text) || !ok(strings.Map(rot13, f.text)) {
+			return false
+		}
+		if f.depth == maxDepth {
+			continue
+		}
+		for _, decode := range decoders {
+			if s := decode(f.text); len(s) >= shortest && !seen[s] {
+				seen[s] = true
+				work += len(s)
+				queue = append(queue, form{s, f.depth + 1})
+			}
+		}
+		if work > maxWork {
+			return false
+		}
+	}
+	return true
+}
+
+var decoders = []func(string) string{
+	backwards, joined, percent, quotedPrintable, html.UnescapeString, backslash, fromBase64, fromBase32, fromHex, fromCodes,
+}
+
+var joints = strings.NewReplacer("\r", "", "\n", "", "\t", "", " ", "", `"`, "", "'", "", ",", "")
+
+// joined is a text without what divides it into lines, words or characters. What
+// separates the characters of a list of codes stays at their ends.
+func joined(s string) string { return joints.Replace(s) }
+
+func backwards(s string) string {
+	b := make([]byte, 0, len(s))
+	for len(s) > 0 {
+		_, n := utf8.DecodeLastRuneInString(s)
+		b = append(b, s[len(s)-n:]...)
+		s = s[:len(s)-n]
+	}
+	return string(b)
+}
+
+func rot13(r rune) rune {
+	switch {
+	case r >= 'a' && r <= 'z':
+		return 'a' + (r-'a'+13)%26
+	case r >= 'A' && r <= 'Z':
+		return 'A' + (r-'A'+13)%26
+	}
+	return r
+}
+
+func hexValue(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int(c-'a') + 10
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+// hexRune reads n hexadecimal digits at the beginning of s.
+func hexRune(s string, n int) (r rune, ok bool) {
+	if len(s) < n {
+		return 0, false
+	}
+	for i := range n {
+		v := hexValue(s[i])
+		if v < 0 {
+			return 0, false
+		}
+		r = r<<4 | rune(v)
+	}
+	return r, true
+}
+
+// unescape replaces what replace knows at each mark: it returns how long it is,
+// mark included, and what it stands for; 0: nothing.
+func unescape(s string, mark byte, replace func(at string) (n int, by string)) string {
+	if strings.IndexByte(s, mark) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		if s[0] == mark {
+			if n, by := replace(s); n > 0 {
+				b.WriteString(by)
+				s = s[n:]
+				continue
+			}
+		}
+		b.WriteByte(s[0])
+		s = s[1:]
+	}
+	return b.String()
+}
+
+func percent(s string) string {
+	return unescape(s, '%', func(at string) (int, string) {
+		if r, ok := hexRune(at[1:], 2); ok {
+			return 3, string([]byte{byte(r)})
+		}
+		if len(at) > 1 && (at[1] == 'u' || at[1] == 'U') {
+			if r, ok := hexRune(at[2:], 4); ok {
+				return 6, string(r)
+			}
+		}
+		return 0, ""
+	})
+}
+
+func quotedPrintable(s string) string {
+	return unescape(s, '=', func(at string) (int, string) {
+		if r, ok := hexRune(at[1:], 2); ok {
+			return 3, string([]byte{byte(r)})
+		}
+		for _, soft := range []string{"=\r\n", "=\n"} {
+			if strings.HasPrefix(at, soft) {
+				return len(soft), ""
+			}
+		}
+		return 0, ""
+	})
+}
+
+// backslash reads the escapes of JSON, JavaScript, C and Python.
+func backslash(s string) string {
+	return unescape(s, '\\', func(at string) (int, string) {
+		if len(at) < 2 {
+			return 0, ""
+		}
+		switch c := at[1]; c {
+		case 'n', 'r', 't', 'f', 'v':
+			return 2, " "
+		case 'x', 'X':
+			if r, ok := hexRune(at[2:], 2); ok {
+				return 4, string([]byte{byte(r)})
+			}
+		case 'u', 'U':
+			if inner, _, ok := strings.Cut(at[2:], "}"); ok && strings.HasPrefix(inner, "{") {
+				if r, err := strconv.ParseUint(inner[1:], 16, 21); err == nil {
+					return len(inner) + 3, string(rune(r))
+				}
+			}
+			if r, ok := hexRune(at[2:], 8); ok && c == 'U' {
+				return 10, string(r)
+			}
+			if r, ok := hexRune(at[2:], 4); ok {
+				return 6, string(r)
+			}
+		case '0', '1', '2', '3':
+			if len(at) >= 4 {
+				if r, err := strconv.ParseUint(at[1:4], 8, 8); err == nil {
+					return 4, string([]byte{byte(r)})
+				}
+			}
+		default:
+			return 2, string(c)
+		}
+		return 0, ""
+	})
+}
+
+// readable collects the printable runs of decoded bytes.
+type readable struct{ strings.Builder }
+
+func (r *readable) add(b []byte) {
+	for len(b) > 0 {
+		n, length := 0, 0 // of the run, with NULs (UTF-16) and without
+		for n < len(b) {
+			c := b[n]
+			if c >= ' ' && c < 0x7f || c == '\n' || c == '\r' || c == '\t' {
+				n, length = n+1, length+1
+				continue
+			}
+			if c == 0 {
+				n++
+				continue
+			}
+			if c < 0xc2 { // nothing that UTF-8 begins with
+				break
+			}
+			what, size := utf8.DecodeRune(b[n:])
+			if what == utf8.RuneError {
+				break
+			}
+			n, length = n+size, length+size
+		}
+		if length >= runLow {
+			for _, c := range b[:n] {
+				if c != 0 {
+					r.WriteByte(c)
+				}
+			}
+			r.WriteByte('\n')
+		}
+		b = b[min(n+1, len(b)):]
+	}
+}
+
+// runs calls f with each run of characters that in knows, of low or more.
+func runs(s string, low int, in func(byte) bool, f func(run string)) {
+	start := 0
+	for i := 0; i <= len(s); i++ {
+		if i < len(s) && in(s[i]) {
+			continue
+		}
+		if i-start >= low {
+			f(s[start:i])
+		}
+		start = i + 1
+	}
+}
+
+func fromBase64(s string) string {
+	var out readable
+	buf := make([]byte, base64.StdEncoding.DecodedLen(len(s)+4))
+	runs(urlAlphabet.Replace(s), 8, func(c byte) bool { return isAlnum(c) || c == '+' || c == '/' }, func(run string) {
+		for at := range 4 {
+			part := run[at:]
+			if len(part)%4 == 1 {
+				part = part[:len(part)-1]
+			}
+			n, _ := base64.RawStdEncoding.Decode(buf, []byte(part)) // of that alphabet
+			out.add(buf[:n])
+		}
+	})
+	return out.String()
+}
+
+var urlAlphabet = strings.NewReplacer("-", "+", "_", "/")
+
+func fromBase32(s string) string {
+	var out readable
+	for _, first := range []byte{'A', 'a'} { // in one case or the other
+		runs(s, 13, func(c byte) bool { return c >= first && c < first+26 || c >= '2' && c <= '7' }, func(run string) {
+			run = strings.ToUpper(run)
+			for at := range 8 {
+				part := run[at:] + "AAAAAAA" // so that the last characters count
+				if b, err := base32.StdEncoding.DecodeString(part[:len(part)/8*8]); err == nil {
+					out.add(b)
+				}
+			}
+		})
+	}
+	return out.String()
+}
+
+var hexSeparators = strings.NewReplacer("0x", "", "0X", "", `\x`, "", " ", "", "\t", "", "\r", "", "\n", "", ":", "", ",", "", ";", "", "-", "", ".", "", "+", "", `"`, "", "'", "")
+
+func fromHex(s string) string {
+	var out readable
+	for _, s := range []string{s, hexSeparators.Replace(s)} {
+		runs(s, 2*shortest, func(c byte) bool { return hexValue(c) >= 0 }, func(run string) {
+			for at := range 2 {
+				var b []byte
+				for i := at; i+1 < len(run); i += 2 {
+					b = append(b, byte(hexValue(run[i])<<4|hexValue(run[i+1])))
+				}
+				out.add(b)
+			}
+		})
+	}
+	return out.String()
+}
+
+// fromCodes reads lists of character codes, such as [67, 65, 78].
+func fromCodes(s string) string {
+	var out readable
+	var b []byte
+	for gap := 0; len(s) > 0; {
+		n := 0
+		for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+			n++
+		}
+		if n == 0 {
+			if gap++; isAlnum(s[0]) || gap > 4 {
+				out.add(b)
+				b = b[:0]
+			}
+			s = s[1:]
+			continue
+		}
+		if code, err := strconv.ParseUint(s[:n], 10, 8); err == nil {
+			b = append(b, byte(code))
+		} else {
+			out.add(b)
+			b = b[:0]
+		}
+		gap, s = 0, s[n:]
+	}
+	out.add(b)
+	return out.String()
+}
