@@ -60,7 +60,7 @@ var encodings = map[string]func(string) string{
 	"HTML":        html.EscapeString,
 	"&#":          func(s string) string { return each(s, "&#%d;") },
 	"&#x":         func(s string) string { return each(s, "&#x%X;") },
-	"codes":       func(s string) string { return strings.ReplaceAll(fmt.Sprint([]byte(s)), " ", ", ") },
+	"codes":       func(s string) string { return strings.ReplaceAll(fmt.Sprintf("%d", []byte(s)), " ", ", ") },
 	"upper":       strings.ToUpper,
 	"lower":       strings.ToLower,
 	"backwards":   backwards,
