@@ -96,6 +96,8 @@ type Metrics struct {
 	Accepted  prometheus.Counter
 	Rejected  *prometheus.CounterVec // reason
 	AcceptDur *Histogram
+	// ConnectionsDropped counts those closed for want of a place.
+	ConnectionsDropped prometheus.Counter
 	// SchemaViolations has the labels stage (ingest, input, output), type (of a
 	// schema, or "unknown") and mode.
 	SchemaViolations *prometheus.CounterVec
@@ -131,8 +133,10 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		Accepted: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "events_accepted_total",
 			Help: "Events stored durably and answered with a success."}),
-		Rejected:   counter("requests_rejected_total", "Requests refused, by reason.", "reason"),
-		AcceptDur:  &Histogram{to: acceptDur},
+		Rejected:  counter("requests_rejected_total", "Requests refused, by reason.", "reason"),
+		AcceptDur: &Histogram{to: acceptDur},
+		ConnectionsDropped: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "connections_dropped_total",
+			Help: "Connections of clients that were closed because there were too many."}),
 		deliveries: counter("deliveries_total", "Deliveries finished, by outcome.", "destination", "outcome"),
 		attempts:   counter("attempts_total", "Delivery attempts, by class of result.", "destination", "class"),
 		attemptDur: histogram("attempt_duration_seconds", "Time of one delivery attempt.", "destination"),
@@ -161,7 +165,7 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 		m.SpansDropped.WithLabelValues(reason)
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.Accepted, m.Rejected, acceptDur, m.deliveries, m.attempts,
+	for _, c := range []prometheus.Collector{m.Accepted, m.Rejected, acceptDur, m.ConnectionsDropped, m.deliveries, m.attempts,
 		m.attemptDur, m.latency, m.retries, m.poisoned, m.settled, m.SchemaViolations, m.SpansDropped, m.BrokerUp, m.ConfigReloaded, m.ConfigReloadedAt, m.info, m.state, m.build} {
 		errs = append(errs, reg.Register(c))
 	}

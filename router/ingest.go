@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -25,33 +27,44 @@ func EncodeIngest(events []destinations.Event) *message.Message {
 	if len(events) == 1 {
 		return EncodeEvent(events[0])
 	}
-	var size int
+	var size, fields int
 	for _, e := range events {
 		size += len(e.Data)
+		fields += len(e.ID) + len(e.Type) + len(e.Source) + len(e.Key) + len(e.ContentType)
 	}
 	payload := make([]byte, 0, size)
-	const guess = 128 // bytes that describe an event
-	index := make([]byte, 0, guess*len(events))
-	for _, e := range events {
-		index = appendItem(index, e)
-		payload = append(payload, e.Data...)
+	const rest = 48 // bytes that describe an event beside its fields: lengths and times
+	index := make([]byte, 0, fields+rest*len(events))
+	var last map[string]string
+	for i, e := range events {
+		index = appendItem(index, e, i > 0 && maps.Equal(e.Metadata, last))
+		payload, last = append(payload, e.Data...), e.Metadata
 	}
 	msg := message.NewMessage(events[0].ID, payload)
 	msg.Metadata[hBatch] = string(index)
 	return msg
 }
 
-func appendItem(index []byte, e destinations.Event) []byte {
+// appendItem describes one event. same: its metadata is that of the one before, as
+// with all events of a request, and would be there five hundred times.
+func appendItem(index []byte, e destinations.Event, same bool) []byte {
 	for _, s := range []string{e.ID, e.Type, e.Source, e.Key, e.ContentType} {
 		index = appendString(index, s)
 	}
 	index = appendTime(appendTime(index, e.Time), e.ReceivedAt)
-	index = binary.AppendUvarint(index, uint64(len(e.Metadata)))
-	for k, v := range e.Metadata {
-		index = appendString(appendString(index, k), v)
+	if same {
+		index = binary.AppendUvarint(index, sameMetadata)
+	} else {
+		index = binary.AppendUvarint(index, uint64(len(e.Metadata)))
+		for k, v := range e.Metadata {
+			index = appendString(appendString(index, k), v)
+		}
 	}
 	return binary.AppendUvarint(index, uint64(len(e.Data)))
 }
+
+// sameMetadata stands where the number of the metadata does otherwise.
+const sameMetadata = math.MaxUint32
 
 func appendString(index []byte, s string) []byte {
 	return append(binary.AppendUvarint(index, uint64(len(s))), s...)
@@ -67,6 +80,7 @@ func appendTime(index []byte, t time.Time) []byte {
 type batchIndex struct {
 	rest  string
 	fault bool
+	last  map[string]string // metadata of the event before
 }
 
 func (b *batchIndex) uvarint() uint64 {
@@ -109,13 +123,17 @@ func (b *batchIndex) event() (e destinations.Event, size uint64) {
 		*s = b.text()
 	}
 	e.Time, e.ReceivedAt = b.time(), b.time()
-	if n := b.uvarint(); n > 0 && !b.fault {
+	switch n := b.uvarint(); {
+	case n == sameMetadata:
+		e.Metadata = b.last
+	case n > 0 && !b.fault:
 		e.Metadata = map[string]string{}
 		for ; n > 0 && !b.fault; n-- {
 			k := b.text()
 			e.Metadata[k] = b.text()
 		}
 	}
+	b.last = e.Metadata
 	return e, b.uvarint()
 }
 

@@ -32,6 +32,11 @@ func TestIngestMessage(t *testing.T) {
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		want := rapid.SliceOfN(event, 1, 20).Draw(t, "events")
+		for i := range want[1:] { // the events of a request have the metadata in common
+			if rapid.Bool().Draw(t, "same metadata") {
+				want[i+1].Metadata = want[i].Metadata
+			}
+		}
 		recs, err := records(EncodeIngest(want))
 		require.NoError(t, err)
 		require.Len(t, recs, len(want))

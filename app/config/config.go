@@ -21,16 +21,17 @@ type Config struct {
 
 // HTTP is how events are accepted.
 type HTTP struct {
-	Addr            string        `yaml:"addr" default:"127.0.0.1:8080" doc:"Address to listen on, host:port; :8080 listens on every interface."`
-	MaxEventBytes   ByteSize      `yaml:"max_event_bytes" default:"1MiB" min:"1" doc:"Largest event."`
-	MaxBatchBytes   ByteSize      `yaml:"max_batch_bytes" default:"8MiB" min:"1" doc:"Largest request, after decompression."`
-	MaxBatchEvents  int           `yaml:"max_batch_events" default:"500" min:"1" doc:"Most events in one request."`
-	MaxInFlight     int           `yaml:"max_in_flight" default:"1024" min:"1" doc:"Most requests at once, their bodies read; more are answered 429."`
-	PublishTimeout  time.Duration `yaml:"publish_timeout" default:"5s" min:"1ms" doc:"Longest wait for the broker to store an event; then the request is answered 503 and may be sent again."`
-	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" default:"30s" min:"1ms" doc:"Longest wait for requests and deliveries in progress when the server stops."`
-	ReadTimeout     time.Duration `yaml:"read_timeout" default:"30s" min:"1ms" doc:"Longest time a client may take to send a request."`
-	MetadataHeaders []string      `yaml:"metadata_headers" max:"32" doc:"Headers of a request that go with its events, through the topics and to the receivers, beside traceparent, tracestate and x-request-id. Any client can set them: name what your proxy sets. A header that is given several times goes on as one list, a, b; one longer than 1KiB does not go on."`
-	Keys            []APIKey      `yaml:"keys" doc:"Keys that clients may use; without any, everyone may send."`
+	Addr             string        `yaml:"addr" default:"127.0.0.1:8080" doc:"Address to listen on, host:port; :8080 listens on every interface."`
+	MaxEventBytes    ByteSize      `yaml:"max_event_bytes" default:"1MiB" min:"1" doc:"Largest event."`
+	MaxBatchBytes    ByteSize      `yaml:"max_batch_bytes" default:"8MiB" min:"1" doc:"Largest request, after decompression."`
+	MaxBatchEvents   int           `yaml:"max_batch_events" default:"500" min:"1" doc:"Most events in one request."`
+	MaxInFlight      int           `yaml:"max_in_flight" default:"1024" min:"1" doc:"Most requests at once, their bodies read; more are answered 429."`
+	MaxBufferedBytes ByteSize      `yaml:"max_buffered_bytes" default:"0" min:"0" doc:"Most memory of all requests together: heads, bodies, decompressors and decoded events; a quarter of it is for connections (16KiB each), a quarter for requests of up to 128KiB. More is answered 429, and a request that would not fit alone 413. 0, the default, is 256MiB, or more where max_batch_bytes and max_event_bytes need it."`
+	PublishTimeout   time.Duration `yaml:"publish_timeout" default:"5s" min:"1ms" doc:"Longest wait for the broker to store an event; then the request is answered 503 and may be sent again."`
+	ShutdownTimeout  time.Duration `yaml:"shutdown_timeout" default:"30s" min:"1ms" doc:"Longest wait for requests and deliveries in progress when the server stops."`
+	ReadTimeout      time.Duration `yaml:"read_timeout" default:"30s" min:"1ms" doc:"Longest time a client may take to send a request."`
+	MetadataHeaders  []string      `yaml:"metadata_headers" max:"32" doc:"Headers of a request that go with its events, through the topics and to the receivers, beside traceparent, tracestate and x-request-id. Any client can set them: name what your proxy sets. A header that is given several times goes on as one list, a, b; one longer than 1KiB does not go on."`
+	Keys             []APIKey      `yaml:"keys" doc:"Keys that clients may use; without any, everyone may send."`
 }
 
 // APIKey is a client's key, known by its digest only.

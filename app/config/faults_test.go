@@ -130,6 +130,8 @@ func TestFaults(t *testing.T) {
 			11: admin.tokens[3].sha256: missing; give sha256 (SHA-256 digests of the token in hex)`},
 		{"admin open to all", none + "admin: {addr: ':8081'}\n", `2: admin.addr: ":8081" can be reached from other machines and there are no admin.tokens; add tokens, or write 127.0.0.1 before the port`},
 		{"admin open to a name", none + "admin: {addr: 'es-1:8081', tokens: []}\n", `2: admin.addr: "es-1:8081" can be reached from other machines and there are no admin.tokens; add tokens, or write 127.0.0.1 before the port`},
+		{"little memory for requests", none + "http: {max_buffered_bytes: 16MiB}\n", `2: http.max_buffered_bytes: 16MiB is less than the largest request that max_batch_bytes, max_event_bytes and max_batch_events allow takes; give at least 103MiB, or lower these`},
+		{"little memory for large requests", none + "http: {max_buffered_bytes: 256MiB, max_batch_bytes: 64MiB, max_event_bytes: 32MiB}\n", `2: http.max_buffered_bytes: 256MiB is less than the largest request that max_batch_bytes, max_event_bytes and max_batch_events allow takes; give at least 1543MiB, or lower these`},
 		{"admin address", none + "admin: {addr: 'false'}\n", `2: admin.addr: "false" is not host:port; write 127.0.0.1:8081, or off for no admin API`},
 		{"no port after", none + "http: {addr: ':65535'}\n", `1: admin.addr: missing, and there is no port after 65535, that of http.addr; give an address such as 127.0.0.1:8081, or off`},
 		{"a client that steers", none + "http:\n  keys: [{name: shop, sha256: [" + strings.Repeat("ab", 32) + "]}]\nadmin:\n  tokens: [{name: ann, role: read, sha256: [" + strings.Repeat("AB", 32) + "]}]\n", `

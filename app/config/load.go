@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"eventserver/app/http/budget"
 	"eventserver/app/textfile"
 	"eventserver/destinations"
 )
@@ -59,6 +60,9 @@ func Parse(name string, src []byte, kinds map[string]KindCheck) (*Config, error)
 	}
 	if c.Broker.InstanceID == "" {
 		c.Broker.InstanceID = instanceID(c.Broker.Kind)
+	}
+	if c.HTTP.MaxBufferedBytes == 0 {
+		c.HTTP.MaxBufferedBytes = ByteSize(budget.Default(c.HTTP.requests()))
 	}
 	if c.Admin.Addr == "" {
 		c.Admin.Addr, _ = adminAddr(c.HTTP.Addr) // it was checked

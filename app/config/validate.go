@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"eventserver/app/http/budget"
 )
 
 // faultList collects for Validate.
@@ -106,8 +108,16 @@ func (h *HTTP) Validate() error {
 	if h.MaxBatchBytes < h.MaxEventBytes {
 		f.addf("max_batch_bytes: %s is less than max_event_bytes %s; give at least as much", h.MaxBatchBytes, h.MaxEventBytes)
 	}
+	if least := ByteSize(budget.Least(h.requests())); h.MaxBufferedBytes > 0 && h.MaxBufferedBytes < least {
+		f.addf("max_buffered_bytes: %s is less than the largest request that max_batch_bytes, max_event_bytes and max_batch_events allow takes; give at least %s, or lower these", h.MaxBufferedBytes, least)
+	}
 	f.distinct("http.", "keys", h.Keys)
 	return f.err()
+}
+
+// requests are the limits that the memory for requests follows from.
+func (h *HTTP) requests() (batchBytes, eventBytes int64, events int) {
+	return int64(h.MaxBatchBytes), int64(h.MaxEventBytes), h.MaxBatchEvents
 }
 
 // Validate checks the name and the digests, and makes these lower-case.

@@ -1,6 +1,7 @@
 package http
 
 import (
+	"bufio"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -8,38 +9,122 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"sync"
 
+	"eventserver/app/http/budget"
 	"eventserver/metrics"
 )
 
-// body reads a JSON request body, decompressed, within the limit.
-func (s *Server) body(w http.ResponseWriter, r *http.Request) ([]byte, *Problem) {
+// body reads a JSON request body, decompressed, within the limit. Its memory is
+// charged to share before it is taken.
+func (s *Server) body(w http.ResponseWriter, r *http.Request, share *budget.Share) ([]byte, *Problem) {
 	if p := mediaType(r); p != nil {
 		return nil, p
 	}
 	limit := s.cfg.MaxBatchBytes
+	if r.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	if err := share.Grow(budget.RequestCost + headerCost(r.Header)); err != nil {
+		return nil, s.noMemory(err)
+	}
 	sent := &watched{Reader: http.MaxBytesReader(w, r.Body, limit)}
 	var in io.Reader = sent
+	length := r.ContentLength // -1: not known
 	switch enc := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); enc {
 	case "", "identity":
 	case "gzip":
-		z, err := gzip.NewReader(in)
-		if err != nil {
+		if err := share.Grow(budget.GzipCost); err != nil {
+			return nil, s.noMemory(err)
+		}
+		z := gunzips.Get().(*gunzip)
+		defer func() {
+			z.release()
+			share.Shrink(budget.GzipCost)
+		}()
+		if err := z.reset(sent); err != nil {
 			return nil, unreadable(sent.err, err, limit)
 		}
-		in = z
+		in, length = z, -1
 	default:
 		return nil, problem(http.StatusUnsupportedMediaType, metrics.RejectMediaType,
 			fmt.Sprintf("Content-Encoding %q is not supported; use gzip or none", enc))
 	}
-	data, err := io.ReadAll(io.LimitReader(in, limit+1)) // a gigabyte fits into a gzipped megabyte
-	if err != nil {
+	data, err := readAll(in, share, length, limit) // a gigabyte fits into a gzipped megabyte
+	switch {
+	case errors.Is(err, budget.ErrNever), errors.Is(err, budget.ErrUsedUp):
+		return nil, s.noMemory(err)
+	case err != nil:
 		return nil, unreadable(sent.err, err, limit)
-	}
-	if int64(len(data)) > limit {
+	case int64(len(data)) > limit:
 		return nil, tooLarge(limit)
 	}
 	return data, nil
+}
+
+// Sizes of the first buffer of a body: of one whose length is known, and not.
+const (
+	firstKnown   = 64 << 10
+	firstUnknown = 2 << 10
+)
+
+// readAll reads until the end or one byte more than limit. The buffer doubles as
+// the bytes arrive, whatever length says: a client may send less than it promised.
+func readAll(in io.Reader, share *budget.Share, length, limit int64) ([]byte, error) {
+	most := limit + 1
+	size := int64(firstUnknown)
+	if length >= 0 {
+		most = length + 1 // a byte for the end
+		size = firstKnown
+	}
+	size = min(size, most)
+	if err := share.Grow(budget.Buffer(int(size))); err != nil {
+		return nil, err
+	}
+	buf := make([]byte, 0, size)
+	for {
+		n, err := in.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return buf, nil
+		case err != nil:
+			return nil, err
+		case int64(len(buf)) == most:
+			return buf, nil
+		case int64(len(buf)) < size:
+			continue
+		}
+		next := min(2*size, most)
+		if err := share.Grow(budget.Buffer(int(next))); err != nil {
+			return nil, err
+		}
+		grown := make([]byte, len(buf), next)
+		copy(grown, buf)
+		share.Shrink(budget.Buffer(int(size)))
+		buf, size = grown, next
+	}
+}
+
+// gunzip is a decompressor with its buffer. They are pooled: each is 45 KiB.
+type gunzip struct {
+	gzip.Reader
+	in *bufio.Reader
+}
+
+// gunzips holds no state between bodies.
+var gunzips = sync.Pool{New: func() any { return &gunzip{in: bufio.NewReader(nil)} }}
+
+func (z *gunzip) reset(in io.Reader) error {
+	z.in.Reset(in)
+	return z.Reset(z.in)
+}
+
+// release drops the request, and what its gzip headers said.
+func (z *gunzip) release() {
+	z.in.Reset(nil)
+	z.Header = gzip.Header{}
+	gunzips.Put(z)
 }
 
 // watched remembers how reading what the client sent failed, apart from what

@@ -10,86 +10,48 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/oklog/ulid/v2"
 
+	"eventserver/app/http/budget"
 	"eventserver/app/http/envelope"
 	"eventserver/destinations"
 	"eventserver/metrics"
 	"eventserver/router"
 )
 
-// guard is what every event-accepting path does first. It takes the slot of a
-// request in flight when the body is there, so that slow clients, readingFactor
-// times as many, take none from the others.
-func (s *Server) guard(next func(http.ResponseWriter, *http.Request, []byte)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		for _, check := range []func(*http.Request) *Problem{s.authorize, s.page} {
-			if p := check(r); p != nil {
-				s.refuse(w, p)
-				return
-			}
-		}
-		body, p := s.read(w, r)
-		if p != nil {
-			s.refuse(w, p)
-			return
-		}
-		if !take(s.inFlight) {
-			s.refuse(w, tooMany())
-			return
-		}
-		defer func() { <-s.inFlight }()
-		next(w, r, body)
-	}
-}
-
-func (s *Server) read(w http.ResponseWriter, r *http.Request) ([]byte, *Problem) {
-	if !take(s.reading) {
-		return nil, tooMany()
-	}
-	defer func() { <-s.reading }()
-	return s.body(w, r)
-}
-
-func take(slots chan struct{}) bool {
-	select {
-	case slots <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func tooMany() *Problem {
-	return busy(http.StatusTooManyRequests, "too many requests are in flight; send again after the given time", time.Second)
-}
-
 func (s *Server) limits() envelope.Limits {
 	return envelope.Limits{MaxEvents: s.cfg.MaxBatchEvents, MaxEventBytes: int(s.cfg.MaxEventBytes)}
 }
 
 // postEvents is POST /v1/events: one event or an array of them.
-func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, body []byte) {
+func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, in *intake) {
 	began := time.Now()
-	envs, batch, err := envelope.Parse(body, s.limits())
-	if err != nil {
-		s.refuse(w, invalid(err))
-		return
-	}
-	now := time.Now().UTC()
-	events := make([]destinations.Event, len(envs))
 	md := s.metadata(r)
-	for i, e := range envs {
-		events[i] = Event(e, now)
-		events[i].Metadata = md
-		if p := s.judge(&events[i], e.Key != ""); p != nil {
-			if batch {
-				p.Index = &i
-				p.Detail = fmt.Sprintf("[%d]: %s", i, p.Detail)
-			}
-			s.refuse(w, p)
-			return
+	var events []destinations.Event
+	var batch bool
+	p := s.decode(in, md, func(m envelope.Measure) *Problem {
+		envs, isBatch, err := envelope.ParseCounted(in.body, m, s.limits())
+		if err != nil {
+			return invalid(err)
 		}
+		batch = isBatch
+		now := time.Now().UTC()
+		events = make([]destinations.Event, len(envs))
+		for i, e := range envs {
+			events[i] = Event(e, now)
+			events[i].Metadata = md
+			if p := s.judge(&events[i], e.Key != ""); p != nil {
+				if batch {
+					p.Index = &i
+					p.Detail = fmt.Sprintf("[%d]: %s", i, p.Detail)
+				}
+				return p
+			}
+		}
+		return nil
+	})
+	if p == nil {
+		p = s.store(r, in, events)
 	}
-	if p := s.store(r, events); p != nil {
+	if p != nil {
 		s.refuse(w, p)
 		return
 	}
@@ -106,24 +68,27 @@ func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, body []byte)
 }
 
 // postPublish is POST /publish of the original event-server, with its answers.
-func (s *Server) postPublish(w http.ResponseWriter, r *http.Request, body []byte) {
+func (s *Server) postPublish(w http.ResponseWriter, r *http.Request, in *intake) {
 	began := time.Now()
-	user, _, err := envelope.ParsePublish(body, s.limits())
-	if err != nil {
-		s.refuse(w, invalid(err))
-		return
+	md := s.metadata(r)
+	var e destinations.Event
+	p := s.decode(in, md, func(envelope.Measure) *Problem {
+		user, _, err := envelope.ParsePublish(in.body, s.limits())
+		if err != nil {
+			return invalid(err)
+		}
+		e = Event(envelope.Envelope{Key: user, Raw: in.body}, time.Now().UTC())
+		e.Metadata = md
+		return s.judge(&e, true)
+	})
+	if p == nil {
+		p = s.store(r, in, []destinations.Event{e})
 	}
-	e := Event(envelope.Envelope{Key: user, Raw: body}, time.Now().UTC())
-	e.Metadata = s.metadata(r)
-	if p := s.judge(&e, true); p != nil {
+	if p != nil {
 		s.refuse(w, p)
 		return
 	}
-	if p := s.store(r, []destinations.Event{e}); p != nil {
-		s.refuse(w, p)
-		return
-	}
-	s.accepted(1, began, e.Metadata)
+	s.accepted(1, began, md)
 	writeJSON(w, http.StatusOK, map[string]string{"message": "received"})
 }
 
@@ -176,7 +141,8 @@ func fromContext(_ string, r *http.Request) (*message.Message, error) {
 
 // store hands the events to Watermill's subscriber and waits until they are
 // acked. A client that goes away does not end it: half a batch would be stored.
-func (s *Server) store(r *http.Request, events []destinations.Event) *Problem {
+// What the broker still has when the time is up keeps its memory until then.
+func (s *Server) store(r *http.Request, in *intake, events []destinations.Event) *Problem {
 	msg := router.EncodeIngest(events)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), s.cfg.PublishTimeout)
 	defer cancel()
@@ -187,9 +153,22 @@ func (s *Server) store(r *http.Request, events []destinations.Event) *Problem {
 	}
 	detail := "the events could not be stored; send them again with the same ids"
 	if ctx.Err() != nil {
+		in.kept = true
+		go s.settle(msg, in.share)
 		detail = "the broker did not answer in time; send the events again with the same ids"
 	}
 	return busy(http.StatusServiceUnavailable, detail, 2*time.Second)
+}
+
+// settle gives the memory of a request back when its message is settled, or the
+// server stops.
+func (s *Server) settle(msg *message.Message, share *budget.Share) {
+	defer share.Release()
+	select {
+	case <-msg.Acked():
+	case <-msg.Nacked():
+	case <-s.stopped:
+	}
 }
 
 // verdict is the response that the subscriber writes: a status, nothing else.

@@ -266,7 +266,7 @@ func TestTooManyInFlight(t *testing.T) {
 // as many as max_in_flight locked everybody else out.
 func TestSlowBodiesHoldNoSlot(t *testing.T) {
 	f := open(t, http.Config{MaxInFlight: 1}, ack)
-	const most = 16 // times MaxInFlight
+	const most = 16
 	var slow []net.Conn
 	begin := func() *bufio.Reader {
 		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(f.url, "http://"))
@@ -289,7 +289,7 @@ func TestSlowBodiesHoldNoSlot(t *testing.T) {
 		return resp.StatusCode
 	}
 	var readers []*bufio.Reader
-	for i := range most - 1 {
+	for i := range most {
 		r := begin()
 		if code := answer(r); code != 100 {
 			t.Fatalf("slow client %d was answered %d", i, code)
@@ -301,13 +301,6 @@ func TestSlowBodiesHoldNoSlot(t *testing.T) {
 	}
 	if resp, body := f.do(t, request{body: `{"id":"b"}`}); resp.StatusCode != 202 {
 		t.Errorf("beside slow clients: %d %s", resp.StatusCode, body)
-	}
-	// Their number is bounded too.
-	if code := answer(begin()); code != 100 {
-		t.Fatalf("the last slow client was answered %d", code)
-	}
-	if resp, body := f.do(t, request{body: `{"id":"c"}`}); resp.StatusCode != 429 || resp.Header.Get("Retry-After") == "" {
-		t.Errorf("too many bodies at once: %d %s", resp.StatusCode, body)
 	}
 	// And a body that arrives at last is an event like others.
 	if _, err := io.WriteString(slow[0], "}"); err != nil {

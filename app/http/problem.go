@@ -27,6 +27,7 @@ type Problem struct {
 	reason     string // metrics.Reject...
 	retryAfter time.Duration
 	challenge  bool
+	unread     bool // the body was not read to its end
 	allow      string
 }
 
@@ -58,6 +59,9 @@ func (s *Server) refuse(w http.ResponseWriter, p *Problem) {
 	}
 	if p.allow != "" {
 		h.Set("Allow", p.allow)
+	}
+	if p.unread {
+		h.Set("Connection", "close") // or the rest of the body is waited for before the answer
 	}
 	w.WriteHeader(p.Status)
 	enc := json.NewEncoder(w)

@@ -1,11 +1,11 @@
 package http
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net"
 	"net/http"
 	"sync"
@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"eventserver/app/access"
+	"eventserver/app/http/budget"
 	"eventserver/metrics"
 )
 
@@ -31,14 +32,17 @@ const (
 
 // Config of the server. Zero limits take the defaults.
 type Config struct {
-	Addr           string        // host:port; port 0 picks a free one
-	MaxEventBytes  int64         // default 1 MiB
-	MaxBatchBytes  int64         // of a whole body, decompressed; default 8 MiB
-	MaxBatchEvents int           // default 500
-	MaxInFlight    int           // requests at once, their bodies read; more get 429; default 1024
-	PublishTimeout time.Duration // until the broker must have answered; default 5 s
-	ReadTimeout    time.Duration // of a whole request; default 30 s
-	Keys           []access.Key  // none: no authentication
+	Addr           string // host:port; port 0 picks a free one
+	MaxEventBytes  int64  // default 1 MiB
+	MaxBatchBytes  int64  // of a whole body, decompressed; default 8 MiB
+	MaxBatchEvents int    // default 500
+	MaxInFlight    int    // requests at once, their bodies read; more get 429; default 1024
+	// MaxBufferedBytes is the memory of all requests; more get 429. Default:
+	// budget.Default.
+	MaxBufferedBytes int64
+	PublishTimeout   time.Duration // until the broker must have answered; default 5 s
+	ReadTimeout      time.Duration // of a whole request; default 30 s
+	Keys             []access.Key  // none: no authentication
 	// MetadataHeaders of a request go with its events, beside the usual ones.
 	MetadataHeaders []string
 	// Tracer makes a span of each request for events; nil: none.
@@ -72,6 +76,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxInFlight <= 0 {
 		c.MaxInFlight = 1024
 	}
+	if c.MaxBufferedBytes <= 0 {
+		c.MaxBufferedBytes = budget.Default(c.MaxBatchBytes, c.MaxEventBytes, c.MaxBatchEvents)
+	}
 	if c.PublishTimeout <= 0 {
 		c.PublishTimeout = 5 * time.Second
 	}
@@ -92,14 +99,13 @@ type Server struct {
 	server   *http.Server
 	listener net.Listener
 	local    bool          // only this machine can reach the listener
-	reading  chan struct{} // a slot for each body that is being read
 	inFlight chan struct{} // a slot for each request that is being answered
-}
+	budget   *budget.Budget
+	stopped  chan struct{} // closed when the server stops
+	stop     sync.Once
 
-// readingFactor is how many bodies may be read at once for each request in
-// flight. Reading takes memory only, and little of it while a client sends
-// nothing; Config.ReadTimeout ends it.
-const readingFactor = 16
+	connections *connections
+}
 
 // New builds the server. Listen binds the address, Serve answers.
 func New(cfg Config) (*Server, error) {
@@ -108,9 +114,10 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, inner: chi4.NewRouter(),
-		reading: make(chan struct{}, readingFactor*min(cfg.MaxInFlight, math.MaxInt/readingFactor)), inFlight: make(chan struct{}, cfg.MaxInFlight),
+		cfg: cfg, inner: chi4.NewRouter(), budget: budget.New(cfg.MaxBufferedBytes),
+		inFlight: make(chan struct{}, cfg.MaxInFlight), stopped: make(chan struct{}),
 	}
+	s.connections = &connections{budget: s.budget, closed: cfg.Metrics.ConnectionsDropped.Inc, open: map[net.Conn]*list.Element{}}
 	// The subscriber's own server is never started: its Close cuts requests,
 	// and it has neither timeouts nor limits. We serve its router from ours.
 	sub, err := wmhttp.NewSubscriber("", wmhttp.SubscriberConfig{Router: s.inner, UnmarshalMessageFunc: fromContext},
@@ -127,6 +134,8 @@ func New(cfg Config) (*Server, error) {
 		WriteTimeout:      cfg.ReadTimeout + cfg.PublishTimeout + slack,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
+		ConnState:         s.connections.state,
+		ConnContext:       s.connections.context,
 		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	return s, nil
@@ -192,7 +201,7 @@ func (s *Server) Listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("http.addr: %w", err)
 	}
-	s.listener = l
+	s.listener, s.connections.Listener = l, l
 	if a, ok := l.Addr().(*net.TCPAddr); ok {
 		s.local = a.IP.IsLoopback()
 	}
@@ -204,7 +213,7 @@ func (s *Server) Addr() string { return s.listener.Addr().String() }
 
 // Serve answers requests until Shutdown. The pipeline must run by then.
 func (s *Server) Serve() error {
-	if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.server.Serve(s.connections); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("http: %w", err)
 	}
 	return nil
@@ -212,7 +221,10 @@ func (s *Server) Serve() error {
 
 // Shutdown refuses new requests and returns when those under way have their
 // answers, or when ctx ends.
-func (s *Server) Shutdown(ctx context.Context) error { return s.server.Shutdown(ctx) }
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop.Do(func() { close(s.stopped) })
+	return s.server.Shutdown(ctx)
+}
 
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)

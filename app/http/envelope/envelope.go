@@ -58,6 +58,7 @@ type parser struct {
 	dec   *jsontext.Decoder
 	buf   bytes.Buffer
 	body  []byte
+	count Measure
 	lim   Limits
 	batch bool
 	index int // of the object being read; -1 for a single one
@@ -70,8 +71,9 @@ var parsers = sync.Pool{New: func() any {
 	return p
 }}
 
-func acquire(body []byte, lim Limits) *parser {
+func acquire(body []byte, count Measure, lim Limits) *parser {
 	p := parsers.Get().(*parser)
+	p.count = count
 	p.body, p.lim, p.batch, p.index = body, lim.withDefaults(), false, -1
 	// The decoder parses a *bytes.Buffer in place and does not change its bytes.
 	p.buf = *bytes.NewBuffer(body)
@@ -94,7 +96,12 @@ func (p *parser) release() {
 // free of repeated names at every level. Empty type and source count as absent;
 // an empty or null id, key or userId is a fault.
 func Parse(body []byte, lim Limits) ([]Envelope, bool, error) {
-	p := acquire(body, lim)
+	return ParseCounted(body, Count(body), lim)
+}
+
+// ParseCounted is Parse for a body that was measured by Count.
+func ParseCounted(body []byte, count Measure, lim Limits) ([]Envelope, bool, error) {
+	p := acquire(body, count, lim)
 	defer p.release()
 	envs, f := p.parse()
 	if f != nil {
@@ -141,7 +148,10 @@ func (p *parser) open() (jsontext.Kind, *Fault) {
 	if kind == '[' {
 		limit++ // the batch's own brackets
 	}
-	if tooDeep(p.body, limit) {
+	if f := p.count.tooLarge(p.lim.MaxEventBytes); f != nil {
+		return 0, f
+	}
+	if p.count.Depth > limit {
 		return 0, depthFault(p.body, kind == '[', limit)
 	}
 	return kind, nil
@@ -235,9 +245,6 @@ func (p *parser) object(e *Envelope) *Fault {
 		return p.syntax(err)
 	}
 	e.Raw = p.body[start:p.dec.InputOffset():p.dec.InputOffset()]
-	if f := p.size(len(e.Raw)); f != nil {
-		return f
-	}
 	if key != "" && user != "" && key != user {
 		return p.fault("key", "differs from userId; send one of them, or the same value in both")
 	}
@@ -249,15 +256,6 @@ func (p *parser) object(e *Envelope) *Fault {
 		return p.fault(field, reason)
 	}
 	return nil
-}
-
-func (p *parser) size(n int) *Fault {
-	if n <= p.lim.MaxEventBytes {
-		return nil
-	}
-	f := p.fault("", fmt.Sprintf("is %d bytes, more than the limit of %d; send less, or a link to it", n, p.lim.MaxEventBytes))
-	f.TooLarge = true
-	return f
 }
 
 func (p *parser) fault(field, reason string) *Fault {

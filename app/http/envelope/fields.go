@@ -116,7 +116,7 @@ func Check(id, typ, source, key string, data []byte, lim Limits) error {
 	if err != nil {
 		return err
 	}
-	p := acquire(nil, lim)
+	p := acquire(nil, Measure{}, lim)
 	defer p.release()
 	if batch || len(envs) != 1 {
 		return p.fault("", "must be one JSON object")

@@ -6,7 +6,7 @@ import "fmt"
 // Both are required strings; the payload may hold any text, also none. Other
 // fields are ignored, as the old server did. The error is a *Fault.
 func ParsePublish(body []byte, lim Limits) (userID string, payload string, err error) {
-	p := acquire(body, lim)
+	p := acquire(body, Count(body), lim)
 	defer p.release()
 	userID, payload, f := p.publish()
 	if f != nil {
@@ -23,8 +23,8 @@ func (p *parser) publish() (userID, payload string, f *Fault) {
 	if kind != '{' {
 		return "", "", p.fault("", fmt.Sprintf(`must be a JSON object with "userId" and "payload", not %s`, KindName(kind)))
 	}
-	if f := p.size(len(p.body)); f != nil {
-		return "", "", f
+	if n := len(p.body); n > p.lim.MaxEventBytes { // blanks around it are kept with it
+		return "", "", Measure{EventBytes: n}.tooLarge(p.lim.MaxEventBytes)
 	}
 	if _, err := p.dec.ReadToken(); err != nil {
 		return "", "", p.syntax(err)

@@ -1,0 +1,104 @@
+package http
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"eventserver/app/http/budget"
+	"eventserver/app/http/envelope"
+	"eventserver/metrics"
+)
+
+// intake is a request for events whose body has been read, and what it has of the
+// memory for requests.
+type intake struct {
+	body  []byte
+	share *budget.Share
+	kept  bool // whoever still uses the memory gives it back
+}
+
+// guard is what every event-accepting path does first. The memory of a request is
+// charged as its body grows, to the one budget of all requests. It takes the slot
+// of a request in flight when the body is there, so that slow clients take none
+// from the others.
+func (s *Server) guard(next func(http.ResponseWriter, *http.Request, *intake)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		for _, check := range []func(*http.Request) *Problem{s.authorize, s.page} {
+			if p := check(r); p != nil {
+				p.unread = r.ContentLength != 0
+				s.refuse(w, p)
+				return
+			}
+		}
+		in := &intake{share: s.budget.Share()}
+		defer func() {
+			if !in.kept {
+				in.share.Release()
+			}
+		}()
+		var p *Problem
+		if in.body, p = s.body(w, r, in.share); p != nil {
+			p.unread = r.ContentLength != 0
+			s.refuse(w, p)
+			return
+		}
+		s.connections.busy(r)
+		if !take(s.inFlight) {
+			s.refuse(w, busy(http.StatusTooManyRequests, "too many requests are in flight; send again after the given time", time.Second))
+			return
+		}
+		defer func() { <-s.inFlight }()
+		next(w, r, in)
+	}
+}
+
+func take(slots chan struct{}) bool {
+	select {
+	case slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// decode charges what the events of the body take, and calls f, which decodes and
+// judges them. The memory of decoding itself is given back afterwards.
+func (s *Server) decode(in *intake, md map[string]string, f func(envelope.Measure) *Problem) *Problem {
+	m := envelope.Count(in.body)
+	shape := budget.Shape{Bytes: len(in.body), Events: min(max(m.Events, 1), s.cfg.MaxBatchEvents+1), Batch: m.Batch,
+		EventBytes: m.EventBytes, Members: m.Members, NameBytes: m.NameBytes, Values: m.Values,
+		Metadata: len(md), Schemas: s.cfg.Contract != nil}
+	for name, value := range md {
+		shape.MetadataBytes += len(name) + len(value)
+	}
+	if int64(m.EventBytes) > s.cfg.MaxEventBytes { // it is refused before it is decoded
+		return f(m)
+	}
+	work := shape.Decoding()
+	if err := in.share.Grow(work + shape.Decoded()); err != nil {
+		return s.noMemory(err)
+	}
+	defer in.share.Shrink(work)
+	return f(m)
+}
+
+// headerCost is what the head of a request takes, parsed.
+func headerCost(h http.Header) (n int64) {
+	for name, values := range h {
+		for _, v := range values {
+			n += budget.HeaderCost + int64(len(name)+len(v))
+		}
+	}
+	return n
+}
+
+// noMemory answers a request for which Share.Grow had nothing.
+func (s *Server) noMemory(err error) *Problem {
+	if errors.Is(err, budget.ErrNever) {
+		return problem(http.StatusRequestEntityTooLarge, metrics.RejectTooLarge,
+			fmt.Sprintf("this request alone takes more memory than http.max_buffered_bytes, %d bytes, has for one; send fewer or simpler events at once", s.budget.Total()))
+	}
+	return busy(http.StatusTooManyRequests, fmt.Sprintf("the requests under way use all the memory for requests (http.max_buffered_bytes, %d bytes); send again after the given time", s.budget.Total()), time.Second)
+}
