@@ -67,6 +67,8 @@ func (a *App) followControl(ctx context.Context) {
 			case changed <- struct{}{}:
 			default:
 			}
+		case r.Kind == control.Retry:
+			a.retryNow(r)
 		case r.Kind != control.Pause:
 		case r.On:
 			a.pipeline.Pause(r.Destination, noteOf(r))

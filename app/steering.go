@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/danielgtaylor/huma/v2"
+	"golang.org/x/sync/errgroup"
 
 	"eventserver/app/admin"
 	"eventserver/app/config"
+	"eventserver/app/poison"
 	"eventserver/router"
 )
 
@@ -27,7 +30,25 @@ func (s steering) Destinations(ctx context.Context) ([]admin.DestinationState, e
 	for _, d := range s.app.Destinations() {
 		all = append(all, stateOf(d, now))
 	}
+	countPoison(ask, s.app.poison, all)
 	return all, nil
+}
+
+// countPoison fills in how much each poison queue has, as far as ctx allows: a long
+// one that was never read takes more than one look.
+func countPoison(ctx context.Context, p *poison.Service, all []admin.DestinationState) {
+	const atOnce = 8
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for i := range all {
+		g.Go(func() error {
+			if n, err := p.Waiting(ctx, all[i].ID); err == nil {
+				all[i].Poison = &n
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // none of them has an error
 }
 
 func stateOf(s router.Status, now time.Time) admin.DestinationState {
@@ -36,6 +57,7 @@ func stateOf(s router.Status, now time.Time) admin.DestinationState {
 		Breaker: admin.BreakerState{Open: s.Breaker.Open, Since: given(s.Breaker.Since), Until: given(s.Breaker.Until), Cause: s.Breaker.Cause},
 		Groups:  []admin.GroupLag{}, Oldest: given(s.Oldest), InFlight: s.InFlight, Concurrency: s.Concurrency, Buffered: s.Buffered,
 		Problems:    append([]string{}, s.Problems(now)...),
+		Failing:     failing(s.Failing),
 		BlockedKeys: s.BlockedKeys, BlockedBy: s.BlockedBy, BlockedSince: given(s.OldestBlocked), HasPartitions: s.Assigned,
 	}
 	for _, l := range s.Lag {
@@ -43,6 +65,13 @@ func stateOf(s router.Status, now time.Time) admin.DestinationState {
 		d.Lag += l.Messages
 	}
 	return d
+}
+
+func failing(f *router.Failing) *admin.Failing {
+	if f == nil {
+		return nil
+	}
+	return &admin.Failing{Attempts: f.Attempts, Since: f.Since.UTC(), Last: f.Last}
 }
 
 func steered(n *router.Note) *admin.Steered {
@@ -87,6 +116,14 @@ func (s steering) Steer(ctx context.Context, o admin.Steer) (admin.SteerAnswer, 
 		a.Ended, err = s.app.Resume(ctx, o.ID, o.By, o.Absent)
 	}
 	return a, answered(err)
+}
+
+// Retry implements admin.Destinations.
+func (s steering) Retry(ctx context.Context, o admin.RetryOrder) (admin.RetryAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
+	defer cancel()
+	w, err := s.app.RetryNow(ctx, o.ID, o.Key, o.By)
+	return admin.RetryAnswer{ID: o.ID, Pause: w.Pause, Backoffs: w.Backoffs}, answered(err)
 }
 
 // Replay implements admin.Destinations.
@@ -138,7 +175,7 @@ func answered(err error) error {
 	switch {
 	case errors.As(err, &unknown):
 		return huma.Error404NotFound(err.Error())
-	case errors.Is(err, ErrReplayChanged), errors.Is(err, ErrBusy):
+	case errors.Is(err, ErrReplayChanged), errors.Is(err, ErrBusy), errors.Is(err, ErrPaused):
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, ErrSince):
 		return huma.Error400BadRequest(err.Error())
@@ -156,6 +193,10 @@ func LookAtDestinations(ctx context.Context, cfg *config.Config, o Options) ([]a
 	if err != nil {
 		return nil, err
 	}
+	queues, err := poison.New(poison.Config{Broker: broker, Destinations: func() []string { return ids(cfg) }, Again: neverAgain})
+	if err != nil {
+		return nil, errors.Join(err, broker.Close())
+	}
 	all := []admin.DestinationState{}
 	for _, d := range cfg.Destinations {
 		var s router.Status
@@ -167,5 +208,11 @@ func LookAtDestinations(ctx context.Context, cfg *config.Config, o Options) ([]a
 		state.Concurrency = d.Concurrency
 		all = append(all, state)
 	}
-	return all, errors.Join(err, broker.Close())
+	countPoison(ctx, queues, all)
+	return all, errors.Join(err, queues.Close(), broker.Close())
+}
+
+// neverAgain is for a look that redrives nothing.
+func neverAgain(context.Context, string, *message.Message, router.Redrive) (*message.Message, error) {
+	return nil, errors.New("nothing is redriven here")
 }

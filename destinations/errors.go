@@ -24,10 +24,14 @@ func Permanent(err error) error {
 	return &PermanentError{Err: err}
 }
 
-// RetryAfterError asks for the next attempt no sooner than Wait from now.
+// RetryAfterError asks for the next attempt after Wait from now, and not sooner: it
+// is made then, whatever the backoff would be.
 type RetryAfterError struct {
 	Err  error
 	Wait time.Duration
+	// AtLeast: the receiver named no time. The backoff goes on as without an
+	// answer, and is no shorter than Wait.
+	AtLeast bool
 }
 
 func (e *RetryAfterError) Error() string { return e.Err.Error() }
@@ -40,6 +44,15 @@ func RetryAfter(err error, wait time.Duration) error {
 		return nil
 	}
 	return &RetryAfterError{Err: err, Wait: wait}
+}
+
+// RetryAtLeast wraps err with a wait that the receiver did not ask for: the backoff
+// is no shorter. RetryAtLeast(nil, wait) is nil.
+func RetryAtLeast(err error, wait time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	return &RetryAfterError{Err: err, Wait: wait, AtLeast: true}
 }
 
 // UnavailableError says that the destination, not this event, is at fault.

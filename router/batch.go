@@ -102,11 +102,7 @@ func (b *batcher) attempt(ctx context.Context, g *group) error {
 	case ctx.Err() != nil || errors.Is(err, errDraining):
 		return err
 	}
-	wait := b.retry.backoff(1)
-	var after *destinations.RetryAfterError
-	if errors.As(err, &after) {
-		wait = after.Wait
-	}
+	wait := askOf(err).backoff(b.retry.backoff(1))
 	b.metrics.Retries.Add(float64(len(deliveries)))
 	g.takeApart(apart{attempted: true, until: time.Now().Add(wait), err: withoutValues(err, deliveries)})
 	return nil

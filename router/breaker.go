@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -59,14 +60,19 @@ type breaker struct {
 	pause     time.Duration
 	due       bool        // the pause is over and nobody was there to probe
 	timer     *time.Timer // ends the pause
-	waiters   []chan pass
+	waiters   []waiter
 	failing   map[string]struct{}
 	down      map[string]struct{}
-	warned    bool // that it is unavailable, since the last success
 	successes uint64
 
 	since, until time.Time // while open: it opened, and the next probe
 	cause        error     // of the last trip
+}
+
+// waiter is an attempt that waits.
+type waiter struct {
+	key  string
+	turn chan pass
 }
 
 func newBreaker(cfg Breaker, log *slog.Logger) *breaker {
@@ -75,7 +81,7 @@ func newBreaker(cfg Breaker, log *slog.Logger) *breaker {
 
 // enter returns when an attempt may be made. It calls waiting when that is not at
 // once.
-func (b *breaker) enter(ctx context.Context, draining <-chan struct{}, waiting func()) (pass, error) {
+func (b *breaker) enter(ctx context.Context, key string, draining <-chan struct{}, waiting func()) (pass, error) {
 	b.mu.Lock()
 	switch {
 	case !b.open && !b.ramp:
@@ -87,7 +93,7 @@ func (b *breaker) enter(ctx context.Context, draining <-chan struct{}, waiting f
 		return passProbe, nil
 	}
 	w := make(chan pass, 1)
-	b.waiters = append(b.waiters, w)
+	b.waiters = append(b.waiters, waiter{key, w})
 	b.release()
 	b.mu.Unlock()
 	waiting()
@@ -109,7 +115,7 @@ func (b *breaker) leave(w chan pass) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, other := range b.waiters {
-		if other == w {
+		if other.turn == w {
 			b.waiters = append(b.waiters[:i], b.waiters[i+1:]...)
 			b.release()
 			return
@@ -144,7 +150,7 @@ func (b *breaker) grant() {
 	}
 	w := b.waiters[0]
 	b.waiters = b.waiters[1:]
-	w <- passProbe
+	w.turn <- passProbe
 }
 
 // release lets waiters go as the tokens allow. When none is left the breaker
@@ -157,7 +163,7 @@ func (b *breaker) release() {
 		w := b.waiters[0]
 		b.waiters = b.waiters[1:]
 		b.tokens--
-		w <- passRamp
+		w.turn <- passRamp
 	}
 	if len(b.waiters) == 0 {
 		b.ramp, b.pause = false, 0
@@ -170,10 +176,6 @@ func (b *breaker) succeeded(p pass) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.successes++
-	if b.warned {
-		b.log.Info("destination answers again")
-	}
-	b.warned = false
 	clear(b.failing)
 	clear(b.down)
 	switch {
@@ -193,53 +195,52 @@ func (b *breaker) failed(key string, p pass, cause error) {
 	defer b.mu.Unlock()
 	b.failing[key] = struct{}{}
 	if p == passProbe || len(b.failing) >= b.Failures {
-		b.trip(p, 0, cause)
+		b.trip(p, ask{}, cause)
 		return
 	}
 	b.giveBack(p)
 }
 
-// unavailable: an attempt for key found the destination at fault. wait is what
-// it asked for; 0: nothing. It returns the number of successes so far.
-func (b *breaker) unavailable(key string, p pass, wait time.Duration, cause error) uint64 {
+// unavailable: an attempt for key found the destination at fault, which asked for
+// a wait. It returns the number of successes so far.
+func (b *breaker) unavailable(key string, p pass, a ask, cause error) uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.warned { // once an outage, or it is never seen: such attempts reach no limit
-		b.warned = true
-		b.log.Warn("destination is unavailable; its events wait", slog.String("cause", logged(cause)))
-	}
 	b.down[key] = struct{}{}
-	throttled := p == passRamp && wait > 0 // too many at once: the ramp begins anew
+	throttled := p == passRamp && a.wait > 0 // too many at once: the ramp begins anew
 	if p == passProbe || throttled || len(b.down) >= unavailableKeys {
-		b.trip(p, wait, cause)
+		b.trip(p, a, cause)
 	} else {
 		b.giveBack(p)
 	}
 	return b.successes
 }
 
-// trip opens the breaker, or pauses longer after a failed probe. Attempts that
+// trip opens the breaker, or pauses longer after a failed probe. A receiver that
+// names a time gets its probe then, and the pauses do not grow for it. Attempts that
 // were under way when it opened change nothing. The caller holds mu.
-func (b *breaker) trip(p pass, wait time.Duration, cause error) {
+func (b *breaker) trip(p pass, a ask, cause error) {
 	if b.open && p != passProbe {
 		return
 	}
+	opens := !b.open && !b.ramp
 	switch {
-	case b.open:
+	case !b.open:
+		b.pause = b.Initial
+	case !a.named():
 		b.pause = min(2*b.pause, b.Max)
-	case b.ramp:
-		b.pause = b.Initial
-	default:
-		b.pause = b.Initial
-		b.log.Warn("destination fails; breaker opened", slog.Duration("pause", max(b.pause, wait)))
+	}
+	wait := a.probe(b.pause)
+	if opens {
+		b.log.Warn("destination fails; breaker opened", slog.Duration("pause", wait), slog.String("cause", logged(cause)))
 	}
 	now := time.Now()
 	if !b.open {
 		b.since = now
 	}
-	b.until, b.cause = now.Add(max(b.pause, wait)), cause
+	b.until, b.cause = now.Add(wait), cause
 	b.open, b.ramp, b.tokens = true, false, 0
-	b.timer = time.AfterFunc(max(b.pause, wait), func() {
+	b.timer = time.AfterFunc(wait, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if b.open {
@@ -248,6 +249,31 @@ func (b *breaker) trip(p pass, wait time.Duration, cause error) {
 	})
 	clear(b.failing) // bounded: it holds the keys of one episode
 	clear(b.down)
+}
+
+// retryNow ends a pause: a waiting attempt of key, or the first one, is the probe.
+// Whoever asks for it has reason to think that the receiver is well, so the pauses
+// begin anew. A probe that is under way is left alone. It reports whether it ended one.
+func (b *breaker) retryNow(key func(string) bool) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.open || b.due || !b.timer.Stop() {
+		return false
+	}
+	if i := slices.IndexFunc(b.waiters, func(w waiter) bool { return key(w.key) }); i > 0 {
+		w := b.waiters[i]
+		b.waiters = slices.Insert(slices.Delete(b.waiters, i, i+1), 0, w)
+	}
+	b.until, b.pause = time.Now(), b.Initial/2 // a probe that fails doubles it
+	b.grant()
+	return true
+}
+
+// pausing reports whether there is a pause that retryNow would end.
+func (b *breaker) pausing() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.open && !b.due && time.Now().Before(b.until)
 }
 
 func (b *breaker) isOpen() bool {

@@ -2,14 +2,12 @@ package router
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"golang.org/x/time/rate"
 
-	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
 )
@@ -30,6 +28,7 @@ type gate struct {
 	draining <-chan struct{}
 	held     atomic.Pointer[hold] // somebody paused the destination; nil: nobody
 	waits    *waits               // nil: nobody asks
+	health   *health
 }
 
 // hold is a pause by hand.
@@ -39,7 +38,7 @@ type hold struct {
 }
 
 func newGate(b *breaker, concurrency int, limit RateLimit, draining <-chan struct{}) *gate {
-	g := &gate{breaker: b, slots: make(chan struct{}, concurrency), draining: draining}
+	g := &gate{breaker: b, slots: make(chan struct{}, concurrency), draining: draining, health: &health{log: b.log}}
 	if limit.PerSecond > 0 {
 		burst := limit.Burst
 		if burst <= 0 {
@@ -63,7 +62,7 @@ func (g *gate) middleware(next message.HandlerFunc) message.HandlerFunc {
 // attempt makes one attempt, of a number of events, when it may be made.
 func (g *gate) attempt(ctx context.Context, key string, events int, try func() error) error {
 	p := progressOf(ctx)
-	through, err := g.admit(ctx, p, events)
+	through, err := g.admit(ctx, key, p, events)
 	if err != nil {
 		return err
 	}
@@ -76,9 +75,9 @@ func (g *gate) attempt(ctx context.Context, key string, events int, try func() e
 
 // admit returns with a slot and the tokens. It begins anew when somebody paused
 // the destination while it waited for a token.
-func (g *gate) admit(ctx context.Context, p *progress, events int) (pass, error) {
+func (g *gate) admit(ctx context.Context, key string, p *progress, events int) (pass, error) {
 	for {
-		through, err := g.enter(ctx, p)
+		through, err := g.enter(ctx, key, p)
 		if err != nil {
 			return through, err
 		}
@@ -133,11 +132,11 @@ func (g *gate) unheld(ctx context.Context, p *progress) error {
 
 // enter waits for a pause to end, for the breaker and for a slot. Both are asked
 // again after the slot: many may have queued for one meanwhile.
-func (g *gate) enter(ctx context.Context, p *progress) (through pass, err error) {
+func (g *gate) enter(ctx context.Context, key string, p *progress) (through pass, err error) {
 	for {
 		began := time.Now()
 		if err = g.unheld(ctx, p); err == nil {
-			through, err = g.breaker.enter(ctx, g.draining, func() { g.waits.begin(p, metrics.WaitBreaker, time.Time{}) })
+			through, err = g.breaker.enter(ctx, key, g.draining, func() { g.waits.begin(p, metrics.WaitBreaker, time.Time{}) })
 		}
 		p.pausedFor(time.Since(began))
 		if err != nil {
@@ -211,24 +210,26 @@ const throttledAttempts = 10
 func (g *gate) report(ctx context.Context, key string, p *progress, through pass, err error) {
 	p.blamed = false
 	switch class(ctx, err) {
-	case metrics.ClassSuccess, metrics.ClassPermanent:
+	case metrics.ClassSuccess:
+		g.health.succeeded()
+		g.breaker.succeeded(through)
+	case metrics.ClassPermanent:
+		g.health.failedWith(err, "") // the poison queue has a line
 		g.breaker.succeeded(through)
 	case metrics.ClassCancelled:
 		g.breaker.abandon(through)
 	case metrics.ClassUnavailable:
-		var wait time.Duration
-		var after *destinations.RetryAfterError
-		if errors.As(err, &after) {
-			wait = after.Wait
-		}
-		successes := g.breaker.unavailable(key, through, wait, err)
+		g.health.failedWith(err, saysUnavailable)
+		a := askOf(err)
+		successes := g.breaker.unavailable(key, through, a, err)
 		free := through == passFree
 		if p.unavailable > 0 && p.free && free && successes > p.successes {
 			p.suspect++
-			p.blamed = wait == 0 || p.suspect%throttledAttempts == 0
+			p.blamed = a.wait == 0 || p.suspect%throttledAttempts == 0
 		}
 		p.free, p.successes = free, successes
 	default:
+		g.health.failedWith(err, saysFails)
 		g.breaker.failed(key, through, err)
 	}
 }

@@ -62,9 +62,10 @@ type progress struct {
 
 	msg    *message.Message // what is delivered; nil: group is, or nobody asks
 	group  *group
-	err    error // of the last attempt
-	listed bool  // in the register of waits
-	note   note  // what it says; the register's lock guards it
+	err    error         // of the last attempt
+	listed bool          // in the register of waits
+	note   note          // what it says; the register's lock guards it
+	now    chan struct{} // closed when somebody wants the attempt that it backs off from now; the same
 }
 
 type progressKey struct{}
@@ -94,8 +95,7 @@ func (r *retry) middleware(next message.HandlerFunc) message.HandlerFunc {
 		ctx := msg.Context()
 		if a, ok := cameApart(ctx); ok && a.attempted { // by its group
 			p.tries, p.err = 1, a.err
-			r.waits.begin(p, metrics.WaitBackoff, a.until)
-			if err := pause(ctx, r.draining, time.Until(a.until)); err != nil {
+			if err := r.backOff(ctx, p, a.until); err != nil {
 				return nil, err
 			}
 		}
@@ -114,12 +114,12 @@ func (r *retry) middleware(next message.HandlerFunc) message.HandlerFunc {
 				return nil, stop
 			}
 			p.err = err
-			r.waits.begin(p, metrics.WaitBackoff, time.Now().Add(wait))
-			if err := pause(ctx, r.draining, wait); err != nil {
+			began := time.Now()
+			if err := r.backOff(ctx, p, began.Add(wait)); err != nil {
 				return nil, err
 			}
 			if p.excused {
-				p.paused += wait
+				p.paused += time.Since(began)
 			}
 			r.metrics.Retries.Inc()
 		}
@@ -149,11 +149,23 @@ func (r *retry) after(p *progress, err error) (time.Duration, *giveUp) {
 		}
 		wait = r.backoff(p.counted)
 	}
-	var after *destinations.RetryAfterError
-	if errors.As(err, &after) {
-		wait = max(wait, after.Wait)
+	return askOf(err).backoff(wait), nil
+}
+
+// backOff waits until then, or until somebody wants the attempt now.
+func (r *retry) backOff(ctx context.Context, p *progress, until time.Time) error {
+	now := r.waits.backOff(p, until)
+	t := time.NewTimer(time.Until(until))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-now:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.draining:
+		return errDraining
 	}
-	return wait, nil
+	return nil
 }
 
 // pause sleeps unless the message's claim ends or the pipeline drains.

@@ -8,6 +8,7 @@ import (
 
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/plural"
 )
 
 // States of a destination.
@@ -28,9 +29,10 @@ type Status struct {
 	Silent   *Silence // nil: the broker answers
 
 	Breaker       BreakerStatus
-	InFlight      int // attempts under way
-	Concurrency   int // most of them
-	Buffered      int // messages read and not finished
+	Failing       *Failing // nil: the last attempt succeeded, or this process has made none
+	InFlight      int      // attempts under way
+	Concurrency   int      // most of them
+	Buffered      int      // messages read and not finished
 	BlockedKeys   int
 	BlockedBy     map[string]int // by reason, metrics.Wait...; those that there are
 	OldestBlocked time.Time      // since when the longest-blocked key waits; zero: none
@@ -83,7 +85,7 @@ func noteOf(notes map[string]Note, id string) *Note {
 func (r *running) describe(s *Status) {
 	now := r.state()
 	s.ID, s.Kind, s.Concurrency, s.Assigned = r.id, r.dest.Kind, r.dest.Concurrency, r.assigned()
-	s.Breaker = r.gate.breaker.status()
+	s.Breaker, s.Failing = r.gate.breaker.status(), r.gate.health.status()
 	s.InFlight, s.Buffered, s.BlockedBy = now.InFlight, now.Buffered, now.Blocked
 	for _, n := range now.Blocked {
 		s.BlockedKeys += n
@@ -135,11 +137,13 @@ func (s Status) Why(now time.Time) string {
 		return "it has no partitions: the broker has not given it any yet, or other processes have them all"
 	case s.Breaker.Ramp:
 		return "breaker closing after: " + s.Breaker.Cause
+	case s.Failing != nil:
+		return s.Failing.why(now)
 	case s.BlockedKeys > 0 && s.InFlight >= s.Concurrency:
-		return fmt.Sprintf("busy: all %d attempts that concurrency allows are under way", s.Concurrency)
+		return "busy: " + plural.Count(s.Concurrency, "attempt is", "attempts are") + " under way, as many as concurrency allows"
 	case s.BlockedKeys > 0:
-		return fmt.Sprintf("%d users wait behind an event of theirs that is not delivered yet, the longest for %s",
-			s.BlockedKeys, now.Sub(s.OldestBlocked).Round(time.Second))
+		return fmt.Sprintf("%s behind an event of theirs that is not delivered yet, the longest for %s",
+			plural.Count(s.BlockedKeys, "user waits", "users wait"), now.Sub(s.OldestBlocked).Round(time.Second))
 	default:
 		return ""
 	}
@@ -152,13 +156,28 @@ func (s Status) Problems(now time.Time) (all []string) {
 	case s.Silent != nil, s.State != StateRunning, s.Breaker.Open, s.Breaker.Ramp, !s.Assigned:
 		all = append(all, s.Why(now))
 	}
+	if f := s.Failing; f != nil && !s.Breaker.Open && (f.Attempts > 1 || now.Sub(f.Since) >= failingFor) {
+		all = append(all, f.why(now))
+	}
 	if n := s.BlockedBy[metrics.WaitBackoff]; n > 0 && !s.Breaker.Open {
-		all = append(all, fmt.Sprintf("%d users wait behind an event of theirs whose attempts fail", n))
+		all = append(all, plural.Count(n, "user waits", "users wait")+" behind an event of theirs whose attempts fail")
 	}
 	if n := s.BlockedBy[metrics.WaitBroker]; n > 0 {
-		all = append(all, fmt.Sprintf("%d users wait for the broker to take a record, such as that of the poison queue", n))
+		all = append(all, plural.Count(n, "user waits", "users wait")+" for the broker to take a record, such as that of the poison queue")
 	}
 	return all
+}
+
+// failingFor is how long a single failed attempt with no success after it is in the
+// order of things: one of many fails now and then.
+const failingFor = 5 * time.Second
+
+// why says how a destination fails.
+func (f *Failing) why(now time.Time) string {
+	if f.Attempts == 1 {
+		return fmt.Sprintf("its last attempt failed, at %s: %s", clock(now, f.Since), f.Last)
+	}
+	return fmt.Sprintf("its last %d attempts failed, the first at %s: %s", f.Attempts, clock(now, f.Since), f.Last)
 }
 
 // clock is a time of today, or with its date.

@@ -29,7 +29,7 @@ func TestProblems(t *testing.T) {
 		"broker": {func(s *Status) {
 			s.Silent = &Silence{Since: ago, Cause: errors.New("none answers").Error()}
 			s.BlockedBy = map[string]int{metrics.WaitBroker: 1}
-		}, []string{"the broker has not answered since 11:59:00Z: none answers", "1 users wait for the broker to take a record, such as that of the poison queue"}},
+		}, []string{"the broker has not answered since 11:59:00Z: none answers", "1 user waits for the broker to take a record, such as that of the poison queue"}},
 		"nobody reads": {func(s *Status) { s.Assigned = false }, []string{"it has no partitions: the broker has not given it any yet, or other processes have them all"}},
 	}
 	for name, tt := range tests {

@@ -29,6 +29,35 @@ func (p *Pipeline) Resume(id string) {
 	}
 }
 
+// Waits is what a destination's next attempts wait for, of what RetryNow ends.
+type Waits struct {
+	Pause    bool // of the breaker
+	Backoffs int  // deliveries that wait for their next attempt
+}
+
+// RetryNow ends the pause of a destination's breaker and the backoffs of the keys
+// that match, in this process. Their next attempts are made now, and nothing is
+// spent by that. A pause by hand stays. A destination that is not there is none.
+func (p *Pipeline) RetryNow(id string, key func(string) bool) (ended Waits) {
+	r := p.find(id)
+	if r == nil {
+		return ended
+	}
+	// The backoffs first: what was in one may be the probe.
+	ended.Backoffs = r.deliver.waits.retryNow(key)
+	ended.Pause = r.gate.breaker.retryNow(key)
+	return ended
+}
+
+// RetryWaits is what RetryNow would end.
+func (p *Pipeline) RetryWaits(id string, key func(string) bool) (w Waits) {
+	r := p.find(id)
+	if r == nil {
+		return w
+	}
+	return Waits{Pause: r.gate.breaker.pausing(), Backoffs: r.deliver.waits.backingOff(key)}
+}
+
 // Suspend ends the transform stage of a destination, so that somebody may set
 // its group's offsets back: this process has left the group when it returns.
 // What is in the destination's topic is delivered meanwhile. A destination that

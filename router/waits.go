@@ -6,6 +6,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"eventserver/infra"
 	"eventserver/metrics"
 )
 
@@ -48,6 +49,53 @@ func (w *waits) begin(p *progress, reason string, next time.Time) {
 		now = p.note.since // asked again for the same
 	}
 	p.note = note{reason: reason, since: now, next: next, attempts: p.tries, counted: p.counted, err: p.err}
+}
+
+// backOff notes that a delivery waits for its next attempt. The channel is closed
+// when somebody wants that attempt now.
+func (w *waits) backOff(p *progress, until time.Time) <-chan struct{} {
+	if w == nil {
+		return nil
+	}
+	w.begin(p, metrics.WaitBackoff, until)
+	now := make(chan struct{})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p.now = now
+	return now
+}
+
+// retryNow ends the backoff of the deliveries of a key, and returns how many there
+// were.
+func (w *waits) retryNow(key func(string) bool) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for p := range w.all {
+		if p.backsOff(key) {
+			close(p.now)
+			p.now = nil
+			n++
+		}
+	}
+	return n
+}
+
+// backingOff counts the deliveries of a key that retryNow would hasten.
+func (w *waits) backingOff(key func(string) bool) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for p := range w.all {
+		if p.backsOff(key) {
+			n++
+		}
+	}
+	return n
+}
+
+// backsOff reports whether a delivery of a key waits for its next attempt. The
+// register's lock is held.
+func (p *progress) backsOff(key func(string) bool) bool {
+	return p.now != nil && p.note.reason == metrics.WaitBackoff && p.msg != nil && key(p.msg.Metadata.Get(infra.MetaKey))
 }
 
 // attempt notes that an attempt begins. Of a first one nothing is kept: what is

@@ -16,6 +16,9 @@ type Destinations interface {
 	Destinations(ctx context.Context) ([]DestinationState, error)
 	// Steer pauses or resumes, and returns when every attempt after it goes by that.
 	Steer(ctx context.Context, s Steer) (SteerAnswer, error)
+	// Retry makes attempts that wait be made now, and returns when every instance
+	// that follows has been told.
+	Retry(ctx context.Context, o RetryOrder) (RetryAnswer, error)
 	// Replay sets one back, or counts what that would do.
 	Replay(ctx context.Context, r ReplayOrder) (ReplayAnswer, error)
 }
@@ -54,6 +57,8 @@ type DestinationState struct {
 	Paused        *Steered       `json:"paused,omitempty"`
 	Replay        *Steered       `json:"replay,omitempty"`
 	Breaker       BreakerState   `json:"breaker"`
+	Failing       *Failing       `json:"failing,omitempty" doc:"The last attempt failed; of the process that answers"`
+	Poison        *int64         `json:"poison,omitempty" doc:"Items of its poison queue that wait for an operator; absent: not known yet"`
 	Lag           int64          `json:"lag" doc:"Events accepted and not finished, as far as the groups' commits say"`
 	Groups        []GroupLag     `json:"groups" doc:"The lag by stage"`
 	Oldest        *time.Time     `json:"oldest,omitempty" doc:"When the oldest event was accepted that is not finished"`
@@ -80,6 +85,28 @@ type BreakerState struct {
 	Since *time.Time `json:"since,omitempty" doc:"When it opened"`
 	Until *time.Time `json:"until,omitempty" doc:"When the next probe goes out"`
 	Cause string     `json:"cause,omitempty" doc:"The failure that opened it or kept it open"`
+}
+
+// Failing is a destination whose last attempts failed.
+type Failing struct {
+	Attempts int       `json:"attempts" doc:"In a row, since the last success"`
+	Since    time.Time `json:"since" doc:"The first of them"`
+	Last     string    `json:"last" doc:"What the last of them met"`
+}
+
+// RetryOrder asks for attempts now.
+type RetryOrder struct {
+	ID  string `json:"-"`
+	By  string `json:"-"`
+	Key string `json:"key,omitempty" maxLength:"1024" doc:"Ordering key: of this user alone; without it, of all"`
+}
+
+// RetryAnswer says what there was to end at the instance that answers. The others
+// end theirs.
+type RetryAnswer struct {
+	ID       string `json:"id"`
+	Pause    bool   `json:"pause" doc:"The breaker paused the destination"`
+	Backoffs int    `json:"backoffs" doc:"Events that waited for their next attempt"`
 }
 
 // GroupLag is the lag of one consumer group.
@@ -176,6 +203,11 @@ type (
 		Body Steer  `required:"false"`
 	}
 	steerOutput struct{ Body SteerAnswer }
+	retryInput  struct {
+		ID   string     `path:"id" maxLength:"64" doc:"Id of the destination"`
+		Body RetryOrder `required:"false"`
+	}
+	retryOutput struct{ Body RetryAnswer }
 	replayInput struct {
 		ID   string `path:"id" maxLength:"64" doc:"Id of the destination"`
 		Body ReplayOrder
@@ -233,6 +265,17 @@ func (s *Server) destinationOperations(api huma.API) {
 	}
 	steer("pause-destination", "/v1/destinations/{id}/pause", "Hold back the attempts of a destination, at every instance and through restarts; events are accepted and kept for it", true)
 	steer("resume-destination", "/v1/destinations/{id}/resume", "End a pause, or a replay that was cut short", false)
+	retry := changing("retry-destination", "/v1/destinations/{id}/retry", "Make the attempts that wait now, at every instance: end a pause of the breaker and backoffs, for all users or one")
+	retry.Errors = append(retry.Errors, http.StatusNotFound, http.StatusConflict)
+	huma.Register(api, retry, func(ctx context.Context, in *retryInput) (*retryOutput, error) {
+		Note(ctx, slog.String("destination", in.ID), slog.Bool("one_user", in.Body.Key != ""))
+		if s.cfg.Destinations == nil {
+			return nil, absent("destinations")
+		}
+		in.Body.ID, in.Body.By = in.ID, CallerOf(ctx).Name
+		a, err := s.cfg.Destinations.Retry(ctx, in.Body)
+		return &retryOutput{a}, err
+	})
 	replay := changing("replay-destination", "/v1/destinations/{id}/replay", "Send a destination again what was accepted since a time, or count it")
 	replay.Errors = append(replay.Errors, http.StatusNotFound, http.StatusConflict)
 	huma.Register(api, replay, func(ctx context.Context, in *replayInput) (*replayOutput, error) {

@@ -1,5 +1,5 @@
 // Package control keeps what operators did to destinations: pauses, replays
-// under way. The records are in a topic of the broker, so that they survive a
+// under way, attempts that were wanted at once. The records are in a topic of the broker, so that they survive a
 // restart and every instance goes by the same.
 //
 // A record's key is the destination, so those of one destination are in order;

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -21,6 +22,7 @@ func Topics() []infra.Topic { return []infra.Topic{{Name: Topic, Keep: true}} }
 const (
 	Pause  = "pause"  // On: attempts are held back
 	Replay = "replay" // On: the transform group is being set back; nobody may be in it
+	Retry  = "retry"  // pauses of the breaker and backoffs end; it holds for the moment that it is read
 )
 
 // Record is what somebody did.
@@ -58,7 +60,7 @@ func decode(m *message.Message) (Record, error) {
 	var kind struct {
 		Kind string `json:"kind"`
 	}
-	if err := json.Unmarshal(m.Payload, &kind); err == nil && kind.Kind != Pause && kind.Kind != Replay {
+	if err := json.Unmarshal(m.Payload, &kind); err == nil && !slices.Contains([]string{Pause, Replay, Retry}, kind.Kind) {
 		return r, errOther
 	}
 	if err := json.Unmarshal(m.Payload, &r); err != nil {

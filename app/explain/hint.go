@@ -9,7 +9,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"eventserver/app/admin"
-	"eventserver/router/words"
+	"eventserver/router/plural"
 )
 
 // window is a span of time in which records were stored; zero ends are open.
@@ -64,7 +64,7 @@ func (c *inquiry) notFound() error {
 	var text string
 	switch {
 	case c.early:
-		text = fmt.Sprintf("the search ended early: %s were read %s, the newest first, and there are more; narrow it with --key and --since", words.Count(c.read, "record"), where)
+		text = fmt.Sprintf("the search ended early: %s were read %s, the newest first, and there are more; narrow it with --key and --since", plural.Count(c.read, "record"), where)
 	case c.read == 0:
 		text = "there is no record " + where
 	case c.read == 1:
@@ -93,7 +93,7 @@ func (c *inquiry) notFound() error {
 
 // endedEarly notes that a topic other than that of events was not read to its end.
 func (c *inquiry) endedEarly(topic string, n int64) {
-	c.note("The search of topic %s ended after %s: what is said of it may not be the last word.", topic, words.Count(n, "record"))
+	c.note("The search of topic %s ended after %s: what is said of it may not be the last word.", topic, plural.Count(n, "record"))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.short = append(c.short, topic)

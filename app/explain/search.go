@@ -13,7 +13,7 @@ import (
 	"eventserver/app/admin"
 	"eventserver/infra"
 	"eventserver/router"
-	"eventserver/router/words"
+	"eventserver/router/plural"
 )
 
 // errEnough ends a scan that has read as much as it may.
@@ -187,7 +187,7 @@ func (c *inquiry) look(ctx context.Context, s *search, w window, only []int32) (
 		searched.Records += n
 		if early {
 			c.early = true
-			c.note("The search of the topic of events ended after %s; narrow it with --key and --since.", words.Count(s.count, "record"))
+			c.note("The search of the topic of events ended after %s; narrow it with --key and --since.", plural.Count(s.count, "record"))
 		}
 		done = c.early || slices.ContainsFunc(c.found, func(o occurrence) bool { return c.q.Key == "" || o.Key == c.q.Key })
 	}

@@ -10,7 +10,7 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router"
-	"eventserver/router/words"
+	"eventserver/router/plural"
 )
 
 // judge says what became of the event at one destination.
@@ -71,7 +71,7 @@ func (c *inquiry) judgeDone(e *evidence, r *record, v *admin.DestinationExplanat
 		}
 	case f.Outcome == metrics.Poisoned: // after the poison queue was read
 		v.State, v.Stage, v.Since, v.Attempts = admin.StatePoisoned, "deliver", f.At.UTC(), f.Attempts
-		v.Why = fmt.Sprintf("given up a moment ago, at %s, after %s", clock(f.At), words.Count(f.Attempts, "attempt"))
+		v.Why = fmt.Sprintf("given up a moment ago, at %s, after %s", clock(f.At), plural.Count(f.Attempts, "attempt"))
 		v.Do = "ask again: the poison queue has why"
 	case f.Outcome == metrics.Skipped:
 		v.State, v.Since, v.Attempts = admin.StateFiltered, f.At.UTC(), f.Attempts
@@ -85,7 +85,7 @@ func (c *inquiry) judgeDone(e *evidence, r *record, v *admin.DestinationExplanat
 // given: it stands in the poison queue.
 func (c *inquiry) given(e *evidence, p *admin.PoisonedAttempt, v *admin.DestinationExplanation) {
 	v.State, v.Stage, v.Reason, v.Attempts, v.LastAnswer, v.Since = admin.StatePoisoned, p.Stage, p.Reason, p.Attempts, p.Detail, p.Stored
-	what := fmt.Sprintf("given up after %s (%s): %s", words.Count(p.Attempts, "attempt"), p.Reason, p.Detail)
+	what := fmt.Sprintf("given up after %s (%s): %s", plural.Count(p.Attempts, "attempt"), p.Reason, p.Detail)
 	if p.Class == router.ClassPipeline {
 		what = fmt.Sprintf("given up before it was sent, in the %s stage (%s): %s", p.Stage, p.Reason, p.Detail)
 	}
@@ -106,11 +106,11 @@ func (c *inquiry) given(e *evidence, p *admin.PoisonedAttempt, v *admin.Destinat
 		v.State, v.Since, v.Why = admin.StateWaiting, p.MarkedAt, fmt.Sprintf("redriven%s at %s, and its new record is not found; it was %s", by, clock(p.MarkedAt), what)
 	default:
 		v.Why = what
-		mend := "mend the receiver"
+		fix := "fix the receiver"
 		if p.Class == router.ClassPipeline {
-			mend = "mend the destination's filter, transform or schema"
+			fix = "fix the destination's filter, transform or schema"
 		}
-		v.Do = fmt.Sprintf("%s, then: eventserver poison redrive --destination %s%s", mend, e.id, c.meant())
+		v.Do = fmt.Sprintf("%s, then: eventserver poison redrive --destination %s%s", fix, e.id, c.meant())
 	}
 }
 
@@ -198,7 +198,7 @@ func (c *inquiry) untransformed(ctx context.Context, e *evidence, progress infra
 		}
 		return nil
 	}
-	v.Why = fmt.Sprintf("it is not transformed yet; %s of its partition %s before it", words.Count(v.Ahead, "event"), words.Verb(v.Ahead, "is", "are"))
+	v.Why = fmt.Sprintf("it is not transformed yet; %s of its partition %s before it", plural.Count(v.Ahead, "event"), plural.Verb(v.Ahead, "is", "are"))
 	return c.owner(ctx, router.TransformGroup(e.id), router.EventsTopic, e.last.Partition, v)
 }
 
@@ -235,7 +235,7 @@ func (c *inquiry) judgeUndone(ctx context.Context, e *evidence, r *record, v *ad
 	v.State, v.Ahead = admin.StateWaiting, c.ahead(e, r, len(ahead))
 	if len(ahead) > 0 {
 		v.Behind = &admin.BlockingEvent{EventID: ahead[0].id, Partition: ahead[0].partition, Offset: ahead[0].offset}
-		v.Why = fmt.Sprintf("it waits behind event %s of the same %s, which is not done (%s of this %s before it)", ahead[0].id, c.whose(), words.Count(v.Ahead, "event"), c.whose())
+		v.Why = fmt.Sprintf("it waits behind event %s of the same %s, which is not done (%s of this %s before it)", ahead[0].id, c.whose(), plural.Count(v.Ahead, "event"), c.whose())
 		v.Do = "eventserver explain " + operand(ahead[0].id) + " --destination " + e.id + keyFlagOf(ahead[0].orderKey)
 	} else {
 		v.Why = "it is the first of its user that is not done; whether it is being attempted only the server that reads it knows"
@@ -256,7 +256,7 @@ func (c *inquiry) first(e *evidence, w *router.Waiting, v *admin.DestinationExpl
 	status, _ := c.status(e.id)
 	tried := ""
 	if w.Attempts > 0 {
-		tried = fmt.Sprintf(" after %s, the last answer was: %s", words.Count(w.Attempts, "attempt"), w.Last)
+		tried = fmt.Sprintf(" after %s, the last answer was: %s", plural.Count(w.Attempts, "attempt"), w.Last)
 	}
 	v.State = admin.StateWaiting
 	switch w.Reason {
@@ -268,14 +268,14 @@ func (c *inquiry) first(e *evidence, w *router.Waiting, v *admin.DestinationExpl
 		if w.Counted < w.Attempts {
 			v.Why = fmt.Sprintf("attempt %d failed (%s), %d of %d count against it; the next is at %s", w.Attempts, w.Last, w.Counted, w.Limit, clock(w.Next))
 		}
-		v.Do = "mend the receiver; it is tried again by itself, and goes to the poison queue when its attempts are spent"
+		v.Do = "fix the receiver; it is tried again by itself, now with: eventserver retry " + e.id + keyFlagOf(w.Key) + "; it goes to the poison queue when its attempts are spent"
 	case metrics.WaitBreaker:
 		v.State = admin.StateBreaker
 		v.Why = "the destination fails and is not called" + tried
 		if why := status.Why(c.out.At); why != "" {
 			v.Why = why + tried
 		}
-		v.Do = "mend the receiver; see: eventserver destinations " + e.id
+		v.Do = "fix the receiver; it is tried again by itself, now with: eventserver retry " + e.id
 	case metrics.WaitPaused:
 		v.State, v.Why = admin.StatePaused, "the destination is paused"+tried
 		if status.Pause != nil {

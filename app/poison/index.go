@@ -27,6 +27,7 @@ type part struct {
 	next    int64 // read up to there
 	low     int64 // all below is settled, or is no item
 	settled *roaring64.Bitmap
+	waiting int64 // items that are not settled
 	// latest is the highest sequence of each key's items. Where a later item has
 	// a lower one, such as one that was given up after retries while the
 	// transformation of the next failed at once, the key is in mixed.
@@ -74,6 +75,9 @@ func (x *index) refresh(ctx context.Context) (map[int32]infra.Range, error) {
 		if x.parts[p] == nil {
 			x.parts[p] = newPart()
 		}
+		if at := x.parts[p]; at.low < b.Oldest && at.next > at.low { // somebody deleted records of it
+			x.parts[p] = newPart()
+		}
 		at := x.parts[p]
 		at.low, at.next = max(at.low, b.Oldest), max(at.next, b.Oldest)
 		ranges[p] = infra.Range{From: at.next, To: b.End}
@@ -102,6 +106,7 @@ func (x *index) take(m *message.Message) {
 		x.mark(mark.Of)
 		return
 	}
+	at.waiting++
 	g := router.DecodePoison("", m)
 	if g.Key == "" {
 		return
@@ -117,9 +122,21 @@ func (x *index) take(m *message.Message) {
 }
 
 func (x *index) mark(of router.Position) {
-	if at := x.parts[of.Partition]; at != nil && of.Offset >= at.low {
-		at.settled.Add(uint64(of.Offset))
+	if at := x.parts[of.Partition]; at != nil && of.Offset >= at.low && at.settled.CheckedAdd(uint64(of.Offset)) {
+		at.waiting--
 	}
+}
+
+// waits counts the items that are not settled, as of the last refresh.
+func (x *index) waits(ctx context.Context) (n int64, err error) {
+	if err := x.lock(ctx); err != nil {
+		return 0, err
+	}
+	defer x.unlock()
+	for _, p := range x.parts {
+		n += max(p.waiting, 0)
+	}
+	return n, nil
 }
 
 // tidy drops what is settled without a gap.

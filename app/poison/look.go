@@ -193,6 +193,20 @@ func (s *Service) Counts(ctx context.Context, f admin.PoisonFilter) (admin.Poiso
 	return out, err
 }
 
+// Waiting counts the items of a destination that are not settled. It reads what is
+// new since the queue was last looked at, and keeps no record.
+func (s *Service) Waiting(ctx context.Context, destination string) (int64, error) {
+	q := s.queue(destination)
+	_, err := q.refresh(ctx)
+	switch {
+	case errors.Is(err, infra.ErrNoTopic): // nothing was ever given up
+		return 0, nil
+	case err != nil:
+		return 0, err
+	}
+	return q.waits(ctx)
+}
+
 // maxShown bounds what Show keeps: an id may be in a queue again and again.
 const maxShown = 100
 

@@ -149,6 +149,14 @@ func (w *world) waiting(s *Service) []string {
 	for _, it := range page.Items {
 		out = append(out, it.EventID)
 	}
+	for _, counted := range []*Service{s, w.service(nil)} { // as one knows it that looked before, and one that did not
+		n, err := counted.Waiting(context.Background(), "d")
+		require.NoError(w.t, err)
+		require.EqualValues(w.t, len(out), n)
+		if counted != s {
+			require.NoError(w.t, counted.Close())
+		}
+	}
 	return out
 }
 

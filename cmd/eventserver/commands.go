@@ -38,6 +38,7 @@ func commands() []command {
 		{name: "destinations", summary: "show what each destination does, what is stuck, and why", run: showDestinations},
 		{name: "pause", summary: "hold back the attempts of a destination", run: pauseDestination},
 		{name: "resume", summary: "end a pause, or a replay that was cut short", run: resumeDestination},
+		{name: "retry", summary: "make the attempts of a destination that wait now", run: retryDestination},
 		{name: "replay", summary: "send a destination again what was accepted since a time", run: replayDestination},
 		{name: "reload", summary: "have a running server read its configuration again", run: reloadConfig},
 		{name: "poison", summary: "list, show, redrive and discard what was given up", sub: []command{

@@ -16,6 +16,7 @@ import (
 	"eventserver/app"
 	"eventserver/app/admin"
 	"eventserver/app/config"
+	"eventserver/router/plural"
 )
 
 const destinationsPath = "/v1/destinations"
@@ -91,13 +92,13 @@ func showDestinations(ctx context.Context, args []string, stdout, stderr io.Writ
 // destinationTable has what is wrong in its last column, in words.
 func destinationTable(w io.Writer, all []admin.DestinationState, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ID\tSTATE\tLAG\tOLDEST\tBREAKER\tIN FLIGHT\tBLOCKED\tWHY")
+	fmt.Fprintln(t, "ID\tSTATE\tLAG\tOLDEST\tBREAKER\tIN FLIGHT\tBLOCKED\tPOISON\tWHY")
 	for _, d := range all {
 		why := d.Why
 		if why == "" {
 			why = "-"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d/%d\t%d\t%s\n", d.ID, d.State, d.Lag, ago(d.Oldest, now), breakerWord(d), d.InFlight, d.Concurrency, d.BlockedKeys, why)
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d/%d\t%d\t%s\t%s\n", d.ID, d.State, d.Lag, ago(d.Oldest, now), breakerWord(d), d.InFlight, d.Concurrency, d.BlockedKeys, poisonWord(d), why)
 	}
 	return t.Flush()
 }
@@ -111,6 +112,14 @@ func breakerWord(d admin.DestinationState) string {
 	default:
 		return "closed"
 	}
+}
+
+// poisonWord is how much the poison queue has.
+func poisonWord(d admin.DestinationState) string {
+	if d.Poison == nil {
+		return "?"
+	}
+	return strconv.FormatInt(*d.Poison, 10)
 }
 
 // ago is an age that people read: the largest two units.
@@ -139,16 +148,25 @@ func destinationDetail(w io.Writer, d admin.DestinationState, now time.Time) err
 	if d.Why != "" {
 		line("why", "%s", d.Why)
 	}
-	line("lag", "%d events, the oldest accepted %s ago", d.Lag, ago(d.Oldest, now))
+	if d.Oldest == nil {
+		line("lag", "%s", plural.Count(d.Lag, "event"))
+	} else {
+		line("lag", "%s, the oldest accepted %s ago", plural.Count(d.Lag, "event"), ago(d.Oldest, now))
+	}
 	for _, g := range d.Groups {
-		line("", "%d in topic %s for group %s", g.Messages, g.Topic, g.Group)
+		line("", "%s in topic %s for group %s", plural.Count(g.Messages, "record"), g.Topic, g.Group)
 	}
 	if d.State != stateUnknown {
 		line("breaker", "%s", breakerWord(d))
-		line("in flight", "%d of at most %d attempts", d.InFlight, d.Concurrency)
-		line("buffered", "%d messages", d.Buffered)
-		line("blocked", "%d keys, the longest for %s", d.BlockedKeys, ago(d.BlockedSince, now))
+		line("in flight", "%d of at most %s", d.InFlight, plural.Count(d.Concurrency, "attempt"))
+		line("buffered", "%s", plural.Count(d.Buffered, "message"))
+		if d.BlockedSince == nil {
+			line("blocked", "%s", plural.Count(d.BlockedKeys, "user"))
+		} else {
+			line("blocked", "%s, the longest for %s", plural.Count(d.BlockedKeys, "user"), ago(d.BlockedSince, now))
+		}
 	}
+	line("poison", "%s waiting for redrive or discard", poisonWord(d))
 	if err := t.Flush(); err != nil || len(d.Stuck) == 0 {
 		return err
 	}
@@ -269,7 +287,7 @@ func replayDestination(ctx context.Context, args []string, stdout, stderr io.Wri
 			return err
 		}
 		if !a.json {
-			_, err = fmt.Fprintf(stdout, "%s was set back by %d events and goes on; `%s` shows its lag\n", answer.ID, answer.Events, a.hint("destinations", answer.ID))
+			_, err = fmt.Fprintf(stdout, "%s was set back by %s and goes on; `%s` shows its lag\n", answer.ID, plural.Count(answer.Events, "event"), a.hint("destinations", answer.ID))
 			return err
 		}
 	}
@@ -285,16 +303,16 @@ func replayDestination(ctx context.Context, args []string, stdout, stderr io.Wri
 }
 
 func tellReplay(w io.Writer, a admin.ReplayAnswer) {
-	fmt.Fprintf(w, "replay of %s since %s: %d events are transformed again; its types and filter apply\n", a.ID, a.Since.Format(time.RFC3339), a.Events)
+	fmt.Fprintf(w, "replay of %s since %s: %s transformed again; its types and filter apply\n", a.ID, a.Since.Format(time.RFC3339), plural.Count(a.Events, "event is", "events are"))
 	for _, p := range a.Partitions {
-		fmt.Fprintf(w, "  partition %d: from offset %d (%d events)\n", p.Partition, p.From, p.Events)
+		fmt.Fprintf(w, "  partition %d: from offset %d (%s)\n", p.Partition, p.From, plural.Count(p.Events, "event"))
 	}
 	if a.Gone > 0 {
 		kept := "what is there now"
 		if a.OldestKept != nil {
 			kept = a.OldestKept.Format(time.RFC3339)
 		}
-		fmt.Fprintf(w, "  at most %d events of before %s are no longer there and cannot be sent again\n", a.Gone, kept)
+		fmt.Fprintf(w, "  at most %s of before %s cannot be sent again: their records are deleted\n", plural.Count(a.Gone, "event"), kept)
 	}
 }
 
@@ -342,6 +360,6 @@ func reloadConfig(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	if r.Schemas {
 		fmt.Fprintln(stdout, "schemas: changed")
 	}
-	_, err = fmt.Fprintf(stdout, "%d destinations were not touched\n", len(r.Unchanged))
+	_, err = fmt.Fprintf(stdout, "%s not touched\n", plural.Count(len(r.Unchanged), "destination was", "destinations were"))
 	return err
 }

@@ -129,7 +129,7 @@ destinations:
 	for _, want := range []string{
 		"event " + stuck[1] + "\n  accepted ", ", type signup, key stuck, topic events/",
 		"\ncrm: WAITING\n  why: it waits behind event " + stuck[0] + " of the same user: attempt 1 of 10 failed (", "; the next is at ",
-		"\n  next: " + stuck[0] + " goes on at ", "\n  do: mend the receiver",
+		"\n  next: " + stuck[0] + " goes on at ", "\n  do: fix the receiver",
 		"\norders: NOT WANTED\n", "\npaid: NOT WANTED\n", "\ndown: ",
 	} {
 		assert.Contains(t, text, want)

@@ -63,8 +63,8 @@ func TestSteerFromTheShell(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 	}
-	shows(`(?m)^crm +running +20 +\d+s +open .* breaker open.*connection refused`, "destinations")
-	shows(`(?m)^out +running +0 +- +closed .* -$`, "destinations")
+	shows(`(?m)^crm +running +20 +\d+s +open .* 0 +breaker open.*connection refused`, "destinations")
+	shows(`(?m)^out +running +0 +- +closed .* 0 +-$`, "destinations")
 	shell(0, "destinations", "out", "--check")
 	says(shell(1, "destinations", "--check"), `(?m)^eventserver: crm: breaker open.*connection refused`)
 	says(shell(1, "destinations", "crm", "--check", "--max-lag", "19"), `(?m)crm: 20 events wait, more than 19`)
@@ -74,7 +74,7 @@ func TestSteerFromTheShell(t *testing.T) {
 	shows(`(?m)^crm +paused .* paused by local since .*Z: it moves$`, "destinations")
 	says(shell(1, "pause", "crmm"), `there is no destination "crmm"; the configuration has out, crm`)
 	shell(2, "pause")
-	says(shell(0, "destinations", "crm"), `(?s)state +paused.*why +paused by local.*20 in topic dest.crm`)
+	says(shell(0, "destinations", "crm"), `(?s)state +paused.*why +paused by local.*20 records in topic dest.crm`)
 	var one struct {
 		ID     string
 		Paused struct{ By, Why string }
@@ -84,6 +84,9 @@ func TestSteerFromTheShell(t *testing.T) {
 	}
 	says(shell(0, "resume", "crm"), `crm goes on \(ended: pause\)`)
 	says(shell(0, "resume", "crm"), `crm was not paused`)
+	shows(`crm is asked again now \(ended: the pause of its breaker`, "retry", "crm") // it may be between two probes
+	says(shell(0, "retry", "out", "--key", "u1"), `out: nothing waited`)
+	says(shell(1, "retry", "crmm"), `there is no destination "crmm"`)
 
 	lines := func() int {
 		b, _ := os.ReadFile(sent)
@@ -106,13 +109,15 @@ func TestSteerFromTheShell(t *testing.T) {
 	says(shell(0, "destinations"), `(?s)the reload of the configuration by local failed \ds ago; nothing of the file.*eventserver.yaml:6: destinations`)
 	says(shell(1, "destinations", "--check"), `(?m)the last reload of the configuration failed`)
 	write(crm)
-	says(shell(0, "reload"), `(?s)added: crm\nremoved: new\n1 destinations were not touched`)
+	says(shell(0, "reload"), `(?s)added: crm\nremoved: new\n1 destination was not touched`)
 	shows(`(?m)^crm +running +20 `, "destinations")                // it goes on where it was
 	says(shell(1, "destinations", "--check"), `crm: breaker open`) // and nothing of a reload
 	p.terminate()
 	log, _ := os.ReadFile(s.log)
 	says(string(log), `msg="configuration reloaded" by=SIGHUP added=\[new\] changed=\[\] removed=\[crm\] unchanged=1`)
 	says(string(log), `operation=replay-destination by=local status=200 destination=out`)
+	says(string(log), `operation=retry-destination by=local status=200 destination=out one_user=true`)
+	says(string(log), `msg="destination is unavailable; its events wait" destination=crm cause=.*connection refused`)
 	if n := lines(); n != 40 {
 		t.Errorf("%d lines, want 40", n)
 	}

@@ -48,11 +48,11 @@ func (d *Destination) verdict(resp *http.Response, snippet string) error {
 		return err
 	}
 	wait, asked := retryAfter(resp.Header.Get("Retry-After"), d.now(), d.cfg.MaxRetryAfter)
-	if !asked {
-		wait = min(unasked, d.cfg.MaxRetryAfter)
-	}
-	if asked || wait > 0 {
+	switch {
+	case asked:
 		err = destinations.RetryAfter(err, wait)
+	case unasked > 0:
+		err = destinations.RetryAtLeast(err, min(unasked, d.cfg.MaxRetryAfter))
 	}
 	return destinations.Unavailable(err)
 }

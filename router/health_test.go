@@ -1,0 +1,157 @@
+package router
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"eventserver/destinations"
+)
+
+// lines are the messages and causes of a log.
+func lines(b *bytes.Buffer) (out []string) {
+	for l := range strings.Lines(b.String()) {
+		_, l, _ = strings.Cut(strings.TrimSpace(l), "msg=")
+		out = append(out, l)
+	}
+	return out
+}
+
+// One line at the first failure after a success, one when it answers again, and no
+// more than that in a minute, however it goes up and down.
+func TestHealthLines(t *testing.T) {
+	run(t, func(t *testing.T) {
+		var b bytes.Buffer
+		h := &health{log: slog.New(slog.NewTextHandler(&b, nil))}
+		h.succeeded()
+		for range 100 {
+			h.failedWith(errPlain, saysFails)
+		}
+		if s := h.status(); s == nil || s.Attempts != 100 || s.Last != errPlain.Error() {
+			t.Errorf("status %+v", s)
+		}
+		elapse(time.Minute + 10*time.Second)
+		h.succeeded()
+		h.succeeded()
+		want := []string{`"destination fails; its events are tried again" cause="it did not work"`, `"destination answers again" failed_attempts=100 after=1m10s`}
+		if got := lines(&b); !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if s := h.status(); s != nil {
+			t.Errorf("after a success: %+v", s)
+		}
+		b.Reset()
+		for range 100 { // one fails in two, for 50 s
+			h.failedWith(errPlain, saysUnavailable)
+			elapse(500 * time.Millisecond)
+			h.succeeded()
+		}
+		if got := lines(&b); len(got) != 2 || !strings.Contains(got[0], saysUnavailable) {
+			t.Errorf("%q, want one line each", got)
+		}
+		b.Reset()
+		h.failedWith(errPlain, saysFails) // within the minute: it is not silent for ever
+		elapse(time.Minute)
+		h.failedWith(errPlain, saysFails)
+		if got := lines(&b); len(got) != 1 {
+			t.Errorf("%q, want the line that was left out before", got)
+		}
+		b.Reset()
+		h.succeeded()
+		b.Reset()
+		h.failedWith(errPlain, "") // the poison queue tells of it
+		h.succeeded()
+		if b.Len() > 0 {
+			t.Errorf("a refusal is told twice: %q", b.String())
+		}
+	})
+}
+
+// Nothing said that a receiver fails until 20 keys had: its breaker was closed, WHY
+// was empty and nothing was wrong.
+func TestFailingIsShownBeforeTheBreakerOpens(t *testing.T) {
+	for name, fault := range map[string]error{
+		"plain": errPlain, "unavailable": destinations.Unavailable(errPlain), "refused": destinations.Permanent(errPlain),
+		"later": destinations.RetryAfter(errPlain, time.Second),
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T) {
+				dest := newReceiver("d", func(destinations.Delivery) error { return fault })
+				r := newRig(t, Destination{Destination: dest, Retry: Retry{Initial: time.Second, Attempts: 20}})
+				r.deliver("d", "ada", "e1")
+				status := func() (why string, problems []string) {
+					s, _ := r.pipeline.Status("d")
+					s.Assigned = true // the broker of this test gives nothing to read
+					if s.Breaker.Open {
+						t.Fatal("the breaker is open: this test is of before that")
+					}
+					return s.Why(time.Now()), s.Problems(time.Now())
+				}
+				if why, problems := status(); !strings.Contains(why, "its last attempt failed, at ") || !strings.HasSuffix(why, ": it did not work") || len(problems) > 0 {
+					t.Errorf("after one: why %q, problems %q", why, problems)
+				}
+				elapse(failingFor)
+				why, problems := status()
+				if !strings.Contains(why, ": it did not work") || len(problems) == 0 || problems[0] != why {
+					t.Errorf("later: why %q, problems %q", why, problems)
+				}
+				dest.set(func(destinations.Delivery) error { return nil })
+				r.deliver("d", "bob", "e2")
+				if why, problems := status(); strings.Contains(why, "fail") || len(problems) > 0 {
+					t.Errorf("after a success: why %q, problems %q", why, problems)
+				}
+			})
+		})
+	}
+}
+
+// A receiver that says when to come again is asked then: not at once, not after
+// the pauses that grow, whoever asks.
+func TestTheNamedTimeIsKept(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		keys  int
+		wait  time.Duration
+		err   func(error, time.Duration) error
+		least time.Duration // between two attempts; the last of them
+		most  time.Duration
+	}{
+		{"429 of one user", 1, 2 * time.Second, destinations.RetryAfter, 2 * time.Second, 2*time.Second + spread},
+		{"429 of all", 5, 2 * time.Second, destinations.RetryAfter, 2 * time.Second, 2*time.Second + spread},
+		{"less than the first pause", 5, 300 * time.Millisecond, destinations.RetryAfter, 300 * time.Millisecond, 400 * time.Millisecond},
+		{"more than the longest pause", 5, 5 * time.Minute, destinations.RetryAfter, 5 * time.Minute, 5*time.Minute + spread},
+		{"no time named", 5, time.Second, destinations.RetryAtLeast, time.Minute, time.Minute},
+		{"at once", 5, 0, destinations.RetryAfter, time.Minute, time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			run(t, func(t *testing.T) {
+				dest := newReceiver("d", func(destinations.Delivery) error { return destinations.Unavailable(tt.err(errPlain, tt.wait)) })
+				r := newRig(t, Destination{Destination: dest, Retry: Retry{Max: time.Millisecond}, Breaker: Breaker{Initial: time.Second, Max: time.Minute}})
+				for k := range tt.keys {
+					r.deliver("d", fmt.Sprint("k", k), fmt.Sprint("e", k))
+				}
+				elapse(12 * max(tt.wait, time.Minute))
+				dest.mu.Lock()
+				at := dest.at
+				dest.mu.Unlock()
+				if len(at) < 10 {
+					t.Fatalf("%d attempts", len(at))
+				}
+				for i := len(at) - 3; i < len(at); i++ {
+					if d := at[i].Sub(at[i-1]); d < tt.least || d > tt.most {
+						t.Errorf("attempt %d came %s after the one before, want %s to %s", i, d, tt.least, tt.most)
+					}
+				}
+				dest.set(func(destinations.Delivery) error { return nil })
+				elapse(10 * time.Minute)
+				if n := len(r.poisoned("d")); n != 0 {
+					t.Errorf("%d poisoned", n)
+				}
+			})
+		})
+	}
+}
