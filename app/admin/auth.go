@@ -65,18 +65,6 @@ func (s *Server) caller(r *http.Request) (Caller, bool) {
 	return Caller{Name: s.cfg.Tokens[found].Name, Role: s.cfg.Tokens[found].Role}, true
 }
 
-// refusal is why the caller may not do what needs role; status 0 when it may.
-func refusal(ctx context.Context, role Role) (status int, detail string) {
-	c := CallerOf(ctx)
-	switch {
-	case c.Role == "":
-		return http.StatusUnauthorized, "this needs a token with role " + string(role) + ": send one of admin.tokens as 'Authorization: Bearer TOKEN'"
-	case role == Write && c.Role != Write:
-		return http.StatusForbidden, "the token " + c.Name + " has role " + string(c.Role) + ", and this needs role write: send another one of admin.tokens"
-	}
-	return 0, ""
-}
-
 // challenge belongs to an answer 401.
 const challenge = `Bearer realm="eventserver admin"`
 
@@ -90,39 +78,39 @@ const challenge = `Bearer realm="eventserver admin"`
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(s.cfg.Tokens) == 0 && !access.LoopbackHost(r.Host) {
-			problem(w, http.StatusForbidden, "without admin.tokens requests must name this machine as 127.0.0.1, [::1] or localhost in Host; write the URL so, or configure tokens")
+			refuse(w, http.StatusForbidden, "without admin.tokens requests must name this machine as 127.0.0.1, [::1] or localhost in Host; write the URL so, or configure tokens")
 			return
 		}
 		if err := s.origins.Check(r); err != nil {
-			problem(w, http.StatusForbidden, "a page of another origin sent this; the API takes changes from commands and programs")
+			refuse(w, http.StatusForbidden, "a page of another origin sent this; the API takes changes from commands and programs")
 			return
 		}
-		c, _ := s.caller(r)
+		c, ok := s.caller(r)
+		if !ok {
+			role := Write
+			if r.Method == http.MethodGet || r.Method == http.MethodHead {
+				role = Read
+			}
+			w.Header().Set("WWW-Authenticate", challenge)
+			refuse(w, http.StatusUnauthorized, "this needs a token with role "+string(role)+": send one of admin.tokens as 'Authorization: Bearer TOKEN'")
+			return
+		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
 	})
 }
 
-// known lets callers with any role through, to what is no operation.
-func known(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if status, detail := refusal(r.Context(), Read); status != 0 {
-			w.Header().Set("WWW-Authenticate", challenge)
-			problem(w, status, detail)
-			return
-		}
-		next(w, r)
-	}
+// refuse answers without a wait for the body.
+func refuse(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Connection", "close")
+	problem(w, status, detail)
 }
 
 // authorize stands in front of every operation.
 func (s *Server) authorize(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		op := ctx.Operation()
-		if status, detail := refusal(ctx.Context(), roleOf(op)); status != 0 {
-			if status == http.StatusUnauthorized {
-				ctx.SetHeader("WWW-Authenticate", challenge)
-			}
-			_ = huma.WriteErr(api, ctx, status, detail) // the client is gone when this fails
+		if c := CallerOf(ctx.Context()); roleOf(op) == Write && c.Role != Write {
+			_ = huma.WriteErr(api, ctx, http.StatusForbidden, "the token "+c.Name+" has role "+string(c.Role)+", and this needs role write: send another one of admin.tokens") // the client is gone when this fails
 			return
 		}
 		if op.Method != http.MethodGet && !access.JSONType(ctx.Header("Content-Type")) {

@@ -3,7 +3,6 @@ package admin
 import (
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -28,7 +27,7 @@ func operation(method, id, path, summary string, role Role) huma.Operation {
 		Description:  fmt.Sprintf("Needs a token with role %s where tokens are configured.", role),
 		Security:     []map[string][]string{{scheme: {string(role)}}},
 		Errors:       []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests},
-		MaxBodyBytes: maxBody, BodyReadTimeout: readTimeout,
+		MaxBodyBytes: maxBody, BodyReadTimeout: -1, // it is read before: see receive
 	}
 	if method != http.MethodGet {
 		op.Errors = append(op.Errors, http.StatusUnsupportedMediaType)
@@ -72,8 +71,3 @@ func plain(_ huma.Context, _ string, v any) (any, error) {
 	}
 	return &p, nil
 }
-
-const (
-	maxBody     = 1 << 20
-	readTimeout = 30 * time.Second
-)

@@ -52,6 +52,8 @@ type Server struct {
 	origins  *http.CrossOriginProtection
 	document []byte
 	slots    chan struct{} // one for each request that is being answered
+	senders  crowd         // clients whose bodies are read
+	readers  crowd         // clients that answers are written to
 	life     context.Context
 	end      context.CancelFunc
 	requests sync.WaitGroup
@@ -61,7 +63,7 @@ type Server struct {
 	stopped  bool // requests may not grow any more
 }
 
-// maxRequests at once: people and scripts ask here, and an answer may take a
+// maxRequests are answered at once: people and scripts ask here, and an answer may take a
 // look at a whole topic.
 const maxRequests = 64
 
@@ -82,7 +84,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, origins: http.NewCrossOriginProtection(), slots: make(chan struct{}, maxRequests)}
+	s := &Server{cfg: cfg, origins: http.NewCrossOriginProtection(), slots: make(chan struct{}, maxRequests), senders: crowd{most: maxWaited}, readers: crowd{most: maxWaited}}
 	for _, t := range cfg.Tokens {
 		s.keys = append(s.keys, access.Key{Name: t.Name, SHA256: t.SHA256})
 	}
@@ -95,7 +97,7 @@ func New(cfg Config) (*Server, error) {
 		Handler:           handler,
 		BaseContext:       func(net.Listener) context.Context { return s.life },
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       readTimeout,
+		ReadTimeout:       3 * readTimeout,
 		WriteTimeout:      10 * time.Minute, // the longest look at a topic
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
@@ -116,7 +118,8 @@ func Document() ([]byte, error) {
 
 func (s *Server) routes() (http.Handler, error) {
 	r := chi.NewRouter()
-	r.Use(s.bound, s.recover, middleware.GetHead, s.guard)
+	// Who is not known is refused before anything of the body is read.
+	r.Use(marked, s.count, s.guard, s.receive, s.bound, s.recover, middleware.GetHead)
 	api := humachi.New(r, huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -149,21 +152,21 @@ func (s *Server) routes() (http.Handler, error) {
 	}
 	document.WriteByte('\n')
 	s.document = document.Bytes()
-	r.Get(PathDocument, known(func(w http.ResponseWriter, _ *http.Request) {
+	r.Get(PathDocument, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/openapi+json")
 		_, _ = w.Write(s.document) // the client is gone when this fails
-	}))
-	r.NotFound(known(func(w http.ResponseWriter, _ *http.Request) {
+	})
+	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
 		problem(w, http.StatusNotFound, "there is nothing at this path; GET "+PathDocument+" lists what there is")
-	}))
-	r.MethodNotAllowed(known(func(w http.ResponseWriter, req *http.Request) {
+	})
+	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) {
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 			if r.Match(chi.NewRouteContext(), method, req.URL.Path) {
 				w.Header().Add("Allow", method)
 			}
 		}
 		problem(w, http.StatusMethodNotAllowed, "this path does not take "+req.Method+"; GET "+PathDocument+" lists what there is")
-	}))
+	})
 	return r, nil
 }
 
@@ -176,24 +179,33 @@ var strictJSON = huma.Format{
 	},
 }
 
-// bound counts requests and bounds them.
-func (s *Server) bound(next http.Handler) http.Handler {
+// count counts requests, for Shutdown.
+func (s *Server) count(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.began() {
 			problem(w, http.StatusServiceUnavailable, "the server is stopping")
 			return
 		}
 		defer s.requests.Done()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// bound bounds the requests that are being answered.
+func (s *Server) bound(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a := &answer{ResponseWriter: w}
 		select {
 		case s.slots <- struct{}{}:
-			defer func() { <-s.slots }()
+			func() {
+				defer func() { <-s.slots }()
+				next.ServeHTTP(a, r)
+			}()
 		default:
 			w.Header().Set("Retry-After", "1")
-			problem(w, http.StatusTooManyRequests, fmt.Sprintf("%d requests are being answered; ask again in a second", maxRequests))
-			return
+			problem(a, http.StatusTooManyRequests, fmt.Sprintf("%d requests are being answered; ask again in a second", maxRequests))
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		next.ServeHTTP(w, r)
+		s.send(a)
 	})
 }
 
