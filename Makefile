@@ -4,7 +4,7 @@ GO ?= go
 # Linters have a module of their own: their dependencies are not ours.
 LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build test vet fmt lint generate generated test-kafka chaos chaos-short real-kafka bench watch picture check clean
+.PHONY: build test vet fmt lint generate generated test-kafka public-schemas chaos chaos-short real-kafka bench watch picture check clean
 
 build:
 	$(GO) build -o bin/eventserver ./cmd/eventserver
@@ -46,6 +46,11 @@ CHAOS_TESTS = -timeout 15m -v -run 'Chaos|RestartsUnderLoad|ManyQueued' ./cmd/ev
 test-kafka:
 	@addrs=$$(scripts/kafka start 1) && trap 'scripts/kafka stop' EXIT && \
 	EVENTSERVER_TEST_KAFKA=$$addrs $(GO) test -count=1 $(KAFKA_TESTS)
+
+# The Go types of the schemas of public packages, with their examples (docs/schemas.md):
+# some two minutes, and npm and pip once.
+public-schemas:
+	@dir=$$(scripts/public-schemas) && EVENTSERVER_TEST_SCHEMAS=$$dir $(GO) test -count=1 -v -run PublicSchemas ./app/schema/gogen
 
 # The chaos suite in its short form (some three minutes), on the embedded broker,
 # kfake and one real Kafka broker.
