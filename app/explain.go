@@ -35,7 +35,7 @@ func Explain(ctx context.Context, cfg *config.Config, o Options, q admin.Explain
 	}
 	var dests []router.Destination
 	for i, c := range cfg.Destinations {
-		d, err := buildDestination(o.kinds(), c)
+		d, err := buildDestination(o.kinds(), c, int(cfg.HTTP.MaxEventBytes))
 		if err != nil {
 			return nil, fmt.Errorf("destinations[%d] (%s): %w", i, c.ID, err)
 		}

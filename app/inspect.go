@@ -71,7 +71,7 @@ func DryRun(ctx context.Context, w io.Writer, cfg *config.Config, o Options, id 
 		if c.ID != id {
 			continue
 		}
-		d, err := buildDestination(o.kinds(), c)
+		d, err := buildDestination(o.kinds(), c, int(cfg.HTTP.MaxEventBytes))
 		if err != nil {
 			return err
 		}

@@ -72,26 +72,39 @@ func NewKind[C any](name string, build func(id string, cfg C) (destinations.Dest
 // expressions, which only the router's compiler can judge.
 func check[C any](s *config.Settings) error {
 	var cfg C
-	_, _, err := expressions(s.Common())
+	_, _, err := expressions(s.Common(), 0) // readable compares with http.max_event_bytes
 	return errors.Join(s.Decode(&cfg), err)
 }
 
+// readable finds the filters and transforms that read bodies larger than an
+// expression reads.
+func readable(cfg *config.Config) error {
+	var errs []error
+	for i, c := range cfg.Destinations {
+		if _, _, err := expressions(c, int(cfg.HTTP.MaxEventBytes)); err != nil {
+			errs = append(errs, fmt.Errorf("destinations[%d].%w", i, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // expressions compiles what the destination has of filter and transform.
-func expressions(c config.Destination) (router.Filter, router.Transform, error) {
+// eventBytes is http.max_event_bytes, which their limits follow.
+func expressions(c config.Destination, eventBytes int) (router.Filter, router.Transform, error) {
 	var (
 		filter    router.Filter
 		transform router.Transform
 		errs      []error
 	)
 	if c.Filter != "" {
-		f, err := expr.CompileFilter(c.Filter)
+		f, err := expr.CompileFilter(c.Filter, eventBytes)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("filter: %w", err))
 		}
 		filter = f
 	}
 	if c.Transform != "" {
-		t, err := expr.CompileTransform(c.Transform)
+		t, err := expr.CompileTransform(c.Transform, eventBytes)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("transform: %w", err))
 		}

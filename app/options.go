@@ -67,6 +67,9 @@ func loaded(cfg *config.Config, err error) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := readable(cfg); err != nil {
+		return nil, err
+	}
 	if _, err := loadPolicy(cfg); err != nil {
 		return nil, err
 	}

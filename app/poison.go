@@ -85,7 +85,7 @@ func (p *Poison) destination(id string) (*router.Destination, error) {
 		if c.ID != id {
 			continue
 		}
-		s, err := newServed(p.kinds, c, p.contract)
+		s, err := newServed(p.kinds, c, int(p.cfg.HTTP.MaxEventBytes), p.contract)
 		if err != nil {
 			return nil, err
 		}

@@ -195,7 +195,7 @@ func (a *App) plan(next *config.Config) (*plan, error) {
 		old[s.config.ID] = s
 	}
 	for i, c := range next.Destinations {
-		s, err := newServed(a.kinds, c, a.contract)
+		s, err := newServed(a.kinds, c, int(next.HTTP.MaxEventBytes), a.contract)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("destinations[%d] (%s): %w", i, c.ID, err))
 			continue

@@ -21,7 +21,7 @@ type served struct {
 }
 
 // newServed decodes and compiles what c says, and opens nothing.
-func newServed(kinds map[string]Kind, c config.Destination, judge *contract) (*served, error) {
+func newServed(kinds map[string]Kind, c config.Destination, eventBytes int, judge *contract) (*served, error) {
 	kind, ok := kinds[c.Kind]
 	if !ok {
 		return nil, fmt.Errorf("kind: %q is not known", c.Kind)
@@ -37,7 +37,7 @@ func newServed(kinds map[string]Kind, c config.Destination, judge *contract) (*s
 		s.base.Batch = router.Batch{MaxEvents: b.MaxEvents, MaxWait: b.MaxWait, MaxBytes: int(b.MaxBytes)}
 	}
 	var exprErr, err error
-	s.base.Filter, s.base.Transform, exprErr = expressions(c)
+	s.base.Filter, s.base.Transform, exprErr = expressions(c, eventBytes)
 	s.settings, err = kind.decode(c.Settings)
 	s.config.Settings = nil
 	judge.bind(&s.base, c.Schema)
@@ -75,7 +75,7 @@ func (a *App) destinations(cfg *config.Config) ([]router.Destination, error) {
 	var out []router.Destination
 	var errs []error
 	for i, c := range cfg.Destinations {
-		s, err := newServed(a.kinds, c, a.contract)
+		s, err := newServed(a.kinds, c, int(cfg.HTTP.MaxEventBytes), a.contract)
 		var d router.Destination
 		if err == nil {
 			d, err = s.build()
@@ -91,8 +91,8 @@ func (a *App) destinations(cfg *config.Config) ([]router.Destination, error) {
 }
 
 // buildDestination builds one without schemas.
-func buildDestination(kinds map[string]Kind, c config.Destination) (router.Destination, error) {
-	s, err := newServed(kinds, c, nil)
+func buildDestination(kinds map[string]Kind, c config.Destination, eventBytes int) (router.Destination, error) {
+	s, err := newServed(kinds, c, eventBytes, nil)
 	if err != nil {
 		return router.Destination{}, err
 	}

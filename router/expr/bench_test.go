@@ -3,7 +3,7 @@ package expr
 import "testing"
 
 func benchFilter(b *testing.B, src string) {
-	f, err := CompileFilter(src)
+	f, err := CompileFilter(src, 0)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -20,7 +20,7 @@ func BenchmarkFilterByType(b *testing.B) { benchFilter(b, `event.type == 'order.
 func BenchmarkFilterByData(b *testing.B) { benchFilter(b, `event.data.total > 100.0`) }
 
 func BenchmarkTransform(b *testing.B) {
-	t, err := CompileTransform(`{'id': event.id, 'at': event.time, 'total': event.data.total, 'skus': event.data.items.map(i, i.sku)}`)
+	t, err := CompileTransform(`{'id': event.id, 'at': event.time, 'total': event.data.total, 'skus': event.data.items.map(i, i.sku)}`, 0)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func BenchmarkTransform(b *testing.B) {
 
 func BenchmarkCompile(b *testing.B) {
 	for b.Loop() {
-		if _, err := CompileFilter(`event.type == 'order.placed' && event.data.total > 100`); err != nil {
+		if _, err := CompileFilter(`event.type == 'order.placed' && event.data.total > 100`, 0); err != nil {
 			b.Fatal(err)
 		}
 	}

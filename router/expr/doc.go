@@ -2,30 +2,34 @@
 // destination: a filter (does this event go there?) and a transform (what does
 // the destination receive?). The language is CEL: no loops without an end, no
 // input or output, no clock, so the same event always gives the same answer.
+// docs/expressions.md is the page for operators.
 //
-// One variable is declared, event:
+// # Values
 //
-//	event.id, event.type, event.source, event.key   string
-//	event.time, event.received_at                   timestamp (UTC)
-//	event.body                                      the posted object
-//	event.data                                      its "data" member; the posted object itself if it has none
+// The body of an event stays text (scan.go). object and array look into it when
+// an expression asks for a member or an item; what is passed on as it came is
+// copied as it is written. A number that says more than an int or a uint is a
+// number (number.go): exact while it is moved or compared, a double when it is
+// computed on.
 //
-// A misspelt field of event is an error when the configuration is loaded. body
-// and data are the client's and dynamic: an absent member is an error when the
-// expression runs; has(event.data.x) and event.data.?x.orValue(0) ask first.
-// Libraries: strings, encoders, math, lists, sets, optionals, cel.bind and the
-// two-variable macros (transformMap).
+// # Limits
 //
-// Numbers: a JSON integer is an int, or a uint above int64; anything else is a
-// double. Inside an object or list that is passed on as it came, every number
-// keeps its digits (1.10, or 30 digits); a number picked out by itself that fits
-// neither int nor uint is rounded to a double. A number beyond a double is an
-// error when it is picked out.
+// Every call is made by a node of ours (call.go), which asks the table of
+// functions (functions.go) for the price, charges it to the run's meter
+// (limits.go) and makes the call then. An environment with a function that is not
+// in the table is refused. Steps of constant cost are counted by CEL.
 //
-// A transform's result is JSON: names sorted, <>& not escaped, timestamps
-// RFC 3339 in UTC, durations as "1.5s", bytes in base64, optional.none() null.
+//	limit    counts                              ends the run with
+//	steps    CEL's cost units                    ErrLimit, "costs too much"
+//	work     ns of work that grows with sizes    ErrLimit, "costs too much"
+//	alloc    bytes of values                     ErrLimit, "more memory"
+//	result   bytes of a transform's result       ErrLimit, "the result"
 //
-// A run is bounded in cost, memory and result size (see limits.go). Package expr
-// imports destinations and CEL; what a failed expression means for the event
-// (poison) is package router's business.
+// # Faults at load
+//
+// constants.go evaluates what is the same for every event, and judges constant
+// arguments such as time zones and patterns.
+//
+// Package expr imports destinations and CEL; what a failed expression means for
+// the event (poison) is package router's business.
 package expr

@@ -19,14 +19,13 @@ import (
 
 var (
 	errUnwritable = errors.New("event itself, or a type, cannot be written as JSON; return event.body, event.data or an object of fields")
-	errTooLarge   = fmt.Errorf("%w: the result is larger than %d bytes", ErrLimit, maxResult)
-	errTooDeep    = fmt.Errorf("%w: the result is nested more than %d levels deep", ErrLimit, 2*maxDepth)
 )
 
-func encode(v ref.Val) ([]byte, error) {
-	out, err := appendVal(nil, v, 0)
-	if err == nil && len(out) > maxResult {
-		err = errTooLarge
+// encode writes v as JSON.
+func (m *meter) encode(v ref.Val) ([]byte, error) {
+	out, err := m.appendVal(nil, v, 0)
+	if err == nil {
+		err = m.fits(out, 0)
 	}
 	if err != nil {
 		return nil, err
@@ -34,23 +33,43 @@ func encode(v ref.Val) ([]byte, error) {
 	return out, nil
 }
 
-// fits is asked at every list and object: values share parts, so a small value
-// may be endless when written.
-func fits(dst []byte, depth int) error {
-	if len(dst) > maxResult {
-		return errTooLarge
+// fits is asked at every value: values share parts, so a small value may be
+// endless when written.
+func (m *meter) fits(dst []byte, depth int) error {
+	if len(dst) > m.limits.result {
+		return limitf("the result is larger than %d bytes, which follows from http.max_event_bytes", m.limits.result)
 	}
 	if depth > 2*maxDepth {
-		return errTooDeep
+		return errDeep
 	}
 	return nil
 }
 
-func appendVal(dst []byte, v ref.Val, depth int) ([]byte, error) {
-	if err := fits(dst, depth); err != nil {
+// appendRaw copies JSON of the event as it is written.
+func (m *meter) appendRaw(dst, raw []byte) ([]byte, error) {
+	m.charge(len(raw)/2, 0)
+	if len(dst)+len(raw) > cap(dst) {
+		m.charge(0, 2*len(dst)+len(raw)+len(raw)/8)
+		dst = slices.Grow(dst, len(raw)+len(raw)/8)
+	}
+	return appendCompact(dst, raw), nil
+}
+
+func (m *meter) appendVal(dst []byte, v ref.Val, depth int) ([]byte, error) {
+	if err := m.fits(dst, depth); err != nil {
 		return nil, err
 	}
+	m.charge(50, 8)
 	switch v := v.(type) {
+	case *object:
+		return m.appendRaw(dst, v.raw)
+	case *array:
+		return m.appendRaw(dst, v.raw)
+	case number:
+		if len(v) > free {
+			m.charge(len(v)/8, 3*len(v))
+		}
+		return append(dst, v...), nil
 	case types.Null:
 		return append(dst, "null"...), nil
 	case types.Bool:
@@ -62,8 +81,10 @@ func appendVal(dst []byte, v ref.Val, depth int) ([]byte, error) {
 	case types.Double:
 		return appendDouble(dst, float64(v))
 	case types.String:
+		m.charge(len(v)/2, 2*len(v))
 		return jsontext.AppendQuote(dst, string(v))
 	case types.Bytes:
+		m.charge(2*len(v), 4*len(v))
 		dst = append(dst, '"')
 		dst = base64.StdEncoding.AppendEncode(dst, v)
 		return append(dst, '"'), nil
@@ -77,28 +98,23 @@ func appendVal(dst []byte, v ref.Val, depth int) ([]byte, error) {
 		if !v.HasValue() {
 			return append(dst, "null"...), nil
 		}
-		return appendVal(dst, v.GetValue(), depth)
+		return m.appendVal(dst, v.GetValue(), depth)
 	case *types.Err:
 		return nil, v
 	case traits.Mapper:
-		if m, ok := v.Value().(map[string]any); ok {
-			return appendJSON(dst, m, depth)
-		}
-		return appendMap(dst, v, depth)
+		return m.appendMap(dst, v, depth)
 	case traits.Lister:
-		if l, ok := v.Value().([]any); ok {
-			return appendJSON(dst, l, depth)
-		}
-		return appendList(dst, v, depth)
+		return m.appendList(dst, v, depth)
 	case *view, *types.Type:
 		return nil, errUnwritable
 	}
 	return nil, fmt.Errorf("a %s cannot be written as JSON", v.Type().TypeName())
 }
 
-func appendMap(dst []byte, m traits.Mapper, depth int) ([]byte, error) {
+func (m *meter) appendMap(dst []byte, members traits.Mapper, depth int) ([]byte, error) {
 	vals := map[string]ref.Val{}
-	for it := m.Iterator(); it.HasNext() == types.True; {
+	for it := members.Iterator(); it.HasNext() == types.True; {
+		m.charge(300, 2*nodeBytes)
 		k := it.Next()
 		var name string
 		switch k := k.(type) {
@@ -112,7 +128,7 @@ func appendMap(dst []byte, m traits.Mapper, depth int) ([]byte, error) {
 		if _, ok := vals[name]; ok {
 			return nil, fmt.Errorf("two keys of a map are both written as %q", name)
 		}
-		vals[name] = m.Get(k)
+		vals[name] = members.Get(k)
 	}
 	dst = append(dst, '{')
 	var err error
@@ -120,7 +136,7 @@ func appendMap(dst []byte, m traits.Mapper, depth int) ([]byte, error) {
 		if dst, err = appendName(dst, name, i); err != nil {
 			return nil, err
 		}
-		if dst, err = appendVal(dst, vals[name], depth+1); err != nil {
+		if dst, err = m.appendVal(dst, vals[name], depth+1); err != nil {
 			return nil, err
 		}
 	}
@@ -135,7 +151,7 @@ func appendName(dst []byte, name string, i int) ([]byte, error) {
 	return append(dst, ':'), err
 }
 
-func appendList(dst []byte, l traits.Lister, depth int) ([]byte, error) {
+func (m *meter) appendList(dst []byte, l traits.Lister, depth int) ([]byte, error) {
 	dst = append(dst, '[')
 	var err error
 	first := true
@@ -144,47 +160,11 @@ func appendList(dst []byte, l traits.Lister, depth int) ([]byte, error) {
 			dst = append(dst, ',')
 		}
 		first = false
-		if dst, err = appendVal(dst, it.Next(), depth+1); err != nil {
+		if dst, err = m.appendVal(dst, it.Next(), depth+1); err != nil {
 			return nil, err
 		}
 	}
 	return append(dst, ']'), nil
-}
-
-// appendJSON writes what decode made, each number as the client wrote it. CEL
-// also keeps some of its own values in such maps and lists.
-func appendJSON(dst []byte, v any, depth int) ([]byte, error) {
-	if err := fits(dst, depth); err != nil {
-		return nil, err
-	}
-	var err error
-	switch v := v.(type) {
-	case number:
-		return append(dst, v...), nil
-	case map[string]any:
-		dst = append(dst, '{')
-		for i, name := range slices.Sorted(maps.Keys(v)) {
-			if dst, err = appendName(dst, name, i); err != nil {
-				return nil, err
-			}
-			if dst, err = appendJSON(dst, v[name], depth+1); err != nil {
-				return nil, err
-			}
-		}
-		return append(dst, '}'), nil
-	case []any:
-		dst = append(dst, '[')
-		for i, item := range v {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			if dst, err = appendJSON(dst, item, depth+1); err != nil {
-				return nil, err
-			}
-		}
-		return append(dst, ']'), nil
-	}
-	return appendVal(dst, adapt(v), depth)
 }
 
 // appendDouble writes the shortest digits that read back the same, as

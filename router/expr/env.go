@@ -9,13 +9,12 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
-	"cel.dev/cel-go/common/functions"
 	"cel.dev/cel-go/ext"
 )
 
 type environment struct {
-	env    *cel.Env
-	guards []*functions.Overload
+	env     *cel.Env
+	options []cel.ProgramOption
 }
 
 // shared is built at the first compile and never changes: an Env is safe for
@@ -35,7 +34,6 @@ func newEnvironment() (*environment, error) {
 		cel.CrossTypeNumericComparisons(true), // JSON does not tell 1 from 1.0
 		cel.DefaultUTCTimeZone(true),
 		cel.ParserExpressionSizeLimit(maxSource),
-		cel.ASTValidators(cel.ValidateRegexProgramSizeLimit(maxProgram)),
 		cel.ParserRecursionLimit(maxNesting),
 		cel.ExpressionNestingDepthLimit(maxNesting),
 		ext.Strings(), ext.Encoders(), ext.Math(), ext.Sets(), ext.Bindings(),
@@ -45,21 +43,26 @@ func newEnvironment() (*environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	checked, err := guard(env.Functions())
+	p, err := newPlanner(env)
 	if err != nil {
 		return nil, err
 	}
-	return &environment{env: env, guards: checked}, nil
+	return &environment{env: env, options: []cel.ProgramOption{
+		cel.CustomDecoratorV2(p.decorate),
+		cel.CostLimit(maxSteps),
+		cel.InterruptCheckFrequency(interruptEvery),
+	}}, nil
 }
 
 // program is a compiled expression, safe for concurrent use.
 type program struct {
 	prg    cel.Program
 	out    *cel.Type
-	source *ast.SourceInfo
+	ast    *ast.AST
+	limits limits
 }
 
-func compile(src string) (*program, error) {
+func compile(src string, eventBytes int) (*program, error) {
 	if strings.TrimSpace(src) == "" {
 		return nil, errors.New("1:1: the expression is empty; leave it out or write one, such as event.type == 'order.placed'")
 	}
@@ -71,12 +74,18 @@ func compile(src string) (*program, error) {
 	if err := issues(iss); err != nil {
 		return nil, err
 	}
-	prg, err := e.env.Program(checked, programOptions(e.guards)...)
-	if err != nil {
-		// For instance a regular expression that does not parse.
+	p := &program{out: checked.OutputType(), ast: checked.NativeRep(), limits: limitsFor(eventBytes)}
+	if err := e.judge(p.ast); err != nil {
+		return nil, err
+	}
+	if eventBytes > MaxEventBytes && readsBody(p.ast) {
+		return nil, fmt.Errorf("1:1: it reads the body of events, and http.max_event_bytes is %d: an expression reads events of up to %d bytes; lower http.max_event_bytes, or ask only id, type, source, key and the times",
+			eventBytes, MaxEventBytes)
+	}
+	if p.prg, err = e.env.Program(checked, e.options...); err != nil {
 		return nil, fmt.Errorf("1:1: %w", err)
 	}
-	return &program{prg: prg, out: checked.OutputType(), source: checked.NativeRep().SourceInfo()}, nil
+	return p, nil
 }
 
 // issues writes CEL's faults as "line:column: cause", one a line, in the order

@@ -32,16 +32,23 @@ var (
 // view is the variable event of one run: the event, and its body once an
 // expression asks for it. One goroutine uses it.
 type view struct {
+	meter
 	event   *destinations.Event
-	body    any // as decode gives it
+	body    ref.Val
 	err     error
 	decoded bool
 }
 
+// meterName cannot be written in CEL: it gives a call the meter of its run.
+const meterName = "@meter"
+
 // ResolveName and Parent make view the activation of a run.
 func (v *view) ResolveName(name string) (any, bool) {
-	if name == variable {
+	switch name {
+	case variable:
 		return v, true
+	case meterName:
+		return &v.meter, true
 	}
 	return nil, false
 }
@@ -52,7 +59,7 @@ func (v *view) Parent() interpreter.Activation { return nil }
 var errNoField = errors.New("no such field")
 
 // field gives one field as CEL or the registry understands it.
-func (v *view) field(name string) (any, error) {
+func (v *view) field(name string) (ref.Val, error) {
 	switch name {
 	case "id":
 		return types.String(v.event.ID), nil
@@ -67,12 +74,12 @@ func (v *view) field(name string) (any, error) {
 	case "received_at":
 		return types.Timestamp{Time: v.event.ReceivedAt.UTC()}, nil
 	case "body":
-		return v.decode()
+		return v.read()
 	case "data":
-		body, err := v.decode()
-		if m, ok := body.(traits.Mapper); ok {
-			if data, ok := m.Value().(map[string]any)["data"]; ok {
-				return data, nil
+		body, err := v.read()
+		if o, ok := body.(*object); ok {
+			if i := o.lookup("data"); i >= 0 {
+				return o.at(i), nil
 			}
 		}
 		return body, err
@@ -80,10 +87,10 @@ func (v *view) field(name string) (any, error) {
 	return nil, fmt.Errorf("%w: %s", errNoField, name)
 }
 
-func (v *view) decode() (any, error) {
+func (v *view) read() (ref.Val, error) {
 	if !v.decoded {
 		v.decoded = true
-		v.body, v.err = decode(v.event.Data)
+		v.body, v.err = v.decode(v.event.Data)
 	}
 	return v.body, v.err
 }
@@ -113,10 +120,6 @@ func (v *view) ConvertToType(t ref.Type) ref.Val {
 	return types.NewErr("event cannot become %s", t.TypeName())
 }
 
-// AggregateSize keeps CEL's memory limit from walking through a view by
-// reflection.
-func (v *view) AggregateSize(types.AggregateSizer) uint32 { return 1 }
-
 func (v *view) Equal(other ref.Val) ref.Val { return types.Bool(v == other) }
 func (v *view) Type() ref.Type              { return eventType }
 func (v *view) Value() any                  { return v }
@@ -130,7 +133,7 @@ func (v *view) Get(index ref.Val) ref.Val {
 	if err != nil {
 		return types.WrapErr(err)
 	}
-	return adapt(val)
+	return val
 }
 
 func (v *view) IsSet(field ref.Val) ref.Val {
@@ -141,8 +144,7 @@ func (v *view) IsSet(field ref.Val) ref.Val {
 	return types.Bool(v.isSet(string(name)))
 }
 
-// registry tells CEL of the event type and of the values of package decode;
-// everything else is CEL's own registry.
+// registry tells CEL of the event type; everything else is CEL's own registry.
 type registry struct{ *types.Registry }
 
 func newRegistry() (registry, error) {
@@ -189,24 +191,3 @@ func (r registry) FindStructFieldType(name, field string) (*types.FieldType, boo
 		},
 	}, true
 }
-
-// NativeToValue implements types.Adapter.
-func (r registry) NativeToValue(value any) ref.Val {
-	if n, ok := value.(number); ok {
-		return n.value()
-	}
-	return r.Registry.NativeToValue(value)
-}
-
-// jsonAdapter adapts decoded JSON without a registry.
-type jsonAdapter struct{}
-
-// NativeToValue implements types.Adapter.
-func (jsonAdapter) NativeToValue(value any) ref.Val {
-	if n, ok := value.(number); ok {
-		return n.value()
-	}
-	return types.DefaultTypeAdapter.NativeToValue(value)
-}
-
-func adapt(value any) ref.Val { return jsonAdapter{}.NativeToValue(value) }

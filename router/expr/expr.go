@@ -18,9 +18,10 @@ import (
 type Filter struct{ p *program }
 
 // CompileFilter compiles an expression that gives true or false. The error has
-// one line for each fault, "line:column: cause".
-func CompileFilter(src string) (*Filter, error) {
-	p, err := compile(src)
+// one line for each fault, "line:column: cause". eventBytes is
+// http.max_event_bytes, which the limits of a run follow; 0 is its default.
+func CompileFilter(src string, eventBytes int) (*Filter, error) {
+	p, err := compile(src, eventBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +35,7 @@ func CompileFilter(src string) (*Filter, error) {
 // this event (an absent member, ErrLimit) and comes again with every run; or it
 // wraps the error of ctx, and says nothing about the event.
 func (f *Filter) Match(ctx context.Context, e destinations.Event) (bool, error) {
-	v, err := f.p.run(ctx, &e)
+	v, err := f.p.run(ctx, &e, true, nil)
 	if err != nil {
 		return false, fmt.Errorf("filter: %w", err)
 	}
@@ -51,8 +52,8 @@ type Transform struct{ p *program }
 
 // CompileTransform compiles an expression whose result can be written as JSON.
 // The error has one line for each fault, "line:column: cause".
-func CompileTransform(src string) (*Transform, error) {
-	p, err := compile(src)
+func CompileTransform(src string, eventBytes int) (*Transform, error) {
+	p, err := compile(src, eventBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -62,50 +63,56 @@ func CompileTransform(src string) (*Transform, error) {
 	return &Transform{p}, nil
 }
 
-// Apply gives the result as JSON, at most 1 MiB of it. Errors are those of
-// Match, and a result that JSON cannot hold (NaN, a type).
+// Apply gives the result as JSON, at most http.max_event_bytes and 1 MiB of it.
+// Errors are those of Match, and a result that JSON cannot hold (NaN, a type).
 func (t *Transform) Apply(ctx context.Context, e destinations.Event) ([]byte, error) {
-	v, err := t.p.run(ctx, &e)
-	if err != nil {
-		return nil, fmt.Errorf("transform: %w", err)
-	}
-	out, err := encode(v)
+	var out []byte
+	_, err := t.p.run(ctx, &e, false, func(m *meter, v ref.Val) (err error) {
+		out, err = m.encode(v)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("transform: %w", err)
 	}
 	return out, nil
 }
 
-// located is err with the line and the column of the part that failed, as the
-// faults of compiling have them: whoever finds it in a poison queue has not seen
-// the expression.
-func (p *program) located(err error) error {
-	var failed *types.Err
-	if !errors.As(err, &failed) || failed.NodeID() == 0 {
-		return err
-	}
-	at := p.source.GetStartLocation(failed.NodeID())
-	if at.Line() < 1 {
-		return err
-	}
-	return fmt.Errorf("%d:%d: %w", at.Line(), at.Column()+1, err)
-}
-
-func (p *program) run(ctx context.Context, e *destinations.Event) (ref.Val, error) {
+// run evaluates the expression, and calls then with the value within the same
+// limits.
+func (p *program) run(ctx context.Context, e *destinations.Event, filter bool, then func(*meter, ref.Val) error) (v ref.Val, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	v, _, err := p.prg.ContextEval(ctx, &view{event: e})
-	var stopped interpreter.EvalCancelledError
+	run := &view{event: e, meter: meter{limits: p.limits}}
+	defer func() {
+		if r := recover(); r != nil { // of then: CEL has its own
+			e, ok := r.(interpreter.EvalCancelledError)
+			if !ok {
+				panic(r)
+			}
+			err = run.ended(e)
+		}
+	}()
+	v, _, err = p.prg.ContextEval(ctx, run)
 	switch {
+	case err == nil && then != nil:
+		return v, then(&run.meter, v)
 	case err == nil:
 		return v, nil
-	case errors.As(err, &stopped) && stopped.Cause == interpreter.CostLimitExceeded:
-		return nil, fmt.Errorf("%w: it costs too much; use fewer or smaller loops", ErrLimit)
-	case errors.As(err, &stopped) && stopped.Cause == interpreter.MemoryLimitExceeded:
-		return nil, fmt.Errorf("%w: a value grows too large", ErrLimit)
 	case errors.Is(err, interpreter.InterruptError{}) && ctx.Err() != nil:
 		return nil, fmt.Errorf("interrupted: %w", ctx.Err())
 	}
-	return nil, p.located(err)
+	if ended := run.ended(err); ended != nil {
+		return nil, ended
+	}
+	return nil, p.located(err, filter)
+}
+
+// ended is the error of a run that was ended by a limit or by must, and nil for
+// another.
+func (v *view) ended(err error) error {
+	if v.meter.err != nil {
+		return v.meter.err
+	}
+	return stopped(err)
 }

@@ -23,17 +23,17 @@ func FuzzExpr(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, src, data string) {
 		e := destinations.Event{ID: "i", Type: "a", Key: "k", Data: []byte(data)}
-		if fl, err := CompileFilter(src); err == nil {
+		if fl, err := CompileFilter(src, 0); err == nil {
 			_, _ = fl.Match(t.Context(), e)
 		} else if err.Error() == "" {
 			t.Error("an empty fault")
 		}
-		tr, err := CompileTransform(src)
+		tr, err := CompileTransform(src, 0)
 		if err != nil {
 			return
 		}
 		out, err := tr.Apply(t.Context(), e)
-		if err == nil && (!json.Valid(out) || !utf8.Valid(out) || len(out) > maxResult) {
+		if err == nil && (!json.Valid(out) || !utf8.Valid(out) || len(out) > limitsFor(0).result) {
 			t.Errorf("%s of %q = %q", src, data, out)
 		}
 		if again, err2 := tr.Apply(t.Context(), e); string(again) != string(out) || (err == nil) != (err2 == nil) {

@@ -57,6 +57,11 @@ var hostile = []struct{ name, src, data string }{
 	{"split in a loop", `lists.range(10000).all(i, event.data.split('').size() > 0)`, `"` + strings.Repeat("a", 500000) + `"`},
 	{"charAt in a loop", `lists.range(10000).all(i, event.data.charAt(5) == 'a')`, `"` + strings.Repeat("a", 500000) + `"`},
 	{"size in a loop", `lists.range(10000).all(i, event.data.size() > 5)`, `"` + strings.Repeat("é", 250000) + `"`},
+	{"indexOf", `event.data[0].indexOf(event.data[1]) >= 0`, `["` + strings.Repeat("a", 500000) + `","` + strings.Repeat("a", 100000) + `b"]`},
+	{"lastIndexOf", `event.data[0].lastIndexOf(event.data[1]) >= 0`, `["` + strings.Repeat("a", 500000) + `","b` + strings.Repeat("a", 100000) + `"]`},
+	{"a chain of lists", `(event.data` + strings.Repeat(" + event.data", 60) + `).all(i, i >= 0)`, list(3000, "%d")},
+	{"a large literal in a loop", `lists.range(10000).map(i, [i` + strings.Repeat(", 1", 5000) + `]).size() > 0`, "1"},
+	{"time zones of the event", `lists.range(10000).all(i, event.time.getHours(event.data) >= 0)`, `"Europe/Berlin"`},
 	{"contains in a loop", `lists.range(10000).all(i, !event.data.contains('aaaaaaaaaaaaaab'))`, `"` + strings.Repeat("a", 500000) + `"`},
 }
 
@@ -70,7 +75,7 @@ func doubling(n int) string { return "[1]" + strings.Repeat(".map(x, [x, x])", n
 func TestHostile(t *testing.T) {
 	for _, tt := range hostile {
 		t.Run(tt.name, func(t *testing.T) {
-			f, err := CompileFilter(tt.src)
+			f, err := CompileFilter(tt.src, 0)
 			if err != nil {
 				t.Skipf("does not compile, which is as well: %v", err)
 			}
@@ -87,7 +92,7 @@ func TestHostile(t *testing.T) {
 
 func TestLimitsAreNamed(t *testing.T) {
 	for _, i := range []int{0, 1, 2, 8, 9, 10, 11, 12, 13, 14, 15, 16} {
-		f, err := CompileFilter(hostile[i].src)
+		f, err := CompileFilter(hostile[i].src, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,11 +107,11 @@ func TestResultIsBounded(t *testing.T) {
 		doubling(19),               // small to hold, more than 1 MiB to write
 		`[event.data, event.data]`, // over by a little
 	} {
-		tr, err := CompileTransform(src)
+		tr, err := CompileTransform(src, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = tr.Apply(t.Context(), destinations.Event{Data: []byte(`"` + strings.Repeat("a", maxResult/2) + `"`)})
+		_, err = tr.Apply(t.Context(), destinations.Event{Data: []byte(`"` + strings.Repeat("a", DefaultEventBytes) + `"`)})
 		if !errors.Is(err, ErrLimit) {
 			t.Errorf("%.30s: %v", src, err)
 		}
@@ -119,20 +124,20 @@ func TestLargeEvent(t *testing.T) {
 	if len(data) > 1<<20 {
 		t.Fatal(len(data))
 	}
-	tr, err := CompileTransform(`{'n': event.data.items.size(), 'rare': event.data.items.filter(i, i.qty > 5), 'first': event.data.items[0]}`)
+	tr, err := CompileTransform(`{'n': event.data.items.size(), 'rare': event.data.items.filter(i, i.qty > 5), 'first': event.data.items[0]}`, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	start := time.Now()
 	out, err := tr.Apply(t.Context(), destinations.Event{Data: []byte(data)})
 	t.Logf("%v for %d bytes", time.Since(start), len(data))
-	if err != nil || !strings.HasPrefix(string(out), `{"first":{"nested"`) {
+	if err != nil || !strings.HasPrefix(string(out), `{"first":{"sku"`) {
 		t.Errorf("Apply = %.80s, %v", out, err)
 	}
 }
 
 func TestParallel(t *testing.T) {
-	tr, err := CompileTransform(`{'id': event.id, 'skus': event.data.items.map(i, i.sku), 'all': event.data}`)
+	tr, err := CompileTransform(`{'id': event.id, 'skus': event.data.items.map(i, i.sku), 'all': event.data}`, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
