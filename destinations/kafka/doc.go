@@ -27,9 +27,12 @@
 // The cluster is dialled at the first delivery: one that is away does not stop
 // the server, it makes deliveries fail as Unavailable. The topic has to exist.
 //
-// max_message_bytes must not be above the topic's max.message.bytes: records
-// travel in batches of at most that size, and a cluster that finds a batch too
-// large refuses every record in it.
+// Records of concurrent deliveries travel in batches, and a cluster refuses a
+// batch as a whole. A record that was refused in company is sent once more alone,
+// at once; only the answer to that is final, or spends an attempt.
+//
+// max_message_bytes should not be above the topic's max.message.bytes: batches
+// have at most that size, and those that the topic refuses are sent twice.
 //
 // It may import destinations and Kafka's client libraries, but not infra: how
 // the server stores events and where it delivers them are chosen apart.

@@ -10,6 +10,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"eventserver/destinations"
+	"eventserver/destinations/redact"
 )
 
 // ErrClosed is in the error of a Deliver after Close.
@@ -21,12 +22,13 @@ const closeGrace = 5 * time.Second
 
 // Destination produces to one topic. It is safe for many goroutines.
 type Destination struct {
-	id     string
-	cfg    Config
-	conf   *sarama.Config
-	grace  time.Duration
-	ctx    context.Context // of the connections; ends when Close loses patience
-	cancel context.CancelFunc
+	id       string
+	cfg      Config
+	conf     *sarama.Config
+	grace    time.Duration
+	redactor *redact.Redactor
+	ctx      context.Context // of the connections; ends when Close loses patience
+	cancel   context.CancelFunc
 
 	mu       sync.Mutex
 	closed   bool
@@ -61,7 +63,7 @@ func New(id string, cfg Config) (*Destination, error) {
 		return nil, err
 	}
 	return &Destination{
-		id: id, cfg: cfg, conf: conf, grace: closeGrace, ctx: ctx, cancel: cancel, sends: map[string]chan struct{}{},
+		id: id, cfg: cfg, redactor: redact.New(cfg.SASL.Password.Reveal()), conf: conf, grace: closeGrace, ctx: ctx, cancel: cancel, sends: map[string]chan struct{}{},
 	}, nil
 }
 
@@ -82,8 +84,7 @@ func (d *Destination) Transform(_ context.Context, e destinations.Event) (destin
 // Deliver sends one record. A record that no cluster would take is a permanent
 // failure; everything else is the cluster's fault.
 func (d *Destination) Deliver(ctx context.Context, del destinations.Delivery) error {
-	rec := record(d.cfg.Topic, del)
-	if size := rec.ByteSize(2); size > d.cfg.MaxMessageBytes {
+	if size := record(d.cfg.Topic, del).ByteSize(2); size > d.cfg.MaxMessageBytes {
 		return destinations.Permanent(fmt.Errorf("kafka: the record has %d bytes, max_message_bytes is %d", size, d.cfg.MaxMessageBytes))
 	}
 	done, err := d.begin(ctx, del.Key)
@@ -93,7 +94,7 @@ func (d *Destination) Deliver(ctx context.Context, del destinations.Delivery) er
 	result := make(chan error, 1)
 	go func() {
 		defer d.end(del.Key, done)
-		result <- d.send(ctx, rec)
+		result <- d.send(ctx, del)
 	}()
 	select {
 	case err := <-result:
@@ -146,23 +147,35 @@ func ended(ctx context.Context) error {
 	return fmt.Errorf("kafka attempt was cancelled: %w", ctx.Err())
 }
 
-func (d *Destination) send(ctx context.Context, rec *sarama.ProducerMessage) error {
+// send sends one record, in company first: the client library gathers those of
+// concurrent calls into one batch, and a cluster refuses a batch as a whole. So
+// a record that was refused is sent once more by itself, and that answer is its
+// own. The key is taken meanwhile: no later record of it can come between.
+func (d *Destination) send(ctx context.Context, del destinations.Delivery) error {
 	l, err := d.connect()
 	if err == nil && ctx.Err() != nil {
 		return ended(ctx) // nobody waits for it, and the next attempt sends it
 	}
 	if err == nil {
-		_, _, err = l.producer.SendMessage(rec)
+		_, _, err = l.producer.SendMessage(record(d.cfg.Topic, del))
 	}
-	switch {
-	case err == nil:
+	if refused(err) {
+		if ctx.Err() != nil {
+			return ended(ctx)
+		}
+		var alone sarama.SyncProducer
+		if alone, err = l.single(); err == nil {
+			_, _, err = alone.SendMessage(record(d.cfg.Topic, del))
+		}
+	}
+	if err == nil {
 		return nil
-	case errors.Is(err, sarama.ErrMessageSizeTooLarge), errors.Is(err, sarama.ErrMessageSetSizeTooLarge),
-		errors.Is(err, sarama.ErrInvalidTopic), errors.Is(err, sarama.ErrInvalidRecord):
-		return destinations.Permanent(fmt.Errorf("kafka: topic %s: %w", d.cfg.Topic, err))
-	default:
-		return destinations.Unavailable(fmt.Errorf("kafka: topic %s: %w", d.cfg.Topic, err))
 	}
+	said := err
+	if text := d.redactor.Text(err.Error(), false); text != err.Error() { // a cluster says in words of its own why it lets nobody in
+		said = errors.New(text)
+	}
+	return verdict(err, fmt.Errorf("kafka: topic %s: %w", d.cfg.Topic, said))
 }
 
 // Close waits for the sends under way, a few seconds for a cluster that does

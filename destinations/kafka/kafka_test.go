@@ -248,8 +248,11 @@ func TestVerdicts(t *testing.T) {
 	}{
 		{kerr.MessageTooLarge, "permanent"},
 		{kerr.RecordListTooLarge, "permanent"},
-		{kerr.InvalidTopicException, "permanent"},
 		{kerr.InvalidRecord, "permanent"},
+		{kerr.CorruptMessage, "retry"},
+		{kerr.InvalidTimestamp, "unavailable"},
+		{kerr.InvalidTopicException, "unavailable"},
+		{kerr.PolicyViolation, "unavailable"},
 		{kerr.TopicAuthorizationFailed, "unavailable"},
 		{kerr.NotEnoughReplicas, "unavailable"},
 		{kerr.UnknownServerError, "unavailable"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -13,9 +14,46 @@ import (
 type link struct {
 	client   sarama.Client
 	producer sarama.SyncProducer
+
+	mu    sync.Mutex
+	alone sarama.SyncProducer // nil: not needed yet
 }
 
-func (l *link) close() error { return errors.Join(l.producer.Close(), l.client.Close()) }
+// single returns the producer whose batches have one record, which it makes when
+// a record is refused for the first time. Keys keep their order across the two
+// producers: a key has one record under way.
+func (l *link) single() (sarama.SyncProducer, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.alone != nil {
+		return l.alone, nil
+	}
+	conf := *l.client.Config()
+	conf.Producer.Flush.MaxMessages = 1
+	alone, err := sarama.NewSyncProducerFromClient(configured{l.client, &conf})
+	if err == nil {
+		l.alone = alone
+	}
+	return alone, err
+}
+
+// configured is a client for a producer with settings of its own.
+type configured struct {
+	sarama.Client
+	conf *sarama.Config
+}
+
+func (c configured) Config() *sarama.Config { return c.conf }
+
+func (l *link) close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	errs := []error{l.producer.Close()}
+	if l.alone != nil {
+		errs = append(errs, l.alone.Close())
+	}
+	return errors.Join(append(errs, l.client.Close())...)
+}
 
 // dialling is one try to connect, shared by all sends that need it: with one
 // each, the last of a thousand would wait for a thousand timeouts.

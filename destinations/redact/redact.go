@@ -135,8 +135,10 @@ func (r *Redactor) clear(text string, values []string) bool {
 	})
 }
 
-// longestWord bounds what is kept of a run of token characters that is no word.
-const longestWord = 32
+const (
+	longestWord = 32 // characters of a run from which it may be a token
+	longestPart = 20 // characters between the dashes of a name, such as a host's
+)
 
 // withoutTokens hides what looks like a key, a digest or something compressed.
 func withoutTokens(text string) string {
@@ -150,7 +152,7 @@ func withoutTokens(text string) string {
 		case n == 0:
 			n = 1
 			b.WriteByte(text[0])
-		case n >= longestWord && mixed(run) && !isUUID(run):
+		case n >= longestWord && opaque(run):
 			b.WriteString(tokenText)
 		default:
 			b.WriteString(run)
@@ -166,19 +168,13 @@ func isAlnum(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
-// mixed tells a token from a long word: it has digits, or both cases.
-func mixed(s string) bool {
-	return strings.ContainsAny(s, "0123456789") || strings.ToLower(s) != s && strings.ToUpper(s) != s
-}
-
-func isUUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i := range len(s) {
-		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash != (s[i] == '-') || !dash && hexValue(s[i]) < 0 {
-			return false
+// opaque tells a token from a word, a name or a UUID: a long part of it has
+// digits, or both cases.
+func opaque(run string) bool {
+	for part := range strings.FieldsFuncSeq(run, func(r rune) bool { return r == '-' || r == '_' }) {
+		if len(part) >= longestPart && (strings.ContainsAny(part, "0123456789") || strings.ToLower(part) != part && strings.ToUpper(part) != part) {
+			return true
 		}
 	}
-	return true
+	return false
 }

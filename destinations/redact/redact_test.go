@@ -183,6 +183,7 @@ func TestOrdinaryAnswersAreKept(t *testing.T) {
 		"", "no", "order 17 is not known", `{"error":{"code":"invalid_request","message":"total: must be a number","doc":"https://docs.example.com/errors#invalid_request"}}`,
 		"<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center><hr><center>nginx/1.27.3</center></body></html>",
 		"Product not found", "request 0e4f7c1e-3c58-4c8e-9d0c-6a9b1f1f2d3c failed", "id 01JGQ3V7N8Y5W6X7Z8A9B0C1D2", "100% of 3 < 4 && \\o/", "ümlaut – fehlt",
+		"lookup eventserver-kafka-cluster-live-broker-12.kafka.svc: no such host", "the_quick_brown_fox_jumps_over_2_lazy_dogs",
 		"upstream connect error or disconnect/reset before headers. reset reason: connection timeout",
 	} {
 		if got := r.Text(text, false); got != text {
@@ -193,6 +194,7 @@ func TestOrdinaryAnswersAreKept(t *testing.T) {
 		"key hunter2-token/with+more= is old": "key [secret] is old",
 		"in prod only":                        "in [secret] only",
 		"digest 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae": "digest [token]",
+		"traceparent 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01":     "traceparent [token]",
 		"in PROD only": Withheld,
 		"SESAME-OPEN":  Withheld,
 	} {
