@@ -157,7 +157,7 @@ type Retry struct {
 // Breaker pauses a destination that is down instead of using up the attempts
 // of each event.
 type Breaker struct {
-	Failures int           `yaml:"failures" default:"20" min:"1" doc:"Keys that fail in a row, with no success between them, until a pause starts. A destination that says it is unavailable (429, 502, 503, 504, refused) pauses sooner."`
+	Failures int           `yaml:"failures" default:"20" min:"1" doc:"Keys that fail in a row, with no success between them, until a pause starts. A destination that says it is unavailable (429, 502, 503, 504, 520 to 530, refused) pauses sooner."`
 	Initial  time.Duration `yaml:"initial" default:"1s" min:"1ms" doc:"First pause; each later one is longer."`
 	Max      time.Duration `yaml:"max" default:"1m" min:"1ms" doc:"Longest pause."`
 }

@@ -26,7 +26,7 @@ type Config struct {
 	Secret           destinations.Secret `yaml:"secret" doc:"Signing secret: whsec_ and the base64 of 24 to 64 bytes. Without it requests are not signed."`
 	SecretNext       destinations.Secret `yaml:"secret_next" doc:"Second secret to sign with while receivers change from one to the other."`
 	AllowPrivate     bool                `yaml:"allow_private" default:"false" doc:"Also send to private, loopback and link-local addresses."`
-	PermanentStatus  []int               `yaml:"permanent_statuses" doc:"Statuses after which no retry is made, instead of all 3xx and 4xx but 408, 410, 425 and 429."`
+	PermanentStatus  []int               `yaml:"permanent_statuses" doc:"Statuses after which no retry is made, instead of all 3xx and 4xx but 408, 410, 425, 429 and a 413 with Retry-After."`
 	MaxResponseBytes int                 `yaml:"max_response_bytes" default:"4096" unit:"bytes" min:"1" doc:"Most bytes read of an answer; after a longer one the connection is not reused."`
 	MaxRetryAfter    time.Duration       `yaml:"max_retry_after" default:"1h" doc:"Longest wait that an answer's Retry-After can ask for."`
 	CAFile           string              `yaml:"ca_file" doc:"PEM file of the certificate authorities to trust instead of the system's."`

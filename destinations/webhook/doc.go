@@ -34,12 +34,15 @@
 //
 //	2xx                success
 //	1xx, 408, 425, 5xx tried again (of 1xx only 101 ends a request)
-//	429, 502, 503, 504 the destination is unavailable, for as long as Retry-After
-//	                   says, up to max_retry_after; after a 429 without it for 1 s
+//	429, 502 to 504,   the destination is unavailable, for as long as Retry-After
+//	520 to 530         says, up to max_retry_after; after a 429 without it for 1 s
 //	410                the destination is unavailable for 10 min, or as Retry-After
 //	                   says: it wants no events, and none of them is at fault
+//	413                with a Retry-After tried again, otherwise permanent
 //	3xx                permanent; never followed
 //	other 4xx          permanent
+//
+// Retry-After (retryafter.go) is kept after every answer that is not permanent.
 //
 // permanent_statuses replaces what is permanent. What fails before a connection
 // is there (DNS, refused, TLS, no answer, an address that the guard blocks) is

@@ -10,8 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"code.dny.dev/ssrf"
@@ -34,30 +32,35 @@ func (d *Destination) verdict(resp *http.Response, snippet string) error {
 		err = destinations.Logged(errors.New(text+": "+snippet), text)
 	}
 	err = destinations.WithStatus(err, status)
-	if d.permanent(status) {
+	wait, asked := retryAfter(resp.Header.Get("Retry-After"), d.now(), d.cfg.MaxRetryAfter)
+	later := asked && status == http.StatusRequestEntityTooLarge && len(d.cfg.PermanentStatus) == 0
+	if d.permanent(status) && !later {
 		return destinations.Permanent(err)
 	}
-	var unasked time.Duration // the wait without a Retry-After; 0: the router's backoff
-	switch status {
-	case http.StatusGone:
-		unasked = goneWait
-	case http.StatusTooManyRequests:
-		unasked = throttledWait
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-	default:
-		return err
+	if wait == 0 {
+		wait = min(unasked(status), d.cfg.MaxRetryAfter)
 	}
-	wait, asked := retryAfter(resp.Header.Get("Retry-After"), d.now(), d.cfg.MaxRetryAfter)
-	switch {
-	case asked:
+	if wait > 0 {
 		err = destinations.RetryAfter(err, wait)
-	case unasked > 0:
-		err = destinations.RetryAtLeast(err, min(unasked, d.cfg.MaxRetryAfter))
 	}
-	return destinations.Unavailable(err)
+	if unavailable(status) {
+		err = destinations.Unavailable(err)
+	}
+	return err
 }
 
-// Waits after answers that give no Retry-After.
+// unavailable reports whether a status says that the receiver, not the event, is
+// the reason. 520 to 530 are those of content delivery networks whose origin
+// does not answer them.
+func unavailable(status int) bool {
+	switch status {
+	case http.StatusGone, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return status >= 520 && status <= 530
+}
+
+// Waits after answers that ask for none; 0: the router's backoff.
 const (
 	// goneWait follows 410. The receiver wants nothing more, which no event can
 	// help: none is poisoned for it, and a rare probe finds out when it does.
@@ -66,6 +69,16 @@ const (
 	// backoffs, which may be no wait at all, would be more of it.
 	throttledWait = time.Second
 )
+
+func unasked(status int) time.Duration {
+	switch status {
+	case http.StatusGone:
+		return goneWait
+	case http.StatusTooManyRequests:
+		return throttledWait
+	}
+	return 0
+}
 
 func (d *Destination) permanent(status int) bool {
 	if len(d.cfg.PermanentStatus) > 0 {
@@ -76,30 +89,6 @@ func (d *Destination) permanent(status int) bool {
 		return false
 	}
 	return status >= 300 && status < 500
-}
-
-// retryAfter reads seconds or an HTTP date, as a wait from 0 to longest. ok is
-// false for what is neither.
-func retryAfter(value string, now time.Time, longest time.Duration) (wait time.Duration, ok bool) {
-	value = strings.TrimSpace(value)
-	if value == "" {
-		return 0, false
-	}
-	secs, err := strconv.ParseInt(value, 10, 64) // at ErrRange it is the nearest number there is
-	switch {
-	case err == nil || errors.Is(err, strconv.ErrRange):
-		wait = longest
-		if secs < int64(longest/time.Second)+1 {
-			wait = time.Duration(max(secs, 0)) * time.Second
-		}
-	default:
-		at, err := http.ParseTime(value)
-		if err != nil {
-			return 0, false
-		}
-		wait = at.Sub(now)
-	}
-	return min(max(wait, 0), longest), true
 }
 
 // failed is the verdict on a request that had no answer.

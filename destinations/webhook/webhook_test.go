@@ -316,18 +316,31 @@ func TestStatuses(t *testing.T) {
 		{[]int{400, 401, 403, 404, 405, 409, 413, 415, 422, 451, 499}, "", "permanent"},
 		{[]int{410}, "", "unavailable after 10m0s"},
 		{[]int{410}, "5", "unavailable after 5s"},
+		{[]int{410}, "0", "unavailable after 10m0s"},
+		{[]int{413}, "5", "retry after 5s"},
+		{[]int{413}, "0", "retry"},
+		{[]int{413}, "soon", "permanent"},
+		{[]int{400, 404, 422, 301}, "5", "permanent"},
+		{[]int{408, 425, 500, 501, 599}, "1.5", "retry after 1.5s"},
+		{[]int{519, 531}, "", "retry"},
+		{[]int{520, 521, 522, 523, 524, 525, 526, 527, 528, 529, 530}, "", "unavailable"},
+		{[]int{520, 530}, "7", "unavailable after 7s"},
 		{[]int{408, 425, 500, 501, 505, 511, 599, 600, 999}, "", "retry"},
 		{[]int{429}, "", "unavailable after 1s"},
 		{[]int{429}, "soon", "unavailable after 1s"},
 		{[]int{502, 503, 504}, "", "unavailable"},
 		{[]int{429, 502, 503, 504}, "7", "unavailable after 7s"},
 		{[]int{503}, "Fri, 02 Jan 2026 03:05:05 GMT", "unavailable after 1m0s"},
-		{[]int{503}, "Fri, 02 Jan 2026 03:03:05 GMT", "unavailable after 0s"},
-		{[]int{503}, "-7", "unavailable after 0s"},
+		{[]int{503}, "Friday, 02-Jan-26 03:05:05 GMT", "unavailable after 1m0s"},
+		{[]int{503}, "Fri Jan  2 03:05:05 2026", "unavailable after 1m0s"},
+		{[]int{503}, "Fri, 02 Jan 2026 03:03:05 GMT", "unavailable"},
+		{[]int{429}, "Fri, 02 Jan 2026 03:03:05 GMT", "unavailable after 1s"},
+		{[]int{429}, "0.25", "unavailable after 250ms"},
+		{[]int{503}, "-7", "unavailable"},
 		{[]int{503}, "3600", "unavailable after 1h0m0s"},
 		{[]int{503}, "3601", "unavailable after 1h0m0s"},
 		{[]int{503}, "99999999999999999999999", "unavailable after 1h0m0s"},
-		{[]int{503}, "-99999999999999999999999", "unavailable after 0s"},
+		{[]int{503}, "-99999999999999999999999", "unavailable"},
 		{[]int{503}, "9223372036854775807", "unavailable after 1h0m0s"},
 		{[]int{503}, "Fri, 02 Jan 9999 03:03:05 GMT", "unavailable after 1h0m0s"},
 		{[]int{503}, "soon", "unavailable"},
@@ -353,7 +366,7 @@ func TestStatuses(t *testing.T) {
 func TestPermanentStatusesReplaceTheRule(t *testing.T) {
 	status := 0
 	d := open(t, Config{PermanentStatus: []int{410, 501, 429}, URL: serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })})
-	for code, want := range map[int]string{410: "permanent", 501: "permanent", 429: "permanent", 404: "retry", 302: "retry", 503: "unavailable"} {
+	for code, want := range map[int]string{413: "retry", 410: "permanent", 501: "permanent", 429: "permanent", 404: "retry", 302: "retry", 503: "unavailable"} {
 		status = code
 		if got := destinationtest.Verdict(d.Deliver(t.Context(), delivery("e"))); got != want {
 			t.Errorf("%d: %s, want %s", code, got, want)
