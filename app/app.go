@@ -98,6 +98,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	}
 	var judge *contract
 	if policy != nil {
+		warnOf(policy, a.log)
 		judge = newContract(policy, m)
 		a.judge, a.contract = judge, judge
 	}

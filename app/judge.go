@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -58,8 +59,10 @@ func judge(policy *schema.Policy, typ string, env envelope.Envelope) error {
 		return fmt.Errorf("is of type %q, not %q; correct the event or --type", env.Type, typ)
 	}
 	e := http.Event(env, env.Time)
-	v := http.Judge(policy, &e, env.Key != "")
+	v, err := http.Judge(context.Background(), policy, &e, env.Key != "", nil)
 	switch {
+	case err != nil:
+		return err
 	case v == nil:
 		return nil
 	case env.Type == "":

@@ -310,6 +310,7 @@ func (a *App) apply(p *plan) (Changes, error) {
 	}
 	wg.Wait()
 	if p.policy != nil {
+		warnOf(p.policy, a.log)
 		a.contract.use(p.policy)
 		c.Schemas = true
 	}

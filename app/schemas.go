@@ -1,8 +1,10 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,7 +30,7 @@ func loadPolicy(cfg *config.Config) (*schema.Policy, error) {
 	for typ, mode := range c.Types {
 		modes[typ] = schema.Mode(mode)
 	}
-	p, err := schema.NewPolicy(schema.PolicyConfig{Registry: registry, Mode: schema.Mode(c.Mode), Modes: modes, RejectUnknown: c.Unknown == "reject"})
+	p, err := schema.NewPolicy(schema.PolicyConfig{Registry: registry, Mode: schema.Mode(c.Mode), Modes: modes, RejectUnknown: c.Unknown == "reject", MaxCost: int64(c.MaxCost)})
 	if err != nil {
 		err = fmt.Errorf("schemas.%w", err)
 	}
@@ -39,6 +41,13 @@ func loadPolicy(cfg *config.Config) (*schema.Policy, error) {
 		}
 	}
 	return p, errors.Join(errs...)
+}
+
+// warnOf logs what is doubtful in the schemas.
+func warnOf(p *schema.Policy, log *slog.Logger) {
+	for _, w := range p.Registry().Warnings() {
+		log.Warn("a schema may cost much", slog.String("file", w.File), slog.Int("line", w.Line), slog.String("path", w.Path), slog.String("what", w.Msg))
+	}
 }
 
 // Places where an event is held against its schema; the label stage.
@@ -107,12 +116,12 @@ func (c *contract) count(stage, typ string, refused bool) {
 }
 
 // Check implements http.Contract.
-func (c *contract) Check(typ string, data []byte) (*schema.Violation, bool) {
-	v, refused := c.policy.Load().Check(typ, data)
+func (c *contract) Check(ctx context.Context, typ string, data []byte, spent *schema.Spent) (*schema.Violation, bool, error) {
+	v, refused, err := c.policy.Load().Check(ctx, typ, data, spent)
 	if v != nil {
 		c.count(stageIngest, typ, refused)
 	}
-	return v, refused
+	return v, refused, err
 }
 
 // Key implements http.Contract.
@@ -126,9 +135,11 @@ func (c *contract) Key(typ string, data []byte, given string) (string, *schema.V
 
 // at is the router's check at a stage.
 func (c *contract) at(stage string) router.Check {
-	return func(typ string, data []byte) (string, error) {
-		v, refused := c.policy.Load().Check(typ, data)
+	return func(ctx context.Context, typ string, data []byte) (string, error) {
+		v, refused, err := c.policy.Load().Check(ctx, typ, data, nil)
 		switch {
+		case err != nil:
+			return "", err
 		case v == nil:
 			return "", nil
 		case refused:

@@ -259,7 +259,7 @@ type storer struct {
 	limits envelope.Limits
 }
 
-func (s *storer) send(_ context.Context, batch []sendEvent) ([]string, error) {
+func (s *storer) send(ctx context.Context, batch []sendEvent) ([]string, error) {
 	now := time.Now().UTC()
 	evs, ids := make([]destinations.Event, len(batch)), make([]string, len(batch))
 	for i, b := range batch {
@@ -268,7 +268,7 @@ func (s *storer) send(_ context.Context, batch []sendEvent) ([]string, error) {
 			return nil, fmt.Errorf("%s: %w", b.where(), err)
 		}
 		evs[i] = front.Event(envs[0], now)
-		if err := s.store.settle(&evs[i], envs[0].Key != ""); err != nil {
+		if err := s.store.settle(ctx, &evs[i], envs[0].Key != ""); err != nil {
 			return nil, fmt.Errorf("%s: %w", b.where(), err)
 		}
 		ids[i] = evs[i].ID

@@ -52,10 +52,10 @@ func OpenStore(ctx context.Context, cfg *config.Config, o Options) (_ *Store, er
 // they are durable, when it returns an error some may be. An event
 // without Key gets the one that its schema names, or its id. The error is a
 // *schema.Violation when a schema refuses one.
-func (s *Store) Put(_ context.Context, events ...destinations.Event) error {
+func (s *Store) Put(ctx context.Context, events ...destinations.Event) error {
 	for i := range events {
 		e := &events[i]
-		if err := s.settle(e, e.Key != "" && e.Key != e.ID); err != nil {
+		if err := s.settle(ctx, e, e.Key != "" && e.Key != e.ID); err != nil {
 			return err
 		}
 	}
@@ -64,8 +64,10 @@ func (s *Store) Put(_ context.Context, events ...destinations.Event) error {
 
 // settle holds an event against its limit and its schema and gives it its key.
 // keyed: it has one of its own.
-func (s *Store) settle(e *destinations.Event, keyed bool) error {
-	if v := http.Judge(s.judge, e, keyed); v != nil {
+func (s *Store) settle(ctx context.Context, e *destinations.Event, keyed bool) error {
+	if v, err := http.Judge(ctx, s.judge, e, keyed, nil); err != nil {
+		return err
+	} else if v != nil {
 		return v
 	}
 	if e.Key == "" {

@@ -357,14 +357,14 @@ func TestGroupIsCheckedOnce(t *testing.T) {
 		}}
 		refuse := func(topic, key string) bool { return poisonOfD(topic, key) || onTopicOfD("k3")(topic, key) }
 		r, pub := newPickyRig(t, refuse, Destination{Destination: d, OutputType: "out",
-			Input: func(_ string, data []byte) (string, error) {
+			Input: func(_ context.Context, _ string, data []byte) (string, error) {
 				count(inputs, string(data))
 				if strings.Contains(string(data), "k4-") {
 					return "", errPlain
 				}
 				return "", nil
 			},
-			Output: func(_ string, data []byte) (string, error) {
+			Output: func(_ context.Context, _ string, data []byte) (string, error) {
 				count(outputs, string(data))
 				return "", nil
 			},

@@ -44,7 +44,8 @@ func MatchTypes(patterns []string, typ string) bool {
 // Check judges data as an event of type typ, by the schema of that type. The
 // warning is what is wrong with data that passes all the same; an error is what
 // it does not pass for.
-type Check func(typ string, data []byte) (warning string, err error)
+// An error while ctx has ended says nothing of data.
+type Check func(ctx context.Context, typ string, data []byte) (warning string, err error)
 
 // headerSchemaWarning goes with a payload that broke a schema and passed.
 const headerSchemaWarning = "Event-Schema-Warning"
@@ -60,8 +61,8 @@ func (d *Destination) Prepare(ctx context.Context, e destinations.Event) (destin
 	warning := ""
 	if d.Input != nil {
 		var err error
-		if warning, err = d.Input(e.Type, e.Data); err != nil {
-			return none, giveUpNow(metrics.ReasonSchema, err)
+		if warning, err = d.Input(ctx, e.Type, e.Data); err != nil {
+			return none, broken(ctx, err)
 		}
 	}
 	if d.Filter != nil {
@@ -88,9 +89,9 @@ func (d *Destination) Prepare(ctx context.Context, e destinations.Event) (destin
 		return none, giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: %w", err))
 	}
 	if d.Output != nil {
-		also, err := d.Output(d.OutputType, p.Body)
+		also, err := d.Output(ctx, d.OutputType, p.Body)
 		if err != nil {
-			return none, giveUpNow(metrics.ReasonSchema, fmt.Errorf("payload: %w", err))
+			return none, broken(ctx, fmt.Errorf("payload: %w", err))
 		}
 		if warning == "" {
 			warning = also
@@ -104,6 +105,14 @@ func (d *Destination) Prepare(ctx context.Context, e destinations.Event) (destin
 		p.Headers[headerSchemaWarning] = clean(warning)
 	}
 	return p, nil
+}
+
+// broken gives up an event that breaks a schema.
+func broken(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return giveUpNow(metrics.ReasonSchema, err)
 }
 
 // Wants tells whether the destination, as it is configured now, wants an event.

@@ -12,6 +12,7 @@ import (
 
 	"eventserver/app/http/budget"
 	"eventserver/app/http/envelope"
+	"eventserver/app/schema"
 	"eventserver/destinations"
 	"eventserver/metrics"
 	"eventserver/router"
@@ -35,10 +36,11 @@ func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, in *intake) 
 		batch = isBatch
 		now := time.Now().UTC()
 		events = make([]destinations.Event, len(envs))
+		var spent schema.Spent
 		for i, e := range envs {
 			events[i] = Event(e, now)
 			events[i].Metadata = md
-			if p := s.judge(&events[i], e.Key != ""); p != nil {
+			if p := s.judge(r.Context(), &events[i], e.Key != "", &spent); p != nil {
 				if batch {
 					p.Index = &i
 					p.Detail = fmt.Sprintf("[%d]: %s", i, p.Detail)
@@ -79,7 +81,7 @@ func (s *Server) postPublish(w http.ResponseWriter, r *http.Request, in *intake)
 		}
 		e = Event(envelope.Envelope{Key: user, Raw: in.body}, time.Now().UTC())
 		e.Metadata = md
-		return s.judge(&e, true)
+		return s.judge(r.Context(), &e, true, nil)
 	})
 	if p == nil {
 		p = s.store(r, in, []destinations.Event{e})

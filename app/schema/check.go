@@ -1,10 +1,9 @@
 package schema
 
 import (
+	"context"
 	"fmt"
-	"regexp"
-	"regexp/syntax"
-	"slices"
+	"math"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -16,27 +15,22 @@ const draft = "https://json-schema.org/draft/2020-12/schema"
 type checker struct {
 	rep   *reporter
 	refs  *refs
-	meta  *jsonschema.Schema
-	state map[target]visited
+	meta  *validator
+	state map[target]*inPlace
 }
 
-// visited is how far the search for endless references is with a schema.
-type visited byte
-
-const (
-	visiting visited = iota + 1
-	finished
-)
-
 func newChecker(rep *reporter, r *refs) *checker {
-	// The metaschema is part of the library, so this cannot fail.
-	return &checker{rep: rep, refs: r, state: map[target]visited{}, meta: jsonschema.NewCompiler().MustCompile(draft)}
+	meta, err := newValidator(jsonschema.NewCompiler().MustCompile(draft)) // a part of the library
+	if err != nil {
+		panic(err)
+	}
+	return &checker{rep: rep, refs: r, state: map[target]*inPlace{}, meta: meta}
 }
 
 func (c *checker) file(f *file) {
 	for _, ptr := range f.order {
 		c.schema(f, f.schemas[ptr], ptr)
-		c.ends(f, ptr)
+		c.cost(f, f.schemas[ptr], ptr, c.inPlace(f, ptr))
 	}
 	c.metaschema(f)
 }
@@ -63,14 +57,10 @@ func (c *checker) schema(f *file, s *value, ptr string) {
 		case m.name == "format" && m.value.kind == stringKind && formats[m.value.text] == "":
 			fault(fmt.Sprintf("%s is not a format that is checked; %s", quote(m.value.text), meant(m.value.text, sortedKeys(formats))))
 		case m.name == "pattern" && m.value.kind == stringKind:
-			if msg := badPattern(m.value.text); msg != "" {
-				fault(msg)
-			}
+			c.pattern(f, at, m.value.text)
 		case m.name == "patternProperties":
 			for _, p := range m.value.members {
-				if msg := badPattern(p.name); msg != "" {
-					f.fault(c.rep, at+"/"+escape(p.name), msg)
-				}
+				c.pattern(f, at+"/"+escape(p.name), p.name)
 			}
 		}
 	}
@@ -81,38 +71,6 @@ func (c *checker) schema(f *file, s *value, ptr string) {
 			}
 		}
 	}
-}
-
-const endless = "leads back to itself; refer from a property or an item instead, or delete it"
-
-// ends finds a $ref that leads back to where it stands without going into the
-// value: no event could be validated.
-func (c *checker) ends(f *file, ptr string) {
-	at := target{f.name, ptr}
-	switch c.state[at] {
-	case finished:
-		return
-	case visiting: // entered here by a $ref, and back from a schema around it
-		f.fault(c.rep, ptr, endless)
-		return
-	}
-	c.state[at] = visiting
-	s := f.schemas[ptr]
-	subschemas(s, ptr, func(_ *value, sub, keyword string) {
-		if slices.Contains(anyhow, keyword) {
-			c.ends(f, sub)
-		}
-	})
-	if ref := s.get("$ref").str(); ref != "" {
-		switch t, _ := c.refs.resolve(f, ref); {
-		case t.file == "":
-		case c.state[t] == visiting:
-			f.fault(c.rep, ptr+"/$ref", quote(ref)+" "+endless)
-		default:
-			c.ends(c.refs.files[t.file], t.ptr)
-		}
-	}
-	c.state[at] = finished
 }
 
 func (c *checker) cure(name string) string {
@@ -128,39 +86,29 @@ func (v *value) number() int64 {
 	return n
 }
 
-func badPattern(p string) string {
-	_, err := regexp.Compile(p)
-	if err == nil {
-		return ""
-	}
-	reason := err.Error()
-	if se, ok := err.(*syntax.Error); ok { //nolint:errorlint // regexp.Compile returns it as it is
-		reason = string(se.Code) + " " + quote(se.Expr)
-	}
-	return fmt.Sprintf("%s is no regular expression of Go (RE2): %s; it has no (?=, (?! or backreferences", quote(p), reason)
-}
-
 // metaschema reports every fault that JSON Schema's own schema finds.
 func (c *checker) metaschema(f *file) {
-	doc := f.root.plain()
-	err := c.meta.Validate(doc)
-	for _, p := range problemsOf(err) {
-		at := pointerTo(p.loc)
+	doc := f.root.node()
+	r := c.meta.run(context.Background(), math.MaxInt64)
+	var list []*problem
+	r.explain(c.meta.root, doc, nil, func(p *problem) { list = append(list, p) })
+	for _, p := range list {
+		at := p.pointer(doc)
 		if c.rep.at(f.name, at) {
 			continue
 		}
 		if p.rule == "required" || p.rule == "dependentRequired" {
 			at += "/" + escape(p.name)
 		}
-		f.fault(c.rep, at, "is not JSON Schema 2020-12: "+p.schemaDetail(doc))
+		f.fault(c.rep, at, "is not JSON Schema 2020-12: "+r.schemaDetail(p, doc))
 	}
 }
 
 // schemaDetail is detail for a fault of a schema, which people know better than
 // the metaschema's forms.
-func (p *problem) schemaDetail(doc any) string {
-	if p.rule == "anyOf" && len(p.loc) > 0 && p.loc[len(p.loc)-1] == "type" {
+func (r *run) schemaDetail(p *problem, doc any) string {
+	if p.rule == "anyOf" && strings.HasSuffix(p.pointer(doc), "/type") {
 		return "must be one of array, boolean, integer, null, number, object, string, or a list of these, each once"
 	}
-	return p.detail(doc)
+	return r.detail(p, doc)
 }

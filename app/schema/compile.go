@@ -2,22 +2,15 @@ package schema
 
 import (
 	"errors"
-	"slices"
+	"math/big"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
 // compile makes a validator of the schema doc at uri. loader gives the documents
 // it refers to.
 func compile(uri string, doc any, loader jsonschema.URLLoader) (*validator, error) {
-	c := jsonschema.NewCompiler()
-	c.DefaultDraft(jsonschema.Draft2020)
-	c.AssertFormat()
-	for _, f := range ownFormats {
-		c.RegisterFormat(f)
-	}
-	c.UseLoader(loader)
+	c := newCompiler(loader)
 	if err := c.AddResource(uri, doc); err != nil {
 		return nil, err
 	}
@@ -25,21 +18,20 @@ func compile(uri string, doc any, loader jsonschema.URLLoader) (*validator, erro
 	if err != nil {
 		return nil, err
 	}
-	v := &validator{lib: lib, names: map[string]string{}, declared: map[string][]string{}, explain: make(chan struct{}, 1)}
-	v.quick = newQuick(lib)
-	each(lib, map[*jsonschema.Schema]bool{}, func(s *jsonschema.Schema) {
-		for name := range s.Properties {
-			v.names[name] = name
-		}
-		if s.AdditionalProperties != nil {
-			v.declared[s.Location] = sortedKeys(s.Properties)
-		}
-		if s.PropertyNames != nil {
-			s.Extensions = append(s.Extensions, &namesOf{s.PropertyNames})
-			s.PropertyNames = nil
-		}
-	})
-	return v, nil
+	return newValidator(lib)
+}
+
+// newCompiler is the library, which resolves the references. It judges no event:
+// it has no bound on what one costs.
+func newCompiler(loader jsonschema.URLLoader) *jsonschema.Compiler {
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	c.AssertFormat()
+	for name, f := range ownFormats {
+		c.RegisterFormat(f.library(name))
+	}
+	c.UseLoader(loader)
+	return c
 }
 
 // nothing is the loader of schemas that are complete.
@@ -49,66 +41,138 @@ func (nothing) Load(string) (any, error) {
 	return nil, errors.New("not in the directory of the schemas")
 }
 
-// namesOf is propertyNames. The library's own keeps the slice of the location
-// itself, which later siblings overwrite: the error then names another member.
-type namesOf struct{ schema *jsonschema.Schema }
-
-func (n *namesOf) Validate(ctx *jsonschema.ValidatorContext, v any) {
-	obj, ok := v.(map[string]any)
-	if !ok {
-		return
+// newValidator copies what the library has compiled. others are schemas that only
+// a $dynamicRef leads to.
+func newValidator(lib *jsonschema.Schema, others ...*jsonschema.Schema) (*validator, error) {
+	b := &builder{done: map[*jsonschema.Schema]*rules{}, names: map[string]string{}}
+	root := b.rules(lib)
+	b.list(others)
+	if b.err != nil {
+		return nil, b.err
 	}
-	for name := range obj {
-		var verr *jsonschema.ValidationError
-		if errors.As(n.schema.Validate(name), &verr) {
-			verr.InstanceLocation = slices.Clone(ctx.ValueLocation())
-			verr.SchemaURL = n.schema.Location
-			verr.ErrorKind = &kind.PropertyNames{Property: name}
-			ctx.AddErr(verr)
+	v := &validator{root: root, dynamic: b.dynamic, names: b.names}
+	if b.dynamic {
+		b.resources()
+	}
+	return v, nil
+}
+
+type builder struct {
+	done    map[*jsonschema.Schema]*rules
+	names   map[string]string
+	dynamic bool
+	err     error
+}
+
+func (b *builder) rules(s *jsonschema.Schema) *rules {
+	if s == nil {
+		return nil
+	}
+	if r := b.done[s]; r != nil {
+		r.shared = true
+		return r
+	}
+	r := &rules{location: s.Location}
+	b.done[s] = r
+	if s.Bool != nil {
+		r.always, r.never = *s.Bool, !*s.Bool
+		return r
+	}
+	if s.DraftVersion != 2020 {
+		b.err = errors.New(s.Location + " is of another draft than 2020-12")
+		return r
+	}
+	if s.Types != nil {
+		for _, name := range s.Types.ToStrings() {
+			r.types |= typeBits[name]
 		}
+	}
+	if s.Enum != nil {
+		r.allowed = newEnum(s.Enum.Values)
+	}
+	if s.Const != nil {
+		c := constant(*s.Const)
+		r.constant = &c
+	}
+	r.format, r.ref = newFormat(s.Format), b.rules(s.Ref)
+	if d := s.DynamicRef; d != nil {
+		b.dynamic = true
+		r.dynamic = &dynamicRef{target: b.rules(d.Ref)}
+		if d.Ref.DynamicAnchor == d.Anchor {
+			r.dynamic.anchor = d.Anchor
+		}
+	}
+	r.not, r.when, r.then, r.otherwise = b.rules(s.Not), b.rules(s.If), b.rules(s.Then), b.rules(s.Else)
+	r.all, r.any, r.one = b.list(s.AllOf), b.list(s.AnyOf), b.list(s.OneOf)
+	r.combines = r.ref != nil || r.not != nil || r.when != nil || r.all != nil || r.any != nil || r.one != nil
+	b.scalars(s, r)
+	b.objects(s, r)
+	b.arrays(s, r)
+	return r
+}
+
+func (b *builder) scalars(s *jsonschema.Schema, r *rules) {
+	r.min, r.max = newLimit(s.Minimum), newLimit(s.Maximum)
+	r.above, r.below = newLimit(s.ExclusiveMinimum), newLimit(s.ExclusiveMaximum)
+	r.multiple = newLimit(s.MultipleOf)
+	r.minLength, r.maxLength, r.pattern = s.MinLength, s.MaxLength, newPattern(s.Pattern)
+}
+
+func (b *builder) arrays(s *jsonschema.Schema, r *rules) {
+	r.minItems, r.maxItems, r.unique = s.MinItems, s.MaxItems, s.UniqueItems
+	r.prefix, r.items, r.unevaluatedItems = b.list(s.PrefixItems), b.rules(s.Items2020), b.rules(s.UnevaluatedItems)
+	r.contains, r.minContains, r.maxContains = b.rules(s.Contains), s.MinContains, s.MaxContains
+}
+
+func (b *builder) objects(s *jsonschema.Schema, r *rules) {
+	r.minProperties, r.maxProperties, r.required = s.MinProperties, s.MaxProperties, s.Required
+	r.names, r.unevaluatedProperties = b.rules(s.PropertyNames), b.rules(s.UnevaluatedProperties)
+	r.properties = make(map[string]*rules, len(s.Properties))
+	for _, name := range sortedKeys(s.Properties) {
+		b.names[name] = name
+		r.properties[name] = b.rules(s.Properties[name])
+	}
+	byText := map[string]jsonschema.Regexp{}
+	for re := range s.PatternProperties {
+		byText[re.String()] = re
+	}
+	for _, text := range sortedKeys(byText) {
+		re := byText[text]
+		r.patterns = append(r.patterns, patternRules{newPattern(re), b.rules(s.PatternProperties[re])})
+	}
+	for _, name := range sortedKeys(s.DependentRequired) {
+		r.dependentRequired = append(r.dependentRequired, dependent{name, s.DependentRequired[name]})
+	}
+	for _, name := range sortedKeys(s.DependentSchemas) {
+		r.dependentSchemas = append(r.dependentSchemas, dependentRules{name, b.rules(s.DependentSchemas[name])})
+	}
+	switch open := s.AdditionalProperties.(type) {
+	case bool:
+		r.closed = !open
+		if r.declared = sortedKeys(r.properties); open {
+			r.additional = &rules{always: true}
+		}
+	case *jsonschema.Schema:
+		r.additional = b.rules(open)
 	}
 }
 
-// each visits every schema that s can lead to, once.
-func each(s *jsonschema.Schema, seen map[*jsonschema.Schema]bool, visit func(*jsonschema.Schema)) {
-	if s == nil || seen[s] {
-		return
+func (b *builder) list(list []*jsonschema.Schema) []*rules {
+	var out []*rules
+	for _, s := range list {
+		out = append(out, b.rules(s))
 	}
-	seen[s] = true
-	one := func(list ...*jsonschema.Schema) {
-		for _, sub := range list {
-			each(sub, seen, visit)
-		}
+	return out
+}
+
+func newLimit(r *big.Rat) *limit {
+	if r == nil {
+		return nil
 	}
-	one(s.Ref, s.RecursiveRef, s.Not, s.If, s.Then, s.Else, s.PropertyNames, s.UnevaluatedProperties,
-		s.Contains, s.Items2020, s.UnevaluatedItems, s.ContentSchema)
-	if s.DynamicRef != nil {
-		one(s.DynamicRef.Ref)
+	l := &limit{text: ratText(r)}
+	l.value = parseExact(l.text)
+	if n, ok := l.value.small(); ok {
+		l.small = &n
 	}
-	one(s.AllOf...)
-	one(s.AnyOf...)
-	one(s.OneOf...)
-	one(s.PrefixItems...)
-	for _, m := range []map[string]*jsonschema.Schema{s.Properties, s.DependentSchemas} {
-		for _, name := range sortedKeys(m) {
-			one(m[name])
-		}
-	}
-	for _, sub := range s.PatternProperties {
-		one(sub)
-	}
-	for _, open := range []any{s.AdditionalProperties, s.Items, s.AdditionalItems} {
-		switch open := open.(type) {
-		case *jsonschema.Schema:
-			one(open)
-		case []*jsonschema.Schema:
-			one(open...)
-		}
-	}
-	for _, dep := range s.Dependencies {
-		if sub, ok := dep.(*jsonschema.Schema); ok {
-			one(sub)
-		}
-	}
-	visit(s)
+	return l
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"unicode/utf8"
 
@@ -12,16 +13,14 @@ import (
 )
 
 // Limits of one event. The depth is the envelope's own. The number of values
-// bounds what a bad event costs: the library builds an error of a few hundred
-// bytes for each value that is wrong.
+// bounds the memory that an event takes once it is decoded.
 const (
 	maxDepth  = 64
 	maxValues = 20_000
 )
 
-// decoder turns an event into what the library validates: map[string]any, []any,
-// string, bool, nil, and numbers as number makes them. Decoders are pooled: the
-// tables of names are most of what a small event would otherwise allocate.
+// decoder turns an event into what is validated. Decoders are pooled: the tables
+// of names are most of what a small event would otherwise allocate.
 type decoder struct {
 	dec   *jsontext.Decoder
 	buf   bytes.Buffer
@@ -29,7 +28,14 @@ type decoder struct {
 	names map[string]string
 	drop  map[string]bool
 	left  int
+
+	// Members and items of the containers that are being read.
+	members []entry
+	items   []any
 }
+
+// maxKept is how many members or items a decoder keeps room for.
+const maxKept = 256
 
 // decoders holds no state between events: release empties a decoder.
 var decoders = sync.Pool{New: func() any {
@@ -50,6 +56,12 @@ func open(data []byte) *decoder {
 
 func (d *decoder) release() {
 	d.data, d.names, d.drop = nil, nil, nil
+	clear(d.members[:cap(d.members)]) // the event's, where reading stopped at a fault too
+	clear(d.items[:cap(d.items)])
+	d.members, d.items = d.members[:0], d.items[:0]
+	if cap(d.members) > maxKept || cap(d.items) > maxKept {
+		d.members, d.items = nil, nil
+	}
 	d.buf = bytes.Buffer{}
 	d.dec.Reset(&d.buf) // drop the event, which the decoder still points to
 	decoders.Put(d)
@@ -123,7 +135,7 @@ func (d *decoder) object(depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, errDeep
 	}
-	m := make(map[string]any)
+	first := len(d.members)
 	for d.dec.PeekKind() != '}' {
 		raw, err := d.dec.ReadValue()
 		if err != nil {
@@ -138,11 +150,13 @@ func (d *decoder) object(depth int) (any, error) {
 			return nil, err
 		}
 		if depth > 1 || !d.drop[name] {
-			m[name] = v
+			d.members = append(d.members, entry{name, v})
 		}
 	}
+	o := &object{members: slices.Clone(d.members[first:])}
+	d.members = d.members[:first]
 	_, err := d.dec.ReadToken()
-	return m, err
+	return o, err
 }
 
 func (d *decoder) array(depth int) (any, error) {
@@ -152,16 +166,18 @@ func (d *decoder) array(depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, errDeep
 	}
-	list := []any{}
+	first := len(d.items)
 	for d.dec.PeekKind() != ']' {
 		v, err := d.value(depth)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, v)
+		d.items = append(d.items, v)
 	}
+	a := &array{items: slices.Clone(d.items[first:])}
+	d.items = d.items[:first]
 	_, err := d.dec.ReadToken()
-	return list, err
+	return a, err
 }
 
 func (d *decoder) end() error {

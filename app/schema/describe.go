@@ -3,92 +3,149 @@ package schema
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
-
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"unicode/utf8"
 )
 
-// detail says what is wrong with the value at p and what is allowed. doc is the
-// whole event, decoded. The library's own texts are not used: they repeat values
-// whole and print bounds as float64.
-func (p *problem) detail(doc any) string {
-	got := lookup(doc, p.loc)
-	var s string
-	switch k := p.err.ErrorKind.(type) {
-	case *kind.Type:
-		s = "must be " + typeNames(k.Want) + " but is " + typeName(got)
-		if n, ok := got.(json.Number); ok {
-			s = "must be " + typeNames(k.Want) + " but is " + show(n)
-		}
-	case *kind.Enum:
-		s = "must be " + oneOf(k.Want) + " but is " + show(got)
-	case *kind.Const:
-		s = "must be " + show(k.Want) + " but is " + show(got)
-	case *kind.Format:
-		s = "must be " + formats[k.Want] + " but is " + show(got)
-	case *kind.Required:
-		s = quote(p.name) + " is missing"
-	case *kind.DependentRequired:
-		s = quote(p.name) + " is missing, which goes with " + quote(k.Prop)
-	case *kind.FalseSchema:
-		s = "is not allowed"
-	case *kind.PropertyNames:
-		s = "the name " + quote(k.Property) + " is not allowed: " + nameDetail(p, k.Property)
-	case *kind.Pattern:
-		s = "must match " + cut(k.Want, 100) + " but is " + show(got)
-	case *kind.UniqueItems:
-		s = fmt.Sprintf("items %d and %d are equal; each may be given once", k.Duplicates[0], k.Duplicates[1])
-	case *kind.Contains:
-		s = "no item is of the kind that must be in it"
-	case *kind.MinContains:
-		s = fmt.Sprintf("must hold at least %d items of a kind but holds %d", k.Want, len(k.Got))
-	case *kind.MaxContains:
-		s = fmt.Sprintf("must hold at most %d items of a kind but holds %d", k.Want, len(k.Got))
-	case *kind.Not:
-		s = "must not be what the schema excludes"
-	case *kind.AnyOf:
-		s = fmt.Sprintf("matches none of the %d allowed forms", len(p.err.Causes))
-	case *kind.OneOf:
-		s = fmt.Sprintf("matches none of the %d allowed forms", len(p.err.Causes))
-		if len(k.Subschemas) == 2 {
-			s = fmt.Sprintf("matches the forms %d and %d, but must match one only", k.Subschemas[0]+1, k.Subschemas[1]+1)
-		}
-	case *kind.RefCycle:
-		s = "the schema refers to itself without end"
-	default:
-		s = measure(k, got)
+// detail says what is wrong with the value and what is allowed. doc is the whole
+// event, decoded.
+func (r *run) detail(p *problem, doc any) string {
+	got, tokens := follow(doc, p.path)
+	s := p.rules
+	if s.never {
+		return "is not allowed"
 	}
-	return cut(s, maxDetail)
+	var text string
+	switch p.rule {
+	case "type":
+		text = "must be " + typeNames(s.types) + " but is " + typeName(got)
+		if n, ok := got.(json.Number); ok {
+			text = "must be " + typeNames(s.types) + " but is " + show(n)
+		}
+	case "enum":
+		text = "must be " + oneOf(s.allowed.values) + " but is " + show(got)
+	case "const":
+		text = "must be " + show(*s.constant) + " but is " + show(got)
+	case "format":
+		text = "must be " + formats[s.format.name] + " but is " + show(got)
+	case "required":
+		text = quote(p.name) + " is missing"
+	case "dependentRequired":
+		text = quote(p.name) + " is missing, which goes with " + quote(p.because)
+	case "additionalProperties":
+		text = r.undeclared(tokens[len(tokens)-1], s.declared)
+	case "propertyNames":
+		text = "the name " + quote(p.name) + " is not allowed: " + r.nameDetail(p)
+	case "pattern":
+		text = "must match " + cut(s.pattern.re.String(), 100) + " but is " + show(got)
+	case "uniqueItems":
+		text = fmt.Sprintf("items %d and %d are equal; each may be given once", p.counts[0], p.counts[1])
+	case "contains":
+		text = "no item is of the kind that must be in it"
+	case "minContains":
+		text = fmt.Sprintf("must hold at least %d items of a kind but holds %d", *s.minContains, p.counts[0])
+	case "maxContains":
+		text = fmt.Sprintf("must hold at most %d items of a kind but holds %d", *s.maxContains, p.counts[0])
+	case "not":
+		text = "must not be what the schema excludes"
+	case "anyOf", "oneOf":
+		text = fmt.Sprintf("matches none of the %d allowed forms", len(s.any)+len(s.one))
+		if p.twice() {
+			text = fmt.Sprintf("matches the forms %d and %d, but must match one only", p.counts[0]+1, p.counts[1]+1)
+		}
+	default:
+		text = measure(p, got)
+	}
+	return cut(text, maxDetail)
 }
 
 // measure tells of sizes and bounds.
-func measure(k any, got any) string {
-	switch k := k.(type) {
-	case *kind.Minimum:
-		return "must be >= " + bound(ratText(k.Want)) + " but is " + show(got)
-	case *kind.ExclusiveMinimum:
-		return "must be > " + bound(ratText(k.Want)) + " but is " + show(got)
-	case *kind.Maximum:
-		return "must be <= " + bound(ratText(k.Want)) + " but is " + show(got)
-	case *kind.ExclusiveMaximum:
-		return "must be < " + bound(ratText(k.Want)) + " but is " + show(got)
-	case *kind.MultipleOf:
-		return "must be a multiple of " + bound(ratText(k.Want)) + " but is " + show(got)
-	case *kind.MinLength:
-		return size("least", k.Want, "character", k.Got)
-	case *kind.MaxLength:
-		return size("most", k.Want, "character", k.Got)
-	case *kind.MinItems:
-		return size("least", k.Want, "item", k.Got)
-	case *kind.MaxItems:
-		return size("most", k.Want, "item", k.Got)
-	case *kind.MinProperties:
-		return size("least", k.Want, "member", k.Got)
-	case *kind.MaxProperties:
-		return size("most", k.Want, "member", k.Got)
+func measure(p *problem, got any) string {
+	s := p.rules
+	members, items, characters := 0, 0, 0
+	switch v := got.(type) {
+	case *object:
+		members = len(v.members)
+	case *array:
+		items = len(v.items)
+	case string:
+		characters = utf8.RuneCountInString(v)
+	}
+	switch p.rule {
+	case "minimum":
+		return "must be >= " + bound(s.min.text) + " but is " + show(got)
+	case "exclusiveMinimum":
+		return "must be > " + bound(s.above.text) + " but is " + show(got)
+	case "maximum":
+		return "must be <= " + bound(s.max.text) + " but is " + show(got)
+	case "exclusiveMaximum":
+		return "must be < " + bound(s.below.text) + " but is " + show(got)
+	case "multipleOf":
+		return "must be a multiple of " + bound(s.multiple.text) + " but is " + show(got)
+	case "minLength":
+		return size("least", *s.minLength, "character", characters)
+	case "maxLength":
+		return size("most", *s.maxLength, "character", characters)
+	case "minItems":
+		return size("least", *s.minItems, "item", items)
+	case "maxItems":
+		return size("most", *s.maxItems, "item", items)
+	case "minProperties":
+		return size("least", *s.minProperties, "member", members)
+	case "maxProperties":
+		return size("most", *s.maxProperties, "member", members)
 	}
 	return "is not what the schema allows"
+}
+
+// undeclared is of a member that no schema names.
+func (r *run) undeclared(name string, names []string) string {
+	text := "is not a declared property"
+	if len(names) == 0 {
+		return "is not allowed: no property is declared here"
+	}
+	if !r.spend(8 * len(names)) {
+		return text
+	}
+	if near := nearest(name, names); near != "" {
+		return text + "; did you mean " + quote(near) + "?"
+	}
+	text += "; declared are "
+	for i, n := range names {
+		if i > 0 {
+			text += ", "
+		}
+		if text += quote(n); len(text) > maxDetail {
+			break // the rest would be cut
+		}
+	}
+	return text
+}
+
+// twice says whether the value has two of the forms of oneOf.
+func (p *problem) twice() bool { return p.counts[1] > 0 }
+
+// closest tells of the form that the value misses by the least.
+func (r *run) closest(p *problem, doc any) string {
+	forms := p.rules.any
+	if p.rule == "oneOf" {
+		forms = p.rules.one
+	}
+	if p.rule != "anyOf" && p.rule != "oneOf" || p.twice() {
+		return ""
+	}
+	v, _ := follow(doc, p.path)
+	var best *faults
+	for _, form := range forms {
+		if found := r.explain(form, v, p.path, nil); found.first != nil && (best == nil || found.n < best.n) {
+			best = found
+		}
+	}
+	if best == nil || r.over {
+		return ""
+	}
+	q := best.first
+	return fmt.Sprintf("; of the closest one, %s: %s: %s", shownPointer(bounded(q.pointer(doc))), q.rule, r.detail(q, doc))
 }
 
 func bound(s string) string { return cut(s, maxExcerpt) }
@@ -100,42 +157,14 @@ func size(most string, want int, what string, got int) string {
 	return fmt.Sprintf("must have at %s %d %s but has %d", most, want, what, got)
 }
 
-// nameDetail says why the name of a member is wrong. Its causes are about the name
-// itself, which is then the whole value.
-func nameDetail(p *problem, name string) string {
-	var list []problem
-	for _, c := range p.err.Causes {
-		list = collect(c, list)
-	}
-	if len(list) == 0 {
+// nameDetail says why the name of a member is wrong. The name is then the whole
+// value.
+func (r *run) nameDetail(p *problem) string {
+	found := r.explain(p.rules.names, p.name, nil, nil)
+	if found.first == nil {
 		return "the schema allows none such"
 	}
-	best := &list[0]
-	for i := range list {
-		if list[i].compare(best) < 0 {
-			best = &list[i]
-		}
-	}
-	best.loc = nil
-	return best.detail(name)
-}
-
-func lookup(doc any, loc []string) any {
-	for _, tok := range loc {
-		switch v := doc.(type) {
-		case map[string]any:
-			doc = v[tok]
-		case []any:
-			i, err := strconv.Atoi(tok)
-			if err != nil || i < 0 || i >= len(v) {
-				return nil
-			}
-			doc = v[i]
-		default:
-			return nil
-		}
-	}
-	return doc
+	return r.detail(found.first, p.name)
 }
 
 // show is a short excerpt of a value.
@@ -159,9 +188,9 @@ func typeName(v any) string {
 		return "a boolean"
 	case string:
 		return "a string"
-	case []any:
+	case *array:
 		return "an array"
-	case map[string]any:
+	case *object:
 		return "an object"
 	default:
 		if isInteger(v) {
@@ -171,17 +200,20 @@ func typeName(v any) string {
 	}
 }
 
-func typeNames(want []string) string {
-	list := make([]string, len(want))
-	for i, w := range want {
-		switch w {
-		case "null":
-			list[i] = w
-		case "array", "object", "integer":
-			list[i] = "an " + w
-		default:
-			list[i] = "a " + w
+func typeNames(want types) string {
+	var list []string
+	for _, name := range typeOrder {
+		if bits := typeBits[name]; want&bits != bits || name == "integer" && want&typeFraction != 0 {
+			continue
 		}
+		switch name {
+		case "null":
+		case "array", "object", "integer":
+			name = "an " + name
+		default:
+			name = "a " + name
+		}
+		list = append(list, name)
 	}
 	return strings.Join(list, " or ")
 }

@@ -62,7 +62,7 @@ func (v *view) add(s *value) {
 func (v *view) restrict(list []*value) {
 	kept := []any{}
 	for _, item := range list {
-		w := item.plain()
+		w := item.node()
 		if v.values == nil || holdsValue(v.values, w) {
 			kept = append(kept, w)
 		}

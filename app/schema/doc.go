@@ -22,8 +22,12 @@
 // Formats are asserted: date-time, date, time, duration, email, hostname, ipv4,
 // ipv6, uri, uri-reference, uri-template, iri, iri-reference, uuid, json-pointer,
 // relative-json-pointer and regex. contentEncoding, contentMediaType and
-// contentSchema are annotations. A pattern is a regular expression of Go (RE2),
-// which takes linear time on any event.
+// contentSchema are annotations. A pattern is a regular expression of Go (RE2).
+//
+// The check of an event is bounded: it counts steps (run.go), and what would take
+// more than it may is refused by RuleCost. The library compiles (compile.go) and
+// judges nothing. evaluate.go judges, explain.go finds the faults, describe.go
+// writes their texts, cost.go tells at load what is doubtful.
 //
 // The members that every event may have for the server (id, type, source, time,
 // userId, key, at the top only) are left out of the validation unless the schema

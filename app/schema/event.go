@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -47,7 +48,7 @@ func (l *loading) header(f *file) *Schema {
 				f.fault(l.rep, at, "is no JSON pointer to a member; write one such as /customerId")
 				continue
 			}
-			s.KeyPointer, s.path = m.value.text, pathTo(toks)
+			s.KeyPointer, s.path = m.value.text, toks
 		default:
 			f.fault(l.rep, at, "unknown; x-event has type, version and key")
 		}
@@ -110,11 +111,17 @@ func (l *loading) shape(f *file, s *Schema) {
 // examples checks each against the schema that it is to explain.
 func (l *loading) examples(f *file, s *Schema, values []*value) {
 	for i, data := range s.Examples {
-		err := s.Validate(data)
-		if err == nil {
+		var spent Spent
+		v, err := s.validate(context.Background(), data, DefaultMaxCost, &spent)
+		if v != nil {
+			err = v
+		} else if err == nil {
 			_, _, err = s.Key(data)
 		}
-		var v *Violation
+		if spent.steps > DefaultMaxCost/10 {
+			l.rep.warn(f.name, values[i].line, "/examples/"+strconv.Itoa(i), fmt.Sprintf(
+				"its check takes %d of the %d steps that schemas.max_cost allows by default; simplify the schema", spent.steps, DefaultMaxCost))
+		}
 		if errors.As(err, &v) {
 			where := v.Rule
 			if v.Pointer != "" {

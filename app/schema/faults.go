@@ -20,6 +20,8 @@ type reporter struct {
 	faults []*Fault
 	seen   map[Fault]bool
 	places map[string]bool // file and path of every fault
+
+	warnings []*Fault
 }
 
 func newReporter(dir string) *reporter {
@@ -28,10 +30,17 @@ func newReporter(dir string) *reporter {
 
 func (r *reporter) add(file string, line int, path, msg string) { r.addErr(file, line, path, msg, nil) }
 
+// warn is of what works, and may cost more than its author thinks.
+func (r *reporter) warn(file string, line int, path, msg string) {
+	r.warnings = append(r.warnings, &Fault{File: r.path(file), Line: line, Path: oneLine(cut(path, maxDetail)), Msg: oneLine(msg)})
+}
+
+func (r *reporter) path(file string) string { return filepath.Join(r.dir, filepath.FromSlash(file)) }
+
 // addErr adds a fault once: a value behind an alias is met at each of its places.
 func (r *reporter) addErr(file string, line int, path, msg string, err error) {
 	// One fault is one line, whatever a file holds.
-	f := Fault{File: filepath.Join(r.dir, filepath.FromSlash(file)), Line: line, Path: oneLine(cut(path, maxDetail)), Msg: oneLine(msg)}
+	f := Fault{File: r.path(file), Line: line, Path: oneLine(cut(path, maxDetail)), Msg: oneLine(msg)}
 	if r.seen[f] {
 		return
 	}

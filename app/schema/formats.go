@@ -4,36 +4,93 @@ import (
 	"errors"
 	"net/netip"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
+// format is a format that is asserted, with what a byte of text costs.
+type format struct {
+	name    string
+	valid   func(string) bool
+	perByte int              // quarters of a step; measured on texts of 100 KB that take long
+	longest int              // bytes; a longer text is refused unread; 0: none is
+	extra   func(string) int // steps beside; nil: none
+}
+
+func (f *format) ok(r *run, v any) bool {
+	s, isText := v.(string)
+	if !isText {
+		return true
+	}
+	n := len(s)
+	if f.longest > 0 {
+		n = min(n, f.longest)
+	}
+	cost := 1 + n*f.perByte/4
+	if f.extra != nil {
+		cost += f.extra(s)
+	}
+	return r.spend(cost) && f.valid(s)
+}
+
 // ownFormats take the place of the library's, which let pass what the RFCs and the
 // official suite refuse (a URI with spaces, P1Y2D) or refuse what they allow.
-var ownFormats = []*jsonschema.Format{
-	format("duration", matches(durationRE)),
-	format("email", isEmail),
-	format("hostname", isHostname),
-	format("ipv4", isIPv4),
-	format("uri", isURI(uriRE)),
-	format("uri-reference", either(isURI(uriRE), isURI(relativeRE))),
-	format("iri", isURI(iriRE)),
-	format("iri-reference", either(isURI(iriRE), isURI(irelativeRE))),
-	format("uri-template", matches(templateRE)),
-	format("uuid", isUUID),
+var ownFormats = map[string]*format{
+	"duration":      {valid: matches(durationRE), perByte: 64},
+	"email":         {valid: isEmail, perByte: 16, longest: 254},
+	"hostname":      {valid: isHostname, perByte: 32, longest: 253},
+	"ipv4":          {valid: isIPv4, perByte: 1},
+	"uri":           {valid: isURI(uriRE), perByte: 32},
+	"uri-reference": {valid: either(isURI(uriRE), isURI(relativeRE)), perByte: 64},
+	"iri":           {valid: isURI(iriRE), perByte: 32},
+	"iri-reference": {valid: either(isURI(iriRE), isURI(irelativeRE)), perByte: 64},
+	"uri-template":  {valid: matches(templateRE), perByte: 32},
+	"uuid":          {valid: isUUID, perByte: 1, longest: 36},
+	"regex":         {valid: isRegex, perByte: 40, extra: regexCost},
 }
 
 // errFormat has no text: messages are made from the table of formats.
 var errFormat = errors.New("not of the format")
 
-func format(name string, valid func(string) bool) *jsonschema.Format {
+// library is f as the library takes it.
+func (f *format) library(name string) *jsonschema.Format {
 	return &jsonschema.Format{Name: name, Validate: func(v any) error {
-		if s, ok := v.(string); ok && !valid(s) {
+		if s, ok := v.(string); ok && !f.valid(s) {
 			return errFormat
 		}
 		return nil
 	}}
+}
+
+// newFormat is the format that the library has found, or ours of its name.
+func newFormat(f *jsonschema.Format) *format {
+	if f == nil {
+		return nil
+	}
+	if own := ownFormats[f.Name]; own != nil {
+		named := *own
+		named.name = f.Name
+		return &named
+	}
+	return &format{name: f.Name, valid: func(s string) bool { return f.Validate(s) == nil }, perByte: 4}
+}
+
+// isRegex parses only: to compile x{1000} takes a thousand times its text.
+func isRegex(s string) bool {
+	_, err := syntax.Parse(s, syntax.Perl)
+	return err == nil
+}
+
+// regexCost is of what takes long to parse: a class of Unicode has hundreds of
+// ranges, and a range without case is gone through character by character.
+func regexCost(s string) int {
+	cost := len(s)*len(s)/8000 + 4000*(strings.Count(s, `\p`)+strings.Count(s, `\P`))
+	if strings.Contains(s, "(?") {
+		cost += 60_000 * strings.Count(s, "-")
+	}
+	return cost
 }
 
 func matches(re *regexp.Regexp) func(string) bool { return re.MatchString }

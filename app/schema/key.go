@@ -2,7 +2,7 @@ package schema
 
 import (
 	"fmt"
-	"slices"
+	"strconv"
 	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -31,24 +31,15 @@ func (s *Schema) Key(data []byte) (string, bool, error) {
 	return key, true, nil
 }
 
-// pathTo leads enter to the value at the end of tokens.
-func pathTo(tokens []string) *place {
-	at := &place{}
-	for _, t := range slices.Backward(tokens) {
-		at = &place{kids: map[string]*place{t: at}}
-	}
-	return at
-}
-
-func keyAt(data []byte, ptr string, at *place) (string, *Violation) {
+func keyAt(data []byte, ptr string, path []string) (string, *Violation) {
 	d := open(data)
 	defer d.release()
 	fault := func(detail string) *Violation {
 		return &Violation{Pointer: ptr, Rule: RuleKey, Detail: cut(detail, maxDetail)}
 	}
-	for at.kids != nil {
-		// enter stops at faults of the JSON; a peek then tells them.
-		if at = d.enter(at); at == nil {
+	for _, token := range path {
+		// enter stops at faults of the JSON, which decode then tells.
+		if !d.enter(token) {
 			if _, bad := decode(data, nil, nil); bad != nil {
 				return "", bad
 			}
@@ -69,6 +60,37 @@ func keyAt(data []byte, ptr string, at *place) (string, *Violation) {
 		return checkKey(rat(number(string(raw))).Num().String(), fault)
 	default:
 		return "", fault("must be a string or an integer but is " + kindName(kind))
+	}
+}
+
+// enter reads up to the value that a token of a pointer names in the next value.
+func (d *decoder) enter(token string) bool {
+	tok, err := d.dec.ReadToken()
+	if err != nil {
+		return false
+	}
+	object := tok.Kind() == '{'
+	if !object && tok.Kind() != '[' {
+		return false
+	}
+	for i := 0; ; i++ {
+		name := strconv.Itoa(i)
+		switch kind := d.dec.PeekKind(); {
+		case kind == ']' || kind == '}':
+			return false
+		case object:
+			tok, err := d.dec.ReadToken()
+			if err != nil {
+				return false
+			}
+			name = tok.String()
+		}
+		if name == token {
+			return true
+		}
+		if d.dec.SkipValue() != nil {
+			return false
+		}
 	}
 }
 

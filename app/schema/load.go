@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -79,6 +78,7 @@ func load(fsys fs.FS, dir string) (*Registry, error) {
 	if err := rep.err(); err != nil {
 		return nil, err
 	}
+	reg.warnings = rep.warnings
 	slices.SortFunc(reg.sorted, func(a, b *Schema) int { return strings.Compare(a.Type, b.Type) })
 	return reg, nil
 }
@@ -172,7 +172,7 @@ func (l *loading) event(f *file) *Schema {
 }
 
 // path is a file's name as faults and callers see it.
-func (l *loading) path(name string) string { return filepath.Join(l.rep.dir, filepath.FromSlash(name)) }
+func (l *loading) path(name string) string { return l.rep.path(name) }
 
 // compile makes what Validate and Bundle use.
 func (l *loading) compile(f *file, s *Schema) bool {

@@ -52,14 +52,11 @@ func rat(v any) *big.Rat {
 
 // isInteger follows JSON Schema: 1.0 and 1e3 are integers.
 func isInteger(v any) bool {
-	switch v := v.(type) {
-	case int64:
+	if _, ok := v.(int64); ok {
 		return true
-	case json.Number:
-		r := rat(v)
-		return r != nil && r.IsInt()
 	}
-	return false
+	d, ok := exactOf(v)
+	return ok && d.isInteger()
 }
 
 // ratText writes a bound of a schema the way a person would.

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,6 +24,7 @@ type Policy struct {
 	mode          Mode
 	modes         map[string]Mode
 	rejectUnknown bool
+	maxCost       int64
 }
 
 // PolicyConfig configures a Policy. Zero fields take the defaults.
@@ -31,6 +33,7 @@ type PolicyConfig struct {
 	Mode          Mode            // of every type; default Enforce
 	Modes         map[string]Mode // of single types; they win
 	RejectUnknown bool            // refuse types without a schema, and events without a type
+	MaxCost       int64           // of the check of one event, in steps; default DefaultMaxCost
 }
 
 // NewPolicy makes a Policy. A mode for a type that has no schema is an error:
@@ -39,12 +42,15 @@ func NewPolicy(c PolicyConfig) (*Policy, error) {
 	if c.Mode == "" {
 		c.Mode = Enforce
 	}
+	if c.MaxCost == 0 {
+		c.MaxCost = DefaultMaxCost
+	}
 	for _, typ := range slices.Sorted(maps.Keys(c.Modes)) {
 		if _, ok := c.Registry.Lookup(typ); !ok {
 			return nil, fmt.Errorf("types: there is no schema of type %q; known are %s", typ, strings.Join(c.Registry.names(), ", "))
 		}
 	}
-	return &Policy{registry: c.Registry, mode: c.Mode, modes: c.Modes, rejectUnknown: c.RejectUnknown}, nil
+	return &Policy{registry: c.Registry, mode: c.Mode, modes: c.Modes, rejectUnknown: c.RejectUnknown, maxCost: c.MaxCost}, nil
 }
 
 func (r *Registry) names() []string {
@@ -71,23 +77,45 @@ func (p *Policy) Mode(typ string) Mode {
 const RuleUnknown = "x-event.type"
 
 // Check judges data as an event of type typ. It returns what is wrong, or nil,
-// and whether that refuses the event. Every type has a schema or is unknown.
-func (p *Policy) Check(typ string, data []byte) (v *Violation, refused bool) {
+// and whether that refuses the event. Every type has a schema or is unknown. The
+// error is that of ctx, when it ends before there is an answer.
+//
+// spent is what the events of one request have cost so far; nil: it is alone.
+func (p *Policy) Check(ctx context.Context, typ string, data []byte, spent *Spent) (v *Violation, refused bool, err error) {
 	s, ok := p.registry.Lookup(typ)
 	if !ok {
 		if !p.rejectUnknown || p.mode == Off {
-			return nil, false
+			return nil, false, nil
 		}
-		return p.unknown(typ), p.mode == Enforce
+		return p.unknown(typ), p.mode == Enforce, nil
 	}
 	mode := p.Mode(typ)
 	if mode == Off {
-		return nil, false
+		return nil, false, nil
 	}
-	if err := s.Validate(data); err != nil {
-		return err.(*Violation), mode == Enforce //nolint:errorlint // Validate returns nothing else
+	v, err = s.validate(ctx, data, p.maxCost, spent)
+	return v, v != nil && mode == Enforce, err
+}
+
+// Spent counts what the checks of the events of one request cost together, in
+// steps. It is for one goroutine.
+type Spent struct{ steps int64 }
+
+// requestCosts is how often the events of one request may cost what one may.
+const requestCosts = 10
+
+// limit is what the next event may cost.
+func (s *Spent) limit(one int64) int64 {
+	if s == nil {
+		return one
 	}
-	return nil, false
+	return min(one, requestCosts*one-s.steps)
+}
+
+func (s *Spent) add(r *run) {
+	if s != nil {
+		s.steps += r.max - max(0, r.left)
+	}
 }
 
 func (p *Policy) unknown(typ string) *Violation {

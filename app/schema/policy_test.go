@@ -43,7 +43,10 @@ func TestPolicy(t *testing.T) {
 		{"unknown, off", off, "x", `{}`, "", false},
 		{"none", strict, "", `{}`, RuleUnknown, true},
 	} {
-		v, refused := test.p.Check(test.typ, []byte(test.data))
+		v, refused, err := test.p.Check(t.Context(), test.typ, []byte(test.data), nil)
+		if err != nil {
+			t.Error(err)
+		}
 		rule := ""
 		if v != nil {
 			rule = v.Rule

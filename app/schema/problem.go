@@ -2,81 +2,20 @@ package schema
 
 import (
 	"cmp"
-	"errors"
 	"slices"
+	"strconv"
 	"strings"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// problem is one thing that the library found wrong with a value.
+// problem is one thing wrong with a value.
 type problem struct {
-	loc  []string // tokens of the pointer to the value
-	rule string
-	name string // of the property that is missing
-	nth  int    // which of those that the rule names
-	err  *jsonschema.ValidationError
-}
-
-// problemsOf flattens what the library returns, in no particular order: it walks
-// Go maps.
-func problemsOf(err error) []problem {
-	var verr *jsonschema.ValidationError
-	if !errors.As(err, &verr) {
-		return nil
-	}
-	return collect(verr, nil)
-}
-
-func collect(e *jsonschema.ValidationError, list []problem) []problem {
-	p := problem{loc: e.InstanceLocation, err: e}
-	switch k := e.ErrorKind.(type) {
-	case *kind.Schema, *kind.Group, *kind.Reference, *kind.AllOf:
-		for _, c := range e.Causes {
-			list = collect(c, list)
-		}
-		return list
-	case *kind.Required:
-		p.rule = "required"
-		for p.nth, p.name = range k.Missing {
-			list = append(list, p)
-		}
-		return list
-	case *kind.DependentRequired:
-		p.rule = "dependentRequired"
-		for p.nth, p.name = range k.Missing {
-			list = append(list, p)
-		}
-		return list
-	case *kind.AdditionalProperties:
-		p.rule = "additionalProperties"
-		for _, name := range k.Properties {
-			p.loc = append(slices.Clone(e.InstanceLocation), name)
-			list = append(list, p)
-		}
-		return list
-	case *kind.PropertyNames:
-		p.loc = append(slices.Clone(e.InstanceLocation), k.Property)
-	}
-	p.rule = ruleOf(e)
-	return append(list, p)
-}
-
-func ruleOf(e *jsonschema.ValidationError) string {
-	switch k := e.ErrorKind.(type) {
-	case *kind.Not:
-		return "not"
-	case *kind.RefCycle:
-		return "$ref"
-	case *kind.FalseSchema:
-		return falseRule(e.SchemaURL)
-	default:
-		if path := k.KeywordPath(); len(path) > 0 {
-			return path[0]
-		}
-		return "schema"
-	}
+	rules   *rules // the schema that refuses it
+	rule    string // the keyword
+	path    []int  // to the value: the number of a member or item on each level
+	name    string // of the member that is missing, or whose name is wrong
+	because string // the member that needs the one that is missing
+	nth     int    // which of those that the rule names
+	counts  [2]int // of items or forms
 }
 
 // falseRule names the keyword whose schema is false: the last but one token where
@@ -107,8 +46,29 @@ var rank = func() map[string]int {
 	return m
 }()
 
-// compare orders the problems of one value.
+// compare orders problems as the event has them, where a value comes before those
+// inside it, and those of one value by their rules.
 func (p *problem) compare(q *problem) int {
-	return cmp.Or(rank[p.rule]-rank[q.rule], strings.Compare(p.rule, q.rule),
-		strings.Compare(p.err.SchemaURL, q.err.SchemaURL), p.nth-q.nth, strings.Compare(p.name, q.name))
+	return cmp.Or(slices.Compare(p.path, q.path), rank[p.rule]-rank[q.rule], strings.Compare(p.rule, q.rule),
+		strings.Compare(p.rules.location, q.rules.location), p.nth-q.nth, strings.Compare(p.name, q.name))
+}
+
+// follow is the value of doc at path, with the tokens of the pointer to it.
+func follow(doc any, path []int) (v any, tokens []string) {
+	for _, i := range path {
+		switch c := doc.(type) {
+		case *object:
+			tokens = append(tokens, c.members[i].name)
+			doc = c.members[i].value
+		case *array:
+			tokens = append(tokens, strconv.Itoa(i))
+			doc = c.items[i]
+		}
+	}
+	return doc, tokens
+}
+
+func (p *problem) pointer(doc any) string {
+	_, tokens := follow(doc, p.path)
+	return pointerTo(tokens)
 }

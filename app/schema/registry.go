@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"context"
 	"slices"
 )
 
@@ -9,6 +10,8 @@ import (
 type Registry struct {
 	byType map[string]*Schema
 	sorted []*Schema
+
+	warnings []*Fault
 }
 
 // Lookup returns the schema of a type, by its exact name.
@@ -16,6 +19,10 @@ func (r *Registry) Lookup(typ string) (*Schema, bool) {
 	s, ok := r.byType[typ]
 	return s, ok
 }
+
+// Warnings are of schemas that work, and may refuse an event because its check
+// costs too much.
+func (r *Registry) Warnings() []*Fault { return slices.Clone(r.warnings) }
 
 // Schemas returns all schemas, sorted by type.
 func (r *Registry) Schemas() []*Schema { return slices.Clone(r.sorted) }
@@ -32,7 +39,7 @@ type Schema struct {
 
 	bundle *value
 	origin map[string]Origin
-	path   *place // to the key
+	path   []string // to the key
 	check  *validator
 }
 
@@ -64,10 +71,26 @@ func (s *Schema) Origin(name string) (Origin, bool) {
 // would cost too much: repeated names at any level, invalid UTF-8, more than 64
 // levels, 20,000 values, or numbers of more than 1000 digits or an exponent
 // beyond 1000. Numbers are compared exactly; 1.0 is an integer.
+//
+// What would cost more than DefaultMaxCost is refused by RuleCost. A Policy has a
+// limit of its own.
 func (s *Schema) Validate(data []byte) error {
-	if v := s.check.check(data); v != nil {
-		v.Type, v.Version = s.Type, s.Version
+	v, _ := s.validate(context.Background(), data, DefaultMaxCost, nil) // that context does not end
+	if v != nil {
 		return v
 	}
 	return nil
+}
+
+// validate costs at most maxCost steps. The error is that of ctx, when it ends
+// before there is an answer.
+func (s *Schema) validate(ctx context.Context, data []byte, maxCost int64, spent *Spent) (*Violation, error) {
+	v, err := s.check.check(ctx, data, maxCost, spent)
+	if err != nil {
+		return nil, err
+	}
+	if v != nil {
+		v.Type, v.Version = s.Type, s.Version
+	}
+	return v, nil
 }

@@ -1,85 +1,65 @@
 package schema
 
 import (
+	"context"
 	"fmt"
-	"strings"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
 // validator checks JSON against one compiled schema. It is safe for parallel use.
 type validator struct {
-	lib      *jsonschema.Schema
-	quick    *quick              // nil: the schema has what it cannot decide
-	names    map[string]string   // spellings of the declared properties
-	drop     map[string]bool     // members of the top that are not validated
-	declared map[string][]string // properties by the location of the schema that closes them
-	explain  chan struct{}       // cap 1: the library makes an error of every wrong value, in as much memory
+	root    *rules
+	dynamic bool              // has $dynamicRef
+	names   map[string]string // spellings of the declared properties
+	drop    map[string]bool   // members of the top that are not validated
 }
 
 // check returns the first thing that is wrong with data, without Type and Version.
-func (v *validator) check(data []byte) *Violation {
+// It costs at most maxCost steps, or what is left of those of the request. The
+// error is the context's.
+func (v *validator) check(ctx context.Context, data []byte, maxCost int64, spent *Spent) (*Violation, error) {
 	doc, bad := decode(data, v.names, v.drop)
 	if bad != nil {
-		return bad
+		return bad, nil
 	}
-	if v.quick.accepts(doc) {
-		return nil
+	r := v.run(ctx, spent.limit(maxCost))
+	defer func() { spent.add(r) }()
+	if v.root.ok(r, doc, nil) {
+		return nil, nil
 	}
-	v.explain <- struct{}{}
-	list := problemsOf(v.lib.Validate(doc))
-	<-v.explain
-	if len(list) == 0 {
-		return nil
+	if r.over {
+		return r.ended(maxCost)
 	}
-	p := first(data, list)
+	found := r.explain(v.root, doc, nil, nil)
+	p := found.first
+	if p == nil {
+		return r.ended(maxCost)
+	}
+	// Where the steps end in the explanation, what it has found is told.
 	return &Violation{
-		Pointer: bounded(pointerTo(p.loc)),
+		Pointer: bounded(p.pointer(doc)),
 		Rule:    p.rule,
-		Detail:  cut(v.detail(p, doc, data), maxDetail),
-		Others:  len(list) - 1,
-	}
+		Detail:  cut(r.detail(p, doc)+r.closest(p, doc), maxDetail),
+		Others:  found.n - 1,
+	}, r.gone
 }
 
-// detail adds to the problem's own what only the schema and the event tell.
-func (v *validator) detail(p *problem, doc any, data []byte) string {
-	switch p.err.ErrorKind.(type) {
-	case *kind.AdditionalProperties:
-		names := v.declared[p.err.SchemaURL]
-		switch near := nearest(p.loc[len(p.loc)-1], names); {
-		case near != "":
-			return "is not a declared property; did you mean " + quote(near) + "?"
-		case len(names) == 0:
-			return "is not allowed: no property is declared here"
-		default:
-			return "is not a declared property; declared are " + strings.Join(quoted(names), ", ")
-		}
-	case *kind.AnyOf, *kind.OneOf:
-		return p.detail(doc) + v.closest(p, doc, data)
-	}
-	return p.detail(doc)
+func (v *validator) run(ctx context.Context, limit int64) *run {
+	r := newRun(ctx, limit)
+	r.pure = !v.dynamic
+	return r
 }
 
-// closest tells of the form that the value misses by the least.
-func (v *validator) closest(p *problem, doc any, data []byte) string {
-	var best []problem
-	for _, c := range p.err.Causes {
-		if list := collect(c, nil); best == nil || len(list) < len(best) {
-			best = list
-		}
+// ended says why a run has no result.
+func (r *run) ended(maxCost int64) (*Violation, error) {
+	if r.gone != nil {
+		return nil, r.gone
 	}
-	if len(best) == 0 {
-		return ""
+	detail := fmt.Sprintf("the check of the event against its schema takes more than %d steps; send a smaller event, simplify the schema, or raise schemas.max_cost", maxCost)
+	switch {
+	case r.max < maxCost:
+		detail = fmt.Sprintf("the checks of the events of this request take more than %d steps together; send fewer in one request, or raise schemas.max_cost", requestCosts*maxCost)
+	case r.deep:
+		detail = fmt.Sprintf("the check of the event leads through more than %d schemas, each inside the one before; nest the event less, or flatten the schema", maxNesting)
 	}
-	q := first(data, best)
-	return fmt.Sprintf("; of the closest one, %s: %s: %s", shownPointer(bounded(pointerTo(q.loc))), q.rule, q.detail(doc))
-}
-
-func quoted(list []string) []string {
-	out := make([]string, len(list))
-	for i, s := range list {
-		out[i] = quote(s)
-	}
-	return out
+	return &Violation{Rule: RuleCost, Detail: detail}, nil
 }

@@ -10,6 +10,7 @@ import (
 // Rules of a Violation that are no keywords of JSON Schema.
 const (
 	RuleJSON = "json"        // invalid JSON, repeated names, invalid UTF-8, too deep, too many values or digits
+	RuleCost = "schema.cost" // the check takes more steps than it may
 	RuleKey  = "x-event.key" // the ordering key is absent or cannot be one
 )
 
@@ -51,6 +52,9 @@ func (v *Violation) text(detailed bool) string {
 
 // Place is Error without what the event holds there, for logs and headers.
 func (v *Violation) Place() string {
+	if v.Rule == RuleCost { // nothing of the event
+		return v.Error()
+	}
 	return (&Violation{Type: v.Type, Version: v.Version, Pointer: v.Pointer, Rule: v.Rule}).text(false)
 }
 

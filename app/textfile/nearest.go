@@ -11,7 +11,11 @@ func Nearest(s string, words []string, limit int) string {
 		return ""
 	}
 	for _, w := range words {
-		d := distance(s, strings.ReplaceAll(strings.ToLower(w), "-", "_"))
+		t := strings.ReplaceAll(strings.ToLower(w), "-", "_")
+		if len(t)-len(s) > limit || len(s)-len(t) > limit { // nor is the distance less; there may be thousands of words
+			continue
+		}
+		d := distance(s, t)
 		// A word of which nothing is left is not meant.
 		if d <= limit && d < len(w) {
 			best, limit = w, d-1

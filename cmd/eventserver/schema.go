@@ -56,6 +56,9 @@ func schemaCheck(_ context.Context, args []string, stdout, stderr io.Writer) err
 			for _, c := range counts {
 				tried += c.Valid + c.Invalid
 			}
+			for _, w := range reg.Warnings() {
+				fmt.Fprintf(stdout, "warning: %v\n", w)
+			}
 			fmt.Fprintf(stdout, "%s valid\n", count(len(reg.Schemas()), "schema is", "schemas are"))
 			if tried > 0 {
 				fmt.Fprintf(stdout, "%s as the names of the files say\n", count(tried, "test event is", "test events are"))

@@ -72,6 +72,7 @@ func TestSchemaCommands(t *testing.T) {
 `)
 	write(t, dir, "bad/a.yaml", "x-event: {type: a, version: 0}\ntype: object\n")
 	write(t, dir, "bad/b.yaml", "x-event: {type: b, version: 1}\ndescription: d\ntype: object\nproperties: {n: {typ: string}}\nexamples: [{}]\n")
+	write(t, dir, "doubtful/a.yaml", "x-event: {type: a, version: 1}\ndescription: d\ntype: object\nproperties: {n: {pattern: \"^(a?b?){600}$\"}}\nexamples: [{}]\n")
 	write(t, dir, "tried/order.paid.yaml", paid)
 	write(t, dir, "tried/testdata/order.paid/valid-a.json", `{}`)
 	write(t, dir, "later/order.paid.yaml", strings.NewReplacer("version: 1", "version: 2", "minimum: 0", "minimum: 1", "note: ", "text: ").Replace(paid))
@@ -94,6 +95,8 @@ func TestSchemaCommands(t *testing.T) {
 			"bad/a.yaml:1: /examples: missing; give a list with at least one event, as it is posted\n" +
 			"bad/b.yaml:4: /properties/n/typ: \"typ\" is no keyword of JSON Schema, so it would be ignored; did you mean type?\n",
 			stderr: "eventserver: 4 faults in bad\n", code: 1}},
+		{args: "schema check --dir doubtful", want: ran{stdout: "warning: doubtful/a.yaml:4: /properties/n/pattern: \"^(a?b?){600}$\" is a regular expression of 3604 instructions, so a text of more than 4439 bytes is refused by the rule schema.cost with the default of schemas.max_cost; write smaller repeats, or maxLength instead\n" +
+			"1 schema is valid\n"}},
 		{args: "schema check --dir tried", want: ran{
 			stdout: "tried/testdata/order.paid/valid-a.json: is refused: order.paid v1: required: \"customerId\" is missing (and 1 more); correct the event or the schema\n",
 			stderr: "eventserver: 1 fault in tried\n", code: 1}},
