@@ -168,9 +168,7 @@ func (j *job) mark(ctx context.Context, done []step) error {
 	if err := j.q.settle(context.WithoutCancel(ctx), at...); err != nil {
 		return err
 	}
-	for _, s := range done {
-		j.audit(s.mark)
-	}
+	defer j.s.goesOn(j.h)
 	if done[0].mark.Run == j.h.run.ID { // not those of a run that was killed
 		j.count(done)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -212,9 +211,3 @@ func (j *job) isBlocked(key string) bool {
 }
 
 func (j *job) note(f func(*admin.PoisonRun)) { j.h.update(f) }
-
-// audit writes a line of what was done to an item: no key, no payload.
-func (j *job) audit(m router.Mark) {
-	j.s.cfg.Logger.Info("audit", slog.String("action", m.Kind), slog.String("destination", j.destination), slog.String("by", m.By),
-		slog.String("run", m.Run), slog.String("event", m.EventID), slog.String("position", m.Of.String()))
-}

@@ -37,6 +37,7 @@ type handle struct {
 
 	mu  sync.Mutex
 	run admin.PoisonRun // ID, Action and By never change
+	due time.Time       // of the next line about how it goes
 	err error           // after done
 }
 
@@ -149,11 +150,40 @@ func (s *Service) forget() {
 	}
 }
 
+// firstLine is how long a run goes on until a line says how far it is. Each next
+// line takes as long as the run took until then, so that there are few of them, and
+// none for each item: who settled an item is in its mark.
+const firstLine = time.Minute
+
+// goesOn writes a line of a run that takes long.
+func (s *Service) goesOn(h *handle) {
+	now, due := s.cfg.Now(), false
+	h.update(func(r *admin.PoisonRun) {
+		if h.due.IsZero() {
+			h.due = r.Started.Add(firstLine)
+		}
+		if due = !now.Before(h.due); due {
+			h.due = now.Add(now.Sub(r.Started))
+		}
+	})
+	if due {
+		s.audit(h, "goes on")
+	}
+}
+
+// audit writes a line of a run: no key, no payload, and none for each item.
+func (s *Service) audit(h *handle, what string) {
+	r := h.now()
+	s.cfg.Logger.Info("audit", slog.String("action", r.Action+" "+what), slog.String("by", r.By), slog.String("run", r.ID), slog.Bool("dry_run", r.DryRun),
+		slog.String("destination", strings.Join(r.Destinations, ",")), slog.String("state", r.State), slog.Int("matched", r.Matched), slog.Int("redriven", r.Redriven),
+		slog.Int("discarded", r.Discarded), slog.Int("skipped", r.Skipped), slog.Int("left", r.Failed+r.Refused+r.Behind), slog.Int("recovered", r.Recovered))
+}
+
 // execute does one destination after the other. One that cannot be done does not
 // keep the others from it.
 func (s *Service) execute(ctx context.Context, h *handle, o admin.PoisonOrder, m *filter) {
-	log := s.cfg.Logger.With(slog.String("by", h.run.By), slog.String("run", h.run.ID), slog.Bool("dry_run", o.DryRun))
-	log.Info("audit", slog.String("action", o.Action+" begins"), slog.String("destination", strings.Join(h.run.Destinations, ",")), slog.String("filter", words(o.PoisonFilter, o.All)))
+	s.cfg.Logger.Info("audit", slog.String("action", o.Action+" begins"), slog.String("by", h.run.By), slog.String("run", h.run.ID), slog.Bool("dry_run", o.DryRun),
+		slog.String("destination", strings.Join(h.run.Destinations, ",")), slog.String("filter", words(o.PoisonFilter, o.All)))
 	var errs []error
 	for _, d := range h.run.Destinations {
 		err := s.unknown(d, s.newJob(h, d, o, m).run(ctx))
@@ -180,9 +210,7 @@ func (s *Service) execute(ctx context.Context, h *handle, o admin.PoisonOrder, m
 		}
 		h.err = err
 	})
-	r := h.now()
-	log.Info("audit", slog.String("action", o.Action+" ends"), slog.String("state", r.State), slog.Int("redriven", r.Redriven), slog.Int("discarded", r.Discarded),
-		slog.Int("skipped", r.Skipped), slog.Int("left", r.Failed+r.Refused+r.Behind), slog.Int("recovered", r.Recovered))
+	s.audit(h, "ends")
 	close(h.done)
 }
 
