@@ -126,11 +126,14 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	}); err != nil {
 		return nil, err
 	}
-	if err := a.broker.EnsureTopics(ctx, a.pipeline.Topics()...); err != nil {
-		return nil, fmt.Errorf("topics: %w", err)
-	}
 	if err := a.openControl(ctx); err != nil {
 		return nil, err
+	}
+	if err := a.appear(ctx, cfg.Destinations, a.control.Append); err != nil {
+		return nil, err
+	}
+	if err := a.broker.EnsureTopics(ctx, a.pipeline.Topics()...); err != nil {
+		return nil, fmt.Errorf("topics: %w", err)
 	}
 	if o.HandleOnly {
 		return a, nil

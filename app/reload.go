@@ -13,6 +13,7 @@ import (
 
 	"eventserver/app/admin"
 	"eventserver/app/config"
+	"eventserver/app/control"
 	"eventserver/app/schema"
 	"eventserver/infra"
 	"eventserver/router"
@@ -260,6 +261,14 @@ func (a *App) prepare(ctx context.Context, p *plan) error {
 		return err
 	}
 	if len(topics) > 0 {
+		var added []config.Destination
+		for _, s := range p.added {
+			added = append(added, s.config)
+		}
+		put := func(ctx context.Context, r control.Record) error { _, err := a.control.Put(ctx, r); return err }
+		if err := a.appear(ctx, added, put); err != nil {
+			return err
+		}
 		ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
 		defer cancel()
 		if err := a.broker.EnsureTopics(ctx, topics...); err != nil {

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"eventserver/app/control"
+	"eventserver/infra"
 	"eventserver/router"
 )
 
 // openControl reads what operators did before this start, and has the pipeline
 // go by it before its first attempt.
 func (a *App) openControl(ctx context.Context) error {
-	if err := a.broker.EnsureTopics(ctx, control.Topics()...); err != nil {
+	if err := a.broker.EnsureTopics(ctx, append(control.Topics(), infra.Topic{Name: router.EventsTopic})...); err != nil {
 		return fmt.Errorf("topics: %w", err)
 	}
 	var err error

@@ -117,3 +117,14 @@ type Member struct {
 	Host       string             // where it connects from
 	Partitions map[string][]int32 // what it has been given, by topic
 }
+
+// Deleter is implemented by brokers where what nobody uses any more can be deleted.
+type Deleter interface {
+	// Topics are the names of the topics that there are.
+	Topics(ctx context.Context) ([]string, error)
+	// DeleteGroups deletes groups with all that they have committed. One that is not
+	// there is none. When one has members, the error wraps ErrGroupBusy.
+	DeleteGroups(ctx context.Context, groups ...string) error
+	// DeleteTopics deletes topics with their records. One that is not there is none.
+	DeleteTopics(ctx context.Context, topics ...string) error
+}

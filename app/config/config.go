@@ -120,6 +120,7 @@ type Log struct {
 type Destination struct {
 	ID          string        `yaml:"id" required:"true" doc:"Name in topics, metrics and the poison queue; lower-case letters, digits and -, at most 64, unique. Never change it: a new id is a new destination."`
 	Kind        string        `yaml:"kind" required:"true" doc:"What it is, such as webhook; its own keys stand beside these."`
+	From        string        `yaml:"from" default:"oldest" doc:"Where a new destination begins, once, at its first start: oldest (all events that are kept), now, or a time such as 2026-11-25T10:00:00Z. Later starts and reloads go on where it was."`
 	Types       []string      `yaml:"types" min:"1" doc:"Types of events to send: exact, order.* for all that start with order., or *. Without it: every event."`
 	Filter      string        `yaml:"filter" doc:"CEL expression; events for which it is false are not sent."`
 	Transform   string        `yaml:"transform" doc:"CEL expression that makes the payload; without it the event's own bytes are sent."`

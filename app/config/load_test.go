@@ -57,7 +57,7 @@ func TestDefault(t *testing.T) {
 		t.Error(err)
 	}
 	d.Settings = nil
-	equal(t, d, Destination{ID: "log", Kind: "log", Timeout: 10 * time.Second, Concurrency: 64,
+	equal(t, d, Destination{ID: "log", Kind: "log", From: "oldest", Timeout: 10 * time.Second, Concurrency: 64,
 		RateLimit:   RateLimit{Burst: 1},
 		Retry:       Retry{Initial: 500 * time.Millisecond, Max: 30 * time.Second, Attempts: 10, MaxAge: 10 * time.Minute},
 		Breaker:     Breaker{Failures: 20, Initial: time.Second, Max: time.Minute},

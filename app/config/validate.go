@@ -224,6 +224,7 @@ func (d *Destination) Validate() error {
 	if !idRE.MatchString(d.ID) {
 		f.addf("id: %q is not an id; write lower-case letters, digits and -, at most 64, the first a letter or digit", d.ID)
 	}
+	d.checkFrom(&f)
 	for i, t := range d.Types {
 		if !typeRE.MatchString(t) {
 			f.addf("types[%d]: %q is not a pattern; write a whole type, a prefix with .* behind it, or *", i, t)

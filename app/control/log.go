@@ -52,21 +52,42 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 		return nil, ErrUnreadable
 	}
 	l := &Log{cfg: cfg, reader: reader, next: map[int32]int64{}, last: map[slot]Record{}, awaits: map[string]chan struct{}{}}
-	bounds, err := reader.Bounds(ctx, Topic, time.Time{})
+	return l, l.catchUp(ctx)
+}
+
+// catchUp reads what is new, to the end. Nothing follows the topic meanwhile.
+func (l *Log) catchUp(ctx context.Context) error {
+	bounds, err := l.reader.Bounds(ctx, Topic, time.Time{})
 	if err != nil {
-		return nil, fmt.Errorf("control: %w", err)
+		return fmt.Errorf("control: %w", err)
 	}
 	ranges := map[int32]infra.Range{}
+	l.mu.Lock()
 	for p, b := range bounds {
-		l.next[p] = b.End
-		if b.End > b.Oldest {
-			ranges[p] = infra.Range{From: b.Oldest, To: b.End}
+		from := max(b.Oldest, l.next[p])
+		l.next[p] = max(l.next[p], b.End)
+		if b.End > from {
+			ranges[p] = infra.Range{From: from, To: b.End}
 		}
 	}
-	if err := reader.Scan(ctx, Topic, ranges, func(m *message.Message, _ time.Time) error { l.take(m); return nil }); err != nil {
-		return nil, fmt.Errorf("control: %w", err)
+	l.mu.Unlock()
+	if err := l.reader.Scan(ctx, Topic, ranges, func(m *message.Message, _ time.Time) error { l.take(m); return nil }); err != nil {
+		return fmt.Errorf("control: %w", err)
 	}
-	return l, nil
+	return nil
+}
+
+// Append stores a record before Follow runs, and reads the topic to its end: what
+// others have stored meanwhile is known, too.
+func (l *Log) Append(ctx context.Context, r Record) error {
+	_, m, err := l.prepare(r)
+	if err != nil {
+		return err
+	}
+	if err := l.store(ctx, m); err != nil {
+		return err
+	}
+	return l.catchUp(ctx)
 }
 
 // take notes one record. One that is not understood is passed over.
@@ -83,7 +104,11 @@ func (l *Log) take(m *message.Message) (Record, bool) {
 		l.cfg.Logger.Warn("a control record is not understood", slog.Any("error", err))
 		return r, false
 	}
-	l.last[slot{r.Kind, r.Destination}] = r
+	at := slot{r.Kind, r.Destination}
+	if was, ok := l.last[at]; ok && r.Kind == From && was.On && r.On {
+		return r, true // of instances that start together, the first one decides
+	}
+	l.last[at] = r
 	return r, true
 }
 
@@ -146,17 +171,38 @@ func (l *Log) Follow(ctx context.Context, apply func(Record)) {
 	}
 }
 
+// prepare completes a record.
+func (l *Log) prepare(r Record) (Record, *message.Message, error) {
+	now := time.Now().UTC()
+	id, err := ulid.New(ulid.Timestamp(now), rand.Reader)
+	if err != nil {
+		return r, nil, fmt.Errorf("control: %w", err)
+	}
+	r.ID, r.At, r.Instance = id.String(), now, l.cfg.Instance
+	m, err := r.encode()
+	return r, m, err
+}
+
+// store publishes a record, and waits for that until ctx ends.
+func (l *Log) store(ctx context.Context, m *message.Message) error {
+	stored := make(chan error, 1)
+	go func() { stored <- l.cfg.Broker.Publisher().Publish(Topic, m) }() // it knows no context; the broker's close waits for it
+	select {
+	case err := <-stored:
+		if err != nil {
+			return fmt.Errorf("control: the broker did not take the record: %w", err)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("control: the broker has not taken the record yet; if it does, the record holds: %w", ctx.Err())
+	}
+}
+
 // Put stores a record and returns it when this instance has applied it, which
 // takes a Follow that runs. When ctx ends before that, the record is stored all
 // the same and the error says so.
 func (l *Log) Put(ctx context.Context, r Record) (Record, error) {
-	now := time.Now().UTC()
-	id, err := ulid.New(ulid.Timestamp(now), rand.Reader)
-	if err != nil {
-		return r, fmt.Errorf("control: %w", err)
-	}
-	r.ID, r.At, r.Instance = id.String(), now, l.cfg.Instance
-	m, err := r.encode()
+	r, m, err := l.prepare(r)
 	if err != nil {
 		return r, err
 	}
@@ -169,15 +215,8 @@ func (l *Log) Put(ctx context.Context, r Record) (Record, error) {
 		delete(l.awaits, r.ID)
 		l.mu.Unlock()
 	}()
-	stored := make(chan error, 1)
-	go func() { stored <- l.cfg.Broker.Publisher().Publish(Topic, m) }() // it knows no context; the broker's close waits for it
-	select {
-	case err := <-stored:
-		if err != nil {
-			return r, fmt.Errorf("control: the broker did not take the record: %w", err)
-		}
-	case <-ctx.Done():
-		return r, fmt.Errorf("control: the broker has not taken the record yet; if it does, the record holds: %w", ctx.Err())
+	if err := l.store(ctx, m); err != nil {
+		return r, err
 	}
 	select {
 	case <-applied:

@@ -66,6 +66,7 @@ func Run(t *testing.T, open func(t *testing.T) infra.Broker, opts Options) {
 		{"Progress", (*env).progress},
 		{"Reset", (*env).reset},
 		{"Resume", (*env).resume},
+		{"Delete", (*env).deletes},
 		{"Ping", (*env).ping},
 		{"Reopen", (*env).reopen},
 	}

@@ -258,3 +258,23 @@ func (b *Broker) unlock() error {
 	}
 	return b.lock.Close()
 }
+
+// DeleteGroups implements infra.Deleter. The journal is told first: after a kill it
+// would bring a deleted group back, which holds back trimming.
+func (b *Broker) DeleteGroups(ctx context.Context, groups ...string) error {
+	for _, g := range groups {
+		members, err := b.Members(ctx, g)
+		if err != nil {
+			return err
+		}
+		if len(members) > 0 {
+			return fmt.Errorf("delete group %s: %w", g, infra.ErrGroupBusy)
+		}
+	}
+	if b.journal != nil {
+		if err := b.journal.forget(func(real string) bool { return slices.ContainsFunc(groups, func(g string) bool { return b.Commit(g, "", 0, 0).Group == real }) }); err != nil {
+			return fmt.Errorf("broker.dir: %w", err)
+		}
+	}
+	return b.Broker.DeleteGroups(ctx, groups...)
+}

@@ -204,3 +204,18 @@ func (j *journal) close() error {
 	}
 	return nil
 }
+
+// forget takes the commits of groups out.
+func (j *journal) forget(group func(string) bool) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.f == nil {
+		return nil
+	}
+	for at := range j.latest {
+		if group(at.group) {
+			delete(j.latest, at)
+		}
+	}
+	return j.rewrite()
+}

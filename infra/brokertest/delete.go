@@ -1,0 +1,46 @@
+package brokertest
+
+import (
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"eventserver/infra"
+)
+
+// deletes: a group with a member stays, one without is as if it had never been, and a
+// deleted topic is gone and can be made anew.
+func (e *env) deletes() {
+	d, ok := e.broker.(infra.Deleter)
+	require.True(e, ok)
+	ctx := e.Context()
+	s, in := e.subscribe(group)
+	e.publish("u", 0, 5)
+	for _, m := range e.take(in, 5) {
+		m.Ack()
+	}
+	e.eventually("5 are done", func() bool { return e.lagOf(group) == 0 })
+	require.ErrorIs(e, d.DeleteGroups(ctx, "nobody", group), infra.ErrGroupBusy)
+	e.within("Close", s.Close)
+	if l, ok := e.broker.(infra.Leaver); ok {
+		require.NoError(e, l.Leave(ctx, group))
+	}
+	e.eventually("the group has no member", func() bool { return d.DeleteGroups(ctx, group) == nil })
+	require.NoError(e, d.DeleteGroups(ctx, group), "it is gone already")
+	assert.EqualValues(e, 5, e.lagOf(group), "it has done nothing any more")
+
+	require.NoError(e, e.broker.EnsureTopics(ctx, infra.Topic{Name: "other"}))
+	names, err := d.Topics(ctx)
+	require.NoError(e, err)
+	assert.Equal(e, []string{topic, "other"}, names)
+	require.NoError(e, d.DeleteTopics(ctx, "other", "nothing"))
+	e.eventually("the topic is gone", func() bool {
+		names, err := d.Topics(ctx)
+		return err == nil && slices.Equal(names, []string{topic})
+	})
+	_, err = e.broker.(infra.Reader).Bounds(ctx, "other", time.Time{})
+	require.ErrorIs(e, err, infra.ErrNoTopic)
+	require.NoError(e, e.broker.EnsureTopics(ctx, infra.Topic{Name: "other"}))
+}
