@@ -121,7 +121,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	wm.HandlerBuckets, wm.PublishBuckets = metrics.Seconds(), metrics.Seconds()
 	if a.pipeline, err = router.New(router.Config{
 		Broker: a.broker, Destinations: dests, Unordered: cfg.Ordering == "partition",
-		MaxPayloadBytes: recordLimit(cfg) - poisonHeadroom, Metrics: m, Watermill: &wm, Logger: a.log,
+		MaxPayloadBytes: recordLimit(cfg) - poisonHeadroom, Probe: control.Probe, Metrics: m, Watermill: &wm, Logger: a.log,
 		Tracer: a.tracer(), TraceSystem: messagingSystem(cfg.Broker.Kind),
 	}); err != nil {
 		return nil, err

@@ -148,7 +148,7 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 			Help: "Always 1; the labels tell the destination's kind."}, []string{"destination", "kind"}),
 		SchemaViolations: counter("schema_violations_total", "Events that break the schema of their type, by where that was seen and the mode.", "stage", "type", "mode"),
 		BrokerUp: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "broker_up",
-			Help: "1 while the broker answers this process, 0 while it does not; asked every 5 s."}),
+			Help: "1 while the broker answers this process and stores its records, 0 while it does not; asked every 5 s."}),
 		ConfigReloaded: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "config_last_reload_successful",
 			Help: "1 if the last reload of the configuration succeeded, 0 if it failed; the start counts as one."}),
 		ConfigReloadedAt: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "config_last_reload_success_timestamp_seconds",

@@ -13,10 +13,27 @@ const (
 	pingTimeout  = 4 * time.Second
 )
 
-// silence is a broker that does not answer.
+// silence is a broker that does not answer, or answers and stores nothing.
 type silence struct {
-	since time.Time
-	err   error // of the last time it was asked
+	since   time.Time
+	err     error // of the last time it was asked
+	answers bool
+}
+
+// silent is what is wrong with the broker; nil: nothing.
+func (p *Pipeline) silent() *silence {
+	if b := p.broker.Load(); b != nil {
+		return b
+	}
+	return p.storing.silence()
+}
+
+func (p *Pipeline) setBrokerUp() {
+	up := 1.0
+	if p.silent() != nil {
+		up = 0
+	}
+	p.cfg.Metrics.BrokerUp.Set(up)
 }
 
 // watchBroker keeps eventserver_broker_up, and says so when it changes.
@@ -34,11 +51,9 @@ func (p *Pipeline) watchBroker(ctx context.Context) {
 		}
 		switch {
 		case err != nil && up:
-			p.cfg.Metrics.BrokerUp.Set(0)
 			since = time.Now()
 			p.cfg.Logger.Warn("the broker does not answer", slog.Any("error", err))
 		case err == nil && !up:
-			p.cfg.Metrics.BrokerUp.Set(1)
 			p.cfg.Logger.Info("the broker answers again")
 		}
 		if up = err == nil; up {
@@ -46,6 +61,7 @@ func (p *Pipeline) watchBroker(ctx context.Context) {
 		} else {
 			p.broker.Store(&silence{since: since, err: err})
 		}
+		p.setBrokerUp()
 		select {
 		case <-ctx.Done():
 			return

@@ -41,7 +41,7 @@ func TestBrokerUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := &deafBroker{fakeBroker: &fakeBroker{pub: &fakePub{}, subs: map[string]*chanSub{}}}
-		p := &Pipeline{cfg: Config{Broker: b, Metrics: m, Logger: slog.New(slog.NewTextHandler(&log, nil))}}
+		p := &Pipeline{storing: newStoring(nil), cfg: Config{Broker: b, Metrics: m, Logger: slog.New(slog.NewTextHandler(&log, nil))}}
 		ctx, cancel := context.WithCancel(t.Context())
 		go p.watchBroker(ctx)
 		want := func(up float64) {

@@ -45,7 +45,7 @@ func (l quietLogger) Trace(msg string, fields watermill.LogFields) {
 
 // Error implements watermill.LoggerAdapter.
 func (l quietLogger) Error(msg string, err error, fields watermill.LogFields) {
-	if errors.Is(err, errDraining) || errors.Is(err, context.Canceled) {
+	if errors.Is(err, errDraining) || errors.Is(err, context.Canceled) || errors.As(err, new(errStoresNothing)) {
 		l.Debug(msg, fields)
 		return
 	}

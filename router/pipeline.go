@@ -50,7 +50,10 @@ type Config struct {
 	// more goes to the poison queue. It must leave room in a record for what
 	// the poison queue adds. Default: no bound.
 	MaxPayloadBytes int
-	Metrics         *metrics.Metrics
+	// Probe makes a record, of a few pages of a disk, that nobody reads. It is
+	// stored once a second while the broker stores nothing, until one is. nil: none.
+	Probe   func() (topic string, m *message.Message)
+	Metrics *metrics.Metrics
 	// Tracer makes spans of what happens to events; nil: none. TraceSystem is
 	// the broker's name in them, messaging.system.
 	Tracer      trace.Tracer
@@ -121,6 +124,7 @@ type Pipeline struct {
 	accepts bool                    // ingest has a handler; not written after Run
 	turns   turns                   // of Add, Remove and Replace, by destination
 	broker  atomic.Pointer[silence] // nil: the broker answers
+	storing *storing
 
 	mu       sync.Mutex
 	dests    []*running      // the configuration's, then those that were added
@@ -146,7 +150,7 @@ func New(cfg Config) (*Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pipeline{cfg: cfg, pauses: map[string]Note{}, replays: map[string]Note{}}
+	p := &Pipeline{cfg: cfg, storing: newStoring(cfg.Probe), pauses: map[string]Note{}, replays: map[string]Note{}}
 	if p.ingest, err = p.newRouter(); err != nil {
 		return nil, err
 	}
@@ -204,9 +208,10 @@ func (p *Pipeline) AddIngest(name, topic string, sub message.Subscriber) error {
 // publisher is the broker's, timed by Watermill's metrics where they are wanted.
 func (p *Pipeline) publisher() (message.Publisher, error) {
 	if p.cfg.Watermill == nil {
-		return p.cfg.Broker.Publisher(), nil
+		return watched{p.cfg.Broker.Publisher(), p.storing}, nil
 	}
-	return p.cfg.Watermill.DecoratePublisher(p.cfg.Broker.Publisher())
+	pub, err := p.cfg.Watermill.DecoratePublisher(p.cfg.Broker.Publisher())
+	return watched{pub, p.storing}, err
 }
 
 // forget drops handlers' series of Watermill's metrics, where they can be.
@@ -249,6 +254,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	}
 	l.wg.Go(func() { p.watchBacklog(ctx) })
 	l.wg.Go(func() { p.watchBroker(ctx) })
+	l.wg.Go(func() { p.watchStoring(ctx) })
 	p.mu.Unlock()
 	<-ctx.Done()
 	p.mu.Lock()
@@ -315,6 +321,9 @@ func (p *Pipeline) Running(ctx context.Context) error {
 // been given some: the server goes on accepting meanwhile.
 func (p *Pipeline) Ready() error {
 	var errs []error
+	if s := p.storing.silence(); s != nil {
+		errs = append(errs, fmt.Errorf("the broker has stored nothing since %s: %w", clock(time.Now(), s.since), s.err))
+	}
 	for _, d := range p.all() {
 		assigned := d.assigned()
 		if assigned {

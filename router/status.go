@@ -40,10 +40,19 @@ type Status struct {
 	Lag           []metrics.Lag
 }
 
-// Silence is a broker that does not answer this process.
+// Silence is a broker that does not answer this process, or stores nothing.
 type Silence struct {
-	Since time.Time
-	Cause string // of the last time it was asked
+	Since   time.Time
+	Cause   string // of the last time it was asked
+	Answers bool   // it stores nothing
+}
+
+func (s Silence) words(now time.Time) string {
+	what := "answered"
+	if s.Answers {
+		what = "stored anything (a full disk?)"
+	}
+	return fmt.Sprintf("the broker has not %s since %s: %s", what, clock(now, s.Since), s.Cause)
 }
 
 // BreakerStatus is what a breaker looks like now.
@@ -68,8 +77,8 @@ func (p *Pipeline) Status(id string) (Status, bool) {
 		return s, false
 	}
 	r.describe(&s)
-	if b := p.broker.Load(); b != nil {
-		s.Silent = &Silence{Since: b.since, Cause: b.err.Error()}
+	if b := p.silent(); b != nil {
+		s.Silent = &Silence{Since: b.since, Cause: b.err.Error(), Answers: b.answers}
 	}
 	return s, true
 }
@@ -124,7 +133,7 @@ func (s Status) Why(now time.Time) string {
 	case s.State == StateStopping:
 		return "it is being stopped by a change of the configuration"
 	case s.Silent != nil:
-		return fmt.Sprintf("the broker has not answered since %s: %s", clock(now, s.Silent.Since), s.Silent.Cause)
+		return s.Silent.words(now)
 	case s.Replay != nil:
 		return note("replay under way", s.Replay)
 	case s.Pause != nil:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -25,6 +26,15 @@ const (
 	From   = "from"   // On: a new destination begins at the offsets in Data; the first such record holds until one that ends it
 	Retry  = "retry"  // pauses of the breaker and backoffs end; it holds for the moment that it is read
 )
+
+// Probe is a record that every reader passes over, to see whether the broker
+// stores anything: as long as two pages of a disk, so that it does not fit into
+// what is left of one that is begun.
+func Probe() (topic string, m *message.Message) {
+	m = message.NewMessage("", []byte(`{"kind":"probe","data":"`+strings.Repeat("0", 8<<10)+`"}`))
+	m.Metadata.Set(infra.MetaKey, "probe")
+	return Topic, m
+}
 
 // Record is what somebody did.
 type Record struct {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 )
@@ -16,7 +18,7 @@ func startCluster(log *slog.Logger, opts []kfake.Opt) (*kfake.Cluster, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	logger := &clusterLogger{log: log}
+	logger := &clusterLogger{log: log, last: map[string]time.Time{}}
 	opts = append(opts, kfake.WithLogger(logger))
 	cluster, err := kfake.NewCluster(opts...)
 	if err == nil && logger.warned.Load() {
@@ -31,7 +33,14 @@ func startCluster(log *slog.Logger, opts []kfake.Opt) (*kfake.Cluster, error) {
 type clusterLogger struct {
 	log    *slog.Logger
 	warned atomic.Bool
+
+	mu   sync.Mutex
+	last map[string]time.Time // by format, of which there are few
 }
+
+// logAgain is how long the cluster does not repeat itself: it warns of each
+// record that a full disk does not take.
+const logAgain = time.Minute
 
 // Logf implements kfake.Logger.
 func (l *clusterLogger) Logf(level kfake.LogLevel, format string, args ...any) {
@@ -44,5 +53,15 @@ func (l *clusterLogger) Logf(level kfake.LogLevel, format string, args ...any) {
 		return
 	}
 	l.warned.Store(true)
+	l.mu.Lock()
+	now := time.Now()
+	again := now.Sub(l.last[format]) < logAgain
+	if !again {
+		l.last[format] = now
+	}
+	l.mu.Unlock()
+	if again {
+		return
+	}
 	l.log.LogAttrs(context.Background(), as, "embedded broker", slog.String("message", fmt.Sprintf(format, args...)))
 }
