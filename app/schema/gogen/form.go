@@ -169,6 +169,46 @@ func (f form) expand(busy map[place]bool, left *int) (p parts, err error) {
 	return p, nil
 }
 
+// shaping lists the schemas that say what the values are made of, and those that
+// give a type alone, each once.
+func (f form) shaping() (shaping, typed []at, err error) {
+	add := func(list []at, more ...at) []at {
+		for _, a := range more {
+			if !slices.ContainsFunc(list, func(b at) bool { return a.place() == b.place() }) {
+				list = append(list, a)
+			}
+		}
+		return list
+	}
+	p, err := f.parts()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, a := range p.all {
+		choices, err := a.choices()
+		if err != nil {
+			return nil, nil, err
+		}
+		switch {
+		case a.describes(), slices.ContainsFunc(choices, func(c []form) bool { return len(c) > 1 }):
+			shaping = add(shaping, a)
+		case a.node.has("type"):
+			typed = add(typed, a)
+		}
+	}
+	typed = typed[:min(1, len(typed))] // of several that hold, any will do
+	for _, c := range f.choices {
+		for _, alt := range c {
+			s, t, err := alt.shaping()
+			if err != nil {
+				return nil, nil, err
+			}
+			shaping, typed = add(shaping, s...), add(typed, t...)
+		}
+	}
+	return shaping, typed, nil
+}
+
 // choices are the forms of which a value that meets a meets one, a list for each
 // keyword. What is null needs no part of a type: kinds knows of it.
 func (a at) choices() (list [][]form, err error) {

@@ -173,40 +173,21 @@ func (g *generator) typeOf(f form, n naming) (goType, error) {
 }
 
 // reduced is the type of the one schema that says what the values are made of: a
-// reference with nothing of that beside it is what it leads to.
+// reference with nothing of that beside it is what it leads to, and so are forms
+// that lead to the same.
 func (g *generator) reduced(f form, p parts, set kinds, n naming) (goType, error) {
 	own := len(f.roots) == 1 && len(f.choices) == 0
 	if own && g.isEvent(f.roots[0].place()) {
 		return g.make(f, p, set, n)
 	}
-	given := false
-	for _, c := range f.choices {
-		for _, alt := range c {
-			sub, err := alt.parts()
-			if err != nil {
-				return anyType, err
-			}
-			given = given || sub.cut || sub.describes()
-		}
-	}
-	shaping, typed := []at{}, []at{}
-	for _, a := range p.all {
-		choices, err := a.choices()
-		if err != nil {
-			return anyType, err
-		}
-		if a.describes() || slices.ContainsFunc(choices, func(c []form) bool { return len(c) > 1 }) {
-			shaping = append(shaping, a)
-		}
-		if a.node.has("type") {
-			typed = append(typed, a)
-		}
+	shaping, typed, err := f.shaping()
+	if err != nil {
+		return anyType, err
 	}
 	if len(shaping) == 0 {
-		shaping = typed[:min(1, len(typed))]
+		shaping = typed
 	}
-	itself := own && len(shaping) == 1 && shaping[0].place() == f.roots[0].place()
-	if len(shaping) == 1 && !given && !itself {
+	if itself := own && len(shaping) == 1 && shaping[0].place() == f.roots[0].place(); len(shaping) == 1 && !itself {
 		k, err := shaping[0].kinds(map[place]bool{})
 		if err != nil {
 			return anyType, err

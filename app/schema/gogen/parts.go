@@ -98,13 +98,6 @@ func (p parts) others() (f form, known bool, err error) {
 	return f, known, nil
 }
 
-// describes says whether any of the schemas says what values are made of.
-func (p parts) describes() bool {
-	return slices.ContainsFunc(p.all, at.describes) || slices.ContainsFunc(p.choices, func(c []parts) bool {
-		return slices.ContainsFunc(c, parts.describes)
-	})
-}
-
 // closed says whether no member passes that has no property.
 func (p parts) closed() bool {
 	for _, a := range p.all {
