@@ -67,6 +67,9 @@ type App struct {
 // New opens the broker and builds everything. Run starts it; Close releases an
 // App that was never run.
 func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error) {
+	if err := cfg.Need(); err != nil { // of LoadPartly
+		return nil, err
+	}
 	a := &App{cfg: cfg, log: o.logger(), fatal: make(chan error, 1), ready: make(chan struct{}),
 		options: o, kinds: o.kinds(), reloads: make(chan struct{}, 1), current: cfg,
 		suspended: map[string]bool{}, replays: map[string]bool{}}

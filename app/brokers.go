@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,7 +9,6 @@ import (
 	"time"
 
 	"eventserver/app/config"
-	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/infra/embedded"
 	"eventserver/infra/kafka"
@@ -54,7 +51,7 @@ func openBroker(ctx context.Context, c *config.Config, log *slog.Logger, fatal f
 // secured adds how to reach a cluster that asks for TLS or SASL.
 func secured(b config.Broker, k kafka.Config) (kafka.Config, error) {
 	var err error
-	if k.TLS, err = tlsConfig(b.TLS); err != nil {
+	if k.TLS, err = b.TLS.Client(); err != nil {
 		return k, fmt.Errorf("broker.tls: %w", err)
 	}
 	if b.SASL != nil {
@@ -154,29 +151,4 @@ func releaseTimeout(c *config.Config) time.Duration {
 		longest = max(longest, d.Timeout)
 	}
 	return longest + 5*time.Second
-}
-
-func tlsConfig(c config.TLS) (*tls.Config, error) {
-	if !c.Enabled {
-		return nil, nil
-	}
-	t := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName, InsecureSkipVerify: c.InsecureSkipVerify} //nolint:gosec // a documented switch for tests
-	if c.CAFile != "" {
-		pem, err := destinations.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file: %s holds no PEM certificate", c.CAFile)
-		}
-	}
-	if c.CertFile != "" {
-		pair, err := destinations.LoadKeyPair(c.CertFile, c.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("cert_file, key_file: %w", err)
-		}
-		t.Certificates = []tls.Certificate{pair}
-	}
-	return t, nil
 }

@@ -53,27 +53,28 @@ func (o Options) logDropped() func() uint64 {
 	return o.LogDropped
 }
 
-// Load reads a configuration file with the options' kinds. An empty path is
-// the configuration that runs without a file. The error lists every fault.
+// Load reads a configuration for a server, with the options' kinds: that of a
+// file, or of what stands for one (config.Stdin). An empty path is the
+// configuration that runs without a file. The error lists every fault.
 func Load(path string, o Options) (*config.Config, error) {
-	if path == "" {
-		return config.Default(), nil
-	}
-	return loaded(config.Load(path, o.checks()))
+	return config.Load(path, o.served())
 }
 
-// loaded adds the faults that the schemas have.
-func loaded(cfg *config.Config, err error) (*config.Config, error) {
-	if err != nil {
-		return nil, err
-	}
-	if err := readable(cfg); err != nil {
-		return nil, err
-	}
-	if _, err := loadPolicy(cfg); err != nil {
-		return nil, err
-	}
-	return cfg, nil
+func (o Options) served() config.Checks {
+	return config.Checks{Kinds: o.checks(), Whole: wholeFaults, Here: !o.HandleOnly}
+}
+
+// LoadPartly is Load for a program beside the server, on a machine that may lack
+// the server's variables, secrets and files: config.Need says what is missing.
+func LoadPartly(path string, o Options) (*config.Config, error) {
+	return config.Load(path, config.Checks{Kinds: o.checks(), Partly: true})
+}
+
+// wholeFaults are those of the schemas, of what names them, and of sections that
+// only the app knows together.
+func wholeFaults(cfg *config.Config) error {
+	_, err := loadPolicy(cfg)
+	return errors.Join(readable(cfg), err)
 }
 
 // ErrReadOnce is the error of a reload where the configuration came through a
@@ -85,12 +86,17 @@ var ErrReadOnce = errors.New("the configuration did not come from a regular file
 // loaded once and never again; a reload also refuses what has become one since,
 // because no reload may wait for a writer.
 func FileSource(path string, o Options) func() (*config.Config, error) {
+	if err := config.Once(path); err != nil {
+		return func() (*config.Config, error) { return nil, err }
+	}
 	info, err := os.Stat(path)
 	once := err == nil && !info.Mode().IsRegular()
 	return func() (*config.Config, error) {
 		if once {
 			return nil, ErrReadOnce
 		}
-		return loaded(config.LoadRegular(path, o.checks()))
+		checks := o.served()
+		checks.Regular = true
+		return config.Load(path, checks)
 	}
 }

@@ -5,12 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"eventserver/app/config"
 	"eventserver/app/schema"
+	"eventserver/app/textfile"
 	"eventserver/metrics"
 	"eventserver/router"
 )
@@ -23,24 +28,51 @@ func loadPolicy(cfg *config.Config) (*schema.Policy, error) {
 		return nil, nil
 	}
 	registry, err := schema.Load(c.Dir)
+	var gone *os.PathError
+	if _, statErr := os.Stat(c.Dir); errors.As(statErr, &gone) {
+		return nil, fmt.Errorf("schemas.dir: %s cannot be read: %w; give the directory of the schemas", c.Dir, gone.Err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	modes := map[string]schema.Mode{}
-	for typ, mode := range c.Types {
-		modes[typ] = schema.Mode(mode)
-	}
-	p, err := schema.NewPolicy(schema.PolicyConfig{Registry: registry, Mode: schema.Mode(c.Mode), Modes: modes, RejectUnknown: c.Unknown == "reject", MaxCost: int64(c.MaxCost)})
-	if err != nil {
-		err = fmt.Errorf("schemas.%w", err)
-	}
-	errs := []error{err}
-	for i, d := range cfg.Destinations {
-		if _, ok := registry.Lookup(d.Schema); d.Schema != "" && !ok {
-			errs = append(errs, fmt.Errorf("destinations[%d].schema: there is no schema of type %q in %s", i, d.Schema, c.Dir))
+	var errs []error
+	known := func(key, typ string) {
+		if _, ok := registry.Lookup(typ); !ok && typ != "" {
+			errs = append(errs, fmt.Errorf("%s: there is no schema of type %q in %s%s", key, typ, c.Dir, nearestType(registry, typ)))
 		}
 	}
-	return p, errors.Join(errs...)
+	modes := map[string]schema.Mode{}
+	for _, typ := range slices.Sorted(maps.Keys(c.Types)) {
+		modes[typ] = schema.Mode(c.Types[typ])
+		known(fmt.Sprintf("schemas.types[%q]", typ), typ)
+	}
+	for i, d := range cfg.Destinations {
+		known(fmt.Sprintf("destinations[%d].schema", i), d.Schema)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return schema.NewPolicy(schema.PolicyConfig{Registry: registry, Mode: schema.Mode(c.Mode), Modes: modes, RejectUnknown: c.Unknown == "reject", MaxCost: int64(c.MaxCost)})
+}
+
+// nearestType is the cure for a type without a schema.
+func nearestType(r *schema.Registry, typ string) string {
+	var types []string
+	for _, s := range r.Schemas() {
+		types = append(types, s.Type)
+	}
+	if near := textfile.Nearest(typ, types, 1+len(typ)/4); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	if len(types) == 0 {
+		return ", which has none; write one, or delete this"
+	}
+	const most = 20
+	more := ""
+	if len(types) > most {
+		types, more = types[:most], " and others"
+	}
+	return "; write one of " + strings.Join(types, ", ") + more
 }
 
 // warnOf logs what is doubtful in the schemas.

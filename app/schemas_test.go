@@ -123,8 +123,8 @@ func TestSchemaFaultsStopTheStart(t *testing.T) {
 		assert.ErrorContains(t, err, want)
 	}
 	_, err = loadText(t, "schemas: {dir: ../schemas, types: {order.plcaed: warn}}\ndestinations: [{id: a, kind: log, schema: order.paid}]", Options{})
-	assert.ErrorContains(t, err, `schemas.types: there is no schema of type "order.plcaed"`)
-	assert.ErrorContains(t, err, `destinations[0].schema: there is no schema of type "order.paid" in ../schemas`)
+	assert.ErrorContains(t, err, `:1: schemas.types["order.plcaed"]: there is no schema of type "order.plcaed" in ../schemas; did you mean "order.placed"?`)
+	assert.ErrorContains(t, err, `:2: destinations[0].schema: there is no schema of type "order.paid" in ../schemas; did you mean "order.placed"?`)
 	_, err = loadText(t, "destinations: [{id: a, kind: log, schema: order.placed}]", Options{})
 	assert.ErrorContains(t, err, "destinations[0].schema: needs schemas")
 	_, err = loadText(t, "schemas: {types: {a: strict}}\nhttp: {metadata_headers: [Cookie, 'a b']}\ndestinations: []", Options{})

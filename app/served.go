@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ type served struct {
 	settings any // of the kind, decoded: with what the environment and secret files said then
 	base     router.Destination
 	open     destinations.Destination // nil: not built, or closed
+	missing  error                    // values that the kind may need and config.Checks.Partly left out
 }
 
 // newServed decodes and compiles what c says, and opens nothing.
@@ -39,6 +41,7 @@ func newServed(kinds map[string]Kind, c config.Destination, eventBytes int, judg
 	var exprErr, err error
 	s.base.Filter, s.base.Transform, exprErr = expressions(c, eventBytes)
 	s.settings, err = kind.decode(c.Settings)
+	s.missing = c.Settings.Missing()
 	s.config.Settings = nil
 	judge.bind(&s.base, c.Schema)
 	return s, errors.Join(exprErr, err)
@@ -49,7 +52,7 @@ func (s *served) build() (router.Destination, error) {
 	d := s.base
 	dest, err := s.kind.build(s.config.ID, s.settings)
 	if err != nil {
-		return d, err
+		return d, cmp.Or(s.missing, err)
 	}
 	d.Destination, s.open = dest, dest
 	return d, nil

@@ -168,6 +168,7 @@ func metricNames(t *testing.T) map[string]bool {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.Build("v1", "c0ffee", "go1") // as the app does
 	m.SchemaViolations.WithLabelValues("ingest", "t", "warn")
 	m.Destination("d", "log", func() metrics.State {
 		return metrics.State{Readers: []metrics.Reader{{}}, Lag: []metrics.Lag{{Topic: "t", Group: "g"}}}

@@ -1,7 +1,6 @@
 package destinations
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -63,17 +62,4 @@ func ReadFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	return data, nil
-}
-
-// LoadKeyPair is tls.LoadX509KeyPair for files as ReadFile reads them.
-func LoadKeyPair(certFile, keyFile string) (tls.Certificate, error) {
-	cert, err := ReadFile(certFile)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	key, err := ReadFile(keyFile)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	return tls.X509KeyPair(cert, key)
 }

@@ -29,6 +29,11 @@ func (l *loader) secretFile(n *yaml.Node, path string, v reflect.Value, f field)
 	}
 	n = deref(n)
 	text, err := readSecret(name)
+	if err != nil && l.checks.Partly {
+		l.leave(&Fault{File: l.file, Line: n.Line, Path: at, Msg: err.Error(), Cause: err})
+		l.bad[path] = true
+		return
+	}
 	if err != nil {
 		l.bad[path] = true
 		l.unreadable(n, at, err.Error())
@@ -88,9 +93,20 @@ func readSecret(name string) (string, error) {
 // struct's. Config and kinds use it alike, at any depth.
 type Validator interface{ Validate() error }
 
+// Prechecker is implemented by a struct that can tell what will never work where
+// the server is to run: a file that is not there, a directory that nobody can
+// write to. Its errors are those of a Validator. It changes nothing.
+type Prechecker interface{ Precheck() error }
+
 func (l *loader) validate(n *yaml.Node, path string, v reflect.Value) {
+	if l.incomplete(path) {
+		return
+	}
 	if c, ok := v.Addr().Interface().(Validator); ok {
 		l.attribute(c.Validate(), n, path, keysOf(fieldsOf(v.Type())))
+	}
+	if c, ok := v.Addr().Interface().(Prechecker); ok && l.checks.Here {
+		l.attribute(c.Precheck(), n, path, keysOf(fieldsOf(v.Type())))
 	}
 }
 

@@ -17,6 +17,8 @@ type Config struct {
 	Traces       *Traces       `yaml:"traces" doc:"Spans of what happens to events, for an OpenTelemetry collector; without it none are made."`
 	Log          Log           `yaml:"log" doc:"The server's own log."`
 	Destinations []Destination `yaml:"destinations" required:"true" max:"1000" doc:"List of the places that events go to; [] for a server that only accepts."`
+
+	missing []*Fault // what Checks.Partly left out
 }
 
 // HTTP is how events are accepted.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -16,17 +17,20 @@ const maxNodes = 200_000
 // loader decodes one file, or one destination's keys, and collects the faults.
 type loader struct {
 	file   string
-	kinds  map[string]KindCheck // nil: kinds are not checked
+	checks Checks
 	faults []*Fault
 	seen   map[Fault]bool
 	bad    map[string]bool // paths whose value could not be read
 	hide   hider
 	nodes  *int // values that may still be read
+
+	missing []*Fault        // what Checks.Partly left out
+	unknown []reflect.Value // their values, which hold the text of the file
 }
 
-func newLoader(file string, kinds map[string]KindCheck) *loader {
+func newLoader(file string, checks Checks) *loader {
 	nodes := maxNodes
-	return &loader{file: file, kinds: kinds, seen: map[Fault]bool{}, bad: map[string]bool{}, nodes: &nodes}
+	return &loader{file: file, checks: checks, seen: map[Fault]bool{}, bad: map[string]bool{}, nodes: &nodes}
 }
 
 func (l *loader) add(line int, path, msg string) {
@@ -79,7 +83,7 @@ func (l *loader) value(n *yaml.Node, path string, v reflect.Value, f field) {
 		return
 	}
 	if isNull(n) {
-		l.unreadable(n, path, "has no value; give one, or delete the key")
+		l.unreadable(n, path, "has no value; "+fillIn(f))
 		return
 	}
 	switch v.Kind() {
@@ -111,6 +115,14 @@ func (l *loader) scalar(n *yaml.Node, path string, v reflect.Value, f field) {
 	text, err := expand(n.Value, &l.hide)
 	if err != nil {
 		for _, leaf := range leaves(err) {
+			if l.checks.Partly && errors.As(leaf, new(*unsetError)) {
+				l.leave(&Fault{File: l.file, Line: n.Line, Path: path, Msg: leaf.Error()})
+				if v.Kind() == reflect.String { // for those who look at the configuration
+					v.SetString(n.Value)
+					l.unknown = append(l.unknown, v)
+				}
+				continue
+			}
 			l.unreadable(n, path, leaf.Error())
 		}
 		return
@@ -154,7 +166,9 @@ func (l *loader) list(n *yaml.Node, path string, v reflect.Value, f field) {
 	}
 	s := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 	for i, c := range n.Content {
-		l.value(c, fmt.Sprintf("%s[%d]", path, i), s.Index(i), f.elem())
+		e := f.elem()
+		e.dash = true
+		l.value(c, fmt.Sprintf("%s[%d]", path, i), s.Index(i), e)
 	}
 	v.Set(s)
 }
@@ -234,6 +248,44 @@ func give(f field) string {
 		return "give " + f.name
 	}
 	return "give " + f.name + " (" + doc + ")"
+}
+
+// fillIn is the cure for a key, or a dash, with nothing behind it.
+func fillIn(f field) string {
+	t := f.typ
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	cure := "give one"
+	switch {
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
+		cure = "write a line with a dash below it for each entry"
+	case t.Kind() == reflect.Slice:
+		cure = "write a list such as [a, b], or a line with a dash below it for each entry"
+	case f.dash && (t.Kind() == reflect.Map || t.Kind() == reflect.Struct):
+		cure = "write its keys behind the dash"
+	case t.Kind() == reflect.Map, t.Kind() == reflect.Struct:
+		cure = "write lines of key: value below it, indented"
+	case len(f.oneof) > 0:
+		cure = "write one of " + strings.Join(f.oneof, ", ")
+	case t.Kind() == reflect.Bool:
+		cure = "write true or false"
+	case f.required:
+		cure = give(f)
+	}
+	if t.Kind() == reflect.Slice && (f.min == "" || f.min == "0") {
+		cure += ", or [] for none"
+	}
+	switch {
+	case f.dash:
+		cure += ", or delete the dash"
+	case f.required:
+	case f.def != "":
+		cure += ", or delete the key for its default " + f.def
+	default:
+		cure += ", or delete the key"
+	}
+	return cure
 }
 
 type entry struct {

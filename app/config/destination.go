@@ -34,11 +34,14 @@ type Settings struct {
 	node       *yaml.Node
 	common     Destination
 	nodes      *int // shared with the load that is going on; nil after it
+	checks     Checks
 
 	mu    sync.Mutex
 	hide  hider
 	keys  []string   // the kind's keys
 	shown *yaml.Node // their effective values, secrets hidden
+
+	missing []*Fault // what Checks.Partly left out
 }
 
 // Path is where the destination stands in the file: "destinations[2]".
@@ -57,7 +60,7 @@ func (s *Settings) Decode(dst any) error {
 		panic(fmt.Sprintf("config: Settings.Decode needs a pointer to a struct, not %T", dst))
 	}
 	v := p.Elem()
-	l := newLoader(s.file, nil)
+	l := newLoader(s.file, s.checks)
 	if s.nodes != nil {
 		l.nodes = s.nodes
 	}
@@ -72,7 +75,10 @@ func (s *Settings) Decode(dst any) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hide.addAll(&l.hide)
-	s.keys, s.shown = keysOf(fieldsOf(v.Type())), redactStruct(v)
+	s.keys, s.shown, s.missing = keysOf(fieldsOf(v.Type())), redactStruct(v), l.missing
+	for _, unknown := range l.unknown { // no kind is to take the text of the file for a value
+		unknown.SetZero()
+	}
 	return newFaults(l.faults, &l.hide)
 }
 
@@ -83,17 +89,28 @@ func (l *loader) destination(n *yaml.Node, path string, d *Destination) {
 	if d.RateLimit.Burst == 0 {
 		d.RateLimit.Burst = int(math.Max(1, math.Min(math.Ceil(d.RateLimit.PerSecond), math.MaxInt32)))
 	}
-	s := &Settings{file: l.file, path: path, node: n, common: *d, nodes: l.nodes}
+	s := &Settings{file: l.file, path: path, node: n, common: *d, nodes: l.nodes, checks: l.checks}
 	defer func() { s.nodes = nil }()
 	d.Settings = s
-	if l.kinds == nil {
+	if l.checks.Kinds == nil {
 		return
 	}
 	common := commonKeys()
-	check, ok := l.kinds[d.Kind]
+	known := slices.Sorted(maps.Keys(l.checks.Kinds))
+	check, ok := l.checks.Kinds[d.Kind]
+	near := ""
+	if line, at, readable := l.find(n, path, []string{"kind"}); !ok && readable {
+		cure := "write one of " + strings.Join(known, ", ")
+		if near = textfile.Nearest(d.Kind, known, 2); near != "" {
+			cure = fmt.Sprintf("did you mean %q?", near)
+			check, ok = l.checks.Kinds[near], true // so that its other faults are found, too
+		}
+		l.add(line, at, fmt.Sprintf("%s is not a kind of destination; %s", quote(d.Kind), cure))
+	}
 	if ok {
 		err := check(s)
 		l.hide.addAll(&s.hide)
+		l.missing = append(l.missing, s.missing...)
 		l.attribute(err, n, path, append(common, s.keys...))
 		return
 	}
@@ -103,8 +120,5 @@ func (l *loader) destination(n *yaml.Node, path string, d *Destination) {
 		if near := textfile.Nearest(e.key, common, 1); near != "" && near != e.key && !slices.Contains(common, e.key) {
 			l.add(e.line, joinPath(path, e.key), unknown(e.key, common))
 		}
-	}
-	if line, at, readable := l.find(n, path, []string{"kind"}); readable {
-		l.add(line, at, fmt.Sprintf("%s is not a kind of destination; write one of %s", quote(d.Kind), strings.Join(slices.Sorted(maps.Keys(l.kinds)), ", ")))
 	}
 }

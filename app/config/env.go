@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -45,7 +44,7 @@ func expand(text string, hide *hider) (string, error) {
 		case hasDefault && value == "":
 			value = def
 		case !ok:
-			unset = append(unset, fmt.Errorf("environment variable %s is not set; set it, or write ${%s:-default}", name, name))
+			unset = append(unset, &unsetError{name})
 			continue
 		default:
 			hide.add(value, "${"+name+"}")

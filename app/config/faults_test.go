@@ -82,8 +82,8 @@ func TestFaults(t *testing.T) {
 			2: http.publish_timeout: "soon" is not a duration; write a number with its unit, such as 500ms, 30s or 1h30m
 			2: http.read_timeout: "soon" is not a duration; write a number with its unit, such as 500ms, 30s or 1h30m`},
 		{"no value", none + "log:\nordering: ~\n", `
-			2: log: has no value; give one, or delete the key
-			3: ordering: has no value; give one, or delete the key`},
+			2: log: has no value; write lines of key: value below it, indented, or delete the key
+			3: ordering: has no value; write one of key, partition, or delete the key for its default key`},
 		{"text for a mapping", none + "log: info\n", `2: log: is a single value, not a mapping; write lines of key: value`},
 		{"list for a mapping", none + "log: [info]\n", `2: log: is a list, not a mapping; write lines of key: value`},
 		{"mapping for text", none + "ordering: {a: b}\n", `2: ordering: is a mapping, not a single value; write one value on the line of the key`},
@@ -168,7 +168,14 @@ func TestFaults(t *testing.T) {
 			2: broker.tls.insecure_skip_verify: has no effect without encryption; write enabled: true beside it, or delete it`},
 		{"tls files", none + "broker:\n  kind: kafka\n  brokers: ['k:9092']\n  tls:\n    enabled: true\n    ca_file: nowhere.pem\n    cert_file: ca.pem\n", `
 			6: broker.tls.key_file: missing; give the key of cert_file
-			7: broker.tls.ca_file: cannot be read: no such file or directory; give the path of a file that this process may read`},
+			7: broker.tls.ca_file: cannot be read: no such file or directory; give the path of a file that this process may read
+			8: broker.tls.cert_file: holds no certificate in PEM form; give the file that begins with -----BEGIN CERTIFICATE-----`},
+		{"mode of a type", none + "schemas:\n  dir: .\n  types:\n    a: enforec\n    b: strict\n", `
+			5: schemas.types.a: "enforec" is no mode; did you mean "enforce"?
+			6: schemas.types.b: "strict" is no mode; write enforce, warn or off`},
+		{"role", none + "admin:\n  tokens: [{name: a, role: wirte, sha256: [" + strings.Repeat("ab", 32) + "]}]\n", `3: admin.tokens[0].role: "wirte" is not one of read, write; did you mean "write"?`},
+		{"broker.dir is a file", none + "broker:\n  dir: secret\n", `3: broker.dir: ` + filepath.Join(dir, "secret") + ` is not a directory; give another path, or move what is there`},
+		{"broker.dir in a file", none + "broker: {dir: secret/data/x}\n", `2: broker.dir: ` + filepath.Join(dir, "secret") + ` is not a directory; give another path, or move what is there`},
 		{"retention", none + "broker: {kind: kafka, brokers: ['k:9092'], retention: -1h}\n", `2: broker.retention: -1h is less than 0; give 0 or more`},
 		{"retention shorter than a retry", "broker: {kind: kafka, brokers: ['k:9092'], retention: 1h}\ndestinations:\n- {id: a, kind: log}\n- {id: b, kind: log, retry: {max_age: 90m}}\n", `1: broker.retention: 1h is not longer than destinations[1].retry.max_age 1h30m, so an event could be deleted while it is retried; give a longer retention, or 0 for ever`},
 		{"environment", none + "http:\n  addr: ${NOT_SET_A}:${NOT_SET_B}\n  max_in_flight: ${MANY}\n  max_batch_events: \"${EMPTY}\"\n  read_timeout: ${open\n  publish_timeout: \"${a b}\"\n  shutdown_timeout: ${}\n", `
@@ -192,12 +199,16 @@ func TestFaults(t *testing.T) {
 			3: destinations[1].id: "A_b" is not an id; write lower-case letters, digits and -, at most 64, the first a letter or digit
 			5: destinations[2].id: "a" is already the id of destinations[0]; give each its own`},
 		{"entry without keys", "destinations:\n-\n- log\n", `
-			2: destinations[0]: has no value; give one, or delete the key
+			2: destinations[0]: has no value; write its keys behind the dash, or delete the dash
 			3: destinations[1]: is a single value, not a mapping; write lines of key: value`},
 		{"too many destinations", "destinations:\n" + strings.Repeat("- {id: a, kind: log}\n", 1001), `2: destinations: has 1001 entries; give at most 1000`},
 		{"unknown kind", "destinations:\n- {id: a, kind: webhok, url: x, retrry: {}}\n", `
+			2: destinations[0].kind: "webhok" is not a kind of destination; did you mean "webhook"?
 			2: destinations[0].retrry: unknown key; did you mean "retry"?
-			2: destinations[0].kind: "webhok" is not a kind of destination; write one of file, kafka, log, webhook`},
+			2: destinations[0].url: scheme "x" is not http or https; write an http:// or https:// URL`},
+		{"unknown kind, like no other", "destinations:\n- {id: a, kind: carrier-pigeon, url: x, retrry: {}}\n", `
+			2: destinations[0].kind: "carrier-pigeon" is not a kind of destination; write one of file, kafka, log, webhook
+			2: destinations[0].retrry: unknown key; did you mean "retry"?`},
 		{"types", "destinations:\n- {id: a, kind: log, types: [order.*, '*', a*b, '*.a', '']}\n- {id: b, kind: log, types: []}\n- {id: c, kind: log, types: order}\n", `
 			2: destinations[0].types[2]: "a*b" is not a pattern; write a whole type, a prefix with .* behind it, or *
 			2: destinations[0].types[3]: "*.a" is not a pattern; write a whole type, a prefix with .* behind it, or *

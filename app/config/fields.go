@@ -31,6 +31,7 @@ type field struct {
 	oneof    []string // `oneof:"a b c"`, also for the entries of a list
 	min, max string   // `min:"1" max:"9"`; of a list: its number of entries
 	bytes    bool     // `unit:"bytes"`: an int that takes 1MiB, for packages that cannot import ByteSize
+	dash     bool     // an entry of a list
 	hide     bool     // Secret, or `secret:"true"`: Redacted shows no value
 }
 

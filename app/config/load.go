@@ -10,33 +10,40 @@ import (
 
 	"eventserver/app/http/budget"
 	"eventserver/app/textfile"
-	"eventserver/destinations"
 )
 
-// Load reads and checks the file at path. kinds holds the check of each kind
-// of destination; nil leaves the kinds' keys unchecked. The error is *Faults
-// with every fault of the file.
+// Checks says how a configuration is read and checked.
+type Checks struct {
+	// Kinds holds the check of each kind of destination; nil leaves the kinds' keys unchecked.
+	Kinds map[string]KindCheck
+	// Whole checks what only the caller can; its errors are as those of a Validator.
+	// It is called with a configuration that has faults, too.
+	Whole func(*Config) error
+	// Here looks for what cannot work on this machine: see Prechecker.
+	Here bool
+	// Partly leaves values out whose variable is not set, or whose secret file
+	// cannot be read: a program beside the server needs few of them. See Need.
+	Partly bool
+	// Regular refuses a pipe, whose writer a reload must not wait for.
+	Regular bool
+}
+
+// Load reads and checks the file at path, or what stands for one: see Stdin. ""
+// is what runs without a file. The error is *Faults with every fault of the file.
 //
 // ${NAME} and ${NAME:-default} in values come from the environment. A relative
 // path in the file (dir, ca_file, secret_file) is relative to the working
 // directory.
-func Load(path string, kinds map[string]KindCheck) (*Config, error) {
-	return load(path, kinds, os.Open)
-}
-
-// LoadRegular is Load for a regular file alone: it never waits for the writer of
-// a pipe.
-func LoadRegular(path string, kinds map[string]KindCheck) (*Config, error) {
-	return load(path, kinds, destinations.OpenFile)
-}
-
-func load(path string, kinds map[string]KindCheck, open func(string) (*os.File, error)) (*Config, error) {
-	src, err := read(path, open)
-	if err != nil {
-		return nil, textfile.NewFaults(&Fault{File: path, Cause: err,
-			Msg: fmt.Sprintf("cannot be read: %v; give the path of a configuration file after --config", withoutPath(err))})
+func Load(path string, checks Checks) (*Config, error) {
+	if path == "" {
+		return parse("the default configuration", []byte(withoutFile), checks)
 	}
-	return Parse(path, src, kinds)
+	name, src, err := content(path, checks.Regular)
+	if err != nil {
+		return nil, textfile.NewFaults(&Fault{File: name, Cause: err,
+			Msg: fmt.Sprintf("cannot be read: %v; give the path of a configuration file after --config, - or env:NAME", withoutPath(err))})
+	}
+	return parse(name, src, checks)
 }
 
 func read(path string, open func(string) (*os.File, error)) ([]byte, error) {
@@ -50,11 +57,19 @@ func read(path string, open func(string) (*os.File, error)) ([]byte, error) {
 
 // Parse is Load for the content of a file; name stands for it in the faults.
 func Parse(name string, src []byte, kinds map[string]KindCheck) (*Config, error) {
-	l := newLoader(name, kinds)
+	return parse(name, src, Checks{Kinds: kinds, Here: true})
+}
+
+func parse(name string, src []byte, checks Checks) (*Config, error) {
+	l := newLoader(name, checks)
 	var c Config
 	if root := l.document(src); root != nil {
 		l.structure(root, "", reflect.ValueOf(&c).Elem())
+		if checks.Whole != nil && root.Kind == yaml.MappingNode {
+			l.attribute(checks.Whole(&c), root, "", keysOf(fieldsOf(reflect.TypeFor[Config]())))
+		}
 	}
+	c.missing = l.missing
 	if err := newFaults(l.faults, &l.hide); err != nil {
 		return nil, err
 	}
@@ -70,10 +85,13 @@ func Parse(name string, src []byte, kinds map[string]KindCheck) (*Config, error)
 	return &c, nil
 }
 
+// withoutFile is what runs without a file.
+const withoutFile = "destinations: [{id: log, kind: log}]"
+
 // Default is what runs without --config: it listens on 127.0.0.1:8080, keeps
 // events in ./data and writes them to the log.
 func Default() *Config {
-	c, err := Parse("default", []byte("destinations: [{id: log, kind: log}]"), nil)
+	c, err := Load("", Checks{})
 	if err != nil {
 		panic(err) // a default tag is wrong; the tests see it
 	}

@@ -66,7 +66,7 @@ func TestDefault(t *testing.T) {
 
 func TestValues(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for name, content := range map[string]string{"secret": "line 1\nline 2\n\n", "crlf": "from-file\r\n", "ca.pem": strings.Repeat("x", 100_000)} {
+	for name, content := range map[string]string{"secret": "line 1\nline 2\n\n", "crlf": "from-file\r\n", "ca.pem": authority(t)} {
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -161,13 +161,13 @@ destinations:
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "eventserver.yaml")
-	_, err := Load(path, fakeKinds)
-	equal(t, fmt.Sprint(err), path+": cannot be read: no such file or directory; give the path of a configuration file after --config")
+	_, err := Load(path, Checks{Kinds: fakeKinds})
+	equal(t, fmt.Sprint(err), path+": cannot be read: no such file or directory; give the path of a configuration file after --config, - or env:NAME")
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Error("not fs.ErrNotExist")
 	}
-	_, err = Load(dir, fakeKinds)
-	equal(t, fmt.Sprint(err), dir+": cannot be read: is a directory; give the path of a configuration file after --config")
+	_, err = Load(dir, Checks{Kinds: fakeKinds})
+	equal(t, fmt.Sprint(err), dir+": cannot be read: is a directory; give the path of a configuration file after --config, - or env:NAME")
 
 	// The largest file, and one byte more.
 	src := []byte("destinations: []\n#" + strings.Repeat("x", textfile.MaxBytes))[:textfile.MaxBytes]
@@ -175,7 +175,7 @@ func TestLoad(t *testing.T) {
 		if err := os.WriteFile(path, s, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err = Load(path, fakeKinds)
+		_, err = Load(path, Checks{Kinds: fakeKinds})
 		if want := path + ": is larger than 1MiB; a configuration is smaller, so give the right file or fewer destinations"; len(s) > textfile.MaxBytes {
 			equal(t, fmt.Sprint(err), want)
 		} else if err != nil {
@@ -221,7 +221,7 @@ func TestKindsNotChecked(t *testing.T) {
 func TestExamples(t *testing.T) {
 	t.Setenv("ORDERS_SECRET", "hunter2hunter2")
 	for _, name := range []string{"minimal", "all-kinds"} {
-		c, err := Load("../../examples/config/"+name+".yaml", fakeKinds)
+		c, err := Load("../../examples/config/"+name+".yaml", Checks{Kinds: fakeKinds})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -135,7 +135,7 @@ func (s *Settings) redacted() *yaml.Node {
 		return n
 	}
 	common := commonKeys()
-	l := newLoader(s.file, nil)
+	l := newLoader(s.file, Checks{})
 	for _, e := range l.entries(s.node, s.path, 0) {
 		if !slices.Contains(common, e.key) {
 			n.Content = append(n.Content, text(e.key), text("[hidden]"))

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,6 +13,8 @@ import (
 	"strings"
 
 	"eventserver/app/http/budget"
+	"eventserver/app/textfile"
+	"eventserver/destinations"
 )
 
 // faultList collects for Validate.
@@ -79,10 +82,15 @@ func (c *Config) Validate() error {
 
 // Validate checks the modes of single types.
 func (s *Schemas) Validate() error {
+	modes := []string{"enforce", "warn", "off"}
 	var f faultList
 	for _, typ := range slices.Sorted(maps.Keys(s.Types)) {
-		if mode := s.Types[typ]; !slices.Contains([]string{"enforce", "warn", "off"}, mode) {
-			f.addf("types.%s: %q is no mode; write enforce, warn or off", typ, mode)
+		if mode := s.Types[typ]; !slices.Contains(modes, mode) {
+			cure := "write enforce, warn or off"
+			if near := textfile.Nearest(mode, modes, 2); near != "" {
+				cure = fmt.Sprintf("did you mean %q?", near)
+			}
+			f.addf("types.%s: %q is no mode; %s", typ, mode, cure)
 		}
 	}
 	return f.err()
@@ -182,7 +190,7 @@ func (b *Broker) Validate() error {
 	return f.err()
 }
 
-// Validate checks that the files are there and that none is given in vain.
+// Validate checks that none is given in vain.
 func (t *TLS) Validate() error {
 	var f faultList
 	if !t.Enabled {
@@ -204,16 +212,31 @@ func (t *TLS) Validate() error {
 	if t.KeyFile != "" && t.CertFile == "" {
 		f.addf("cert_file: missing; give the certificate of key_file")
 	}
-	for _, g := range []struct{ key, path string }{{"ca_file", t.CAFile}, {"cert_file", t.CertFile}, {"key_file", t.KeyFile}} {
-		if g.path == "" {
-			continue
+	return f.err()
+}
+
+// Client is what a client of Kafka needs of t; nil without encryption.
+func (t *TLS) Client() (*tls.Config, error) {
+	if !t.Enabled {
+		return nil, nil
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName, InsecureSkipVerify: t.InsecureSkipVerify} //nolint:gosec // a documented switch for tests
+	return c, destinations.TLSFiles{CA: t.CAFile, Cert: t.CertFile, Key: t.KeyFile}.Load(c)
+}
+
+// Precheck looks for the files.
+func (t *TLS) Precheck() error {
+	_, err := t.Client()
+	return err
+}
+
+// Precheck looks at the directory of the embedded broker.
+func (b *Broker) Precheck() error {
+	var f faultList
+	if b.Kind == "embedded" && b.Dir != "" {
+		if err := destinations.CheckDir(b.Dir); err != nil {
+			f.addf("dir: %w", err)
 		}
-		file, err := openRegular(g.path)
-		if err != nil {
-			f.addf("%s: %w", g.key, err)
-			continue
-		}
-		_ = file.Close() // only read
 	}
 	return f.err()
 }

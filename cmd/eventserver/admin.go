@@ -33,7 +33,7 @@ type adminFlags struct {
 func (a *adminFlags) flags(fs *flag.FlagSet) {
 	fs.StringVar(&a.url, "admin", "", "URL of the admin API of a running server (default: "+adminVariable+", then the admin.addr of --config, then "+admin.DefaultURL+")")
 	fs.StringVar(&a.token, "token", "", "token of the admin API; better in "+tokenVariable+", which a list of processes does not show")
-	fs.StringVar(&a.path, "config", "", "configuration file of the server, instead of --admin")
+	fs.StringVar(&a.path, "config", "", "configuration of the server, instead of --admin: "+configForms)
 	jsonFlag(fs, &a.json)
 }
 
@@ -79,10 +79,13 @@ func (a *adminFlags) target() (target, error) {
 	url := cmp.Or(a.url, os.Getenv(adminVariable))
 	if a.path != "" {
 		var err error
-		if t.Config, err = app.Load(a.path, app.Options{}); err != nil {
+		if t.Config, err = app.LoadPartly(a.path, app.Options{}); err != nil {
 			return t, err
 		}
 		if url == "" {
+			if err := t.Config.Need("http.addr", "admin.addr"); err != nil {
+				return t, err
+			}
 			if url, err = adminURL(t.Config.Admin.Addr); err != nil || url == "" {
 				return t, err
 			}
@@ -92,15 +95,30 @@ func (a *adminFlags) target() (target, error) {
 	return t, nil
 }
 
+// loadFor reads a configuration for a command that needs some of its values.
+func loadFor(path string, needs ...string) (*config.Config, error) {
+	cfg, err := app.LoadPartly(path, app.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return cfg, cfg.Need(needs...)
+}
+
 // adminURL is where this machine reaches addr, an admin.addr; "" for off.
 func adminURL(addr string) (string, error) {
 	if addr == config.AdminOff {
 		return "", nil
 	}
+	return localURL("admin.addr", addr, "--admin")
+}
+
+// localURL is where this machine reaches addr, the value of key. The flag can
+// say it instead.
+func localURL(key, addr, flag string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	switch {
 	case err != nil || port == "0":
-		return "", fmt.Errorf("admin.addr: %q names no port to ask; give --admin with the address in the server's log", addr)
+		return "", fmt.Errorf("%s: %q names no port to ask; give %s with the address in the server's log", key, addr, flag)
 	case host == "" || host == "0.0.0.0":
 		host = "127.0.0.1"
 	case host == "::":
@@ -124,9 +142,23 @@ func (t target) orElse(stderr io.Writer, f func(*admin.Client) error, without fu
 	return err
 }
 
+// onBroker is a without of orElse that works on the broker and the destinations
+// of the file.
+func onBroker(f func(*config.Config) error) func(*config.Config) error {
+	return func(c *config.Config) error {
+		if err := c.Need("broker", "ordering", "schemas", "destinations[].id", "destinations[].types", "destinations[].filter", "destinations[].transform", "destinations[].schema"); err != nil {
+			return err
+		}
+		return f(c)
+	}
+}
+
 func jsonFlag(fs *flag.FlagSet, on *bool) {
 	fs.BoolVar(on, "json", false, "print JSON; docs/commands.md has its form")
 }
+
+// configForms says what --config takes.
+const configForms = "a file, - for standard input, or env:NAME for the YAML in a variable"
 
 // printJSON is what --json prints.
 func printJSON(w io.Writer, v any) error {

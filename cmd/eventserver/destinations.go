@@ -51,10 +51,10 @@ func showDestinations(ctx context.Context, args []string, stdout, stderr io.Writ
 	var v view
 	if err := t.orElse(stderr,
 		func(c *admin.Client) error { return c.Get(ctx, destinationsPath, nil, &v) },
-		func(c *config.Config) (err error) {
+		onBroker(func(c *config.Config) (err error) {
 			v.Destinations, err = app.LookAtDestinations(ctx, c, app.Options{Logger: warnings(stderr)})
 			return err
-		},
+		}),
 	); err != nil {
 		return err
 	}

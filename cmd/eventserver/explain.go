@@ -54,11 +54,11 @@ func explainEvent(ctx context.Context, args []string, stdout, stderr io.Writer) 
 			}
 			return c.Get(ctx, "/v1/events/"+url.PathEscape(q.ID), query, &answer)
 		},
-		func(c *config.Config) (err error) {
+		onBroker(func(c *config.Config) (err error) {
 			fmt.Fprintln(stderr, "reading the broker alone: attempts under way, breakers and pauses are known to a running server")
 			answer, err = app.Explain(ctx, c, app.Options{Logger: warnings(stderr)}, q)
 			return err
-		},
+		}),
 	); err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Errorf("no answer within %s; narrow the search with --key and --since, or give --timeout: %w", timeout, err)

@@ -8,12 +8,13 @@ import (
 	"os"
 
 	"eventserver/app"
+	"eventserver/app/config"
 )
 
 func check(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	var path string
 	if _, err := parse("check", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
-		fs.StringVar(&path, "config", "", "configuration file; without it, what runs without one")
+		fs.StringVar(&path, "config", "", "configuration to check: "+configForms+"; without it, what runs without one")
 	}); err != nil {
 		return err
 	}
@@ -31,7 +32,7 @@ func check(_ context.Context, args []string, stdout, stderr io.Writer) error {
 func transform(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var path, id string
 	files, err := parse("transform", "FILE [flags]", args, 1, 1, func(fs *flag.FlagSet) {
-		fs.StringVar(&path, "config", "", "configuration file")
+		fs.StringVar(&path, "config", "", "configuration: "+configForms)
 		fs.StringVar(&id, "destination", "", "id of the destination")
 	})
 	if err != nil {
@@ -40,7 +41,10 @@ func transform(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	if id == "" {
 		return misuse("transform: give --destination ID")
 	}
-	cfg, err := app.Load(path, app.Options{})
+	if path == config.Stdin && files[0] == "-" {
+		return misuse("transform: standard input is the configuration or the event, not both")
+	}
+	cfg, err := loadFor(path, "http.max_event_bytes", "http.max_batch_events", "schemas")
 	if err != nil {
 		return err
 	}

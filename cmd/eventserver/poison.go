@@ -54,13 +54,13 @@ func (p *poisonFlags) on(ctx context.Context, stderr io.Writer, f func(poisonQue
 	}
 	return t.orElse(stderr,
 		func(c *admin.Client) error { return f(admin.PoisonClient{Client: c}) },
-		func(c *config.Config) error {
+		onBroker(func(c *config.Config) error {
 			q, err := app.OpenPoison(ctx, c, app.Options{Logger: warnings(stderr)})
 			if err != nil {
 				return err
 			}
 			return errors.Join(f(q), q.Close())
-		})
+		}))
 }
 
 func poisonList(ctx context.Context, args []string, stdout, stderr io.Writer) error {

@@ -19,7 +19,7 @@ func send(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var example, quiet bool
 	var c app.SendConfig
 	files, err := parse("send", "FILE [flags], or --example --type TYPE", args, 0, 1, func(fs *flag.FlagSet) {
-		fs.StringVar(&path, "config", "", "configuration file, for its http.addr, broker and schemas; without it, what runs without one")
+		fs.StringVar(&path, "config", "", "configuration ("+configForms+"), for its http.addr, broker and schemas; without it, what runs without one")
 		fs.StringVar(&c.URL, "url", "", "where the server listens (default http://127.0.0.1:8080, or the http.addr of --config)")
 		fs.BoolVar(&c.Broker, "broker", false, "put the events straight on the broker of --config, or of the server that runs on ./data")
 		fs.StringVar(&c.Type, "type", "", "type of events that have none; another one is an error")
@@ -44,12 +44,26 @@ func send(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case c.Batch < 1 || c.Retries < 0:
 		return misuse("send: --batch is at least 1, --retries at least 0")
 	}
-	cfg, err := app.Load(path, app.Options{})
+	var needs []string
+	switch {
+	case c.Broker:
+		needs = []string{"broker", "schemas"}
+	case c.URL == "":
+		needs = []string{"http.addr"}
+	}
+	if example {
+		needs = append(needs, "schemas")
+	} else if path == config.Stdin && files[0] == "-" {
+		return misuse("send: standard input is the configuration or the events, not both")
+	}
+	cfg, err := loadFor(path, append(needs, "http.max_event_bytes")...)
 	if err != nil {
 		return err
 	}
-	if c.APIKey, err = apiKey(keyFile); err != nil {
-		return err
+	if !c.Broker || keyFile != "" { // the broker asks for none, and the environment may have one
+		if c.APIKey, err = apiKey(keyFile); err != nil {
+			return err
+		}
 	}
 	in, err := sendInput(cfg, c.Type, example, files)
 	if err != nil {

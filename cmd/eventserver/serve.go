@@ -42,7 +42,7 @@ func runServer(ctx context.Context, args []string, stdout io.Writer, log *server
 	var path string
 	var prof profiles
 	if _, err := parse("serve", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
-		fs.StringVar(&path, "config", "", "configuration file; without it an embedded broker in ./data and one destination of kind log")
+		fs.StringVar(&path, "config", "", "configuration: "+configForms+"; without it an embedded broker in ./data and one destination of kind log")
 		prof.flags(fs)
 	}); err != nil {
 		return err
@@ -133,11 +133,22 @@ func reloadOn(ctx context.Context, hup <-chan os.Signal, a *app.App) func() {
 
 // health is for containers, whose image has no shell.
 func health(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	var url string
+	var url, path string
 	if _, err := parse("health", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
-		fs.StringVar(&url, "url", "http://127.0.0.1:8080/readyz", "what to ask")
+		fs.StringVar(&url, "url", "", "what to ask (default: /readyz at the http.addr of --config, or at 127.0.0.1:8080)")
+		fs.StringVar(&path, "config", "", "configuration of the server: "+configForms)
 	}); err != nil {
 		return err
+	}
+	if url == "" {
+		cfg, err := loadFor(path, "http.addr")
+		if err != nil {
+			return err
+		}
+		if url, err = localURL("http.addr", cfg.HTTP.Addr, "--url"); err != nil {
+			return err
+		}
+		url += "/readyz"
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

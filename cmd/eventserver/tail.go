@@ -14,7 +14,7 @@ func tail(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var path string
 	var c app.TailConfig
 	if _, err := parse("tail", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
-		fs.StringVar(&path, "config", "", "configuration file, for its broker; without it, the server that runs on ./data")
+		fs.StringVar(&path, "config", "", "configuration, for its broker: "+configForms+"; without it, the server that runs on ./data")
 		fs.StringVar(&c.Type, "type", "", "types to show: exact, order.* or *")
 		fs.StringVar(&c.Key, "key", "", "show the events of this ordering key alone")
 		fs.StringVar(&c.Destination, "destination", "", "id of a destination: show what it is sent")
@@ -26,7 +26,7 @@ func tail(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}); err != nil {
 		return err
 	}
-	cfg, err := app.Load(path, app.Options{})
+	cfg, err := loadFor(path, "broker")
 	if err != nil {
 		return err
 	}

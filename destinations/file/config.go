@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"eventserver/destinations"
 )
 
 // Kind is the name of this kind of destination in the configuration.
@@ -43,4 +45,15 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("keep: %d is negative; give a number of files, or 0 for all", c.Keep))
 	}
 	return errors.Join(errs...)
+}
+
+// Precheck looks at the file and its directory, and makes neither.
+func (c Config) Precheck() error {
+	if c.Validate() != nil {
+		return nil // it says so
+	}
+	if err := destinations.CheckFile(c.Path); err != nil {
+		return fmt.Errorf("path: %w", err)
+	}
+	return nil
 }

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -152,7 +151,7 @@ func (c Config) client() (*sarama.Config, error) {
 	if c.TLS.Enabled {
 		t, err := c.TLS.load()
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(prefixed("tls.", err)...)
 		}
 		s.Net.TLS.Enable, s.Net.TLS.Config = true, t
 	}
@@ -168,22 +167,16 @@ func (c Config) client() (*sarama.Config, error) {
 
 func (t TLS) load() (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName, InsecureSkipVerify: t.InsecureSkipVerify} //nolint:gosec // a documented switch for tests
-	var errs []error
-	if t.CAFile != "" {
-		pem, err := destinations.ReadFile(t.CAFile)
-		conf.RootCAs = x509.NewCertPool()
-		if err != nil {
-			errs = append(errs, fmt.Errorf("tls.ca_file: %w", err))
-		} else if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			errs = append(errs, errors.New("tls.ca_file: has no certificate in PEM form"))
-		}
+	return conf, destinations.TLSFiles{CA: t.CAFile, Cert: t.CertFile, Key: t.KeyFile}.Load(conf)
+}
+
+// Precheck looks for the files of TLS.
+func (c Config) Precheck() error {
+	if !c.TLS.Enabled {
+		return nil
 	}
-	if t.CertFile != "" {
-		cert, err := destinations.LoadKeyPair(t.CertFile, t.KeyFile)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("tls.cert_file: %w", err))
-		}
-		conf.Certificates = []tls.Certificate{cert}
+	if _, err := c.TLS.load(); err != nil {
+		return errors.Join(prefixed("tls.", err)...)
 	}
-	return conf, errors.Join(errs...)
+	return nil
 }

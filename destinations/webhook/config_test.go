@@ -64,9 +64,9 @@ func TestConfigFaults(t *testing.T) {
 		"guarded proxy":    {Config{URL: ok, Proxy: "http://" + canary + "@proxy"}, "proxy: hides the receiver's address"},
 		"proxy scheme":     {Config{URL: ok, Proxy: "ftp://proxy", AllowPrivate: true}, `proxy: scheme "ftp" is not http or https or socks5; write one such as http://proxy.example.com:3128`},
 		"no proxy host":    {Config{URL: ok, Proxy: "http:///x", AllowPrivate: true}, "proxy: has no host; write one such as http://proxy.example.com:3128"},
-		"no ca file":       {Config{URL: ok, CAFile: "/nonexistent"}, "ca_file: open /nonexistent"},
-		"other ca file":    {Config{URL: ok, CAFile: "config_test.go"}, "ca_file: has no certificate"},
-		"device ca file":   {Config{URL: ok, CAFile: "/dev/null"}, "ca_file: open /dev/null: is not a regular file"},
+		"no ca file":       {Config{URL: ok, CAFile: "/nonexistent"}, "ca_file: cannot be read: no such file"},
+		"other ca file":    {Config{URL: ok, CAFile: "config_test.go"}, "ca_file: holds no certificate"},
+		"device ca file":   {Config{URL: ok, CAFile: "/dev/null"}, "ca_file: cannot be read: is not a regular file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := New("shop", c.cfg)

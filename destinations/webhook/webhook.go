@@ -3,7 +3,6 @@ package webhook
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -12,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"code.dny.dev/ssrf"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"eventserver/destinations"
@@ -65,6 +63,8 @@ func New(id string, cfg Config) (*Destination, error) {
 	}, nil
 }
 
+func newTLSConfig() *tls.Config { return &tls.Config{MinVersion: tls.VersionTLS12} }
+
 // newTransport is of this destination alone: what one receiver does to its
 // connections touches no other. It has no proxy from the environment, no
 // decompression (a small answer could become a huge one) and no time limit of
@@ -78,11 +78,11 @@ func newTransport(cfg Config) (*http.Transport, error) {
 	if !cfg.AllowPrivate {
 		// Control sees the address that is dialled, after DNS and at every
 		// connection: a name that changes its answer cannot get around it.
-		dialer.Control = ssrf.New(ssrf.WithAnyPort()).Safe
+		dialer.Control = newGuard().Safe
 	}
 	t := &http.Transport{
 		DialContext:            dialer.DialContext,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        newTLSConfig(),
 		ForceAttemptHTTP2:      true,
 		TLSHandshakeTimeout:    10 * time.Second,
 		MaxIdleConns:           cfg.MaxIdleConns,
@@ -103,13 +103,8 @@ func newTransport(cfg Config) (*http.Transport, error) {
 		t.Proxy = http.ProxyURL(u)
 	}
 	if cfg.CAFile != "" {
-		pem, err := destinations.ReadFile(cfg.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
-		}
-		t.TLSClientConfig.RootCAs = x509.NewCertPool()
-		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("ca_file: has no certificate in PEM form")
+		if err := (destinations.TLSFiles{CA: cfg.CAFile}).Load(t.TLSClientConfig); err != nil {
+			return nil, err
 		}
 	}
 	return t, nil
