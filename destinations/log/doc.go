@@ -5,9 +5,11 @@
 // direction marks of event data are escaped. Long bodies are cut. There is no
 // durability here; package file has that.
 //
-// A writer that blocks, such as a full pipe, blocks the lines behind it; their
-// attempts end with their contexts. A line whose attempt ended while it was
-// being written may still appear.
+// A writer whose reader is gone or takes nothing, such as a full pipe, is a
+// destination that is down: attempts end at their deadlines and are not counted,
+// the destination pauses, and its events wait. One goroutine waits for a stuck
+// writer, however many attempts it outlasts; the line that it holds may still
+// appear, and once more with the next attempt.
 //
 // It may import destinations and the standard library. The server's own log
 // (log/slog) is another thing and does not belong here.

@@ -66,6 +66,13 @@ func New(id string, cfg Config, w io.Writer) (*Destination, error) {
 	if w == nil {
 		w = os.Stdout
 	}
+	if f, ok := w.(*os.File); ok && (f == os.Stdout || f == os.Stderr) {
+		own, err := detached(f)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Name(), err)
+		}
+		w = own
+	}
 	d := &Destination{id: id, cfg: cfg, w: w, now: time.Now, turn: make(chan struct{}, 1)}
 	d.turn <- struct{}{}
 	return d, nil
@@ -79,7 +86,8 @@ func (d *Destination) Transform(_ context.Context, e destinations.Event) (destin
 	return destinations.Payload{ContentType: e.ContentType, Body: e.Data}, nil
 }
 
-// Deliver writes one line. A writer that fails is the destination's fault.
+// Deliver writes one line. A writer that fails, or takes nothing until the
+// attempt's deadline, is the destination's fault.
 func (d *Destination) Deliver(ctx context.Context, del destinations.Delivery) error {
 	var line []byte
 	if d.cfg.Format == "json" {
@@ -90,10 +98,11 @@ func (d *Destination) Deliver(ctx context.Context, del destinations.Delivery) er
 	select {
 	case <-d.turn:
 	case <-ctx.Done():
-		return fmt.Errorf("log: waiting for the writer: %w", ctx.Err())
+		return ended(ctx, "waiting for the writer")
 	}
 	// A Write knows no context, so it runs beside us, and keeps the turn until
-	// it returns: lines never mix, and a key's next attempt comes after.
+	// it returns: lines never mix, and a key's next attempt comes after. Of a
+	// writer that is stuck there is one goroutine, however many attempts end.
 	done := make(chan error, 1)
 	go func() {
 		err := d.write(line)
@@ -104,8 +113,17 @@ func (d *Destination) Deliver(ctx context.Context, del destinations.Delivery) er
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("log: writing: %w", ctx.Err())
+		return ended(ctx, "writing")
 	}
+}
+
+// ended is the error of an attempt whose context ended. A reader that is gone or
+// stuck is so for every event.
+func ended(ctx context.Context, what string) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return destinations.Unavailable(fmt.Errorf("log: %s: nobody reads the output: %w", what, ctx.Err()))
+	}
+	return fmt.Errorf("log: %s: %w", what, ctx.Err())
 }
 
 func (d *Destination) write(line []byte) error {
