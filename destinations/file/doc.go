@@ -31,6 +31,19 @@
 // "events.20260102T030405Z-000001.jsonl" and begun anew. Names sort by age. The
 // file is locked against a second writer.
 //
+// Whatever stands in the directory under the name of an older file stops no
+// rotation: names that are taken are passed over, and so are names more than a day
+// ahead of the clock, which are neither counted nor removed.
+//
+// # Who may read it
+//
+// Files that are made have the mode 0600 and directories 0700, whatever the umask;
+// what is there keeps its mode. A symbolic link at the path is refused, and so is
+// what is no regular file. Links of directories are followed: the operator names
+// them, and their owner decides anyway what is in them.
+//
+// # Others
+//
 // Others may rename or delete the file, or its directory, while the server
 // runs, as logrotate does: before each write, and before it is acknowledged,
 // the path is compared with the open file, and both are made again. What was

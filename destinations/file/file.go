@@ -91,7 +91,7 @@ func (d *Destination) DeliverBatch(ctx context.Context, ds []destinations.Delive
 	select {
 	case d.requests <- req:
 	case <-ctx.Done():
-		return fmt.Errorf("file: waiting for the disk: %w", ctx.Err())
+		return ended(ctx, "waiting for the disk")
 	case <-d.quit:
 		return destinations.Unavailable(ErrClosed)
 	}
@@ -99,8 +99,17 @@ func (d *Destination) DeliverBatch(ctx context.Context, ds []destinations.Delive
 	case err := <-req.result:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("file: writing: %w", ctx.Err())
+		return ended(ctx, "writing")
 	}
+}
+
+// ended is the error of an attempt whose context ended. A disk that hangs does so
+// for every event.
+func ended(ctx context.Context, what string) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return destinations.Unavailable(fmt.Errorf("file: %s: %w", what, ctx.Err()))
+	}
+	return fmt.Errorf("file: %s: %w", what, ctx.Err())
 }
 
 // run writes one group after the other. While one is synced the next gathers

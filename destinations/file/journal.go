@@ -38,15 +38,40 @@ func (j *journal) dir() string { return filepath.Dir(j.cfg.Path) }
 // openFile opens for appending, and locks: two writers would cut off each
 // other's lines when they take a failed write back.
 func openFile(path string) (file, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o640) //nolint:gosec // its group may read it: log shippers do
+	f, err := openOrCreate(path)
 	if err != nil {
 		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		_ = f.Close()
+		return nil, errors.Join(err, fmt.Errorf("%s is not a regular file; name another path, or remove it", path))
 	}
 	if err := lock(f); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("%s is in use by another destination or process: %w", path, err)
 	}
 	return f, nil
+}
+
+// openOrCreate opens what is at the path, or makes it for its owner alone,
+// whatever the umask. It follows no symbolic link at the path itself, and waits
+// for nobody where somebody put a FIFO.
+func openOrCreate(path string) (*os.File, error) {
+	const flags = os.O_RDWR | os.O_APPEND | noFollow | noWait
+	for range 3 { // it may come and go in between
+		f, err := os.OpenFile(path, flags|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator named it
+		if err == nil {
+			return f, errors.Join(f.Chmod(0o600))
+		}
+		if !errors.Is(err, os.ErrExist) {
+			return nil, err
+		}
+		f, err = os.OpenFile(path, flags, 0) //nolint:gosec // as above
+		if !errors.Is(err, os.ErrNotExist) {
+			return f, err
+		}
+	}
+	return nil, fmt.Errorf("%s comes and goes", path)
 }
 
 // ready makes sure that the file is open, is the one at the path, and ends with
@@ -75,7 +100,7 @@ func (j *journal) inPlace() (size int64, ok bool) {
 	if err != nil {
 		return 0, false
 	}
-	named, err := os.Stat(j.cfg.Path)
+	named, err := os.Lstat(j.cfg.Path)
 	return ours.Size(), err == nil && os.SameFile(ours, named)
 }
 
@@ -91,9 +116,14 @@ func (j *journal) open() error {
 	if err := makeDir(j.dir()); err != nil {
 		return err
 	}
-	// A FIFO or a device would block here, or lose what was "synced".
-	if info, err := os.Stat(j.cfg.Path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a regular file", j.cfg.Path)
+	// A device may act on being opened, and a FIFO loses what was "synced". A link
+	// leads to a file that another may choose. openFile refuses them too, should
+	// they come in between.
+	if info, err := os.Lstat(j.cfg.Path); err == nil && !info.Mode().IsRegular() {
+		if info.Mode()&os.ModeSymlink != 0 {
+			return fmt.Errorf("%s is a symbolic link; write the path that it leads to (links of directories are followed)", j.cfg.Path)
+		}
+		return fmt.Errorf("%s is not a regular file; name another path, or remove it", j.cfg.Path)
 	}
 	f, err := j.openFile(j.cfg.Path)
 	if err != nil {

@@ -4,6 +4,11 @@ package file
 
 import "os"
 
+const (
+	noFollow = 0
+	noWait   = 0
+)
+
 // There is no flock: that nobody else writes is left to the operator.
 func lock(*os.File) error { return nil }
 

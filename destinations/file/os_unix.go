@@ -7,6 +7,11 @@ import (
 	"syscall"
 )
 
+const (
+	noFollow = syscall.O_NOFOLLOW
+	noWait   = syscall.O_NONBLOCK
+)
+
 func lock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
 
 // syncDir makes new, renamed and removed names in dir survive a power cut.

@@ -5,20 +5,31 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 const stampLayout = "20060102T150405Z"
 
-// rotate renames the file and begins a new one.
+// foreseen is how far ahead of the clock the name of an older file may be: the
+// clock was set back. A name beyond it is not of ours, and would otherwise be in
+// front of every later one.
+const foreseen = 24 * time.Hour
+
+// rotate renames the file and begins a new one. Nothing that stands in the
+// directory under a name of an older file is written over or stops it.
 func (j *journal) rotate() error {
 	old, err := j.rotated()
 	if err != nil {
 		return err
 	}
-	name, err := j.nextName(old)
+	last := ""
+	if len(old) > 0 {
+		last = old[len(old)-1]
+	}
+	name, err := j.nextName(last)
 	if err != nil {
 		return err
 	}
@@ -53,20 +64,17 @@ func (j *journal) nameParts() (base, ext string) {
 	return strings.TrimSuffix(base, ext), ext
 }
 
-// rotated lists the names of older files, oldest first.
+// rotated lists the names of older files, oldest first: regular files, of a time
+// that can be.
 func (j *journal) rotated() ([]string, error) {
-	base, ext := j.nameParts()
-	re, err := regexp.Compile(`^` + regexp.QuoteMeta(base) + `\.\d{8}T\d{6}Z-\d{6}` + regexp.QuoteMeta(ext) + `$`)
-	if err != nil {
-		return nil, err
-	}
 	entries, err := os.ReadDir(j.dir())
 	if err != nil {
 		return nil, err
 	}
+	limit := j.now().Add(foreseen)
 	var names []string
 	for _, e := range entries {
-		if re.MatchString(e.Name()) {
+		if at, _, ok := j.parse(e.Name()); ok && e.Type().IsRegular() && at.Before(limit) {
 			names = append(names, e.Name())
 		}
 	}
@@ -74,26 +82,42 @@ func (j *journal) rotated() ([]string, error) {
 	return names, nil
 }
 
-// nextName sorts behind all of old, even if the clock was set back: prune
-// removes by name.
-func (j *journal) nextName(old []string) (string, error) {
+// parse reads the name of an older file.
+func (j *journal) parse(name string) (at time.Time, counter int, ok bool) {
 	base, ext := j.nameParts()
-	stamp, counter := j.now().UTC().Format(stampLayout), 1
-	if len(old) > 0 {
-		last := strings.TrimSuffix(strings.TrimPrefix(old[len(old)-1], base+"."), ext)
-		lastStamp, lastCounter, _ := strings.Cut(last, "-")
-		if lastStamp >= stamp {
-			stamp = lastStamp
-			if _, err := fmt.Sscanf(lastCounter, "%06d", &counter); err != nil {
-				return "", err
-			}
-			counter++
+	rest, begins := strings.CutPrefix(name, base+".")
+	rest, ends := strings.CutSuffix(rest, ext)
+	stamp, digits, two := strings.Cut(rest, "-")
+	if !begins || !ends || !two || len(digits) != len("000000") || strings.Trim(digits, "0123456789") != "" {
+		return at, 0, false
+	}
+	at, err := time.Parse(stampLayout, stamp)
+	counter, _ = strconv.Atoi(digits) // of six digits
+	return at, counter, err == nil
+}
+
+// nextName sorts behind last, even if the clock was set back: prune removes by
+// name. Nothing has it yet.
+func (j *journal) nextName(last string) (string, error) {
+	base, ext := j.nameParts()
+	at, counter := j.now().UTC().Truncate(time.Second), 1
+	if lastAt, n, ok := j.parse(last); ok && !lastAt.Before(at) {
+		at, counter = lastAt, n+1
+	}
+	const tries = 100_000
+	for range tries {
+		if counter > 999_999 {
+			at, counter = at.Add(time.Second), 1
 		}
+		name := fmt.Sprintf("%s.%s-%06d%s", base, at.Format(stampLayout), counter, ext)
+		if _, err := os.Lstat(filepath.Join(j.dir(), name)); errors.Is(err, os.ErrNotExist) {
+			return name, nil
+		} else if err != nil {
+			return "", err
+		}
+		counter++
 	}
-	if counter > 999_999 {
-		return "", errors.New("a million rotations in one second, or a clock set back: move the older files away")
-	}
-	return fmt.Sprintf("%s.%s-%06d%s", base, stamp, counter, ext), nil
+	return "", fmt.Errorf("%s has %d names of older files that are none; remove them", j.dir(), tries)
 }
 
 // makeDir makes dir and what is missing above it, each entry synced: a synced
@@ -111,7 +135,12 @@ func makeDir(dir string) error {
 			return err
 		}
 	}
-	if err := os.Mkdir(dir, 0o750); err != nil && !errors.Is(err, os.ErrExist) {
+	switch err := os.Mkdir(dir, 0o700); {
+	case err == nil: // for its owner alone, whatever the umask took away
+		if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a directory
+			return err
+		}
+	case !errors.Is(err, os.ErrExist):
 		return err
 	}
 	return syncDir(parent)
