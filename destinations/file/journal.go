@@ -59,14 +59,14 @@ func openFile(path string) (file, error) {
 func openOrCreate(path string) (*os.File, error) {
 	const flags = os.O_RDWR | os.O_APPEND | noFollow | noWait
 	for range 3 { // it may come and go in between
-		f, err := os.OpenFile(path, flags|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator named it
+		f, err := os.OpenFile(path, flags|os.O_CREATE|os.O_EXCL, 0o600)
 		if err == nil {
 			return f, errors.Join(f.Chmod(0o600))
 		}
 		if !errors.Is(err, os.ErrExist) {
 			return nil, err
 		}
-		f, err = os.OpenFile(path, flags, 0) //nolint:gosec // as above
+		f, err = os.OpenFile(path, flags, 0)
 		if !errors.Is(err, os.ErrNotExist) {
 			return f, err
 		}

@@ -160,7 +160,7 @@ func TestModes(t *testing.T) {
 	for _, umask := range []int{0, 0o022, 0o077, 0o777} {
 		t.Run(fmt.Sprintf("umask %03o", umask), func(t *testing.T) {
 			dir := t.TempDir()
-			must(t, os.Chmod(dir, 0o755)) //nolint:gosec // that it stays is tested
+			must(t, os.Chmod(dir, 0o755))
 			old := syscall.Umask(umask)
 			defer syscall.Umask(old)
 			now := time.Now()
@@ -182,7 +182,7 @@ func TestModes(t *testing.T) {
 		})
 	}
 	path := filepath.Join(t.TempDir(), "e.jsonl")
-	must(t, os.WriteFile(path, nil, 0o600), os.Chmod(path, 0o640)) //nolint:gosec // the operator's
+	must(t, os.WriteFile(path, nil, 0o600), os.Chmod(path, 0o640))
 	send(t, open(t, Config{Path: path}), "a")
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
 		t.Errorf("%v, %v", info.Mode(), err)

@@ -112,7 +112,7 @@ func TestGoneReaderOfStandardOutputEndsNothing(t *testing.T) {
 	_ = r.Close()
 	defer w.Close()
 	var said bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$") //nolint:gosec // this test
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
 	cmd.Env = append(os.Environ(), "LOG_TEST_CHILD=1")
 	cmd.Stdout, cmd.Stderr = w, &said
 	_ = cmd.Run() // its own report goes to the same output, and may end it
