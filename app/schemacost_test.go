@@ -20,8 +20,8 @@ import (
 	"eventserver/destinations"
 )
 
-// slowSchemas is a directory with a type whose check takes 9 steps for each byte
-// of a text.
+// slowSchemas is a directory with a type whose check takes some 8 steps for each
+// byte of a text.
 func slowSchemas(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()

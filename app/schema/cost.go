@@ -9,7 +9,7 @@ import (
 
 // What a schema may cost, as far as a file tells it without an event.
 const (
-	maxInstructions  = 10_000 // of a regular expression: a text of 1.6 KB then takes all of DefaultMaxCost
+	maxInstructions  = 10_000 // of a regular expression: a text of 1.2 KB then takes all of DefaultMaxCost
 	manyInstructions = 1000
 	maxChain         = 500  // schemas that lead to each other for one value; see maxNesting
 	manyTracked      = 1000 // judgements of one value where results cannot be kept
@@ -96,6 +96,6 @@ func (c *checker) pattern(f *file, at, text string) {
 	case n > manyInstructions:
 		c.rep.warn(f.name, f.root.lineAt(at), at, fmt.Sprintf(
 			"%s is a regular expression of %d instructions, so a text of more than %d bytes is refused by the rule %s with the default of schemas.max_cost; write smaller repeats, or maxLength instead",
-			quote(text), n, DefaultMaxCost*4/n, RuleCost))
+			quote(text), n, DefaultMaxCost*bytesPerStep/n, RuleCost))
 	}
 }

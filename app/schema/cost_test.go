@@ -107,6 +107,9 @@ properties: {` + repeated(20_000, func(i int) string { return fmt.Sprintf("membe
 		{"a long text, an odd pattern", `properties: {a: {pattern: "(a?){200}a{200}$"}}`, `{"a":"` + long + `"}`, RuleCost, 0},
 		{"a long text, a simple pattern", `properties: {a: {pattern: "^[a-z]+$"}}`, `{"a":"` + long + `"}`, "", 4_000_000},
 		{"long names, many patterns", `patternProperties: {` + repeated(200, func(i int) string { return fmt.Sprintf(`"(x+x+)+%d": true`, i) }) + `}`, `{"` + strings.Repeat("x", 20_000) + `":1}`, RuleCost, 0},
+		{"a long name, many forms", `anyOf: [` + repeated(1000, func(i int) string { return fmt.Sprintf("{required: [z], properties: {a%d: true}}", i) }) + `]`, `{"` + long + `":1,"z":1}`, "", 20_000},
+		{"a long name, many forms that close", `anyOf: [` + repeated(1000, func(i int) string { return fmt.Sprintf("{additionalProperties: false, properties: {a%d: true}}", i) }) + `]`, `{"` + long + `":1}`, RuleCost, 0},
+		{"long names in a set", `properties: {a: {items: {uniqueItems: true}}}`, list(repeated(10, fixed(`[{"`+long[:40_000]+`":1},{"`+long[:40_000]+`":2}]`))), "", 100_000},
 		{"a regex that expands", `properties: {a: {format: regex}}`, `{"a":"((a{100}){5}){2}"}`, "", 1000},
 		{"a regex of large classes", `properties: {a: {format: regex}}`, `{"a":"[` + strings.Repeat(`\\pL\\PN`, 2000) + `]"}`, RuleCost, 0},
 		{"a regex of ranges without case", `properties: {a: {format: regex}}`, `{"a":"` + strings.Repeat("(?i)[B-\U0001e943]", 100) + `"}`, RuleCost, 0},
@@ -133,6 +136,10 @@ func TestCostIsBounded(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			v, err := s.validate(t.Context(), []byte(tt.event), DefaultMaxCost, &spent)
 			runtime.ReadMemStats(&after)
+			var again Spent
+			if _, _ = s.validate(t.Context(), []byte(tt.event), DefaultMaxCost, &again); again != spent {
+				t.Errorf("%d steps, then %d", spent.steps, again.steps)
+			}
 			rule := ""
 			if v != nil {
 				rule = v.Rule
@@ -353,7 +360,7 @@ func TestCostAtLoad(t *testing.T) {
 	for _, tt := range []struct{ name, schema, fault, warning string }{
 		{"as usual", `properties: {a: {pattern: "^[a-z]{1,36}$"}}`, "", ""},
 		{"recursive unions", taggedTree, "", ""},
-		{"a large pattern", `properties: {a: {pattern: "^(a?b?){600}$"}}`, "", `s/a.yaml:4: /properties/a/pattern: "^(a?b?){600}$" is a regular expression of 3604 instructions, so a text of more than 4439 bytes is refused by the rule schema.cost with the default of schemas.max_cost; write smaller repeats, or maxLength instead`},
+		{"a large pattern", `properties: {a: {pattern: "^(a?b?){600}$"}}`, "", `s/a.yaml:4: /properties/a/pattern: "^(a?b?){600}$" is a regular expression of 3604 instructions, so a text of more than 3329 bytes is refused by the rule schema.cost with the default of schemas.max_cost; write smaller repeats, or maxLength instead`},
 		{"a large pattern of names", `patternProperties: {"^(a?b?){600}$": true}`, "", `s/a.yaml:4: /patternProperties/^(a?b?){600}$: "^(a?b?){600}$" is a`},
 		{"too large a pattern", `properties: {a: {pattern: "(abcdefghijklmnop){900}"}}`, `s/a.yaml:4: /properties/a/pattern: "(abcdefghijklmnop){900}" is a regular expression of 16202 instructions, at most 10000 are allowed; write smaller repeats, or maxLength instead`, ""},
 		{"a long chain", "allOf: [{$ref: \"#/$defs/a0\"}]\n" + doubling("allOf", 300, "true"), `leads through more than 500 schemas for one value; flatten it`, ""},

@@ -193,6 +193,9 @@ func (s *rules) object(r *run, o *object, seen *evaluated) bool {
 		}
 	}
 	for _, d := range s.dependentRequired {
+		if !r.spend(1) {
+			return false
+		}
 		if _, given := o.get(d.name); given && !s.hasAll(r, o, d.needs, "dependentRequired", d.name) {
 			return false
 		}
@@ -210,7 +213,7 @@ func (s *rules) object(r *run, o *object, seen *evaluated) bool {
 
 // member judges the member i of o and its name.
 func (s *rules) member(r *run, o *object, m entry, i int, seen *evaluated) bool {
-	if !r.spend(1) {
+	if !r.spend(1 + textCost(m.name)) { // a name can be as long as the event
 		return false
 	}
 	sub, known := s.properties[m.name]
@@ -243,7 +246,7 @@ func (s *rules) member(r *run, o *object, m entry, i int, seen *evaluated) bool 
 
 // hasAll asks for members. because is the one that needs them.
 func (s *rules) hasAll(r *run, o *object, names []string, rule, because string) bool {
-	if !r.spend(len(names) / 4) {
+	if !r.spend(len(names)) {
 		return false
 	}
 	for nth, name := range names {

@@ -88,7 +88,7 @@ func isRegex(s string) bool {
 func regexCost(s string) int {
 	cost := len(s)*len(s)/8000 + 4000*(strings.Count(s, `\p`)+strings.Count(s, `\P`))
 	if strings.Contains(s, "(?") {
-		cost += 60_000 * strings.Count(s, "-")
+		cost += 120_000 * strings.Count(s, "-")
 	}
 	return cost
 }

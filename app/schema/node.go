@@ -107,6 +107,9 @@ func (r *run) equal(a, b any) bool {
 			return false
 		}
 		for _, m := range b.members { // a is the event's; b may be shared and has its index
+			if !r.spend(1 + textCost(m.name)) {
+				return false
+			}
 			if v, given := a.get(m.name); !given || !r.equal(v, m.value) {
 				return false
 			}
@@ -157,6 +160,7 @@ func (r *run) hash(v any) uint64 {
 	case *object:
 		sum := uint64(len(v.members))
 		for _, m := range v.members { // in any order
+			r.spend(1 + textCost(m.name))
 			sum += hashPair(maphash.String(seed, m.name), r.hash(m.value))
 		}
 		return hashPair(1, sum)

@@ -79,7 +79,7 @@ func newEnum(values []any) *enum {
 
 func (e *enum) has(r *run, v any) bool {
 	list := e.values
-	if e.byHash != nil {
+	if e.byHash != nil && r.spend(4) {
 		list = e.byHash[r.hash(v)]
 	}
 	for _, w := range list {
@@ -108,7 +108,7 @@ func (l *limit) compare(r *run, v any) int {
 		}
 		return 0
 	}
-	r.spend(numberCost(v))
+	r.spend(2 + numberCost(v))
 	d, _ := exactOf(v)
 	return d.compare(l.value)
 }
