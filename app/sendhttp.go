@@ -18,6 +18,7 @@ import (
 	"eventserver/app/config"
 	front "eventserver/app/http"
 	"eventserver/app/version"
+	"eventserver/destinations"
 )
 
 // poster sends batches to a server.
@@ -49,6 +50,8 @@ func newPoster(cfg *config.Config, c *SendConfig, log *slog.Logger) (*poster, er
 		return nil, errors.New("--url: holds credentials, which errors would show; give the API key with --api-key-file")
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return nil, fmt.Errorf("--url: %q is not one such as http://127.0.0.1:8080", base)
+	case destinations.CheckURLHost(u) != nil:
+		return nil, fmt.Errorf("--url: %q %w; write one such as http://127.0.0.1:8080", base, destinations.CheckURLHost(u))
 	}
 	transport := c.transport
 	if transport == nil {

@@ -113,7 +113,8 @@ func (b *batcher) attempt(ctx context.Context, g *group) error {
 func withoutValues(err error, deliveries []destinations.Delivery) error {
 	text := detail(err, nil)
 	for i := range deliveries {
-		text = masked(text, deliveries[i].Payload.Body)
+		d := &deliveries[i]
+		text = masked(text, d.Payload.Body, parts(d.Metadata, d.Payload.Headers)...)
 	}
 	return errors.New(text)
 }

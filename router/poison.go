@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -73,7 +71,7 @@ func (p *poisonQueue) keep(ctx context.Context, msg *message.Message, g *giveUp)
 	if p.log.Enabled(ctx, level) {
 		p.log.Log(ctx, level, "moved to the poison queue",
 			slog.String("event", msg.Metadata.Get(hID)), slog.String("stage", p.stage), slog.String("reason", g.reason),
-			slog.Int("attempts", g.attempts), slog.Int64("offset", infra.Offset(msg)), slog.String("detail", clean(masked(words(g.err), msg.Payload, append(slices.Collect(maps.Values(prefixed(msg.Metadata, hMeta))), msg.Metadata[infra.MetaKey])...))),
+			slog.Int("attempts", g.attempts), slog.Int64("offset", infra.Offset(msg)), slog.String("detail", clean(masked(words(g.err), msg.Payload, append(headersOf(msg.Metadata), msg.Metadata[infra.MetaKey])...))),
 			slog.Int("unlogged_before", before))
 	}
 	switch p.on { // the seam for policies that hold the key

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
 	"eventserver/destinations"
@@ -36,7 +36,7 @@ func (t *told) LogText() string {
 	text := words(t.err)
 	for i := range t.of {
 		d := &t.of[i]
-		text = masked(text, d.Payload.Body, append(slices.Collect(maps.Values(d.Metadata)), d.Key)...)
+		text = masked(text, d.Payload.Body, append(parts(d.Metadata, d.Payload.Headers), d.Key)...)
 	}
 	return text
 }
@@ -64,15 +64,38 @@ func words(err error) string {
 	return err.Error()
 }
 
-// detail is an error's text for the poison queue, about an event with that body.
-// Of a panic it has the value alone: the stack names files of the machine.
-func detail(err error, body []byte) string {
+// detail is an error's text for the poison queue, about an event with that body
+// and those headers: whoever may see the text need not see either. Of a panic it
+// has the value alone: the stack names files of the machine.
+func detail(err error, body []byte, headers ...string) string {
 	text := err.Error()
 	var panicked middleware.RecoveredPanicError
 	if errors.As(err, &panicked) {
 		text = fmt.Sprintf("panic: %v", panicked.V)
 	}
-	return clean(masked(text, body))
+	return clean(masked(text, body, headers...))
+}
+
+// headersOf are the values of the headers that a record carries for its event
+// and its receiver.
+func headersOf(md message.Metadata) []string {
+	return parts(prefixed(md, hMeta), prefixed(md, hHeader))
+}
+
+// parts are the values of headers, and of a list its members too.
+func parts(headers ...map[string]string) []string {
+	var values []string
+	for _, h := range headers {
+		for _, v := range h {
+			values = append(values, v)
+			if strings.Contains(v, ",") {
+				for part := range strings.SplitSeq(v, ",") {
+					values = append(values, strings.TrimSpace(part))
+				}
+			}
+		}
+	}
+	return values
 }
 
 const (

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"pgregory.net/rapid"
 
@@ -96,6 +97,22 @@ func TestLogged(t *testing.T) {
 	}
 	// The poison queue keeps the words, but for the values.
 	if got := detail(destinations.Permanent(&told{destinations.Logged(errors.New("answered 400: unknown name Lovelace"), "x"), of}), of[0].Payload.Body); got != "answered 400: unknown name [event]" {
+		t.Error(got)
+	}
+	// Nor has it what the event's headers carry, as they are or quoted by the receiver.
+	headers := headersOf(message.Metadata{"es_meta_x-tenant": "acme-corp", "es_meta_x-note": `a "b"/c`, "es_header_x-out": "for-the-receiver", "es_meta_x-list": "first-one, second-one", "ce_id": "e1-of-them"})
+	for text, want := range map[string]string{
+		"answered 400: X-Tenant: acme-corp":                               "answered 400: X-Tenant: [event]",
+		`answered 400: {"x-note":"a \"b\"/c","x-out":"for-the-receiver"}`: `answered 400: {"x-note":"[event]","x-out":"[event]"}`,
+		"answered 400: [second-one] [first-one]":                          "answered 400: [[event]] [[event]]",
+		"answered 400: e1-of-them":                                        "answered 400: e1-of-them",
+	} {
+		if got := detail(errors.New(text), nil, headers...); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	batch := []destinations.Delivery{{Metadata: map[string]string{"x-tenant": "acme-corp"}}, {Metadata: map[string]string{"x-tenant": "other-corp"}}}
+	if got := withoutValues(errors.New("refused acme-corp and other-corp"), batch).Error(); got != "refused [event] and [event]" {
 		t.Error(got)
 	}
 	if !errors.Is(&told{context.DeadlineExceeded, of}, context.DeadlineExceeded) {

@@ -173,7 +173,7 @@ func encodePoison(msg *message.Message, stage string, g *giveUp) *message.Messag
 	}
 	out.Metadata[hPoisonStage] = stage
 	out.Metadata[hPoisonReason] = g.reason
-	out.Metadata[hPoisonDetail] = detail(g.err, msg.Payload)
+	out.Metadata[hPoisonDetail] = detail(g.err, msg.Payload, headersOf(msg.Metadata)...)
 	out.Metadata[hPoisonAttempts] = strconv.Itoa(g.attempts)
 	out.Metadata[hPoisonFirst] = g.first.UTC().Format(time.RFC3339Nano)
 	out.Metadata[hPoisonLast] = g.last.UTC().Format(time.RFC3339Nano)

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"eventserver/destinations"
 )
 
 // check is what keys of clients and tokens of operators have in common; word
@@ -54,10 +56,11 @@ func (t *AdminToken) Validate() error {
 // may reach the API: there is nothing that would tell an operator from others.
 func (a *Admin) Validate() error {
 	var f faultList
+	invalid := destinations.CheckListen(a.Addr)
 	switch {
 	case a.Addr == "" || a.Addr == AdminOff:
-	case !hostPort(a.Addr):
-		f.addf("addr: %q is not host:port; write 127.0.0.1:8081, or off for no admin API", a.Addr)
+	case invalid != nil:
+		f.addf("addr: %q %w; write 127.0.0.1:8081, or off for no admin API", a.Addr, invalid)
 	case len(a.Tokens) == 0 && !loopback(a.Addr):
 		f.addf("addr: %q can be reached from other machines and there are no admin.tokens; add tokens, or write 127.0.0.1 before the port", a.Addr)
 	}
@@ -97,7 +100,7 @@ func adminAddr(httpAddr string) (string, error) {
 
 // adminFaults are those that admin has with the rest of the file.
 func (c *Config) adminFaults(f *faultList) {
-	if c.Admin.Addr == "" && hostPort(c.HTTP.Addr) {
+	if c.Admin.Addr == "" && destinations.CheckListen(c.HTTP.Addr) == nil {
 		if _, err := adminAddr(c.HTTP.Addr); err != nil {
 			f.addf("admin.addr: missing, and %w; give an address such as 127.0.0.1:8081, or off", err)
 		}

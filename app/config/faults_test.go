@@ -113,8 +113,8 @@ func TestFaults(t *testing.T) {
 			3: log.level: "verbose" is not one of debug, info, warn, error; write one of these
 			3: log.format: "JSON" is not one of text, json; did you mean "json"?
 			4: ordering: "keys" is not one of key, partition; did you mean "key"?`},
-		{"address", none + "http: {addr: localhost}\n", `2: http.addr: "localhost" is not host:port; write 127.0.0.1:8080, or :8080 for every interface`},
-		{"address with a large port", none + "http: {addr: 'localhost:70000'}\n", `2: http.addr: "localhost:70000" is not host:port; write 127.0.0.1:8080, or :8080 for every interface`},
+		{"address", none + "http: {addr: localhost}\n", `2: http.addr: "localhost" has no port; write 127.0.0.1:8080, or :8080 for every interface`},
+		{"address with a large port", none + "http: {addr: 'localhost:70000'}\n", `2: http.addr: "localhost:70000" has a port that is not between 0 and 65535; write 127.0.0.1:8080, or :8080 for every interface`},
 		{"batch smaller than an event", none + "http: {max_event_bytes: 16MiB}\n", `2: http.max_batch_bytes: 8MiB is less than max_event_bytes 16MiB; give at least as much`},
 		{"window smaller than an event", none + "http: {max_event_bytes: 2MiB}\nbroker: {window_bytes: 1MiB}\n", `3: broker.window_bytes: 1MiB is less than http.max_event_bytes 2MiB, so the largest event would never be sent; give at least as much`},
 		{"key without digests", none + "http:\n  keys:\n  - name: a\n  - {name: b, sha256: []}\n", `
@@ -132,7 +132,7 @@ func TestFaults(t *testing.T) {
 		{"admin open to a name", none + "admin: {addr: 'es-1:8081', tokens: []}\n", `2: admin.addr: "es-1:8081" can be reached from other machines and there are no admin.tokens; add tokens, or write 127.0.0.1 before the port`},
 		{"little memory for requests", none + "http: {max_buffered_bytes: 16MiB}\n", `2: http.max_buffered_bytes: 16MiB is less than the largest request that max_batch_bytes, max_event_bytes and max_batch_events allow takes; give at least 103MiB, or lower these`},
 		{"little memory for large requests", none + "http: {max_buffered_bytes: 256MiB, max_batch_bytes: 64MiB, max_event_bytes: 32MiB}\n", `2: http.max_buffered_bytes: 256MiB is less than the largest request that max_batch_bytes, max_event_bytes and max_batch_events allow takes; give at least 1543MiB, or lower these`},
-		{"admin address", none + "admin: {addr: 'false'}\n", `2: admin.addr: "false" is not host:port; write 127.0.0.1:8081, or off for no admin API`},
+		{"admin address", none + "admin: {addr: 'false'}\n", `2: admin.addr: "false" has no port; write 127.0.0.1:8081, or off for no admin API`},
 		{"no port after", none + "http: {addr: ':65535'}\n", `1: admin.addr: missing, and there is no port after 65535, that of http.addr; give an address such as 127.0.0.1:8081, or off`},
 		{"a client that steers", none + "http:\n  keys: [{name: shop, sha256: [" + strings.Repeat("ab", 32) + "]}]\nadmin:\n  tokens: [{name: ann, role: read, sha256: [" + strings.Repeat("AB", 32) + "]}]\n", `
 			5: admin.tokens[0].sha256[0]: is the same digest as http.keys[0].sha256[0], and a client must not steer the server; make a token of its own`},
@@ -144,8 +144,8 @@ func TestFaults(t *testing.T) {
 			10: http.keys[2].name: "c" is already the name of http.keys[1]; give each its own`},
 		{"kafka without brokers", none + "broker:\n  sync: true\n  kind: kafka\n", `3: broker.brokers: missing; kafka needs a list of addresses such as [kafka-1:9092]`},
 		{"brokers", none + "broker: {kind: kafka, brokers: [kafka, ':9092', 'k:1', 'k:1']}\n", `
-			2: broker.brokers[0]: "kafka" is not host:port; write kafka-1:9092
-			2: broker.brokers[1]: ":9092" is not host:port; write kafka-1:9092
+			2: broker.brokers[0]: "kafka" has no port; write kafka-1:9092
+			2: broker.brokers[1]: ":9092" has no host; write kafka-1:9092
 			2: broker.brokers[3]: "k:1" is in the list already; delete one`},
 		{"kafka keys elsewhere", none + "broker:\n  brokers: ['k:9092']\n  tls: {enabled: true}\n  sasl: {mechanism: PLAIN, user: u, password: hunter2hunter2}\n", `
 			3: broker.brokers: is for kafka only and kind is embedded; delete it, or write kind: kafka
@@ -187,7 +187,7 @@ func TestFaults(t *testing.T) {
 			7: http.publish_timeout: has a ${...} that is not ${NAME} or ${NAME:-default}; a NAME has letters, digits and _; write $${ for a literal ${
 			8: http.shutdown_timeout: has a ${...} that is not ${NAME} or ${NAME:-default}; a NAME has letters, digits and _; write $${ for a literal ${`},
 		{"environment in a check", none + "http: {addr: \"${LONG_VALUE}\"}\nordering: ${LONG_VALUE}\n", `
-			2: http.addr: "${LONG_VALUE}" is not host:port; write 127.0.0.1:8080, or :8080 for every interface
+			2: http.addr: "${LONG_VALUE}" has no port; write 127.0.0.1:8080, or :8080 for every interface
 			3: ordering: "${LONG_VALUE}" with the environment filled in is not one of key, partition; write one of these`},
 		{"no id, no kind", "destinations:\n- timeout: 1s\n- {}\n", `
 			2: destinations[0].id: missing; give id (Name in topics, metrics and the poison queue)

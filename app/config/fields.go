@@ -32,6 +32,7 @@ type field struct {
 	min, max string   // `min:"1" max:"9"`; of a list: its number of entries
 	bytes    bool     // `unit:"bytes"`: an int that takes 1MiB, for packages that cannot import ByteSize
 	dash     bool     // an entry of a list
+	hidePath bool     // `secret:"path"`: Redacted shows scheme and host of the URL alone
 	hide     bool     // Secret, or `secret:"true"`: Redacted shows no value
 }
 
@@ -61,8 +62,9 @@ func fieldsOf(t reflect.Type) []field {
 			doc: sf.Tag.Get("doc"), required: sf.Tag.Get("required") == "true",
 			oneof: strings.Fields(sf.Tag.Get("oneof")),
 			min:   sf.Tag.Get("min"), max: sf.Tag.Get("max"),
-			bytes: sf.Tag.Get("unit") == "bytes" || sf.Type == byteSizeType,
-			hide:  sf.Type == secretType || sf.Tag.Get("secret") == "true",
+			bytes:    sf.Tag.Get("unit") == "bytes" || sf.Type == byteSizeType,
+			hidePath: sf.Tag.Get("secret") == "path",
+			hide:     sf.Type == secretType || sf.Tag.Get("secret") == "true",
 		}
 		f.def, f.hasDef = sf.Tag.Lookup("default")
 		fields = append(fields, f)

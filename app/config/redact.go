@@ -81,7 +81,7 @@ func redactValue(v reflect.Value, f field) *yaml.Node {
 		if f.hide && v.String() != "" {
 			return text(hiddenText)
 		}
-		return text(redactURL(v.String()))
+		return text(redactURL(v.String(), f.hidePath))
 	default:
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: format(v, f)}
 	}
@@ -92,8 +92,8 @@ func redactValue(v reflect.Value, f field) *yaml.Node {
 var sensitiveKey = regexp.MustCompile(`(?i)auth|token|key|secret|passw|cookie|signature|credential`)
 
 // redactURL hides what may authenticate in a URL: its password and query, and
-// what looks like a token in its path.
-func redactURL(s string) string {
+// what looks like a token in its path, or the whole path.
+func redactURL(s string, wholePath bool) string {
 	if !strings.Contains(s, "://") {
 		return s
 	}
@@ -104,7 +104,7 @@ func redactURL(s string) string {
 	parts := strings.Split(u.EscapedPath(), "/")
 	hidden := false
 	for i, part := range parts {
-		if destinations.LooksSecret(part) {
+		if part != "" && (wholePath || destinations.LooksSecret(part)) {
 			parts[i], hidden = hiddenText, true
 		}
 	}

@@ -33,7 +33,7 @@ destinations:
 more: 1
 `
 	b := bad{src: src, want: `
-		2: http.addr: "nowhere" is not host:port; write 127.0.0.1:8080, or :8080 for every interface
+		2: http.addr: "nowhere" has no port; write 127.0.0.1:8080, or :8080 for every interface
 		3: http.max_in_flight: "many" is not a whole number; write one such as 10
 		5: broker.brokers: missing; kafka needs a list of addresses such as [kafka-1:9092]
 		6: broker.kind: duplicate key, first given on line 5; delete one

@@ -6,11 +6,13 @@ import (
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"eventserver/destinations"
 )
 
 // Traces is where spans go: OTLP over HTTP, in protobuf.
 type Traces struct {
-	Endpoint    string            `yaml:"endpoint" required:"true" doc:"Base URL of the collector, such as http://127.0.0.1:4318; spans are posted to /v1/traces below it."`
+	Endpoint    string            `yaml:"endpoint" required:"true" secret:"path" doc:"Base URL of the collector, such as http://127.0.0.1:4318; spans are posted to /v1/traces below it. Its path may be a token, so that nothing shows it."`
 	Headers     map[string]string `yaml:"headers" secret:"true" doc:"Headers of each request to it, such as Authorization."`
 	SampleRatio float64           `yaml:"sample_ratio" default:"1" min:"0" max:"1" doc:"Share of the events that come without a traceparent to make spans of. The sampled flag of one that has it is kept."`
 	ServiceName string            `yaml:"service_name" default:"eventserver" doc:"Name of this service in traces."`
@@ -25,6 +27,8 @@ func (t *Traces) Validate() error {
 	case t.Endpoint == "": // required says so
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 		f.addf("endpoint: is no URL of a server over http or https; " + form)
+	case destinations.CheckURLHost(u) != nil:
+		f.addf("endpoint: %w; "+form, destinations.CheckURLHost(u))
 	case u.User != nil:
 		f.addf("endpoint: holds a user or a password; put them into headers, as Authorization")
 	case u.RawQuery != "" || u.Fragment != "":

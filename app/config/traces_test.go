@@ -10,14 +10,14 @@ func parseTraces(text string) (*Config, error) {
 }
 
 func TestTraces(t *testing.T) {
-	c, err := parseTraces(`{endpoint: "https://otlp.example/base", headers: {X-Team: hush, Authorization: Bearer hush}}`)
+	c, err := parseTraces(`{endpoint: "https://otlp.example/hush/a%20b", headers: {X-Team: hush, Authorization: Bearer hush}}`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.Traces.SampleRatio != 1 || c.Traces.ServiceName != "eventserver" || c.Traces.Headers["X-Team"] != "hush" {
 		t.Errorf("%+v", c.Traces)
 	}
-	if shown := c.Redacted(); strings.Contains(shown, "hush") {
+	if shown := c.Redacted(); strings.Contains(shown, "hush") || strings.Contains(shown, "%20") || !strings.Contains(shown, "https://otlp.example/") {
 		t.Error(shown)
 	}
 	if Default().Traces != nil {
@@ -32,6 +32,9 @@ func TestFaultsOfTraces(t *testing.T) {
 		`{endpoint: "grpc://h:4317"}`:                             "traces.endpoint: is no URL",
 		`{endpoint: "http://u:hush@h"}`:                           "traces.endpoint: holds a user",
 		`{endpoint: "http://h/?key=hush"}`:                        "traces.endpoint: has a query",
+		`{endpoint: "http://h:70000/hush"}`:                       "traces.endpoint: has a port that is not between 1 and 65535",
+		`{endpoint: "http://h:/hush"}`:                            "traces.endpoint: has no port",
+		`{endpoint: "http://a..b/hush"}`:                          "traces.endpoint: has a host",
 		`{endpoint: "http://h/v1/traces"}`:                        "traces.endpoint: ends in /v1/traces",
 		`{endpoint: "http://h", sample_ratio: 1.5}`:               "traces.sample_ratio: ",
 		`{endpoint: "http://h", service_name: ""}`:                "traces.service_name: ",

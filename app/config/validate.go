@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"eventserver/app/http/budget"
@@ -33,15 +31,6 @@ var (
 	idRE       = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
 	typeRE     = regexp.MustCompile(`^(\*|[^\s*]+(\.\*)?)$`)
 )
-
-func hostPort(s string) bool {
-	_, port, err := net.SplitHostPort(s)
-	if err != nil {
-		return false
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	return err == nil && strconv.FormatUint(n, 10) == port
-}
 
 // Validate checks what stands in more than one section.
 func (c *Config) Validate() error {
@@ -110,8 +99,8 @@ func (h *HTTP) Validate() error {
 			}
 		}
 	}
-	if !hostPort(h.Addr) {
-		f.addf("addr: %q is not host:port; write 127.0.0.1:8080, or :8080 for every interface", h.Addr)
+	if err := destinations.CheckListen(h.Addr); err != nil {
+		f.addf("addr: %q %w; write 127.0.0.1:8080, or :8080 for every interface", h.Addr, err)
 	}
 	if h.MaxBatchBytes < h.MaxEventBytes {
 		f.addf("max_batch_bytes: %s is less than max_event_bytes %s; give at least as much", h.MaxBatchBytes, h.MaxEventBytes)
@@ -154,8 +143,8 @@ func (b *Broker) Validate() error {
 		}
 	}
 	for i, a := range b.Brokers {
-		if host, _, _ := strings.Cut(a, ":"); host == "" || !hostPort(a) {
-			f.addf("brokers[%d]: %q is not host:port; write kafka-1:9092", i, a)
+		if err := destinations.CheckDial(a); err != nil {
+			f.addf("brokers[%d]: %q %w; write kafka-1:9092", i, a, err)
 		}
 		if slices.Index(b.Brokers, a) < i {
 			f.addf("brokers[%d]: %q is in the list already; delete one", i, a)

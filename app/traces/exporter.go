@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"eventserver/destinations/redact"
 	"eventserver/metrics"
 )
 
@@ -30,7 +31,7 @@ func (b *bounded) OnEnd(s sdktrace.ReadOnlySpan) {
 // returns an error, which the SDK would hand to a handler that is global.
 type exporter struct {
 	next    sdktrace.SpanExporter
-	headers map[string]string
+	secrets *redact.Redactor
 	dropped *prometheus.CounterVec
 	log     *slog.Logger
 	room    int64
@@ -46,7 +47,7 @@ type exporter struct {
 }
 
 func newExporter(next sdktrace.SpanExporter, cfg Config) *exporter {
-	e := &exporter{next: next, headers: cfg.Headers, dropped: cfg.Dropped, log: cfg.Logger,
+	e := &exporter{next: next, secrets: redact.New(secretsOf(cfg)...), dropped: cfg.Dropped, log: cfg.Logger,
 		room: int64(cfg.queue), ended: make(chan struct{})}
 	e.life, e.abandon = context.WithCancel(context.Background())
 	return e
@@ -78,7 +79,7 @@ func (e *exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 	}
 	if err != nil {
 		e.dropped.WithLabelValues(metrics.SpansExportFailed).Add(float64(len(spans)))
-		e.report(scrubbed(err, e.headers))
+		e.report(scrubbed(err, e.secrets))
 		return nil
 	}
 	if !e.full.Swap(false) {

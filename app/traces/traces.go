@@ -19,11 +19,13 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"eventserver/destinations/redact"
 )
 
 // Config of Traces.
 type Config struct {
-	Endpoint    string            // base URL of the collector
+	Endpoint    string            // base URL of the collector; its path appears in no log
 	Headers     map[string]string // of each request to it; their values appear in no log
 	SampleRatio float64           // of events that come without a traceparent
 	Service     string            // name of the service
@@ -163,24 +165,33 @@ func (t *Traces) Close(ctx context.Context) {
 	})
 }
 
-// scrubbed is an error's text without the values of headers: some collectors
-// repeat a token that they refuse.
-func scrubbed(err error, headers map[string]string) string {
-	const longest = 300
-	text := err.Error()
-	for _, value := range headers {
-		if value != "" {
-			text = strings.ReplaceAll(text, value, "[secret]")
-			if _, token, ok := strings.Cut(value, " "); ok && token != "" { // of "Bearer token"
-				text = strings.ReplaceAll(text, token, "[secret]")
-			}
+// secretsOf are what no log may have: the headers' values and what follows the
+// host in the endpoint, where some collectors expect a token.
+func secretsOf(cfg Config) []string {
+	var secrets []string
+	for _, value := range cfg.Headers {
+		_, token, _ := strings.Cut(value, " ") // of "Bearer token"
+		secrets = append(secrets, value, token)
+	}
+	if u, err := url.Parse(cfg.Endpoint); err == nil {
+		for _, path := range []string{u.Path, u.EscapedPath(), u.RawQuery} {
+			secrets = append(secrets, strings.Trim(path, "/"))
+			secrets = append(secrets, strings.FieldsFunc(path, func(r rune) bool { return strings.ContainsRune("/&=", r) })...)
 		}
 	}
-	text = strings.Map(func(r rune) rune {
+	return secrets
+}
+
+// scrubbed is an error's text without secrets: it names the endpoint, and some
+// collectors repeat a token that they refuse.
+func scrubbed(err error, secrets *redact.Redactor) string {
+	const longest = 300
+	text := strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(text, "?"))
+	}, strings.ToValidUTF8(err.Error(), "?"))
+	text = secrets.Text(text, false)
 	return text[:min(len(text), longest)]
 }

@@ -3,6 +3,7 @@ package traces
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"log/slog"
@@ -149,6 +150,34 @@ func TestRefusingCollector(t *testing.T) {
 	}
 	if n := dropped(cfg, metrics.SpansExportFailed); n != 2 {
 		t.Errorf("%v dropped, want 2", n)
+	}
+}
+
+// Some collectors take a token in the path of their URL. Every error of the
+// exporter names the URL, and the log had it.
+func TestEndpointIsNotLogged(t *testing.T) {
+	const token = "hush-0123456789"
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "no "+r.URL.Path+" "+base64.StdEncoding.EncodeToString([]byte(r.URL.Path)), http.StatusBadRequest)
+	}))
+	defer refusing.Close()
+	moved := httptest.NewServer(http.RedirectHandler("http://127.0.0.1:1/"+token, http.StatusFound))
+	defer moved.Close()
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for _, base := range []string{refusing.URL, moved.URL, gone.URL, "http://no-such-host.invalid"} {
+		for _, path := range []string{"/" + token, "/team/" + token + "/", "/" + strings.ReplaceAll(token, "-", "%2D"), "/a%20" + token, "/?key=" + token} {
+			cfg, log := config(t, base+path)
+			cfg.timeout = 100 * time.Millisecond
+			tr := open(t, cfg)
+			tr.make(1)
+			awaitIdle(t, tr)
+			tr.Close(t.Context())
+			text := log.String()
+			if strings.Contains(text, "hush") || strings.Contains(text, "0123456789") || !strings.Contains(text, "level=WARN") {
+				t.Errorf("%s: %s", path, text)
+			}
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"regexp"
 	"time"
 
@@ -59,8 +58,8 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("brokers: is empty; give at least one host:port"))
 	}
 	for i, b := range c.Brokers {
-		if host, port, err := net.SplitHostPort(b); err != nil || host == "" || port == "" {
-			errs = append(errs, fmt.Errorf("brokers[%d]: %q is not host:port", i, b))
+		if err := destinations.CheckDial(b); err != nil {
+			errs = append(errs, fmt.Errorf("brokers[%d]: %q %w; write kafka-1:9092", i, b, err))
 		}
 	}
 	if !topicRE.MatchString(c.Topic) || c.Topic == "." || c.Topic == ".." {

@@ -40,6 +40,7 @@ func TestConfigFaults(t *testing.T) {
 		"tls no ca":     {ok(func(c *Config) { c.TLS = TLS{Enabled: true, CAFile: "config_test.go"} }), []string{"tls.ca_file: holds no certificate"}},
 		"tls device":    {ok(func(c *Config) { c.TLS = TLS{Enabled: true, CAFile: "/dev/null"} }), []string{"tls.ca_file: cannot be read: is not a regular file"}},
 		"tls no cert":   {ok(func(c *Config) { c.TLS = TLS{Enabled: true, CertFile: "/no", KeyFile: "/no"} }), []string{"tls.cert_file: cannot be read", "tls.key_file: cannot be read"}},
+		"ports":         {ok(func(c *Config) { c.Brokers = []string{"k:70000", "k:0", "k", "[::1%lo]:9092"} }), []string{`brokers[0]: "k:70000" has a port that is not between 1 and 65535`, `brokers[1]: "k:0" has a port`, `brokers[2]: "k" has no port`}},
 		"sasl none":     {ok(func(c *Config) { c.SASL.Password = canary }), []string{"sasl.mechanism: is missing"}},
 		"sasl unknown":  {ok(func(c *Config) { c.SASL.Mechanism = "GSSAPI" }), []string{`sasl.mechanism: "GSSAPI"`}},
 		"sasl empty":    {ok(func(c *Config) { c.SASL.Mechanism = "PLAIN" }), []string{"sasl.user: is missing", "sasl.password: is missing"}},

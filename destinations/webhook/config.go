@@ -121,6 +121,8 @@ func checkURL(s, example string, userinfo bool, schemes ...string) error {
 		return fmt.Errorf("scheme %q is not %s; write one such as %s", scheme, strings.Join(schemes, " or "), example)
 	case u.Hostname() == "":
 		return errors.New("has no host; write one such as " + example)
+	case destinations.CheckURLHost(u) != nil:
+		return fmt.Errorf("%w; write one such as %s", destinations.CheckURLHost(u), example)
 	case u.User != nil && !userinfo:
 		return errors.New("holds credentials; give them in headers, as Authorization")
 	case u.Fragment != "":
