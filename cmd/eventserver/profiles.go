@@ -24,7 +24,7 @@ func (p *profiles) start() error {
 	if p.cpu == "" {
 		return nil
 	}
-	f, err := os.Create(p.cpu)
+	f, err := createPrivate(p.cpu)
 	if err != nil {
 		return fmt.Errorf("--cpuprofile: %w", err)
 	}
@@ -39,7 +39,7 @@ func (p *profiles) stop() error {
 		errs = append(errs, p.file.Close())
 	}
 	if p.mem != "" {
-		f, err := os.Create(p.mem)
+		f, err := createPrivate(p.mem)
 		if err != nil {
 			return errors.Join(append(errs, fmt.Errorf("--memprofile: %w", err))...)
 		}
@@ -47,4 +47,20 @@ func (p *profiles) stop() error {
 		errs = append(errs, pprof.WriteHeapProfile(f), f.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// createPrivate is os.Create for a file that no other user may read, also where
+// it was there.
+func createPrivate(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
+		return f, nil // such as /dev/null
+	}
+	if err := f.Chmod(0o600); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -90,6 +91,13 @@ func New(cfg Config) (*Broker, error) {
 			return nil, err
 		}
 		b.lock = lock
+		log := cfg.Kafka.Logger
+		if log == nil {
+			log = slog.New(slog.DiscardHandler)
+		}
+		if err := makePrivate(cfg.Dir, log); err != nil {
+			return nil, errors.Join(fmt.Errorf("broker.dir: %w", err), b.unlock())
+		}
 		data := filepath.Join(cfg.Dir, "broker")
 		opts = append(opts, kfake.DataDir(data))
 		if !cfg.NoSync {
@@ -272,7 +280,9 @@ func (b *Broker) DeleteGroups(ctx context.Context, groups ...string) error {
 		}
 	}
 	if b.journal != nil {
-		if err := b.journal.forget(func(real string) bool { return slices.ContainsFunc(groups, func(g string) bool { return b.Commit(g, "", 0, 0).Group == real }) }); err != nil {
+		if err := b.journal.forget(func(real string) bool {
+			return slices.ContainsFunc(groups, func(g string) bool { return b.Commit(g, "", 0, 0).Group == real })
+		}); err != nil {
 			return fmt.Errorf("broker.dir: %w", err)
 		}
 	}
