@@ -101,7 +101,7 @@ $defs: {n: {allOf: [{$ref: "#/$defs/m"}, {$ref: "#/$defs/m"}], unevaluatedProper
 		{"a union of each item, too large", `properties: {a: {items: {anyOf: [` + repeated(1000, func(i int) string { return fmt.Sprintf("{const: %d}", i) }) + `]}}}`, list(repeated(15_000, fixed(`999`))), RuleCost, 0},
 
 		{"a member among very many", `additionalProperties: false
-properties: {` + repeated(20_000, func(i int) string { return fmt.Sprintf("member%d: true", i) }) + `}`, `{"memberX":1}`, "additionalProperties", 400_000},
+properties: {` + repeated(2000, func(i int) string { return fmt.Sprintf("member%d: true", i) }) + `}`, `{"memberX":1}`, "additionalProperties", 400_000},
 
 		// texts
 		{"a long text, an odd pattern", `properties: {a: {pattern: "(a?){200}a{200}$"}}`, `{"a":"` + long + `"}`, RuleCost, 0},
