@@ -22,8 +22,9 @@ import (
 // Changes is what a reload did. The names are ids of destinations.
 type Changes struct {
 	Added, Changed, Removed, Unchanged []string
-	LogLevel                           string // the new one; "": as it was
-	Schemas                            bool   // events are judged by other schemas or modes now
+	Undelivered                        map[string]int64 // events that removed ones have not been sent
+	LogLevel                           string           // the new one; "": as it was
+	Schemas                            bool             // events are judged by other schemas or modes now
 }
 
 // None says that the configuration was what is in force already.
@@ -51,6 +52,9 @@ func (a *App) ReloadSource(ctx context.Context, by string) (Changes, error) {
 	}
 	a.reloaded(by, c, err)
 	attrs := []any{slog.String("by", by), slog.Any("added", c.Added), slog.Any("changed", c.Changed), slog.Any("removed", c.Removed), slog.Int("unchanged", len(c.Unchanged))}
+	if len(c.Undelivered) > 0 {
+		attrs = append(attrs, slog.Any("undelivered", c.Undelivered))
+	}
 	if c.LogLevel != "" {
 		attrs = append(attrs, slog.String("log.level", c.LogLevel))
 	}
@@ -318,6 +322,7 @@ func (a *App) apply(p *plan) (Changes, error) {
 		c.Removed = append(c.Removed, s.config.ID)
 	}
 	wg.Wait()
+	c.Undelivered = a.undeliveredOf(c.Removed)
 	if p.policy != nil {
 		warnOf(p.policy, a.log)
 		a.contract.use(p.policy)
@@ -371,7 +376,7 @@ func (a *App) bound() (context.Context, context.CancelFunc) {
 func (a *App) remove(s *served) {
 	ctx, cancel := a.bound()
 	defer cancel()
-	if err := errors.Join(a.pipeline.Remove(ctx, s.config.ID), s.close()); err != nil {
+	if err := errors.Join(a.pipeline.Remove(ctx, s.config.ID), s.close(), a.leave(ctx, s.config.ID)); err != nil {
 		a.log.Warn("a destination that was removed did not end cleanly", slog.String("destination", s.config.ID), slog.Any("error", err))
 	}
 }

@@ -175,7 +175,7 @@ func testReload(t *testing.T, broker string) {
 	r.probes["moving"].await(t, 30)
 
 	c, err := r.reload(reloadHead + "log: {level: warn}\n" + steady + "  - {id: moving, kind: echo, token: two}\n  - {id: new, kind: echo}\n")
-	if err != nil || fmt.Sprint(c) != "{[new] [moving] [] [steady] warn false}" {
+	if err != nil || fmt.Sprint(c) != "{[new] [moving] [] [steady] map[] warn false}" {
 		t.Fatalf("%v, %v", c, err)
 	}
 	r.post(30, 30)
@@ -218,7 +218,7 @@ func testReload(t *testing.T, broker string) {
 		t.Error("what was built for nothing is still open")
 	}
 
-	if c, err = r.reload(reloadHead + steady); err != nil || fmt.Sprint(c) != "{[] [] [moving new] [steady] info false}" {
+	if c, err = r.reload(reloadHead + steady); err != nil || fmt.Sprint(c) != "{[] [] [moving new] [steady] map[] info false}" {
 		t.Fatalf("%v, %v", c, err)
 	}
 	r.post(60, 30)

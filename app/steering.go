@@ -13,7 +13,9 @@ import (
 	"eventserver/app/admin"
 	"eventserver/app/config"
 	"eventserver/app/poison"
+	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/plural"
 )
 
 // steering is the destinations' and the reload's part of the admin API.
@@ -147,11 +149,40 @@ func (s steering) Replay(ctx context.Context, o admin.ReplayOrder) (admin.Replay
 	return a, answered(err)
 }
 
+// Leftovers implements admin.Forgetting.
+func (s steering) Leftovers(ctx context.Context) ([]admin.Leftover, error) {
+	all, err := s.app.Leftovers(ctx)
+	var out []admin.Leftover
+	for _, l := range all {
+		out = append(out, admin.Leftover{ID: l.ID, Undelivered: l.Undelivered, Poison: l.Poison})
+	}
+	return out, err
+}
+
+// Forget implements admin.Forgetting.
+func (s steering) Forget(ctx context.Context, o admin.ForgetOrder) (admin.ForgetAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
+	defer cancel()
+	var l Leftover
+	var err error
+	switch {
+	case !o.DryRun && o.Confirm != nil:
+		l, err = s.app.Forget(ctx, o.ID, o.Poison, o.By, *o.Confirm)
+	default:
+		l, err = s.app.PlanForget(ctx, o.ID)
+		if err == nil && !o.DryRun {
+			err = huma.Error409Conflict(fmt.Sprintf("%s would be lost; give that number as confirm", plural.Count(l.Lost(o.Poison), "event")))
+		}
+	}
+	a := admin.ForgetAnswer{Leftover: admin.Leftover{ID: o.ID, Undelivered: l.Undelivered, Poison: l.Poison}, DryRun: o.DryRun, Lost: l.Lost(o.Poison)}
+	return a, answered(err)
+}
+
 // Reload implements admin.Reloading.
 func (s steering) Reload(ctx context.Context, by string) (admin.ReloadAnswer, error) {
 	c, err := s.app.ReloadSource(ctx, by)
 	list := func(ids []string) []string { return append([]string{}, ids...) }
-	a := admin.ReloadAnswer{Added: list(c.Added), Changed: list(c.Changed), Removed: list(c.Removed), Unchanged: list(c.Unchanged), LogLevel: c.LogLevel, Schemas: c.Schemas}
+	a := admin.ReloadAnswer{Added: list(c.Added), Changed: list(c.Changed), Removed: list(c.Removed), Unchanged: list(c.Unchanged), Undelivered: c.Undelivered, LogLevel: c.LogLevel, Schemas: c.Schemas}
 	if err != nil {
 		what := "nothing has changed: "
 		if !c.None() {
@@ -175,7 +206,8 @@ func answered(err error) error {
 	switch {
 	case errors.As(err, &unknown):
 		return huma.Error404NotFound(err.Error())
-	case errors.Is(err, ErrReplayChanged), errors.Is(err, ErrBusy), errors.Is(err, ErrPaused):
+	case errors.Is(err, ErrReplayChanged), errors.Is(err, ErrBusy), errors.Is(err, ErrPaused),
+		errors.Is(err, ErrConfigured), errors.Is(err, ErrForgetChanged), errors.Is(err, infra.ErrGroupBusy):
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, ErrSince):
 		return huma.Error400BadRequest(err.Error())

@@ -8,6 +8,7 @@ func (s *Server) areas() []func(huma.API) {
 		s.buildOperations,
 		s.configOperations,
 		s.destinationOperations,
+		s.forgetOperations,
 		s.poisonOperations,
 		s.explainOperations,
 	}

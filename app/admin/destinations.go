@@ -183,8 +183,10 @@ type ReloadAnswer struct {
 	Changed   []string `json:"changed"`
 	Removed   []string `json:"removed"`
 	Unchanged []string `json:"unchanged"`
-	LogLevel  string   `json:"log_level,omitempty" doc:"The new one"`
-	Schemas   bool     `json:"schemas" doc:"Events are judged by other schemas or modes now"`
+	// Undelivered is by id.
+	Undelivered map[string]int64 `json:"undelivered,omitempty" doc:"Of removed destinations: events that they have not been sent, which stay for them"`
+	LogLevel    string           `json:"log_level,omitempty" doc:"The new one"`
+	Schemas     bool             `json:"schemas" doc:"Events are judged by other schemas or modes now"`
 }
 
 type (
@@ -194,6 +196,7 @@ type (
 	destinationsOutput struct {
 		Body struct {
 			Destinations []DestinationState `json:"destinations"`
+			Removed      []Leftover         `json:"removed,omitempty" doc:"Destinations that are not in the configuration and still hold something"`
 			ReloadFailed *ReloadFailure     `json:"reload_failed,omitempty" doc:"The last reload of the configuration failed"`
 		}
 	}
@@ -224,7 +227,7 @@ func (s *Server) destinationOperations(api huma.API) {
 			}
 			all, err := s.cfg.Destinations.Destinations(ctx)
 			out := &destinationsOutput{}
-			out.Body.Destinations = all
+			out.Body.Destinations, out.Body.Removed = all, s.leftovers(ctx)
 			if s.cfg.Reloading != nil {
 				out.Body.ReloadFailed = s.cfg.Reloading.LastFailure()
 			}

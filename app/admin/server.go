@@ -37,6 +37,7 @@ type Config struct {
 	Destinations  Destinations
 	Stuck         Stuck
 	Reloading     Reloading
+	Forgetting    Forgetting
 	Poison        Poison
 	PoisonRuns    PoisonRuns
 	Explaining    Explaining

@@ -40,6 +40,7 @@ func commands() []command {
 		{name: "resume", summary: "end a pause, or a replay that was cut short", run: resumeDestination},
 		{name: "retry", summary: "make the attempts of a destination that wait now", run: retryDestination},
 		{name: "replay", summary: "send a destination again what was accepted since a time", run: replayDestination},
+		{name: "forget", summary: "delete what a removed destination has left on the broker", run: forgetDestination},
 		{name: "reload", summary: "have a running server read its configuration again", run: reloadConfig},
 		{name: "poison", summary: "list, show, redrive and discard what was given up", sub: []command{
 			{name: "list", summary: "what was given up and is not settled", run: poisonList},

@@ -31,6 +31,7 @@ func destinationPath(id string, more string) string {
 // view is what `destinations` shows.
 type view struct {
 	Destinations []admin.DestinationState `json:"destinations"`
+	Removed      []admin.Leftover         `json:"removed,omitempty"`
 	ReloadFailed *admin.ReloadFailure     `json:"reload_failed,omitempty"`
 }
 
@@ -352,6 +353,11 @@ func reloadConfig(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	}{{"added", r.Added}, {"changed", r.Changed}, {"removed", r.Removed}} {
 		if len(l.ids) > 0 {
 			fmt.Fprintf(stdout, "%s: %s\n", l.what, strings.Join(l.ids, ", "))
+		}
+	}
+	for _, id := range r.Removed {
+		if n := r.Undelivered[id]; n > 0 {
+			fmt.Fprintf(stdout, "%s was not sent %s, which stay for it; `%s` counts them and deletes them with --yes\n", id, plural.Count(n, "event"), a.hint("forget", id))
 		}
 	}
 	if r.LogLevel != "" {

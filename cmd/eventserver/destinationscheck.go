@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"eventserver/app/admin"
+	"eventserver/router/plural"
 )
 
 // healthCheck makes `destinations` end with 1 when something is wrong. Its limits are
@@ -55,8 +56,18 @@ func (c healthCheck) judge(v view, now time.Time) error {
 
 // showAll is the table, and what is wrong with the server itself.
 func showAll(w io.Writer, v view, now time.Time) error {
-	if err := destinationTable(w, v.Destinations, now); err != nil || v.ReloadFailed == nil {
+	if err := destinationTable(w, v.Destinations, now); err != nil {
 		return err
+	}
+	for i, l := range v.Removed {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "%s is not in the configuration and still holds %s that it was not sent, and %s in its poison queue\n", l.ID,
+			plural.Count(l.Undelivered, "event"), plural.Count(l.Poison, "item"))
+	}
+	if v.ReloadFailed == nil {
+		return nil
 	}
 	return reloadFailure(w, *v.ReloadFailed, now)
 }

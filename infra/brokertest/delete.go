@@ -35,6 +35,9 @@ func (e *env) deletes() {
 	names, err := d.Topics(ctx)
 	require.NoError(e, err)
 	assert.Equal(e, []string{topic, "other"}, names)
+	require.NoError(e, e.broker.Publisher().Publish("other", newMessage("u", "1")))
+	_, err = e.broker.(infra.Reader).Bounds(ctx, "other", time.Time{}) // whoever has seen it must not go on seeing it
+	require.NoError(e, err)
 	require.NoError(e, d.DeleteTopics(ctx, "other", "nothing"))
 	e.eventually("the topic is gone", func() bool {
 		names, err := d.Topics(ctx)
@@ -43,4 +46,9 @@ func (e *env) deletes() {
 	_, err = e.broker.(infra.Reader).Bounds(ctx, "other", time.Time{})
 	require.ErrorIs(e, err, infra.ErrNoTopic)
 	require.NoError(e, e.broker.EnsureTopics(ctx, infra.Topic{Name: "other"}))
+	// A producer that counts what it wrote to the deleted one is refused once.
+	e.eventually("the new one takes messages", func() bool { return e.broker.Publisher().Publish("other", newMessage("u", "1")) == nil })
+	lag, err := infra.LagOf(ctx, e.broker.(infra.Groups), "anybody", "other")
+	require.NoError(e, err)
+	assert.EqualValues(e, 1, lag)
 }

@@ -17,17 +17,22 @@ var _ infra.Deleter = (*Broker)(nil)
 // Topics implements infra.Deleter.
 func (b *Broker) Topics(ctx context.Context) ([]string, error) {
 	return inContext(ctx, func() ([]string, error) {
-		if err := b.client.RefreshMetadata(); err != nil {
+		// The client's own list keeps what was deleted.
+		one := b.client.LeastLoadedBroker()
+		if one == nil {
+			return nil, sarama.ErrOutOfBrokers
+		}
+		if err := one.Open(b.client.Config()); err != nil && !errors.Is(err, sarama.ErrAlreadyConnected) {
 			return nil, err
 		}
-		all, err := b.client.Topics()
+		resp, err := one.GetMetadata(sarama.NewMetadataRequest(b.client.Config().Version, nil))
 		if err != nil {
 			return nil, err
 		}
 		var out []string
-		for _, real := range all {
-			if strings.HasPrefix(real, b.cfg.TopicPrefix) && !strings.HasPrefix(real, "__") {
-				out = append(out, b.logical(real))
+		for _, t := range resp.Topics {
+			if t.Err == sarama.ErrNoError && strings.HasPrefix(t.Name, b.cfg.TopicPrefix) && !strings.HasPrefix(t.Name, "__") {
+				out = append(out, b.logical(t.Name))
 			}
 		}
 		slices.Sort(out)

@@ -98,6 +98,14 @@ func (r *Reader) partitions(real string) (sarama.Client, []int32, error) {
 // Bounds implements infra.Reader.
 func (r *Reader) Bounds(ctx context.Context, topic string, since time.Time) (map[int32]infra.Bounds, error) {
 	real := r.RealName(topic)
+	out, err := r.bounds(ctx, real, since)
+	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) { // deleted: the client remembers it
+		return nil, fmt.Errorf("topic %s %w", real, infra.ErrNoTopic)
+	}
+	return out, err
+}
+
+func (r *Reader) bounds(ctx context.Context, real string, since time.Time) (map[int32]infra.Bounds, error) {
 	return inContext(ctx, func() (map[int32]infra.Bounds, error) {
 		client, parts, err := r.partitions(real)
 		if err != nil {
