@@ -32,12 +32,7 @@ func WriteTopology(w io.Writer, cfg *config.Config) error {
 	}
 	fmt.Fprintf(&b, "broker %s (%s), %d partitions, ordering by %s\n", cfg.Broker.Kind, where, cfg.Broker.Partitions, cfg.Ordering)
 	prefix := cfg.Broker.TopicPrefix
-	topic := func(name string) string {
-		if real, ok := cfg.Broker.Topics[name]; ok {
-			name = real
-		}
-		return prefix + name
-	}
+	topic := func(name string) string { return topicName(cfg, name) }
 	fmt.Fprintf(&b, "topic %s\n", topic(router.EventsTopic))
 	for _, d := range cfg.Destinations {
 		types := "every type"

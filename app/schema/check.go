@@ -108,7 +108,7 @@ func (c *checker) metaschema(f *file) {
 // the metaschema's forms.
 func (r *run) schemaDetail(p *problem, doc any) string {
 	if p.rule == "anyOf" && strings.HasSuffix(p.pointer(doc), "/type") {
-		return "must be one of array, boolean, integer, null, number, object, string, or a list of these, each once"
+		return `must be one of array, boolean, integer, "null", number, object, string, or a list of these, each once; quote "null": without quotes YAML takes it for no value`
 	}
 	return r.detail(p, doc)
 }

@@ -110,8 +110,8 @@ schemas/a.yaml:12: /examples/4: breaks the schema: type: must be an object but i
 
 		// JSON Schema
 		{"metaschema", files("a.yaml", head+tail+"properties:\n  a: {type: strin}\n  b: {type: [string, string]}\n  c: {minimum: \"1\"}\n  d: {minLength: -1}\n"+
-			"  e: {required: a}\n  f: {enum: 1}\n  g: {pattern: 1}\n  h: 1\n  i: {allOf: []}\n  j: {multipleOf: 0}\n  k: {uniqueItems: 1}\n  l: {type: }\n"), `schemas/a.yaml:6: /properties/a/type: is not JSON Schema 2020-12: must be one of array, boolean, integer, null, number, object, string, or a list of these, each once
-schemas/a.yaml:7: /properties/b/type: is not JSON Schema 2020-12: must be one of array, boolean, integer, null, number, object, string, or a list of these, each once
+			"  e: {required: a}\n  f: {enum: 1}\n  g: {pattern: 1}\n  h: 1\n  i: {allOf: []}\n  j: {multipleOf: 0}\n  k: {uniqueItems: 1}\n  l: {type: }\n"), `schemas/a.yaml:6: /properties/a/type: is not JSON Schema 2020-12: must be one of array, boolean, integer, "null", number, object, string, or a list of these, each once; quote "null": without quotes YAML takes it for no value
+schemas/a.yaml:7: /properties/b/type: is not JSON Schema 2020-12: must be one of array, boolean, integer, "null", number, object, string, or a list of these, each once; quote "null": without quotes YAML takes it for no value
 schemas/a.yaml:8: /properties/c/minimum: is not JSON Schema 2020-12: must be a number but is a string
 schemas/a.yaml:9: /properties/d/minLength: is not JSON Schema 2020-12: must be >= 0 but is -1
 schemas/a.yaml:10: /properties/e/required: is not JSON Schema 2020-12: must be an array but is a string
@@ -121,7 +121,7 @@ schemas/a.yaml:13: /properties/h: is not JSON Schema 2020-12: must be a boolean 
 schemas/a.yaml:14: /properties/i/allOf: is not JSON Schema 2020-12: must have at least 1 item but has 0
 schemas/a.yaml:15: /properties/j/multipleOf: is not JSON Schema 2020-12: must be > 0 but is 0
 schemas/a.yaml:16: /properties/k/uniqueItems: is not JSON Schema 2020-12: must be a boolean but is an integer
-schemas/a.yaml:17: /properties/l/type: is not JSON Schema 2020-12: must be one of array, boolean, integer, null, number, object, string, or a list of these, each once`},
+schemas/a.yaml:17: /properties/l/type: is not JSON Schema 2020-12: must be one of array, boolean, integer, "null", number, object, string, or a list of these, each once; quote "null": without quotes YAML takes it for no value`},
 		{"no object", files("a.yaml", "x-event: {type: a.b, version: 1}\ndescription: d\ntype: [object, string]\n"+tail), `schemas/a.yaml:3: /type: missing or not object; an event is a JSON object, so write type: object`},
 		{"unknown keywords", files("a.yaml", head+tail+"requierd: [a]\nproperties:\n  a: {minlength: 1, x-mine: 1, whatever: 1}\n"), `schemas/a.yaml:5: /requierd: "requierd" is no keyword of JSON Schema, so it would be ignored; did you mean required?
 schemas/a.yaml:7: /properties/a/minlength: "minlength" is no keyword of JSON Schema, so it would be ignored; did you mean minLength?
@@ -165,7 +165,7 @@ schemas/a.yaml:10: /properties/e/$ref: "//host/a" leaves the directory of the sc
 schemas/a.yaml:11: /properties/f/$ref: "x/../../a.yaml" leaves the directory of the schemas; move the file into it
 schemas/a.yaml:12: /properties/g/$ref: "..\\a.yaml" leaves the directory of the schemas; copy what it names into it, and write a relative path`},
 		{"fault in shared definitions", files("_c.yaml", "$defs: {m: {type: integr}}\n", "a.yaml", head+"properties: {a: {$ref: \"_c.yaml#/$defs/m\"}}\nexamples: [1]\n",
-			"b.yaml", "x-event: {type: c.d, version: 1}\ndescription: d\ntype: object\nexamples: [1]\n"), `schemas/_c.yaml:1: /$defs/m/type: is not JSON Schema 2020-12: must be one of array, boolean, integer, null, number, object, string, or a list of these, each once
+			"b.yaml", "x-event: {type: c.d, version: 1}\ndescription: d\ntype: object\nexamples: [1]\n"), `schemas/_c.yaml:1: /$defs/m/type: is not JSON Schema 2020-12: must be one of array, boolean, integer, "null", number, object, string, or a list of these, each once; quote "null": without quotes YAML takes it for no value
 schemas/b.yaml:4: /examples/0: breaks the schema: type: must be an object but is an integer; correct the example or the schema`},
 		{"unreadable shared definitions", files("_c.yaml", "$defs: [\n", "a.yaml", head+tail+"properties: {a: {$ref: \"_c.yaml#/$defs/m\"}}\n"), `schemas/_c.yaml:2: is not YAML: did not find expected node content; check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
 	} {

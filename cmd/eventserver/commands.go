@@ -51,6 +51,9 @@ func commands() []command {
 		}},
 		{name: "explain", summary: "say where an event is, what it waits for and what became of it", run: explainEvent},
 		{name: "config", summary: "print the configuration of a running server, without secrets", run: showConfig},
+		{name: "secret", summary: "make secrets, keys and tokens", sub: []command{
+			{name: "new", summary: "make a signing secret, an API key or an admin token, with its digest", run: secretNew},
+		}},
 		{name: "demo", summary: "flaky destinations, many users, and a verdict", run: demoCommand},
 		{name: "bench", summary: "measure throughput and latency against receivers of its own", run: benchCommand},
 		{name: "health", summary: "ask a running server whether it is ready", run: health},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -9,16 +10,63 @@ import (
 
 	"eventserver/app"
 	"eventserver/app/config"
+	"eventserver/app/textfile"
 )
+
+// checked is what check --json and schema check --json print.
+type checked struct {
+	Valid  bool         `json:"valid"`
+	Faults []shownFault `json:"faults"`
+	// Warnings are of schema check.
+	Warnings []shownFault `json:"warnings,omitempty"`
+}
+
+// checkedConfig has the topology of a valid configuration.
+type checkedConfig struct {
+	checked
+	Topology app.Topology `json:"topology"`
+}
+
+type shownFault struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"` // 0: the fault is of no line
+	Path    string `json:"path"`
+	Message string `json:"message"`
+}
+
+func shownOf(f *textfile.Fault) shownFault { return shownFault{f.File, f.Line, f.Path, f.Msg} }
+
+func shownFaults(err error) []shownFault {
+	out := []shownFault{}
+	var faults *textfile.Faults
+	switch {
+	case errors.As(err, &faults):
+		for _, f := range faults.List() {
+			out = append(out, shownOf(f))
+		}
+	case err != nil:
+		out = append(out, shownFault{Message: err.Error()})
+	}
+	return out
+}
 
 func check(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	var path string
+	var asJSON bool
 	if _, err := parse("check", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
+		jsonFlag(fs, &asJSON)
 		fs.StringVar(&path, "config", "", "configuration to check: "+configForms+"; without it, what runs without one")
 	}); err != nil {
 		return err
 	}
 	cfg, err := app.Load(path, app.Options{})
+	if asJSON {
+		c := checked{Valid: err == nil, Faults: shownFaults(err)}
+		if err != nil {
+			return errors.Join(printJSON(stdout, c), errors.New(count(len(c.Faults), "fault", "faults")))
+		}
+		return printJSON(stdout, checkedConfig{c, app.TopologyOf(cfg)})
+	}
 	if err != nil {
 		return err
 	}

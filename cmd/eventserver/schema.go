@@ -25,14 +25,31 @@ func dirFlag(fs *flag.FlagSet, dir *string) {
 	fs.StringVar(dir, "dir", defaultSchemas, "directory of the schemas")
 }
 
+// listedSchema is an entry of schema list --json.
+type listedSchema struct {
+	Type        string `json:"type"`
+	Version     int    `json:"version"`
+	Key         string `json:"key"` // JSON pointer; "": none
+	File        string `json:"file"`
+	Description string `json:"description"`
+}
+
 func schemaList(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	var dir string
-	if _, err := parse("schema list", "[flags]", args, 0, 0, func(fs *flag.FlagSet) { dirFlag(fs, &dir) }); err != nil {
+	var asJSON bool
+	if _, err := parse("schema list", "[flags]", args, 0, 0, func(fs *flag.FlagSet) { dirFlag(fs, &dir); jsonFlag(fs, &asJSON) }); err != nil {
 		return err
 	}
 	reg, err := schema.Load(dir)
 	if err != nil {
 		return err
+	}
+	if asJSON {
+		list := []listedSchema{}
+		for _, s := range reg.Schemas() {
+			list = append(list, listedSchema{s.Type, s.Version, s.KeyPointer, s.File, s.Description})
+		}
+		return printJSON(stdout, list)
 	}
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "TYPE\tVERSION\tKEY\tFILE\tDESCRIPTION")
@@ -45,7 +62,8 @@ func schemaList(_ context.Context, args []string, stdout, stderr io.Writer) erro
 
 func schemaCheck(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	var dir string
-	if _, err := parse("schema check", "[flags]", args, 0, 0, func(fs *flag.FlagSet) { dirFlag(fs, &dir) }); err != nil {
+	var asJSON bool
+	if _, err := parse("schema check", "[flags]", args, 0, 0, func(fs *flag.FlagSet) { dirFlag(fs, &dir); jsonFlag(fs, &asJSON) }); err != nil {
 		return err
 	}
 	reg, err := schema.Load(dir)
@@ -55,6 +73,13 @@ func schemaCheck(_ context.Context, args []string, stdout, stderr io.Writer) err
 			tried := 0
 			for _, c := range counts {
 				tried += c.Valid + c.Invalid
+			}
+			if asJSON {
+				c := checked{Valid: true, Faults: []shownFault{}}
+				for _, w := range reg.Warnings() {
+					c.Warnings = append(c.Warnings, shownOf(w))
+				}
+				return printJSON(stdout, c)
 			}
 			for _, w := range reg.Warnings() {
 				fmt.Fprintf(stdout, "warning: %v\n", w)
@@ -66,12 +91,15 @@ func schemaCheck(_ context.Context, args []string, stdout, stderr io.Writer) err
 			return nil
 		}
 	}
+	if asJSON {
+		return errors.Join(printJSON(stdout, checked{Faults: shownFaults(err)}), fmt.Errorf("%s in %s", count(len(shownFaults(err)), "fault", "faults"), dir))
+	}
 	var faults *schema.Faults
 	if !errors.As(err, &faults) {
 		return err
 	}
 	for _, f := range faults.List() {
-		fmt.Fprintln(stdout, f)
+		fmt.Fprintln(stderr, f) // as check writes those of a configuration
 	}
 	return fmt.Errorf("%s in %s", count(len(faults.List()), "fault", "faults"), dir)
 }

@@ -90,16 +90,16 @@ func TestSchemaCommands(t *testing.T) {
 			"order.paid  1        /customerId  schemas/order.paid.yaml  A customer has paid.\n"}},
 		{args: "schema list --dir none", want: ran{stderr: "eventserver: none: cannot be read: no such file or directory; give the directory of the schemas\n", code: 1}},
 		{args: "schema check", want: ran{stdout: "1 schema is valid\n"}},
-		{args: "schema check --dir bad", want: ran{stdout: "bad/a.yaml:1: /x-event/version: is not a whole number from 1; write 1, and one more for each change that breaks\n" +
+		{args: "schema check --dir bad", want: ran{stderr: "bad/a.yaml:1: /x-event/version: is not a whole number from 1; write 1, and one more for each change that breaks\n" +
 			"bad/a.yaml:1: /description: missing; say in a sentence what happened when this event is sent\n" +
 			"bad/a.yaml:1: /examples: missing; give a list with at least one event, as it is posted\n" +
-			"bad/b.yaml:4: /properties/n/typ: \"typ\" is no keyword of JSON Schema, so it would be ignored; did you mean type?\n",
-			stderr: "eventserver: 4 faults in bad\n", code: 1}},
+			"bad/b.yaml:4: /properties/n/typ: \"typ\" is no keyword of JSON Schema, so it would be ignored; did you mean type?\n" +
+			"eventserver: 4 faults in bad\n", code: 1}},
 		{args: "schema check --dir doubtful", want: ran{stdout: "warning: doubtful/a.yaml:4: /properties/n/pattern: \"^(a?b?){600}$\" is a regular expression of 3604 instructions, so a text of more than 3329 bytes is refused by the rule schema.cost with the default of schemas.max_cost; write smaller repeats, or maxLength instead\n" +
 			"1 schema is valid\n"}},
 		{args: "schema check --dir tried", want: ran{
-			stdout: "tried/testdata/order.paid/valid-a.json: is refused: order.paid v1: required: \"customerId\" is missing (and 1 more); correct the event or the schema\n",
-			stderr: "eventserver: 1 fault in tried\n", code: 1}},
+			stderr: "tried/testdata/order.paid/valid-a.json: is refused: order.paid v1: required: \"customerId\" is missing (and 1 more); correct the event or the schema\n" +
+				"eventserver: 1 fault in tried\n", code: 1}},
 		{args: "schema validate good.json", want: ran{stdout: "1 event is valid\n"}},
 		{args: "schema validate batch.json", want: ran{stdout: "batch.json:4: order.paid v1: required: \"amount\" is missing\n",
 			stderr: "eventserver: 1 of 3 events would be refused\n", code: 1}},
