@@ -147,14 +147,18 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 // accept builds the HTTP front.
 func (a *App) accept(reg *prometheus.Registry, m *metrics.Metrics) error {
 	cfg := a.cfg
-	keys, err := apiKeys(cfg.HTTP.Keys)
+	keys, err := apiKeys("http.keys", cfg.HTTP.Keys)
+	if err != nil {
+		return err
+	}
+	tokens, err := apiKeys("metrics.tokens", cfg.Metrics.Tokens)
 	if err != nil {
 		return err
 	}
 	a.front, err = http.New(http.Config{
 		Addr: cfg.HTTP.Addr, MaxEventBytes: int64(cfg.HTTP.MaxEventBytes), MaxBatchBytes: int64(cfg.HTTP.MaxBatchBytes),
 		MaxBatchEvents: cfg.HTTP.MaxBatchEvents, MaxInFlight: cfg.HTTP.MaxInFlight, MaxBufferedBytes: int64(cfg.HTTP.MaxBufferedBytes), PublishTimeout: cfg.HTTP.PublishTimeout,
-		ReadTimeout: cfg.HTTP.ReadTimeout, Keys: keys, MetadataHeaders: cfg.HTTP.MetadataHeaders, Tracer: a.tracer(), Contract: a.judge, Ready: a.readiness,
+		ReadTimeout: cfg.HTTP.ReadTimeout, Keys: keys, MetricsAddr: cfg.Metrics.Addr, MetricsTokens: tokens, MetadataHeaders: cfg.HTTP.MetadataHeaders, Tracer: a.tracer(), Contract: a.judge, Ready: a.readiness,
 		Scrape: promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true}), Metrics: m, Logger: a.log,
 	})
 	if err != nil {
@@ -172,12 +176,12 @@ func (a *App) fail(err error) {
 	}
 }
 
-func apiKeys(in []config.APIKey) ([]access.Key, error) {
+func apiKeys(list string, in []config.APIKey) ([]access.Key, error) {
 	var out []access.Key
 	for i, k := range in {
 		sums, err := digests(k.SHA256)
 		if err != nil {
-			return nil, fmt.Errorf("http.keys[%d]: %w", i, err)
+			return nil, fmt.Errorf("%s[%d]: %w", list, i, err)
 		}
 		out = append(out, access.Key{Name: k.Name, SHA256: sums})
 	}

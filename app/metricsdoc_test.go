@@ -1,6 +1,8 @@
 package app
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"maps"
@@ -43,17 +45,21 @@ func documented(t *testing.T) (rows, values map[string]string) {
 
 // named are the labels whose values the configuration, the build or Watermill
 // has; of every other one the code knows the values, and the page lists them.
-var named = []string{"destination", "kind", "topic", "group", "type", "go", "version", "commit", "handler_name", "publisher_name", "success"}
+var named = []string{"destination", "kind", "topic", "group", "type", "go", "version", "commit", "client", "handler_name", "publisher_name", "success"}
 
 // docs/metrics.md has every metric of a running server, with its type, its
 // labels and their values, and no other.
 func TestMetricsAreDocumented(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()
-	cfg, err := loadText(t, "http: {addr: '127.0.0.1:0'}\nbroker: {kind: memory}\nschemas: {dir: ../schemas}\ndestinations: [{id: d, kind: log}]\n", Options{})
+	key := sha256.Sum256([]byte("k"))
+	cfg, err := loadText(t, "http: {addr: '127.0.0.1:0', keys: [{name: shop, sha256: ['"+hex.EncodeToString(key[:])+"']}]}\nbroker: {kind: memory}\nschemas: {dir: ../schemas}\ndestinations: [{id: d, kind: log}]\n", Options{})
 	require.NoError(t, err)
 	a := started(t, cfg, Options{Registry: reg, Stdout: io.Discard})
-	resp, err := http.Post("http://"+a.Addr()+"/v1/events", "application/json", strings.NewReader(`{"userId":"u"}`))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+a.Addr()+"/v1/events", strings.NewReader(`{"userId":"u"}`))
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer k")
+	resp, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	require.Eventually(t, func() bool { // then Watermill has made its own

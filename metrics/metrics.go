@@ -96,6 +96,9 @@ type Metrics struct {
 	Accepted  prometheus.Counter
 	Rejected  *prometheus.CounterVec // reason
 	AcceptDur *Histogram
+	// ClientAccepted and ClientRejected have the label client, the name of a key.
+	ClientAccepted, ClientRejected *prometheus.CounterVec
+	WrongKeys                      prometheus.Counter
 	// ConnectionsDropped counts those closed for want of a place.
 	ConnectionsDropped prometheus.Counter
 	// SchemaViolations has the labels stage (ingest, input, output), type (of a
@@ -133,8 +136,12 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		Accepted: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "events_accepted_total",
 			Help: "Events stored durably and answered with a success."}),
-		Rejected:  counter("requests_rejected_total", "Requests refused, by reason.", "reason"),
-		AcceptDur: &Histogram{to: acceptDur},
+		Rejected:       counter("requests_rejected_total", "Requests refused, by reason.", "reason"),
+		AcceptDur:      &Histogram{to: acceptDur},
+		ClientAccepted: counter("client_events_accepted_total", "Events stored durably, by the name of the client's key.", "client"),
+		ClientRejected: counter("client_requests_rejected_total", "Requests refused after their key was found right, by its name.", "client"),
+		WrongKeys: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "wrong_keys_total",
+			Help: "Requests with a key or token that is not configured."}),
 		ConnectionsDropped: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "connections_dropped_total",
 			Help: "Connections of clients that were closed because there were too many."}),
 		deliveries: counter("deliveries_total", "Deliveries finished, by outcome.", "destination", "outcome"),
@@ -165,7 +172,7 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 		m.SpansDropped.WithLabelValues(reason)
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.Accepted, m.Rejected, acceptDur, m.ConnectionsDropped, m.deliveries, m.attempts,
+	for _, c := range []prometheus.Collector{m.Accepted, m.Rejected, acceptDur, m.ConnectionsDropped, m.ClientAccepted, m.ClientRejected, m.WrongKeys, m.deliveries, m.attempts,
 		m.attemptDur, m.latency, m.retries, m.poisoned, m.settled, m.SchemaViolations, m.SpansDropped, m.BrokerUp, m.ConfigReloaded, m.ConfigReloadedAt, m.info, m.state, m.build} {
 		errs = append(errs, reg.Register(c))
 	}

@@ -10,6 +10,7 @@ import (
 // filled in by Load, Parse and Default.
 type Config struct {
 	HTTP         HTTP          `yaml:"http" doc:"How events are accepted."`
+	Metrics      Metrics       `yaml:"metrics" doc:"Who may read the metrics."`
 	Admin        Admin         `yaml:"admin" doc:"How operators see and steer the server."`
 	Broker       Broker        `yaml:"broker" doc:"Where events are stored until every destination has them."`
 	Ordering     string        `yaml:"ordering" default:"key" oneof:"key partition" doc:"What keeps its order; key: the events of one key, so that a slow user holds up nobody else; partition: all events of a partition, one at a time."`
@@ -41,6 +42,12 @@ type APIKey struct {
 	Name string `yaml:"name" required:"true" doc:"Name of the client in logs and metrics; letters, digits and . _ - only."`
 	// SHA256 holds lower-case hex digests, 64 characters each.
 	SHA256 []string `yaml:"sha256" required:"true" min:"1" max:"2" secret:"true" doc:"SHA-256 digests of the key in hex; two while a key is changed, the current and the next."`
+}
+
+// Metrics is who may read the metrics.
+type Metrics struct {
+	Addr   string   `yaml:"addr" default:"" doc:"Address of a listener for /metrics alone, host:port. Without it /metrics is on http.addr."`
+	Tokens []APIKey `yaml:"tokens" doc:"Tokens that Prometheus may use (authorization: {credentials_file: ...}); without any, everyone who reaches the address may read the metrics."`
 }
 
 // AdminOff is the Admin.Addr of a server that operators cannot reach.

@@ -133,6 +133,11 @@ func TestFaults(t *testing.T) {
 		{"little memory for requests", none + "http: {max_buffered_bytes: 16MiB}\n", `2: http.max_buffered_bytes: 16MiB is less than the largest request that max_batch_bytes, max_event_bytes and max_batch_events allow takes; give at least 103MiB, or lower these`},
 		{"little memory for large requests", none + "http: {max_buffered_bytes: 256MiB, max_batch_bytes: 64MiB, max_event_bytes: 32MiB}\n", `2: http.max_buffered_bytes: 256MiB is less than the largest request that max_batch_bytes, max_event_bytes and max_batch_events allow takes; give at least 1543MiB, or lower these`},
 		{"admin address", none + "admin: {addr: 'false'}\n", `2: admin.addr: "false" has no port; write 127.0.0.1:8081, or off for no admin API`},
+		{"metrics", none + "http: {addr: '127.0.0.1:8080'}\nmetrics: {addr: '127.0.0.1:8085', tokens: [{name: a, sha256: [" + strings.Repeat("ab", 32) + "]}, {name: a, sha256: [" + strings.Repeat("AB", 32) + "]}]}\n", `
+			3: metrics.tokens[1].name: "a" is already the name of metrics.tokens[0]; give each its own
+			3: metrics.tokens[1].sha256[0]: is the same digest as metrics.tokens[0].sha256[0]; delete one`},
+		{"metrics on another's address", none + "http: {addr: '127.0.0.1:8080'}\nmetrics: {addr: '127.0.0.1:8080'}\n", `3: metrics.addr: "127.0.0.1:8080" is the address of another listener already; give another port, or delete it for /metrics on http.addr`},
+		{"metrics nowhere", none + "metrics: {addr: prometheus}\n", `2: metrics.addr: "prometheus" has no port; write 127.0.0.1:9090, or delete it for /metrics on http.addr`},
 		{"no port after", none + "http: {addr: ':65535'}\n", `1: admin.addr: missing, and there is no port after 65535, that of http.addr; give an address such as 127.0.0.1:8081, or off`},
 		{"a client that steers", none + "http:\n  keys: [{name: shop, sha256: [" + strings.Repeat("ab", 32) + "]}]\nadmin:\n  tokens: [{name: ann, role: read, sha256: [" + strings.Repeat("AB", 32) + "]}]\n", `
 			5: admin.tokens[0].sha256[0]: is the same digest as http.keys[0].sha256[0], and a client must not steer the server; make a token of its own`},

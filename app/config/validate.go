@@ -47,6 +47,9 @@ func (c *Config) Validate() error {
 		}
 	}
 	c.adminFaults(&f)
+	if c.Metrics.Addr != "" && (c.Metrics.Addr == c.HTTP.Addr || c.Metrics.Addr == c.Admin.Addr) && !strings.HasSuffix(c.Metrics.Addr, ":0") {
+		f.addf("metrics.addr: %q is the address of another listener already; give another port, or delete it for /metrics on http.addr", c.Metrics.Addr)
+	}
 	ids := map[string]int{}
 	longest := -1
 	for i, d := range c.Destinations {
@@ -109,6 +112,16 @@ func (h *HTTP) Validate() error {
 		f.addf("max_buffered_bytes: %s is less than the largest request that max_batch_bytes, max_event_bytes and max_batch_events allow takes; give at least %s, or lower these", h.MaxBufferedBytes, least)
 	}
 	f.distinct("http.", "keys", h.Keys)
+	return f.err()
+}
+
+// Validate checks the address and the tokens.
+func (m *Metrics) Validate() error {
+	var f faultList
+	if err := destinations.CheckListen(m.Addr); m.Addr != "" && err != nil {
+		f.addf("addr: %q %w; write 127.0.0.1:9090, or delete it for /metrics on http.addr", m.Addr, err)
+	}
+	f.distinct("metrics.", "tokens", m.Tokens)
 	return f.err()
 }
 

@@ -11,14 +11,14 @@ import (
 // reach that through a browser of this machine. Where only this machine can
 // reach the listener, a request must therefore name it in Host by a name that
 // nobody on the internet can own. Elsewhere any name may be the server's.
-func (s *Server) hosts(secret bool, next http.Handler) http.Handler {
+func (s *Server) hosts(secret bool, local *bool, next http.Handler) http.Handler {
 	if secret {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.local && !access.PrivateHost(r.Host) {
+		if *local && !access.PrivateHost(r.Host) {
 			s.refuse(w, problem(http.StatusForbidden, metrics.RejectOrigin,
-				"this server listens for its own machine and asks for no key, and a web page may have sent this: write 127.0.0.1, [::1] or localhost as Host (a proxy in front too), or configure http.keys"))
+				"this server listens for its own machine and asks for no key, and a web page may have sent this: write 127.0.0.1, [::1] or localhost as Host (a proxy in front too), or configure http.keys (metrics.tokens for the metrics)"))
 			return
 		}
 		next.ServeHTTP(w, r)

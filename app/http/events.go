@@ -54,10 +54,10 @@ func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, in *intake) 
 		p = s.store(r, in, events)
 	}
 	if p != nil {
-		s.refuse(w, p)
+		s.refuseClient(w, in, p)
 		return
 	}
-	s.accepted(len(events), began, md)
+	s.accepted(in, len(events), began, md)
 	if !batch {
 		writeJSON(w, http.StatusAccepted, map[string]string{"id": events[0].ID})
 		return
@@ -87,10 +87,10 @@ func (s *Server) postPublish(w http.ResponseWriter, r *http.Request, in *intake)
 		p = s.store(r, in, []destinations.Event{e})
 	}
 	if p != nil {
-		s.refuse(w, p)
+		s.refuseClient(w, in, p)
 		return
 	}
-	s.accepted(1, began, md)
+	s.accepted(in, 1, began, md)
 	writeJSON(w, http.StatusOK, map[string]string{"message": "received"})
 }
 
@@ -109,7 +109,10 @@ func Event(e envelope.Envelope, received time.Time) destinations.Event {
 	return ev
 }
 
-func (s *Server) accepted(n int, began time.Time, md map[string]string) {
+func (s *Server) accepted(in *intake, n int, began time.Time, md map[string]string) {
+	if in.client != "" {
+		s.cfg.Metrics.ClientAccepted.WithLabelValues(in.client).Add(float64(n))
+	}
 	s.cfg.Metrics.Accepted.Add(float64(n))
 	s.cfg.Metrics.AcceptDur.Observe(time.Since(began).Seconds(), md["traceparent"])
 }

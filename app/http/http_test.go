@@ -196,6 +196,7 @@ func TestAnswers(t *testing.T) {
 func TestKeys(t *testing.T) {
 	current, next := sha256.Sum256([]byte("k-current")), sha256.Sum256([]byte("k-next"))
 	f := open(t, http.Config{Keys: []access.Key{{Name: "shop", SHA256: [][32]byte{current, next}}}}, ack)
+	var wg sync.WaitGroup
 	for header, status := range map[string]int{
 		"":                                 401,
 		"Bearer k-current":                 202,
@@ -209,14 +210,17 @@ func TestKeys(t *testing.T) {
 		"Basic not base64":                 401,
 		"Bearer k-current, Bearer k-other": 401,
 	} {
-		resp, body := f.do(t, request{body: `{"id":"e"}`, header: map[string]string{"Authorization": header}})
-		if resp.StatusCode != status {
-			t.Errorf("Authorization %q: %d %s, want %d", header, resp.StatusCode, body, status)
-		}
-		if status == 401 && resp.Header.Get("WWW-Authenticate") == "" {
-			t.Errorf("Authorization %q: no challenge", header)
-		}
+		wg.Go(func() { // side by side: the wrong ones are answered late
+			resp, body := f.do(t, request{body: `{"id":"e"}`, header: map[string]string{"Authorization": header}})
+			if resp.StatusCode != status {
+				t.Errorf("Authorization %q: %d %s, want %d", header, resp.StatusCode, body, status)
+			}
+			if status == 401 && resp.Header.Get("WWW-Authenticate") == "" {
+				t.Errorf("Authorization %q: no challenge", header)
+			}
+		})
 	}
+	wg.Wait()
 }
 
 func TestRefusedWhenNotStored(t *testing.T) {

@@ -17,6 +17,8 @@ type intake struct {
 	body  []byte
 	share *budget.Share
 	kept  bool // whoever still uses the memory gives it back
+	// client is the name of its key; "": there are no keys.
+	client string
 }
 
 // guard is what every event-accepting path does first. The memory of a request is
@@ -25,33 +27,42 @@ type intake struct {
 // from the others.
 func (s *Server) guard(next func(http.ResponseWriter, *http.Request, *intake)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		for _, check := range []func(*http.Request) *Problem{s.authorize, s.page} {
-			if p := check(r); p != nil {
-				p.unread = r.ContentLength != 0
-				s.refuse(w, p)
-				return
-			}
+		client, p := s.authorize(r)
+		if p == nil {
+			p = s.page(r)
 		}
-		in := &intake{share: s.budget.Share()}
+		if p != nil {
+			p.unread = r.ContentLength != 0
+			s.refuse(w, p)
+			return
+		}
+		in := &intake{share: s.budget.Share(), client: client}
 		defer func() {
 			if !in.kept {
 				in.share.Release()
 			}
 		}()
-		var p *Problem
 		if in.body, p = s.body(w, r, in.share); p != nil {
 			p.unread = r.ContentLength != 0
-			s.refuse(w, p)
+			s.refuseClient(w, in, p)
 			return
 		}
 		s.connections.busy(r)
 		if !take(s.inFlight) {
-			s.refuse(w, busy(http.StatusTooManyRequests, "too many requests are in flight; send again after the given time", time.Second))
+			s.refuseClient(w, in, busy(http.StatusTooManyRequests, "too many requests are in flight; send again after the given time", time.Second))
 			return
 		}
 		defer func() { <-s.inFlight }()
 		next(w, r, in)
 	}
+}
+
+// refuseClient is refuse for a request whose client is known.
+func (s *Server) refuseClient(w http.ResponseWriter, in *intake, p *Problem) {
+	if in.client != "" {
+		s.cfg.Metrics.ClientRejected.WithLabelValues(in.client).Inc()
+	}
+	s.refuse(w, p)
 }
 
 func take(slots chan struct{}) bool {

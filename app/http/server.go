@@ -45,6 +45,9 @@ type Config struct {
 	Keys             []access.Key  // none: no authentication
 	// MetadataHeaders of a request go with its events, beside the usual ones.
 	MetadataHeaders []string
+	// MetricsAddr is a listener of the metrics' own; "": they are on Addr.
+	MetricsAddr   string
+	MetricsTokens []access.Key // none: everyone may read the metrics
 	// Tracer makes a span of each request for events; nil: none.
 	Tracer trace.Tracer
 	// Contract judges each event before it is stored; nil: none.
@@ -103,6 +106,11 @@ type Server struct {
 	budget   *budget.Budget
 	stopped  chan struct{} // closed when the server stops
 	stop     sync.Once
+	wrong    chan struct{} // a slot for each wrong secret whose answer waits
+
+	scraper         *http.Server // nil: the metrics are on listener
+	scraperListener net.Listener
+	scraperLocal    bool
 
 	connections *connections
 }
@@ -115,7 +123,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, inner: chi4.NewRouter(), budget: budget.New(cfg.MaxBufferedBytes),
-		inFlight: make(chan struct{}, cfg.MaxInFlight), stopped: make(chan struct{}),
+		inFlight: make(chan struct{}, cfg.MaxInFlight), stopped: make(chan struct{}), wrong: make(chan struct{}, wrongMost),
 	}
 	s.connections = &connections{budget: s.budget, closed: cfg.Metrics.ConnectionsDropped.Inc, open: map[net.Conn]*list.Element{}}
 	// The subscriber's own server is never started: its Close cuts requests,
@@ -138,12 +146,19 @@ func New(cfg Config) (*Server, error) {
 		ConnContext:       s.connections.context,
 		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
 	}
+	if cfg.MetricsAddr != "" {
+		s.scraper = s.newScraper()
+	}
+	for _, k := range cfg.Keys {
+		cfg.Metrics.ClientAccepted.WithLabelValues(k.Name)
+		cfg.Metrics.ClientRejected.WithLabelValues(k.Name)
+	}
 	return s, nil
 }
 
 func (s *Server) routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(func(next http.Handler) http.Handler { return s.hosts(len(s.cfg.Keys) > 0, next) })
+	r.Use(func(next http.Handler) http.Handler { return s.hosts(len(s.cfg.Keys) > 0, &s.local, next) })
 	r.Use(middleware.GetHead) // load balancers probe with it
 	r.Post(PathEvents, s.traced(PathEvents, s.guard(s.postEvents)))
 	r.Post(PathPublish, s.traced(PathPublish, s.guard(s.postPublish)))
@@ -151,7 +166,9 @@ func (s *Server) routes() http.Handler {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	r.Get("/readyz", s.readyz)
-	r.Method(http.MethodGet, "/metrics", s.hosts(false, s.cfg.Scrape))
+	if s.cfg.MetricsAddr == "" {
+		r.Method(http.MethodGet, PathMetrics, s.scrape(&s.local))
+	}
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, problem(http.StatusNotFound, "", "there is nothing at this path; events go to POST "+PathEvents))
 	})
@@ -197,34 +214,22 @@ func (c *closeOnce) Close() error {
 
 // Listen binds the address, so that a taken port is an error of the start.
 func (s *Server) Listen(ctx context.Context) error {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Addr)
+	l, local, err := listen(ctx, "http.addr", s.cfg.Addr)
 	if err != nil {
-		return fmt.Errorf("http.addr: %w", err)
+		return err
 	}
-	s.listener, s.connections.Listener = l, l
-	if a, ok := l.Addr().(*net.TCPAddr); ok {
-		s.local = a.IP.IsLoopback()
+	s.listener, s.connections.Listener, s.local = l, l, local
+	if s.scraper == nil {
+		return nil
+	}
+	if s.scraperListener, s.scraperLocal, err = listen(ctx, "metrics.addr", s.cfg.MetricsAddr); err != nil {
+		return errors.Join(err, l.Close())
 	}
 	return nil
 }
 
 // Addr is the bound address, after Listen.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
-
-// Serve answers requests until Shutdown. The pipeline must run by then.
-func (s *Server) Serve() error {
-	if err := s.server.Serve(s.connections); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("http: %w", err)
-	}
-	return nil
-}
-
-// Shutdown refuses new requests and returns when those under way have their
-// answers, or when ctx ends.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.stop.Do(func() { close(s.stopped) })
-	return s.server.Shutdown(ctx)
-}
 
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
