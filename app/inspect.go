@@ -13,6 +13,7 @@ import (
 	"eventserver/app/http/envelope"
 	"eventserver/destinations"
 	"eventserver/router"
+	"eventserver/router/plural"
 )
 
 // WriteTopology prints what a configuration makes: brokers, topics, groups,
@@ -30,7 +31,7 @@ func WriteTopology(w io.Writer, cfg *config.Config) error {
 	if len(cfg.HTTP.Keys) == 0 {
 		fmt.Fprintf(&b, "  no authentication: everyone who reaches the address may send\n")
 	}
-	fmt.Fprintf(&b, "broker %s (%s), %d partitions, ordering by %s\n", cfg.Broker.Kind, where, cfg.Broker.Partitions, cfg.Ordering)
+	fmt.Fprintf(&b, "broker %s (%s), %s, ordering by %s\n", cfg.Broker.Kind, where, plural.Count(cfg.Broker.Partitions, "partition"), cfg.Ordering)
 	prefix := cfg.Broker.TopicPrefix
 	topic := func(name string) string { return topicName(cfg, name) }
 	fmt.Fprintf(&b, "topic %s\n", topic(router.EventsTopic))

@@ -15,6 +15,7 @@ import (
 	"eventserver/app/control"
 	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/plural"
 )
 
 // ReplayPlan is what a replay would do.
@@ -133,7 +134,7 @@ func (a *App) Replay(ctx context.Context, id string, since time.Time, by string,
 	case err != nil:
 		return plan, err
 	case !confirmed(plan.Events, confirm):
-		return plan, fmt.Errorf("%w: %d events would be sent again, and %d were confirmed; look at the dry run again", ErrReplayChanged, plan.Events, confirm)
+		return plan, fmt.Errorf("%w: %s would be sent again, and %d were confirmed; look at the dry run again", ErrReplayChanged, plural.Count(plan.Events, "event"), confirm)
 	case plan.Events == 0:
 		return plan, nil
 	}

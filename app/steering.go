@@ -137,7 +137,7 @@ func (s steering) Replay(ctx context.Context, o admin.ReplayOrder) (admin.Replay
 		plan, err = s.app.PlanReplay(ctx, o.ID, o.Since)
 	case o.Confirm == nil:
 		if plan, err = s.app.PlanReplay(ctx, o.ID, o.Since); err == nil {
-			err = huma.Error409Conflict(fmt.Sprintf("%d events would be sent again; give that number as confirm", plan.Events))
+			err = huma.Error409Conflict(fmt.Sprintf("%s would be sent again; give that number as confirm", plural.Count(plan.Events, "event")))
 		}
 	default:
 		plan, err = s.app.Replay(ctx, o.ID, o.Since, o.By, *o.Confirm)

@@ -14,6 +14,7 @@ import (
 	"eventserver/app/admin"
 	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/plural"
 )
 
 const (
@@ -146,7 +147,7 @@ func (j *job) decide(ctx context.Context, e *entry) error {
 		return nil
 	}
 	if most := *j.order.MaxRedrives; e.Redrives >= most && !j.order.Force {
-		j.leave(e, fmt.Sprintf("it was redriven %d times already; find out why it comes back, or redrive it with force", e.Redrives), func(r *admin.PoisonRun) { r.Refused++ })
+		j.leave(e, fmt.Sprintf("it was redriven %s already; find out why it comes back, or redrive it with force", plural.Count(e.Redrives, "time")), func(r *admin.PoisonRun) { r.Refused++ })
 		return nil
 	}
 	r := router.Redrive{Of: e.at, Run: j.h.run.ID, At: j.s.cfg.Now()}

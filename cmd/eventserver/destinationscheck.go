@@ -42,7 +42,7 @@ func (c healthCheck) judge(v view, now time.Time) error {
 			add("%s", p)
 		}
 		if d.Lag > c.maxLag {
-			add("%d events wait, more than %d", d.Lag, c.maxLag)
+			add("%s, more than %d", plural.Count(d.Lag, "event waits", "events wait"), c.maxLag)
 		}
 		if d.Oldest != nil && now.Sub(*d.Oldest) > c.maxAge {
 			add("the oldest was accepted %s ago, more than %s", ago(d.Oldest, now), c.maxAge)

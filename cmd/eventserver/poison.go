@@ -15,6 +15,7 @@ import (
 	"eventserver/app"
 	"eventserver/app/admin"
 	"eventserver/app/config"
+	"eventserver/router/plural"
 )
 
 // poisonQueues are those of a running server, or of a broker.
@@ -117,7 +118,7 @@ func poisonCounts(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		err = poisonCountTable(stdout, c, time.Now())
 	}
 	if check && c.Count > 0 {
-		err = errors.Join(err, fmt.Errorf("%d deliveries are in the poison queue", c.Count))
+		err = errors.Join(err, fmt.Errorf("%s in the poison queue", plural.Count(c.Count, "delivery is", "deliveries are")))
 	}
 	return err
 }
@@ -212,9 +213,9 @@ func confirm(ctx context.Context, pq poisonQueues, order admin.PoisonOrder, in *
 		return nil
 	}
 	if info, err := in.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return misuse("poison discard: %d items are meant, and nobody can be asked; see them with --dry-run, and say --yes", run.Discarded)
+		return misuse("poison discard: %s meant, and nobody can be asked; see them with --dry-run, and say --yes", plural.Count(run.Discarded, "item is", "items are"))
 	}
-	fmt.Fprintf(stderr, "%d items of %s would be settled without being sent. Go on? [y/N] ", run.Discarded, strings.Join(run.Destinations, ", "))
+	fmt.Fprintf(stderr, "%s of %s would be settled without being sent. Go on? [y/N] ", plural.Count(run.Discarded, "item"), strings.Join(run.Destinations, ", "))
 	answer, _ := bufio.NewReader(in).ReadString('\n')
 	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
 		return errors.New("nothing was discarded")

@@ -88,7 +88,7 @@ func TestPoisonCommands(t *testing.T) {
 	out, err = poison("counts")
 	check(out, err, "shop         receiver  age     1      1m30s   1m30s\nshop         pipeline  schema  2 ", "log          -         -       0", "all                            3")
 	out, err = poison("show", "e/1")
-	check(out, err, "event        e1", "shop, at 3:17 of its poison queue", "(receiver: permanent) after 1 attempts", "settled      no: it waits for an operator", `{"n":1}`)
+	check(out, err, "event        e1", "shop, at 3:17 of its poison queue", "(receiver: permanent) after 1 attempt", "settled      no: it waits for an operator", `{"n":1}`)
 	if want := "GET /v1/poison/-/e%2F1"; api.asked[len(api.asked)-1] != want {
 		t.Errorf("asked %s, want %s", api.asked[len(api.asked)-1], want)
 	}

@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"eventserver/app/admin"
+	"eventserver/router/plural"
 )
 
 // word is a value that others chose, as one word that a terminal can show.
@@ -81,16 +82,16 @@ func poisonRecords(w io.Writer, found admin.PoisonFound, now time.Time) error {
 		line("key", "%s", word(r.Key))
 		line("type", "%s", word(r.Type))
 		line("accepted", "%s ago, sequence %d", agoOf(r.ReceivedAt, now), r.Sequence)
-		line("given up", "%s ago by the %s stage (%s: %s) after %d attempts", agoOf(r.PoisonedAt, now), word(r.Stage), r.Class, word(r.Reason), r.Attempts)
+		line("given up", "%s ago by the %s stage (%s: %s) after %s", agoOf(r.PoisonedAt, now), word(r.Stage), r.Class, word(r.Reason), plural.Count(r.Attempts, "attempt"))
 		line("attempts", "first %s ago, last %s ago", agoOf(r.First, now), agoOf(r.Last, now))
 		line("detail", "%s", phrase(r.Detail, 0))
-		line("redriven", "%d times before", r.Redrives)
+		line("redriven", "%s before", plural.Count(r.Redrives, "time"))
 		if m := r.Settled; m != nil {
 			line("settled", "%s %s ago by %s (run %s)", m.Mark, agoOf(m.At, now), word(m.By), word(m.Run))
 		} else {
 			line("settled", "no: it waits for an operator")
 		}
-		line("payload", "%d bytes", r.Size)
+		line("payload", "%s", plural.Count(r.Size, "byte"))
 		for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
 			line("header", "%s: %s", word(name), phrase(r.Headers[name], 0))
 		}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"eventserver/app"
+	"eventserver/router/plural"
 )
 
 func tail(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -31,7 +32,7 @@ func tail(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	c.Started = func(topic string, partitions int) {
-		fmt.Fprintf(stderr, "following topic %s (%d partitions) from: %s; Ctrl-C ends it\n", topic, partitions, c.From)
+		fmt.Fprintf(stderr, "following topic %s (%s) from: %s; Ctrl-C ends it\n", topic, plural.Count(partitions, "partition"), c.From)
 	}
 	return app.Tail(ctx, stdout, cfg, app.Options{Logger: warnings(stderr)}, c)
 }
