@@ -82,7 +82,7 @@ func readable(cfg *config.Config) error {
 	var errs []error
 	for i, c := range cfg.Destinations {
 		if _, _, err := expressions(c, int(cfg.HTTP.MaxEventBytes)); err != nil {
-			joined, _ := err.(interface{ Unwrap() []error }) //nolint:errorlint // expressions joins them
+			joined, _ := err.(interface{ Unwrap() []error }) // expressions joins them
 			for _, one := range joined.Unwrap() {
 				errs = append(errs, fmt.Errorf("destinations[%d].%w", i, one))
 			}
