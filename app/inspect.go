@@ -11,6 +11,7 @@ import (
 	"eventserver/app/config"
 	"eventserver/app/http"
 	"eventserver/app/http/envelope"
+	"eventserver/app/schema"
 	"eventserver/destinations"
 	"eventserver/router"
 	"eventserver/router/plural"
@@ -79,9 +80,13 @@ func DryRun(ctx context.Context, w io.Writer, cfg *config.Config, o Options, id 
 			return err
 		}
 		judge.bind(&d, c.Schema)
+		events, err := asAccepted(ctx, judge, envs)
+		if err != nil {
+			return err
+		}
 		var errs []error
-		for i, e := range envs {
-			errs = append(errs, dryRunOne(ctx, w, &d, i, e))
+		for i, e := range events {
+			errs = append(errs, dryRunOne(ctx, w, &d, i, e, recordLimit(cfg)-poisonHeadroom))
 		}
 		return errors.Join(errs...)
 	}
@@ -92,9 +97,32 @@ func DryRun(ctx context.Context, w io.Writer, cfg *config.Config, o Options, id 
 	return fmt.Errorf("there is no destination %q; the configuration has %s", id, strings.Join(ids, ", "))
 }
 
-func dryRunOne(ctx context.Context, w io.Writer, d *router.Destination, i int, e envelope.Envelope) error {
-	ev := http.Event(e, time.Now().UTC())
-	p, err := d.Prepare(ctx, ev)
+// asAccepted gives the events as the server would store them, with the keys that
+// their schemas name.
+func asAccepted(ctx context.Context, judge *contract, envs []envelope.Envelope) ([]destinations.Event, error) {
+	var c http.Contract
+	if judge != nil {
+		c = judge
+	}
+	now := time.Now().UTC()
+	var spent schema.Spent // one request
+	var events []destinations.Event
+	for i, e := range envs {
+		ev := http.Event(e, now)
+		v, err := http.Judge(ctx, c, &ev, e.Key != "", &spent)
+		if err != nil {
+			return nil, err
+		}
+		if v != nil {
+			return nil, fmt.Errorf("event %d would be refused: %w", i, v)
+		}
+		events = append(events, ev)
+	}
+	return events, nil
+}
+
+func dryRunOne(ctx context.Context, w io.Writer, d *router.Destination, i int, ev destinations.Event, limit int) error {
+	p, err := d.Rehearse(ctx, ev, limit)
 	if errors.Is(err, destinations.ErrSkip) {
 		_, err = fmt.Fprintf(w, "event %d (%s): not sent: the destination does not want it\n", i, ev.ID)
 		return err

@@ -199,6 +199,17 @@ func (p *Pipeline) Settled(id, mark string, n int) {
 	}
 }
 
+// Rehearse gives what the destination would be sent of an accepted event, by the
+// way of the server: as a record of the events topic, and within the same limit.
+func (d *Destination) Rehearse(ctx context.Context, e destinations.Event, limit int) (destinations.Payload, error) {
+	rec, err := d.record(ctx, EncodeEvent(e), 0, limit)
+	if err != nil {
+		return destinations.Payload{}, err
+	}
+	sent, err := DecodeDelivery(d.Destination.ID(), rec)
+	return sent.Payload, err
+}
+
 // record transforms one event. A panic in user code is a transformation that
 // failed.
 func (d *Destination) record(ctx context.Context, msg *message.Message, sequence int64, limit int) (rec *message.Message, err error) {

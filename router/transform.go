@@ -51,8 +51,7 @@ type Check func(ctx context.Context, typ string, data []byte) (warning string, e
 const headerSchemaWarning = "Event-Schema-Warning"
 
 // Prepare runs the destination's types, filter and transforms on e. It returns
-// destinations.ErrSkip when the destination does not want the event. The dry
-// run of the command line calls it too, so that it cannot differ.
+// destinations.ErrSkip when the destination does not want the event.
 func (d *Destination) Prepare(ctx context.Context, e destinations.Event) (destinations.Payload, error) {
 	none := destinations.Payload{}
 	if !MatchTypes(d.Types, e.Type) {

@@ -131,8 +131,8 @@ type Destination struct {
 	Kind        string        `yaml:"kind" required:"true" doc:"What it is, such as webhook; its own keys stand beside these."`
 	From        string        `yaml:"from" default:"oldest" doc:"Where a new destination begins, once, at its first start: oldest (all events that are kept), now, or a time such as 2026-11-25T10:00:00Z. Later starts and reloads go on where it was."`
 	Types       []string      `yaml:"types" min:"1" doc:"Types of events to send: exact, order.* for all that start with order., or *. Without it: every event."`
-	Filter      string        `yaml:"filter" doc:"CEL expression; events for which it is false are not sent."`
-	Transform   string        `yaml:"transform" doc:"CEL expression that makes the payload; without it the event's own bytes are sent."`
+	Filter      string        `yaml:"filter" doc:"CEL expression (expressions.md, with limits that follow http.max_event_bytes); events for which it is false are not sent."`
+	Transform   string        `yaml:"transform" doc:"CEL expression (expressions.md) that makes the payload; without it the event's own bytes are sent."`
 	Schema      string        `yaml:"schema" doc:"Type whose schema the payload must meet, after the transformation. Needs schemas."`
 	Timeout     time.Duration `yaml:"timeout" default:"10s" min:"1ms" doc:"Longest time of one attempt."`
 	Concurrency int           `yaml:"concurrency" default:"64" min:"1" doc:"Most attempts at once."`

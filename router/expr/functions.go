@@ -113,7 +113,7 @@ func table() map[string]function {
 		"bool": priced(parses), "int": priced(parses), "uint": priced(parses), "double": priced(parses),
 		"duration": priced(parses), "timestamp": priced(parses),
 		"string": {own: toString, price: toStringPrice}, "bytes": reads(32, 3),
-		"size": {price: func(m *meter, a []ref.Val) { m.charge(textLen(a[0])/4, 0) }, moves: true},
+		"size": {price: func(m *meter, a []ref.Val) { m.charge(textLen(a[0]), 0) }, moves: true},
 
 		"startsWith": reads(8, 0), "endsWith": reads(8, 0),
 		"contains": reads(64, 0), "indexOf": own(indexOf), "lastIndexOf": own(lastIndexOf),

@@ -20,7 +20,7 @@ func limitf(format string, args ...any) error {
 
 // byteOf gives where character n of s begins, and false beyond its end.
 func byteOf(m *meter, s string, n int) (int, bool) {
-	m.charge(min(len(s), 4*n)/2, 0)
+	m.charge(min(len(s), 4*n), 0)
 	at := 0
 	for ; n > 0; n-- {
 		if at >= len(s) {
