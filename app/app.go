@@ -95,6 +95,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	build := version.Get()
 	m.Build(build.Version, build.Commit, build.Go)
 	a.loaded()
+	a.warn(cfg)
 	policy, err := loadPolicy(cfg)
 	if err != nil {
 		return nil, err

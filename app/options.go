@@ -60,6 +60,13 @@ func Load(path string, o Options) (*config.Config, error) {
 	return config.Load(path, o.served())
 }
 
+// Check is Load for a person: what would run and fail at each use is a fault, too.
+func Check(path string, o Options) (*config.Config, error) {
+	checks := o.served()
+	checks.Strict = true
+	return config.Load(path, checks)
+}
+
 func (o Options) served() config.Checks {
 	return config.Checks{Kinds: o.checks(), Whole: wholeFaults, Here: !o.HandleOnly}
 }

@@ -68,6 +68,7 @@ func (a *App) ReloadSource(ctx context.Context, by string) (Changes, error) {
 		a.log.Error("configuration reloaded in part", append(attrs, slog.Any("error", err))...)
 	default:
 		a.log.Info("configuration reloaded", attrs...)
+		a.warn(a.Config())
 	}
 	return c, err
 }
@@ -76,6 +77,13 @@ func (a *App) ReloadSource(ctx context.Context, by string) (Changes, error) {
 func (a *App) loaded() {
 	a.metrics.ConfigReloaded.Set(1)
 	a.metrics.ConfigReloadedAt.SetToCurrentTime()
+}
+
+// warn says what of a configuration will fail at each use.
+func (a *App) warn(cfg *config.Config) {
+	for _, w := range cfg.Warnings() {
+		a.log.Warn("the configuration has what cannot work", slog.String("key", w.Path), slog.Int("line", w.Line), slog.String("fault", w.Msg))
+	}
 }
 
 // reloaded notes what came of a reload, for metrics and operators.

@@ -98,6 +98,11 @@ type Validator interface{ Validate() error }
 // write to. Its errors are those of a Validator. It changes nothing.
 type Prechecker interface{ Precheck() error }
 
+// Warner is implemented by a struct that can tell what will fail at each use,
+// though the server can run with it: a destination at an address that is always
+// refused. Its errors are those of a Validator.
+type Warner interface{ Warn() error }
+
 func (l *loader) validate(n *yaml.Node, path string, v reflect.Value) {
 	if l.incomplete(path) {
 		return
@@ -107,6 +112,14 @@ func (l *loader) validate(n *yaml.Node, path string, v reflect.Value) {
 	}
 	if c, ok := v.Addr().Interface().(Prechecker); ok && l.checks.Here {
 		l.attribute(c.Precheck(), n, path, keysOf(fieldsOf(v.Type())))
+	}
+	if c, ok := v.Addr().Interface().(Warner); ok && l.checks.Here {
+		known := len(l.faults)
+		l.attribute(c.Warn(), n, path, keysOf(fieldsOf(v.Type())))
+		if !l.checks.Strict {
+			l.warnings = append(l.warnings, l.faults[known:]...)
+			l.faults = l.faults[:known]
+		}
 	}
 }
 

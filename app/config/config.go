@@ -19,7 +19,8 @@ type Config struct {
 	Log          Log           `yaml:"log" doc:"The server's own log."`
 	Destinations []Destination `yaml:"destinations" required:"true" max:"1000" doc:"List of the places that events go to; [] for a server that only accepts."`
 
-	missing []*Fault // what Checks.Partly left out
+	warnings []*Fault // what fails at each use, see Warner
+	missing  []*Fault // what Checks.Partly left out
 }
 
 // HTTP is how events are accepted.

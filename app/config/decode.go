@@ -24,6 +24,8 @@ type loader struct {
 	hide   hider
 	nodes  *int // values that may still be read
 
+	warnings []*Fault // of a Warner, where Checks.Strict does not make faults of them
+
 	missing []*Fault        // what Checks.Partly left out
 	unknown []reflect.Value // their values, which hold the text of the file
 }

@@ -41,7 +41,8 @@ type Settings struct {
 	keys  []string   // the kind's keys
 	shown *yaml.Node // their effective values, secrets hidden
 
-	missing []*Fault // what Checks.Partly left out
+	warnings []*Fault // of the kind's Warner
+	missing  []*Fault // what Checks.Partly left out
 }
 
 // Path is where the destination stands in the file: "destinations[2]".
@@ -76,6 +77,7 @@ func (s *Settings) Decode(dst any) error {
 	defer s.mu.Unlock()
 	s.hide.addAll(&l.hide)
 	s.keys, s.shown, s.missing = keysOf(fieldsOf(v.Type())), redactStruct(v), l.missing
+	s.warnings = l.warnings
 	for _, unknown := range l.unknown { // no kind is to take the text of the file for a value
 		unknown.SetZero()
 	}
@@ -111,6 +113,7 @@ func (l *loader) destination(n *yaml.Node, path string, d *Destination) {
 		err := check(s)
 		l.hide.addAll(&s.hide)
 		l.missing = append(l.missing, s.missing...)
+		l.warnings = append(l.warnings, s.warnings...)
 		l.attribute(err, n, path, append(common, s.keys...))
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 
 	"go.yaml.in/yaml/v4"
 
@@ -21,6 +22,8 @@ type Checks struct {
 	Whole func(*Config) error
 	// Here looks for what cannot work on this machine: see Prechecker.
 	Here bool
+	// Strict makes faults of warnings: see Warner.
+	Strict bool
 	// Partly leaves values out whose variable is not set, or whose secret file
 	// cannot be read: a program beside the server needs few of them. See Need.
 	Partly bool
@@ -69,7 +72,7 @@ func parse(name string, src []byte, checks Checks) (*Config, error) {
 			l.attribute(checks.Whole(&c), root, "", keysOf(fieldsOf(reflect.TypeFor[Config]())))
 		}
 	}
-	c.missing = l.missing
+	c.missing, c.warnings = l.missing, l.warnings
 	if err := newFaults(l.faults, &l.hide); err != nil {
 		return nil, err
 	}
@@ -84,6 +87,10 @@ func parse(name string, src []byte, checks Checks) (*Config, error) {
 	}
 	return &c, nil
 }
+
+// Warnings are what the configuration names that will fail at each use: see
+// Warner. Loaded with Checks.Strict there are none.
+func (c *Config) Warnings() []*Fault { return slices.Clone(c.warnings) }
 
 // withoutFile is what runs without a file.
 const withoutFile = "destinations: [{id: log, kind: log}]"

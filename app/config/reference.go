@@ -31,8 +31,9 @@ twice are faults. The server lists all faults at once, each with its line, path 
   it (one newline at its end is dropped). Secrets never appear in faults, logs or dumps.
 - **Aliases and merge keys** (` + "`&name`, `*name`, `<<: *name`" + `) work, for example to share one ` + "`retry`" + ` among destinations.
 - **Paths** in values are relative to the directory that the server was started in.
-- **What cannot work** is a fault, too: a private or loopback address in ` + "`url`" + ` without ` + "`allow_private`" + ` (names are not looked
-  up), a file of certificates that is missing or does not fit its key, a directory that cannot be made or written to.
+- **What cannot work** is a fault, too: a file of certificates that is missing or does not fit its key, a directory that cannot be
+  made or written to. A private or loopback address in ` + "`url`" + ` without ` + "`allow_private`" + ` is a fault for ` + "`eventserver check`" + ` and a
+  warning of the start: the other destinations work. Names are not looked up.
 - **Without a file**: ` + "`--config -`" + ` reads standard input, ` + "`--config env:NAME`" + ` the variable NAME, which holds the YAML itself. A server
   that was started so cannot reload.
 - **Commands beside the server** (` + "`destinations`, `poison`, `explain`, `tail`, `send`, `health`" + ` and the like) read the same file and ask only

@@ -59,7 +59,7 @@ func check(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	}); err != nil {
 		return err
 	}
-	cfg, err := app.Load(path, app.Options{})
+	cfg, err := app.Check(path, app.Options{})
 	if asJSON {
 		c := checked{Valid: err == nil, Faults: shownFaults(err)}
 		if err != nil {

@@ -14,20 +14,22 @@ import (
 	"eventserver/destinations"
 )
 
-// Precheck looks for the file of authorities, and for an address that the guard
-// will refuse at each attempt. A name is not resolved: what it means may change.
+// Precheck looks for the file of authorities.
 func (c Config) Precheck() error {
-	var errs []error
-	if c.CAFile != "" {
-		if err := (destinations.TLSFiles{CA: c.CAFile}).Load(newTLSConfig()); err != nil {
-			errs = append(errs, err)
-		}
+	if c.CAFile == "" {
+		return nil
 	}
+	return destinations.TLSFiles{CA: c.CAFile}.Load(newTLSConfig())
+}
+
+// Warn looks for an address that the guard will refuse at each attempt. A name is
+// not resolved: what it means may change.
+func (c Config) Warn() error {
 	u, err := url.Parse(c.URL)
 	if err == nil && !c.AllowPrivate && guarded(u.Hostname()) {
-		errs = append(errs, errors.New("url: names an address that is private, loopback, link-local or reserved; write allow_private: true beside it to send there, or give a public address"))
+		return errors.New("url: names an address that is private, loopback, link-local or reserved; write allow_private: true beside it to send there, or give a public address")
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // newGuard refuses every address but public ones.
