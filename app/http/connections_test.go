@@ -14,10 +14,18 @@ import (
 	"eventserver/app/http/budget"
 )
 
-// serving runs a server whose places for connections are few.
-func serving(t *testing.T, places int64) *Server {
+// serving runs a server whose places for connections are few. idle is sent one
+// for each answer whose connection waits for its client again, which the client
+// cannot see.
+func serving(t *testing.T, places int64) (s *Server, idle <-chan struct{}) {
 	t.Helper()
-	s := limited(t, Config{MaxBufferedBytes: 4 * places * budget.ConnectionCost})
+	s = limited(t, Config{MaxBufferedBytes: 4 * places * budget.ConnectionCost})
+	waits, state := make(chan struct{}, 100), s.server.ConnState
+	s.server.ConnState = func(conn net.Conn, next http.ConnState) {
+		if state(conn, next); next == http.StateIdle {
+			waits <- struct{}{}
+		}
+	}
 	if err := s.Listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +40,7 @@ func serving(t *testing.T, places int64) *Server {
 			t.Error(err)
 		}
 	})
-	return s
+	return s, waits
 }
 
 type client struct {
@@ -78,28 +86,27 @@ const get, slow = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", "POST " + PathEven
 // for its client for longest makes room.
 func TestConnectionsThatWaitMakeRoom(t *testing.T) {
 	const places = 8
-	s := serving(t, places)
-	idle := dial(t, s, get)
-	if code := idle.status(t); code != 200 {
-		t.Fatal(code)
+	s, waits := serving(t, places)
+	answered := func() *client {
+		t.Helper()
+		c := dial(t, s, get)
+		if code := c.status(t); code != 200 {
+			t.Fatalf("a connection was answered %d", code)
+		}
+		<-waits
+		return c
 	}
+	idle := answered()
 	uploading := dial(t, s, slow)
 	if code := uploading.status(t); code != 100 {
 		t.Fatal(code)
 	}
 	var others []*client
 	for range places - 2 {
-		c := dial(t, s, get)
-		if code := c.status(t); code != 200 {
-			t.Fatal(code)
-		}
-		others = append(others, c)
+		others = append(others, answered())
 	}
 	for i, gone := range []*client{idle, uploading, others[0]} {
-		c := dial(t, s, get)
-		if code := c.status(t); code != 200 {
-			t.Errorf("a connection that is too many was answered %d", code)
-		}
+		answered()
 		if code := gone.status(t); code != 0 {
 			t.Errorf("the %d. that had waited for longest was answered %d", i+1, code)
 		}
@@ -114,7 +121,7 @@ func TestConnectionsThatWaitMakeRoom(t *testing.T) {
 // more is closed.
 func TestConnectionsAtWorkKeepTheirPlaces(t *testing.T) {
 	const places = 4
-	s := serving(t, places)
+	s, _ := serving(t, places)
 	in, err := s.Subscriber().Subscribe(t.Context(), PathEvents)
 	if err != nil {
 		t.Fatal(err)
@@ -149,7 +156,7 @@ func TestHeadsHoldWhatTheyAreCharged(t *testing.T) {
 		"short names": "POST / HTTP/1.1\r\n" + short.String(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := serving(t, 4*many)
+			s, _ := serving(t, 4*many)
 			memory := func() int64 {
 				held := heap()
 				var m runtime.MemStats
