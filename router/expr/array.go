@@ -26,6 +26,9 @@ const (
 	manyItems = 256 << 10
 	// valueBytes is what the value of a short item takes.
 	valueBytes = 48
+	// valueWork and openWork are what it takes to make a value, and to look into
+	// an object or list, in ns.
+	valueWork, openWork = 50, 250
 )
 
 func (a *array) open() {
@@ -37,6 +40,7 @@ func (a *array) open() {
 
 func (a *array) index() error {
 	m, b := a.meter, a.raw
+	m.charge(openWork, 0)
 	i := space(b, 1)
 	for at(b, i) != ']' {
 		end, err := m.skip(b, i)
@@ -83,7 +87,7 @@ func ended(b []byte, i int) error {
 func (a *array) at(i int) ref.Val {
 	raw := a.raw[a.items[i].start:a.items[i].end]
 	if len(a.items) > manyItems {
-		a.meter.charge(0, nodeBytes)
+		a.meter.charge(valueWork, nodeBytes)
 		return a.meter.value(raw)
 	}
 	if a.vals == nil {
@@ -91,7 +95,7 @@ func (a *array) at(i int) ref.Val {
 		a.vals = make([]ref.Val, len(a.items))
 	}
 	if a.vals[i] == nil {
-		a.meter.charge(0, valueBytes)
+		a.meter.charge(valueWork, valueBytes)
 		a.vals[i] = a.meter.value(raw)
 	}
 	return a.vals[i]

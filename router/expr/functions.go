@@ -113,10 +113,10 @@ func table() map[string]function {
 		"bool": priced(parses), "int": priced(parses), "uint": priced(parses), "double": priced(parses),
 		"duration": priced(parses), "timestamp": priced(parses),
 		"string": {own: toString, price: toStringPrice}, "bytes": reads(32, 3),
-		"size": {price: func(m *meter, a []ref.Val) { m.charge(textLen(a[0]), 0) }, moves: true},
+		"size": {price: func(m *meter, a []ref.Val) { m.charge(3*textLen(a[0]), 0) }, moves: true},
 
 		"startsWith": reads(8, 0), "endsWith": reads(8, 0),
-		"contains": reads(64, 0), "indexOf": own(indexOf), "lastIndexOf": own(lastIndexOf),
+		"contains": reads(128, 0), "indexOf": own(indexOf), "lastIndexOf": own(lastIndexOf),
 		"charAt": own(charAt), "substring": own(substring),
 		"lowerAscii": reads(256, 6), "upperAscii": reads(256, 6), "trim": reads(64, 0),
 		"reverse": priced(func(m *meter, a []ref.Val) {
@@ -217,7 +217,7 @@ func addOwn(m *meter, a []ref.Val) ref.Val {
 func listCopy(m *meter, a []ref.Val) {
 	if l, ok := a[0].(traits.Lister); ok {
 		n := length(l)
-		m.charge(20*n, 40*n)
+		m.charge(40*n, 40*n)
 	}
 }
 
@@ -236,7 +236,7 @@ func mapInsert(m *meter, a []ref.Val) ref.Val {
 		}
 	}
 	if len(a) == 3 {
-		m.charge(200, 3*nodeBytes)
+		m.charge(400, 3*nodeBytes)
 		return grows.Insert(compute(a[1]), a[2])
 	}
 	added, ok := a[1].(traits.Mapper)
@@ -252,7 +252,7 @@ func mapInsert(m *meter, a []ref.Val) ref.Val {
 // insertAll returns an error, or nil.
 func insertAll(m *meter, to traits.MutableMapper, from traits.Mapper) ref.Val {
 	n := length(from)
-	m.charge(200*n, 3*nodeBytes*n)
+	m.charge(400*n, 3*nodeBytes*n)
 	for it := from.Iterator(); it.HasNext() == types.True; {
 		k := it.Next()
 		if v := to.Insert(compute(k), from.Get(k)); types.IsError(v) {
@@ -288,7 +288,7 @@ func walkLists(m *meter, v ref.Val, depth int) {
 		return
 	}
 	n := l.Size().(types.Int)
-	m.charge(40*int(n), 48*int(n))
+	m.charge(60*int(n), 48*int(n))
 	for i := types.Int(0); depth > 0 && i < n; i++ {
 		walkLists(m, l.Get(i), depth-1)
 	}

@@ -44,6 +44,7 @@ func (o *object) open() {
 
 func (o *object) index() error {
 	m, b := o.meter, o.raw
+	m.charge(openWork, 0)
 	i := space(b, 1)
 	for at(b, i) != '}' {
 		nameEnd, start, err := skipName(b, i)
@@ -138,7 +139,7 @@ func (o *object) lookup(name string) int {
 func (o *object) at(i int) ref.Val {
 	f := &o.members[i]
 	if f.val == nil {
-		o.meter.charge(0, valueBytes)
+		o.meter.charge(valueWork, valueBytes)
 		f.val = o.meter.value(o.raw[f.value:f.end])
 	}
 	return f.val

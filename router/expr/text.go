@@ -20,7 +20,7 @@ func limitf(format string, args ...any) error {
 
 // byteOf gives where character n of s begins, and false beyond its end.
 func byteOf(m *meter, s string, n int) (int, bool) {
-	m.charge(min(len(s), 4*n), 0)
+	m.charge(5*min(len(s), n), 0)
 	at := 0
 	for ; n > 0; n-- {
 		if at >= len(s) {
@@ -108,7 +108,7 @@ func indexOf(m *meter, args []ref.Val) ref.Val {
 	if offset < 0 {
 		return outOfRange(offset)
 	}
-	m.charge(2*len(s[0])+len(s[1]), 0)
+	m.charge(5*len(s[0])+len(s[1]), 0)
 	from, ok := byteOf(m, s[0], offset)
 	if s[1] == "" {
 		return types.Int(min(offset, utf8.RuneCountInString(s[0])))
@@ -128,7 +128,7 @@ func lastIndexOf(m *meter, args []ref.Val) ref.Val {
 	if !ok || len(n) > 1 {
 		return types.NoSuchOverloadErr()
 	}
-	m.charge(3*len(s[0])+len(s[1]), 0)
+	m.charge(8*len(s[0])+len(s[1]), 0)
 	hay, all := s[0], utf8.RuneCountInString(s[0])
 	if len(n) == 1 {
 		switch {
@@ -163,7 +163,7 @@ func replacePrice(m *meter, a []ref.Val) {
 	if !ok || !ok2 || !ok3 {
 		return
 	}
-	m.charge(len(s)+len(old), 0)
+	m.charge(4*len(s)+len(old), 0) // counting and searching, each up to 2 ns a byte
 	n := strings.Count(string(s), string(old))
 	if len(a) == 4 {
 		if most, ok := a[3].(types.Int); ok && most >= 0 {
@@ -179,7 +179,7 @@ func splitPrice(m *meter, a []ref.Val) {
 	if !ok || !ok2 {
 		return
 	}
-	m.charge(len(s)+len(sep), 0)
+	m.charge(4*len(s)+len(sep), 0) // as replacePrice
 	n := strings.Count(string(s), string(sep)) + 1
 	if len(a) == 3 {
 		if most, ok := a[2].(types.Int); ok && most >= 0 {
@@ -200,7 +200,7 @@ func join(m *meter, args []ref.Val) ref.Val {
 		return types.NoSuchOverloadErr()
 	}
 	n := l.Size().(types.Int)
-	m.charge(20*int(n), int(n)*len(sep))
+	m.charge(60*int(n), int(n)*len(sep))
 	size := 0
 	for i := types.Int(0); i < n; i++ {
 		s, ok := l.Get(i).(types.String)
