@@ -105,7 +105,7 @@ func table() map[string]function {
 		operators.Subtract:      constant, operators.Multiply: constant, operators.Divide: constant, operators.Modulo: constant,
 		operators.Negate: constant, operators.LogicalNot: constant,
 
-		"dyn": moved, "type": moved, "optional.none": constant, "optional.of": moved, "optional.ofNonZeroValue": moved,
+		"dyn": moved, "type": moved, "optional.none": constant, "optional.of": moved, "optional.ofNonZeroValue": {moves: true, price: func(m *meter, a []ref.Val) { chargeNumber(m, a[0]) }},
 		"hasValue": {own: hasValue, moves: true}, "value": moved, "first": moved, "last": moved,
 		"optional.unwrap": {moves: true, price: listCopy}, "unwrapOpt": {moves: true, price: listCopy},
 		"cel.@mapInsert": own(mapInsert),
@@ -118,10 +118,10 @@ func table() map[string]function {
 		"startsWith": reads(8, 0), "endsWith": reads(8, 0),
 		"contains": reads(128, 0), "indexOf": own(indexOf), "lastIndexOf": own(lastIndexOf),
 		"charAt": own(charAt), "substring": own(substring),
-		"lowerAscii": reads(256, 6), "upperAscii": reads(256, 6), "trim": reads(64, 0),
+		"lowerAscii": reads(640, 6), "upperAscii": reads(640, 6), "trim": reads(64, 0),
 		"reverse": priced(func(m *meter, a []ref.Val) {
 			if n := textLen(a[0]); n > 0 {
-				m.charge(6*n, 6*n)
+				m.charge(12*n, 6*n)
 				return
 			}
 			listCopy(m, a)

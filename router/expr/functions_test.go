@@ -11,6 +11,8 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/decls"
 	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/interpreter"
 
 	"eventserver/destinations"
 )
@@ -180,4 +182,50 @@ func allocatedBy(f func()) uint64 {
 	f()
 	runtime.ReadMemStats(&after)
 	return after.TotalAlloc - before.TotalAlloc
+}
+
+// A function that reads all of a value charges for all of it. A function of
+// constant cost is named here.
+func TestEveryFunctionChargesForWhatItReads(t *testing.T) {
+	constantCost := []string{"dyn", "type", "optional.of", "optional.none", "optional.unwrap", "unwrapOpt", "hasValue", "value", "first", "last",
+		"slice", "startsWith", "charAt", "substring", "lists.range"}
+	e, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	big := strings.Repeat("9", 40_000)
+	for name := range e.env.Functions() {
+		f := table()[name]
+		if f.node || f.refused != "" || slices.Contains(constantCost, name) || strings.HasPrefix(name, "math.") || strings.HasPrefix(name, "_") ||
+			strings.ContainsAny(name, "@!-") || name == "in" || timeFields[name] || name == "format" {
+			continue
+		}
+		charged := 0
+		for _, args := range [][]ref.Val{
+			{types.String(big)}, {types.String(big), types.String(big)}, {types.String(big), types.String("9"), types.String(big)},
+			{types.Bytes(big)}, {types.NewStringList(types.DefaultTypeAdapter, make([]string, 40_000))}, {number(big)},
+			{types.NewStringList(types.DefaultTypeAdapter, make([]string, 2000)), types.NewStringList(types.DefaultTypeAdapter, []string{"other"})},
+			{types.NewStringList(types.DefaultTypeAdapter, make([]string, 2000)), types.NewStringList(types.DefaultTypeAdapter, make([]string, 2000))},
+			{types.NewStringList(types.DefaultTypeAdapter, []string{""}), types.NewStringList(types.DefaultTypeAdapter, make([]string, 2000))},
+		} {
+			m := &meter{limits: limits{work: 1 << 40, alloc: 1 << 40, result: 1 << 30, event: 1 << 30}}
+			func() {
+				defer func() {
+					if _, refused := recover().(interpreter.EvalCancelledError); refused { // for its size
+						charged = len(big)
+					}
+				}()
+				if f.own != nil {
+					f.own(m, args)
+				}
+				if f.price != nil {
+					f.price(m, args)
+				}
+			}()
+			charged = max(charged, m.work)
+		}
+		if charged < len(big)/16 {
+			t.Errorf("%s charges %d ns for %d bytes", name, charged, len(big))
+		}
+	}
 }

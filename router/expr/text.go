@@ -323,7 +323,7 @@ func jsonParse(m *meter, args []ref.Val) ref.Val {
 	if !ok {
 		return types.NoSuchOverloadErr()
 	}
-	m.charge(len(s)/8, len(s))
+	m.charge(6*len(s), 4*len(s)) // it is read three times
 	if _, err := wholeJSON([]byte(s)); err != nil {
 		return types.OptionalNone
 	}
