@@ -115,7 +115,7 @@ type Schemas struct {
 	Dir     string            `yaml:"dir" default:"./schemas" doc:"Directory of the schemas, one YAML file for each type of event."`
 	Mode    string            `yaml:"mode" default:"enforce" oneof:"enforce warn off" doc:"What happens to an event that breaks its schema; enforce: it is refused, or goes to the poison queue; warn: it is counted and marked; off: nobody looks."`
 	Unknown string            `yaml:"unknown" default:"allow" oneof:"allow reject" doc:"Events whose type has no schema, or that have no type."`
-	MaxCost int               `yaml:"max_cost" default:"4000000" min:"10000" max:"1000000000" doc:"Most steps of the check of one event; a step takes at most about 25 ns. The events of one request may take ten times as many together. What takes more is refused by the rule schema.cost."`
+	MaxCost int               `yaml:"max_cost" default:"4000000" min:"10000" max:"1000000000" doc:"Most steps of the check of one event (docs/schemas.md has what takes how many). The events of one request may take ten times as many together. What takes more is refused by the rule schema.cost."`
 	Types   map[string]string `yaml:"types" doc:"Other modes for single types: type -> enforce, warn or off."`
 }
 

@@ -55,7 +55,9 @@ func (s *rules) judge(r *run, v any, seen *evaluated) bool {
 		return false
 	}
 	if seen == nil && (s.unevaluatedProperties != nil || s.unevaluatedItems != nil) {
-		seen = newEvaluated(v)
+		if seen = newEvaluated(v); !r.spend(len(seen.bits)) {
+			return false
+		}
 	}
 	if s.ref != nil && !s.ref.here(r, v, seen) && r.decides() {
 		return false
@@ -122,7 +124,7 @@ func (s *rules) number(r *run, v any) bool {
 
 func (s *rules) text(r *run, v string) bool {
 	if s.minLength != nil || s.maxLength != nil {
-		if !r.spend(textCost(v)) {
+		if !r.spend(len(v) / 16) { // four characters of a script that takes four bytes for each
 			return false
 		}
 		n := utf8.RuneCountInString(v)
@@ -193,7 +195,7 @@ func (s *rules) object(r *run, o *object, seen *evaluated) bool {
 		}
 	}
 	for _, d := range s.dependentRequired {
-		if !r.spend(1) {
+		if !r.spend(1 + textCost(d.name)) {
 			return false
 		}
 		if _, given := o.get(d.name); given && !s.hasAll(r, o, d.needs, "dependentRequired", d.name) {
@@ -201,7 +203,7 @@ func (s *rules) object(r *run, o *object, seen *evaluated) bool {
 		}
 	}
 	for _, d := range s.dependentSchemas {
-		if !r.spend(1) {
+		if !r.spend(1 + textCost(d.name)) {
 			return false
 		}
 		if _, given := o.get(d.name); given && !d.rules.here(r, o, seen) && r.decides() {
@@ -246,10 +248,10 @@ func (s *rules) member(r *run, o *object, m entry, i int, seen *evaluated) bool 
 
 // hasAll asks for members. because is the one that needs them.
 func (s *rules) hasAll(r *run, o *object, names []string, rule, because string) bool {
-	if !r.spend(len(names)) {
-		return false
-	}
 	for nth, name := range names {
+		if !r.spend(1 + textCost(name)) {
+			return false
+		}
 		if _, given := o.get(name); !given && r.refusesMissing(s, rule, name, because, nth) {
 			return false
 		}
@@ -336,23 +338,25 @@ func (s *rules) unevaluated(r *run, v any, seen *evaluated) bool {
 	return true
 }
 
-// duplicates finds the first two items that are equal.
+// duplicates finds the first two items that are equal. It charges for its table
+// first: two equal items at the begin of many took all of it for nothing.
 func (r *run) duplicates(list []any) (first, second int, found bool) {
-	if len(list) < 2 {
+	if len(list) < 2 || !r.spend(4*len(list)) {
 		return 0, 0, false
 	}
-	byHash := make(map[uint64][]int, len(list))
+	last := make(map[uint64]int, len(list)) // the last item of a hash, counted from 1
+	before := make([]int, len(list))        // the one before it that has the same
 	for j, item := range list {
 		h := r.hash(item)
-		for _, i := range byHash[h] {
-			if r.equal(list[i], item) {
-				return i, j, true
-			}
-		}
-		if !r.spend(4) {
+		if r.over {
 			return 0, 0, false
 		}
-		byHash[h] = append(byHash[h], j)
+		for i := last[h]; i > 0; i = before[i-1] {
+			if r.equal(list[i-1], item) {
+				return i - 1, j, true
+			}
+		}
+		before[j], last[h] = last[h], j+1
 	}
 	return 0, 0, false
 }

@@ -74,9 +74,9 @@ func (r *run) decideHere(s *rules, v any, seen *evaluated) bool {
 // the run. counts are what the rule's text tells.
 func (r *run) refuses(s *rules, rule string, counts ...int) bool {
 	if r.faults != nil {
-		p := &problem{rules: s, rule: rule, path: r.path}
+		p := problem{rules: s, rule: rule, path: r.path}
 		copy(p.counts[:], counts)
-		r.report(p)
+		r.report(&p)
 	}
 	return r.decides()
 }
@@ -97,6 +97,8 @@ func (r *run) refusesMissing(s *rules, rule, name, because string, nth int) bool
 	return r.decides()
 }
 
+// report keeps a copy of p only where somebody wants it: an event can have
+// millions of faults.
 func (r *run) report(p *problem) {
 	if !r.spend(4) {
 		return
@@ -105,13 +107,15 @@ func (r *run) report(p *problem) {
 	r.bad++
 	f.n++
 	first := f.first == nil || p.compare(f.first) < 0
-	if first || f.each != nil {
-		p.path = slices.Clone(p.path)
+	if !first && f.each == nil {
+		return
 	}
+	kept := *p
+	kept.path = slices.Clone(p.path)
 	if first {
-		f.first = p
+		f.first = &kept
 	}
 	if f.each != nil {
-		f.each(p)
+		f.each(&kept)
 	}
 }

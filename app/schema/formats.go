@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -84,11 +85,20 @@ func isRegex(s string) bool {
 }
 
 // regexCost is of what takes long to parse: a class of Unicode has hundreds of
-// ranges, and a range without case is gone through character by character.
+// ranges, and a range without case is gone through character by character, which
+// is long where it ends outside of ASCII.
 func regexCost(s string) int {
 	cost := len(s)*len(s)/8000 + 4000*(strings.Count(s, `\p`)+strings.Count(s, `\P`))
-	if strings.Contains(s, "(?") {
-		cost += 120_000 * strings.Count(s, "-")
+	if !strings.Contains(s, "(?") {
+		return cost
+	}
+	for i := range len(s) - 1 {
+		switch {
+		case s[i] == '-' && (s[i+1] == '\\' || s[i+1] >= utf8.RuneSelf):
+			cost += 120_000
+		case s[i] == '-', s[i] == '\\': // a class such as \W
+			cost += 200
+		}
 	}
 	return cost
 }

@@ -49,7 +49,10 @@ var rank = func() map[string]int {
 // compare orders problems as the event has them, where a value comes before those
 // inside it, and those of one value by their rules.
 func (p *problem) compare(q *problem) int {
-	return cmp.Or(slices.Compare(p.path, q.path), rank[p.rule]-rank[q.rule], strings.Compare(p.rule, q.rule),
+	if c := slices.Compare(p.path, q.path); c != 0 { // mostly; the rest takes longer
+		return c
+	}
+	return cmp.Or(rank[p.rule]-rank[q.rule], strings.Compare(p.rule, q.rule),
 		strings.Compare(p.rules.location, q.rules.location), p.nth-q.nth, strings.Compare(p.name, q.name))
 }
 
