@@ -12,6 +12,7 @@ import (
 
 	"eventserver/app/admin"
 	"eventserver/app/config"
+	"eventserver/app/control"
 	"eventserver/app/poison"
 	"eventserver/infra"
 	"eventserver/router"
@@ -211,7 +212,7 @@ func answered(err error) error {
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, ErrSince):
 		return huma.Error400BadRequest(err.Error())
-	case errors.Is(err, context.DeadlineExceeded): // mostly the broker is away
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, control.ErrEnded): // mostly the broker is away
 		return huma.Error503ServiceUnavailable(err.Error())
 	}
 	return err

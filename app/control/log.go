@@ -34,13 +34,19 @@ type Log struct {
 	next   map[int32]int64 // by partition: what is read next
 	last   map[slot]Record
 	awaits map[string]chan struct{} // of Put, by the record's id
+
+	ended chan struct{} // Follow has returned
 }
 
 // slot is what a later record replaces.
 type slot struct{ kind, destination string }
 
-// ErrUnreadable is the error of Open on a broker whose topics cannot be read.
-var ErrUnreadable = errors.New("control: the broker's topics cannot be read")
+var (
+	// ErrUnreadable is the error of Open on a broker whose topics cannot be read.
+	ErrUnreadable = errors.New("control: the broker's topics cannot be read")
+	// ErrEnded is the error of a Put that no Follow will apply any more.
+	ErrEnded = errors.New("control: the server is stopping")
+)
 
 // Open reads the topic, which must exist, to its end.
 func Open(ctx context.Context, cfg Config) (*Log, error) {
@@ -51,7 +57,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	if !ok {
 		return nil, ErrUnreadable
 	}
-	l := &Log{cfg: cfg, reader: reader, next: map[int32]int64{}, last: map[slot]Record{}, awaits: map[string]chan struct{}{}}
+	l := &Log{cfg: cfg, reader: reader, next: map[int32]int64{}, last: map[slot]Record{}, awaits: map[string]chan struct{}{}, ended: make(chan struct{})}
 	return l, l.catchUp(ctx)
 }
 
@@ -140,8 +146,9 @@ func (l *Log) Records() []Record {
 }
 
 // Follow hands apply every record that comes after those of Open, one at a
-// time, until ctx ends. A broker that is away is asked again.
+// time, until ctx ends. A broker that is away is asked again. It is called once.
 func (l *Log) Follow(ctx context.Context, apply func(Record)) {
+	defer close(l.ended)
 	const first, most = 250 * time.Millisecond, 10 * time.Second
 	wait := first
 	for ctx.Err() == nil {
@@ -199,8 +206,8 @@ func (l *Log) store(ctx context.Context, m *message.Message) error {
 }
 
 // Put stores a record and returns it when this instance has applied it, which
-// takes a Follow that runs. When ctx ends before that, the record is stored all
-// the same and the error says so.
+// takes a Follow that runs. When ctx or the Follow ends before that, the record is
+// stored all the same and the error says so.
 func (l *Log) Put(ctx context.Context, r Record) (Record, error) {
 	r, m, err := l.prepare(r)
 	if err != nil {
@@ -221,6 +228,8 @@ func (l *Log) Put(ctx context.Context, r Record) (Record, error) {
 	select {
 	case <-applied:
 		return r, nil
+	case <-l.ended:
+		return r, fmt.Errorf("%w: the record is stored, and holds at the next start", ErrEnded)
 	case <-ctx.Done():
 		return r, fmt.Errorf("control: the record is stored, and not read back yet: %w", ctx.Err())
 	}

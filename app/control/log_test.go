@@ -58,3 +58,26 @@ func TestPutEndsWithItsContext(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// An operator's order to a server that had just been fenced off hung for as long as
+// the operator waited: nobody read the record back any more.
+func TestPutEndsWithFollow(t *testing.T) {
+	b, err := memory.New(memory.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = b.Close() }()
+	if err := b.EnsureTopics(t.Context(), Topics()...); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Open(t.Context(), Config{Broker: b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	l.Follow(ctx, func(Record) {})
+	if _, err := l.Put(t.Context(), Record{Kind: Pause, Destination: "crm", On: true}); !errors.Is(err, ErrEnded) {
+		t.Errorf("%v", err)
+	}
+}
