@@ -145,11 +145,11 @@ destinations:
 	assert.Contains(t, text, "do: eventserver explain "+stuck[0]+" --destination crm --key stuck")
 
 	for want, args := range map[string][]string{
-		"exit status 2: eventserver: write: eventserver explain EVENT_ID":         {},
-		"exit status 2: eventserver: --since: \"noon\" is neither a time such as": {"x", "--since", "noon"},
-		"exit status 2: eventserver: http://" + steer + " answered 400: event":    {"order-17", "--admin", "http://" + steer},
-		"not found in the topics of this server":                                  {"order-17", "--key", "nobody", "--admin", "http://" + steer},
-		"exit status 2: eventserver: http://" + steer + " answered 400: destin":   {fine, "--destination", "x", "--admin", "http://" + steer},
+		"exit status 2: eventserver: write: eventserver explain EVENT_ID":                                                                         {},
+		"exit status 2: eventserver: --since: \"noon\" is neither a time such as":                                                                 {"x", "--since", "noon"},
+		"exit status 1: eventserver: http://" + steer + " answered 404: event \"order-17\" not found in the topics of this server: all 4 records": {"order-17", "--admin", "http://" + steer},
+		"not found in the topics of this server":                                                                                                  {"order-17", "--key", "nobody", "--admin", "http://" + steer},
+		"exit status 2: eventserver: http://" + steer + " answered 400: destin":                                                                   {fine, "--destination", "x", "--admin", "http://" + steer},
 	} {
 		_, said := asked(args...)
 		assert.Contains(t, said, want)
