@@ -24,15 +24,22 @@ type Kind struct {
 	decode    func(s *config.Settings) (any, error) // its own configuration
 	build     func(id string, cfg any) (destinations.Destination, error)
 	batch     bool
-	exclusive bool
+	exclusive *exclusive
+}
+
+// exclusive says what a destination has for itself.
+type exclusive struct {
+	key   string // of the configuration
+	thing func(cfg any) string
 }
 
 // Exclusive says that two destinations of the kind cannot be open on the same
 // thing at once. When the configuration changes while the server runs, the new
 // one is built before the old one is closed where that works, and after it
-// where it does not.
-func (k Kind) Exclusive() Kind {
-	k.exclusive = true
+// where it does not. The value of key names the thing; thing is equal for two
+// configurations that name the same one.
+func (k Kind) Exclusive(key string, thing func(cfg any) string) Kind {
+	k.exclusive = &exclusive{key, thing}
 	return k
 }
 
@@ -91,6 +98,30 @@ func readable(cfg *config.Config) error {
 	return errors.Join(errs...)
 }
 
+// shared finds destinations of an exclusive kind that want one thing: the second
+// could never open it.
+func (o Options) shared(cfg *config.Config) error {
+	kinds, first := o.kinds(), map[[2]string]int{}
+	var errs []error
+	for i, d := range cfg.Destinations {
+		k := kinds[d.Kind]
+		if k.exclusive == nil || d.Settings == nil {
+			continue
+		}
+		own, err := k.decode(d.Settings)
+		if err != nil {
+			continue // the kind's own check says it
+		}
+		id := [2]string{d.Kind, k.exclusive.thing(own)}
+		if other, taken := first[id]; taken {
+			errs = append(errs, fmt.Errorf("destinations[%d].%s: is that of destinations[%d] already, and each needs its own; give another", i, k.exclusive.key, other))
+			continue
+		}
+		first[id] = i
+	}
+	return errors.Join(errs...)
+}
+
 // expressions compiles what the destination has of filter and transform.
 // eventBytes is http.max_event_bytes, which their limits follow.
 func expressions(c config.Destination, eventBytes int) (router.Filter, router.Transform, error) {
@@ -124,7 +155,8 @@ func builtin(stdout io.Writer) []Kind {
 			c.UserAgent = version.Get().Product()
 			return webhook.New(id, c)
 		}).TakesBatches(),
-		NewKind(file.Kind, func(id string, c file.Config) (destinations.Destination, error) { return file.New(id, c) }).TakesBatches().Exclusive(),
+		NewKind(file.Kind, func(id string, c file.Config) (destinations.Destination, error) { return file.New(id, c) }).TakesBatches().
+			Exclusive("path", func(cfg any) string { return cfg.(file.Config).File() }),
 		NewKind(kafka.Kind, func(id string, c kafka.Config) (destinations.Destination, error) { return kafka.New(id, c) }),
 	}
 }

@@ -64,11 +64,12 @@ func Load(path string, o Options) (*config.Config, error) {
 func Check(path string, o Options) (*config.Config, error) {
 	checks := o.served()
 	checks.Strict = true
+	checks.Whole = func(cfg *config.Config) error { return errors.Join(o.wholeFaults(cfg), misspeltTopics(cfg)) }
 	return config.Load(path, checks)
 }
 
 func (o Options) served() config.Checks {
-	return config.Checks{Kinds: o.checks(), Whole: wholeFaults, Here: !o.HandleOnly}
+	return config.Checks{Kinds: o.checks(), Whole: o.wholeFaults, Here: !o.HandleOnly}
 }
 
 // LoadPartly is Load for a program beside the server, on a machine that may lack
@@ -79,9 +80,9 @@ func LoadPartly(path string, o Options) (*config.Config, error) {
 
 // wholeFaults are those of the schemas, of what names them, and of sections that
 // only the app knows together.
-func wholeFaults(cfg *config.Config) error {
+func (o Options) wholeFaults(cfg *config.Config) error {
 	_, err := loadPolicy(cfg)
-	return errors.Join(readable(cfg), err)
+	return errors.Join(readable(cfg), o.shared(cfg), unknownTopics(cfg), err)
 }
 
 // ErrReadOnce is the error of a reload where the configuration came through a

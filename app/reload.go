@@ -265,7 +265,7 @@ func (a *App) prepare(ctx context.Context, p *plan) error {
 		switch {
 		case err == nil:
 			p.prebuilt[s] = d
-		case !s.kind.exclusive: // else it is built when the old one is closed
+		case s.kind.exclusive == nil: // else it is built when the old one is closed
 			errs = append(errs, fmt.Errorf("destination %s: %w", s.config.ID, err))
 		}
 	}

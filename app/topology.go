@@ -1,7 +1,15 @@
 package app
 
 import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
 	"eventserver/app/config"
+	"eventserver/app/control"
+	"eventserver/app/textfile"
 	"eventserver/router"
 )
 
@@ -45,4 +53,58 @@ func topicName(cfg *config.Config, name string) string {
 		name = real
 	}
 	return cfg.Broker.TopicPrefix + name
+}
+
+// unknownTopics finds names in broker.topics that no topic of ours has. Those of
+// any destination are known: what was removed keeps its topics until forgotten.
+func unknownTopics(cfg *config.Config) error {
+	known := []string{router.EventsTopic, control.Topic}
+	for _, d := range cfg.Destinations {
+		known = append(known, router.DestinationTopic(d.ID), router.PoisonTopic(d.ID))
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(cfg.Broker.Topics)) {
+		if name == router.EventsTopic || name == control.Topic || destinationOf(name) != "" {
+			continue
+		}
+		cure := fmt.Sprintf("write one of %s, %s, %s, %s", router.EventsTopic, control.Topic, router.DestinationTopic("ID"), router.PoisonTopic("ID"))
+		if near := textfile.Nearest(name, known, 2); near != "" {
+			cure = fmt.Sprintf("did you mean %q?", near)
+		}
+		errs = append(errs, fmt.Errorf("broker.topics[%q]: the server has no topic of this name; %s", name, cure))
+	}
+	return errors.Join(errs...)
+}
+
+// misspeltTopics finds names in broker.topics of a destination that is not in
+// the configuration, where another one's is nearly the same.
+func misspeltTopics(cfg *config.Config) error {
+	var free []string // without an entry
+	ids := map[string]bool{}
+	for _, d := range cfg.Destinations {
+		ids[d.ID] = true
+		for _, name := range []string{router.DestinationTopic(d.ID), router.PoisonTopic(d.ID)} {
+			if _, given := cfg.Broker.Topics[name]; !given {
+				free = append(free, name)
+			}
+		}
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(cfg.Broker.Topics)) {
+		id := destinationOf(name)
+		if near := textfile.Nearest(name, free, 2); id != "" && !ids[id] && near != "" {
+			errs = append(errs, fmt.Errorf("broker.topics[%q]: there is no destination %q; did you mean %q?", name, id, near))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// destinationOf is the id in the name of a destination's topic, or "".
+func destinationOf(topic string) string {
+	for _, prefix := range []string{router.DestinationTopic(""), router.PoisonTopic("")} {
+		if id, ok := strings.CutPrefix(topic, prefix); ok {
+			return id
+		}
+	}
+	return ""
 }

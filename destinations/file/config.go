@@ -3,6 +3,7 @@ package file
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -45,6 +46,18 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("keep: %d is negative; give a number of files, or 0 for all", c.Keep))
 	}
 	return errors.Join(errs...)
+}
+
+// File is where Path leads: the same for each way to write it.
+func (c Config) File() string {
+	path, err := filepath.Abs(c.Path)
+	if err != nil {
+		return filepath.Clean(c.Path)
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		return filepath.Join(dir, filepath.Base(path))
+	}
+	return path
 }
 
 // Precheck looks at the file and its directory, and makes neither.
