@@ -106,17 +106,14 @@ func issues(iss *cel.Issues) error {
 	seen := map[string]bool{}
 	for _, f := range faults {
 		msg := strings.Join(strings.Fields(f.Message), " ")
-		// CEL's words for the two commonest mistakes do not say what exists.
-		switch {
-		case strings.HasPrefix(msg, "undefined field "):
-			msg += "; event has " + strings.Join(fieldNames, ", ")
-		case strings.HasPrefix(msg, "undeclared reference to "):
-			msg += "; is it misspelt, or text without quotes? The one variable is event"
-		}
-		line := fmt.Sprintf("%d:%d: %s", max(f.Location.Line(), 1), max(f.Location.Column(), 0)+1, msg)
+		words, syntax := inWords(msg)
+		line := fmt.Sprintf("%d:%d: %s", max(f.Location.Line(), 1), max(f.Location.Column(), 0)+1, words)
 		if !seen[line] {
 			seen[line] = true
 			lines = append(lines, line)
+		}
+		if syntax {
+			break // what follows was read wrongly
 		}
 	}
 	return errors.New(strings.Join(lines, "\n"))

@@ -170,7 +170,7 @@ func TestCompileErrors(t *testing.T) {
 		{"misspelt twice", "event.idd == 'x' ||\n  event.tipe == 'y'", "1:6: undefined field 'idd'" + have + "\n2:8: undefined field 'tipe'" + have},
 		{"has misspelt", `has(event.idd)`, "1:4: undefined field 'idd'" + have},
 		{"no such variable", `foo == 1`, "1:1: undeclared reference to 'foo'; is it misspelt, or text without quotes? The one variable is event"},
-		{"types", `event.type == 1`, "1:12: found no matching overload for '_==_' applied to '(string, int)'"},
+		{"types", `event.type == 1`, "1:12: == does not take (string, int); convert with string(...), int(...) or double(...), or give other arguments"},
 		{"not bool", `event.type`, "1:1: a filter gives true or false, this one gives string; compare it with something"},
 		{"no such function", `event.type.foo()`, "1:15: undeclared reference to 'foo'; is it misspelt, or text without quotes? The one variable is event"},
 		{"made event", `event{}`, "1:6: undeclared reference to 'event'; is it misspelt, or text without quotes? The one variable is event"},

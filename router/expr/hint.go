@@ -28,6 +28,8 @@ func (p *program) located(err error, filter bool) error {
 		err = fmt.Errorf("%w; %s", err, p.ask(failed.NodeID(), key, filter))
 	} else if strings.HasPrefix(err.Error(), "index out of bounds: ") {
 		err = fmt.Errorf("%w; write size(list) > n && ... in front, or list[?n].orValue(...)", err)
+	} else if text, ok := converted(err.Error()); ok {
+		err = reworded{text, err}
 	}
 	return fmt.Errorf("%d:%d: %w", at.Line(), at.Column()+1, err)
 }
