@@ -24,6 +24,7 @@ type beginning struct {
 // when it has no topic yet. The offsets are decided once, in a control record, before
 // the topic is made, and a second record ends that when the group has them: a kill
 // in between is made up for at the next start, and nothing is decided again later.
+// The second one keeps the offsets, which explain asks for.
 //
 //	no topic, no record      decide > record > topics > group > end
 //	record that has not ended          topics > group > end
@@ -124,5 +125,18 @@ func (a *App) begin(ctx context.Context, d *config.Destination, put func(context
 		}
 	}
 	a.log.Info("a new destination begins", slog.String("destination", d.ID), slog.String("from", d.From))
-	return put(ctx, control.Record{Kind: control.From, Destination: d.ID})
+	return put(ctx, control.Record{Kind: control.From, Destination: d.ID, Why: r.Why, Data: r.Data})
+}
+
+// begins returns where a destination that did not begin at the oldest event began,
+// by partition of the topic of events; nil: nothing is known of it.
+func begins(log *control.Log) func(id string) map[int32]int64 {
+	return func(id string) map[int32]int64 {
+		r, ok := log.Last(control.From, id)
+		var b beginning
+		if !ok || len(r.Data) == 0 || json.Unmarshal(r.Data, &b) != nil {
+			return nil
+		}
+		return b.Offsets
+	}
 }

@@ -110,10 +110,26 @@ func TestFromSurvivesAKillAtEveryStep(t *testing.T) {
 		if err != nil || lag != want {
 			t.Errorf("killed at step %d (%v): %d events are to be sent, want %d; %v", steps, died, lag, want, err)
 		}
+		if began := beganAt(t, b); began != 10-want {
+			t.Errorf("killed at step %d: explain is told that %d events were before it, want %d", steps, began, 10-want)
+		}
 		if err := b.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// beganAt counts the events that are known to be before the beginning of d.
+func beganAt(t *testing.T, b infra.Broker) (n int64) {
+	t.Helper()
+	l, err := control.Open(t.Context(), control.Config{Broker: b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range begins(l)("d") {
+		n += at
+	}
+	return n
 }
 
 // lastOf reports whether somebody decided where d begins.

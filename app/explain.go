@@ -5,22 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"eventserver/app/admin"
 	"eventserver/app/config"
+	"eventserver/app/control"
 	"eventserver/app/explain"
 	"eventserver/infra"
 	"eventserver/router"
 )
 
 // explainer asks the topics and groups of b. live is nil where nothing runs.
-func explainer(b infra.Broker, cfg *config.Config, live explain.Live, dests func() []router.Destination) (*explain.Explainer, error) {
+func explainer(b infra.Broker, cfg *config.Config, live explain.Live, dests func() []router.Destination, begins func(string) map[int32]int64) (*explain.Explainer, error) {
 	reader, reads := b.(infra.Reader)
 	groups, looks := b.(infra.Groups)
 	if !reads || !looks {
 		return nil, fmt.Errorf("broker.kind: %s cannot be read beside the work", cfg.Broker.Kind)
 	}
-	return explain.New(explain.Config{Reader: reader, Groups: groups, Live: live, Destinations: dests, Instance: cfg.Broker.InstanceID,
+	return explain.New(explain.Config{Reader: reader, Groups: groups, Live: live, Destinations: dests, Begins: begins, Instance: cfg.Broker.InstanceID,
 		ByPartition: cfg.Ordering == "partition"})
 }
 
@@ -50,7 +52,14 @@ func Explain(ctx context.Context, cfg *config.Config, o Options, q admin.Explain
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	x, err := explainer(b, cfg, nil, func() []router.Destination { return dests })
+	var beginnings func(string) map[int32]int64
+	switch orders, err := control.Open(ctx, control.Config{Broker: b, Logger: log}); {
+	case err == nil:
+		beginnings = begins(orders)
+	case !errors.Is(err, infra.ErrNoTopic): // no server has run yet
+		log.Warn("it is not known where destinations began", slog.Any("error", err))
+	}
+	x, err := explainer(b, cfg, nil, func() []router.Destination { return dests }, beginnings)
 	if err != nil {
 		return nil, err
 	}

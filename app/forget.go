@@ -169,7 +169,7 @@ func (a *App) Forget(ctx context.Context, id string, poison bool, by string, con
 	ctx, cancel := context.WithTimeout(a.life, controlTimeout)
 	defer cancel()
 	for _, kind := range []string{control.Pause, control.Replay, control.From} {
-		if r, ok := a.control.Last(kind, id); ok && r.On {
+		if r, ok := a.control.Last(kind, id); ok && (r.On || len(r.Data) > 0) {
 			if _, err := a.control.Put(ctx, control.Record{Kind: kind, Destination: id, By: by}); err != nil {
 				return l, err
 			}

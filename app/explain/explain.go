@@ -28,12 +28,13 @@ type Live interface {
 type Config struct {
 	Reader       infra.Reader
 	Groups       infra.Groups
-	Live         Live                        // nil: nothing runs in this process
-	Destinations func() []router.Destination // as they are configured now
-	Instance     string                      // of this process in its groups, as Members name it; "": not known
-	ByPartition  bool                        // events wait for those of their partition, not of their user
-	MaxRecords   int64                       // read of one topic for one question; default 5,000,000
-	Patience     time.Duration               // with the search of the whole topic of events; default 30 s
+	Live         Live                         // nil: nothing runs in this process
+	Destinations func() []router.Destination  // as they are configured now
+	Begins       func(string) map[int32]int64 // offsets of events where a destination began, if not at the oldest; may be nil
+	Instance     string                       // of this process in its groups, as Members name it; "": not known
+	ByPartition  bool                         // events wait for those of their partition, not of their user
+	MaxRecords   int64                        // read of one topic for one question; default 5,000,000
+	Patience     time.Duration                // with the search of the whole topic of events; default 30 s
 }
 
 // Explainer answers questions about events. Many may ask it at once.

@@ -336,6 +336,17 @@ func TestFiltered(t *testing.T) {
 	got := r.ask(id)
 	assert.Equal(t, admin.StateNothing, got.State)
 	assert.Contains(t, got.Do, "eventserver replay d --since ")
+
+	// Of a destination with from: now it was said that an older event had been passed
+	// over when it was transformed, which it never was.
+	begins := map[int32]int64{0: 1, 1: 1, 2: 1}
+	r.explain.cfg.Begins = func(string) map[int32]int64 { return begins }
+	got = r.ask(id)
+	assert.Equal(t, admin.StateNothing, got.State)
+	assert.Contains(t, got.Why, "accepted before the destination began")
+	assert.Contains(t, got.Do, "eventserver replay d --since ")
+	begins = map[int32]int64{0: 0, 1: 0, 2: 0}
+	assert.Contains(t, r.ask(id).Why, "passed over", "it was the first that the destination had")
 }
 
 func TestSkippedByTheDestination(t *testing.T) {

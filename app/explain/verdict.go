@@ -152,6 +152,11 @@ func (c *inquiry) judgeEvent(ctx context.Context, e *evidence, v *admin.Destinat
 		c.given(e, p, v)
 		return nil
 	}
+	if c.before(e) {
+		v.State, v.Why = admin.StateNothing, "it was accepted before the destination began (destinations[].from), and only a replay sends such an event"
+		v.Do = "if it should be sent: eventserver replay " + e.id + " --since " + e.last.Stored.Format(time.RFC3339) + " (with --dry-run first)"
+		return nil
+	}
 	if e.last.err != nil {
 		v.State, v.Why = admin.StateNothing, "its record cannot be read as an event, and it is not in the poison queue: "+e.last.err.Error()
 		return nil
@@ -171,6 +176,15 @@ func (c *inquiry) judgeEvent(ctx context.Context, e *evidence, v *admin.Destinat
 		v.Do = "if it should be sent: eventserver replay " + e.id + " --since " + e.last.Stored.Format(time.RFC3339) + " (with --dry-run first)"
 	}
 	return nil
+}
+
+// before reports whether the event was accepted before the destination began.
+func (c *inquiry) before(e *evidence) bool {
+	if c.x.cfg.Begins == nil {
+		return false
+	}
+	at, known := c.x.cfg.Begins(e.id)[e.last.Partition]
+	return known && e.last.Offset < at
 }
 
 // untransformed: it waits in the topic of events.
