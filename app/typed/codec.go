@@ -1,6 +1,8 @@
 package typed
 
 import (
+	"encoding"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -45,10 +47,23 @@ func JSON[T Event]() Codec {
 		return Codec{fault: fmt.Sprintf("%v is a pointer or an interface; use the struct itself", t)}
 	}
 	var zero T
+	if fault := unreadable(new(T)); fault != nil {
+		return Codec{fault: fmt.Sprintf("%T cannot be read from JSON: %v", zero, fault)}
+	}
 	return NewCodec(zero.EventType(), func(v T) ([]byte, error) { return exact.Marshal(v) }, func(data []byte) (v T, err error) {
 		err = exact.Unmarshal(data, &v)
 		return v, err
 	})
+}
+
+// unreadable tells of a struct whose fields JSON cannot have: each event would go
+// to the poison queue. What has a method of its own decides itself.
+func unreadable(v any) error {
+	switch v.(type) {
+	case json.Unmarshaler, encoding.TextUnmarshaler:
+		return nil
+	}
+	return exact.Unmarshal([]byte("{}"), v)
 }
 
 // Codecs are all that a program knows.

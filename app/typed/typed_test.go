@@ -324,6 +324,27 @@ func TestHandlersGoOnAfterTheServersRestart(t *testing.T) {
 	stop()
 }
 
+// hidden has no field that JSON can have, and picky reads itself.
+type (
+	hidden struct{ n int }
+	picky  struct{ n int }
+)
+
+func (hidden) EventType() string { return "hidden" }
+func (picky) EventType() string  { return "picky" }
+
+func (p *picky) UnmarshalJSON([]byte) error { return fmt.Errorf("%d is missing", p.n) }
+
+// A type that can read no event is told at the start. Each event went to the
+// poison queue.
+func TestTypesThatReadNothing(t *testing.T) {
+	t.Parallel()
+	_, err := typed.NewCodecs(typed.JSON[hidden](), typed.JSON[picky]())
+	require.ErrorContains(t, err, "codecs[0]: typed_test.hidden cannot be read from JSON")
+	assert.NotContains(t, err.Error(), "codecs[1]")
+	assert.Zero(t, hidden{}.n)
+}
+
 func TestPointersAndTextsThatAreNoUTF8(t *testing.T) {
 	t.Parallel()
 	_, err := typed.NewCodecs(typed.JSON[*counted](), typed.JSON[typed.Event]())

@@ -2,6 +2,7 @@ package exact
 
 import (
 	"errors"
+	"math/big"
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -14,7 +15,7 @@ var compatible = jsonv2.JoinOptions(jsonv1.DefaultOptionsV1(),
 	jsonv2.MatchCaseInsensitiveNames(false), jsonv1.ReportErrorsWithLegacySemantics(false),
 	jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false),
 	exactNumbers,
-	jsonv2.WithUnmarshalers(jsonv2.JoinUnmarshalers(jsonv2.UnmarshalFromFunc(readTime), jsonv2.UnmarshalFromFunc(readNumber))))
+	jsonv2.WithUnmarshalers(jsonv2.JoinUnmarshalers(jsonv2.UnmarshalFromFunc(readTime), jsonv2.UnmarshalFromFunc(readBigInt), jsonv2.UnmarshalFromFunc(readNumber))))
 
 // Unmarshal is encoding/json's, with exact names, once each, valid UTF-8, integers
 // by value and every date-time of a schema. Numbers in any are json.Number.
@@ -33,5 +34,20 @@ func readTime(dec *jsontext.Decoder, t *time.Time) error {
 		return err
 	}
 	*t, err = DateTime(tok.String()).Time()
+	return err
+}
+
+func readBigInt(dec *jsontext.Decoder, n *big.Int) error {
+	if dec.PeekKind() != '0' {
+		return errors.ErrUnsupported
+	}
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	digits, err := integerDigits(string(raw))
+	if err == nil {
+		n.SetString(digits, 10)
+	}
 	return err
 }

@@ -84,3 +84,16 @@ func TestAsEncodingJSON(t *testing.T) {
 		}
 	}
 }
+
+// A big.Int takes any integer that the schema accepts: its own method refuses 1.0
+// and 1e2.
+func TestBigIntegers(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{"1": "1", "1.0": "1", "-12e1": "-120", "1e30": "1" + strings.Repeat("0", 30), "0.5": "", "1e999999999": "", `"1"`: "", "true": ""} {
+		got := struct{ Value, Big *big.Int }{Value: new(big.Int)}
+		err := Unmarshal([]byte(`{"Value":`+in+`,"Big":`+in+`}`), &got)
+		if (err == nil) != (want != "") || err == nil && (got.Value.String() != want || got.Big.String() != want) {
+			t.Errorf("%s: %v, %v; want %q", in, got, err, want)
+		}
+	}
+}
