@@ -47,7 +47,7 @@ func eachDecoding(text string, ok func(form string) bool) bool {
 }
 
 var decoders = []func(string) string{
-	backwards, joined, percent, quotedPrintable, html.UnescapeString, backslash, fromBase64, fromBase32, fromHex, fromCodes,
+	backwards, joined, ascii, percent, quotedPrintable, html.UnescapeString, backslash, fromBase64, fromBase32, fromHex, fromCodes,
 }
 
 var joints = strings.NewReplacer("\r", "", "\n", "", "\t", "", " ", "", `"`, "", "'", "", ",", "")
@@ -55,6 +55,21 @@ var joints = strings.NewReplacer("\r", "", "\n", "", "\t", "", " ", "", `"`, "",
 // joined is a text without what divides it into lines, words or characters. What
 // separates the characters of a list of codes stays at their ends.
 func joined(s string) string { return joints.Replace(s) }
+
+// ascii is a text without what is not ASCII: spaces without width, bullets and the
+// like divide a secret as well. It is empty where there is nothing of that.
+func ascii(s string) string {
+	out := strings.Map(func(r rune) rune {
+		if r >= utf8.RuneSelf {
+			return -1
+		}
+		return r
+	}, s)
+	if len(out) == len(s) {
+		return ""
+	}
+	return out
+}
 
 func backwards(s string) string {
 	b := make([]byte, 0, len(s))

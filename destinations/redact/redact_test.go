@@ -67,6 +67,8 @@ var encodings = map[string]func(string) string{
 	"ROT13":       func(s string) string { return strings.Map(rot13, s) },
 	"lines":       func(s string) string { return lines(s, 5, "\n") },
 	"characters":  func(s string) string { return `["` + lines(s, 1, `","`) + `"]` },
+	"unseen":      func(s string) string { return lines(s, 1, "\u200b") }, // a space without width
+	"bullets":     func(s string) string { return lines(s, 1, " \u2022\u00a0") },
 	"Go":          func(s string) string { return fmt.Sprintf("%q", s) },
 	"plain":       func(s string) string { return s },
 }
@@ -115,7 +117,7 @@ func TestNoEncodingBringsASecretThrough(t *testing.T) {
 					switch {
 					case (second == "upper" || second == "lower") && strings.HasPrefix(first, "base64"):
 						continue // who changes the case of base64 has nothing to decode
-					case second == "ROT13", first == "codes" && (second == "lines" || second == "characters"):
+					case second == "ROT13", first == "codes" && slices.Contains([]string{"lines", "characters", "unseen", "bullets"}, second):
 						continue // nobody writes a code so
 					}
 					check(t, r, secret, first+" in "+second, encodings[second](once))
