@@ -29,12 +29,18 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// longestName leaves room in the 255 bytes of a name for what nextName adds.
+const longestName = 255 - len(".") - len(stampLayout) - len("-000000")
+
 // Validate returns errors.Join of one "key: what is wrong" for each fault.
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	var errs []error
 	if c.Path == "" || strings.HasSuffix(c.Path, "/") || strings.ContainsRune(c.Path, 0) {
 		errs = append(errs, fmt.Errorf("path: %q does not name a file; write a path such as ./data/events.ndjson", c.Path))
+	}
+	if n := len(filepath.Base(c.Path)); n > longestName {
+		errs = append(errs, fmt.Errorf("path: the name of the file has %d bytes, and older files get a longer one; use at most %d", n, longestName))
 	}
 	if c.MaxBytes < 0 {
 		errs = append(errs, fmt.Errorf("max_bytes: %d is negative; give a size such as 100MiB", c.MaxBytes))

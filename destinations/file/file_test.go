@@ -330,6 +330,22 @@ keep: -1 is negative; give a number of files, or 0 for all`
 	}
 }
 
+// A name that was short enough for the first file and too long for the older ones
+// passed check, and the destination stood still at its first rotation.
+func TestLongestName(t *testing.T) {
+	name := strings.Repeat("n", longestName-len(".jsonl"))
+	dir := t.TempDir()
+	d := open(t, Config{Path: filepath.Join(dir, name+".jsonl"), MaxBytes: 1})
+	for i := range 3 {
+		if err := d.Deliver(t.Context(), delivery("a", fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := (Config{Path: filepath.Join(dir, name+"n.jsonl")}).Validate(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("use at most %d", longestName)) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestClosedIsUnavailable(t *testing.T) {
 	d := open(t, Config{Path: filepath.Join(t.TempDir(), "e")})
 	_ = d.Close()
