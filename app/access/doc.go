@@ -1,6 +1,7 @@
 // Package access is what the listeners of a server have in common that decides
 // who may ask: the secrets of clients and operators, known by their digests only,
-// and what a web page can make a browser of this machine send.
+// what a web page can make a browser of this machine send, and how many may be
+// connected.
 //
 // It imports the standard library only. Roles, answers and what each listener
 // asks for belong to packages app/http and app/admin.

@@ -55,6 +55,7 @@ type Server struct {
 	slots    chan struct{} // one for each request that is being answered
 	senders  crowd         // clients whose bodies are read
 	readers  crowd         // clients that answers are written to
+	conns    *access.Connections
 	life     context.Context
 	end      context.CancelFunc
 	requests sync.WaitGroup
@@ -85,7 +86,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, origins: http.NewCrossOriginProtection(), slots: make(chan struct{}, maxRequests), senders: crowd{most: maxWaited}, readers: crowd{most: maxWaited}}
+	s := &Server{cfg: cfg, origins: http.NewCrossOriginProtection(), slots: make(chan struct{}, maxRequests), senders: crowd{most: maxWaited}, readers: crowd{most: maxWaited}, conns: access.NewConnections(maxConns, nil)}
 	for _, t := range cfg.Tokens {
 		s.keys = append(s.keys, access.Key{Name: t.Name, SHA256: t.SHA256})
 	}
@@ -102,6 +103,8 @@ func New(cfg Config) (*Server, error) {
 		WriteTimeout:      10 * time.Minute, // the longest look at a topic
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
+		ConnState:         s.conns.State,
+		ConnContext:       s.conns.Context,
 		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	return s, nil
@@ -120,7 +123,7 @@ func Document() ([]byte, error) {
 func (s *Server) routes() (http.Handler, error) {
 	r := chi.NewRouter()
 	// Who is not known is refused before anything of the body is read.
-	r.Use(marked, s.count, s.guard, s.receive, s.bound, s.recover, middleware.GetHead)
+	r.Use(access.Marked, s.count, s.guard, s.receive, s.bound, s.recover, middleware.GetHead)
 	api := humachi.New(r, huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -200,6 +203,8 @@ func (s *Server) bound(next http.Handler) http.Handler {
 		case s.slots <- struct{}{}:
 			func() {
 				defer func() { <-s.slots }()
+				s.conns.Busy(r)
+				defer s.conns.Waits(r)
 				next.ServeHTTP(a, r)
 			}()
 		default:

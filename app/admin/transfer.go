@@ -15,6 +15,7 @@ import (
 // the others.
 const (
 	maxBody      = 1 << 20
+	maxConns     = 256              // connections, of which those that wait for their client make room
 	maxWaited    = 64               // clients that a body is read from, and as many that an answer is written to
 	readTimeout  = 10 * time.Second // for a body
 	writeTimeout = 30 * time.Second // for an answer that is made
@@ -100,13 +101,4 @@ func (s *Server) send(a *answer) {
 	}
 	_, _ = w.Write(a.body.Bytes()) // the client is gone when this fails
 	_ = conn.Flush()               // here, where the client can be cut off
-}
-
-// marked puts on every answer that it is what it says and is kept nowhere.
-func marked(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cache-Control", "no-store")
-		next.ServeHTTP(w, r)
-	})
 }

@@ -81,6 +81,30 @@ func TestSlowClientsLockNobodyOut(t *testing.T) {
 	}
 }
 
+// Idle connections were kept for minutes, as many as came, tokens or not: they
+// took the memory and the file descriptors of the whole process.
+func TestIdleConnectionsMakeRoom(t *testing.T) {
+	for name, text := range map[string]string{
+		"nothing":           "",
+		"half a head":       "GET /v1/build HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A",
+		"no byte of a body": "POST /v1/reload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := started(t, Config{}).url
+			addr := strings.TrimPrefix(url, "http://")
+			first := hold(t, addr, text)
+			for range maxConns {
+				hold(t, addr, text)
+			}
+			if status, _, body := ask(t, "GET", url+"/v1/build", "", nil); status != 200 {
+				t.Errorf("%d %.200s", status, body)
+			}
+			_, _ = io.Copy(io.Discard, first) // ends with the connection
+		})
+	}
+}
+
 // Who is not known is answered before a byte of the body has come, and the
 // connection ends.
 func TestUnknownCallerIsRefusedBeforeTheBody(t *testing.T) {

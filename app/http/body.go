@@ -31,7 +31,7 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, share *budget.Shar
 	sent := &watched{Reader: http.MaxBytesReader(w, r.Body, limit)}
 	var in io.Reader = sent
 	length := r.ContentLength // -1: not known
-	switch enc := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); enc {
+	switch enc := strings.ToLower(strings.TrimSpace(strings.Join(r.Header.Values("Content-Encoding"), ", "))); enc {
 	case "", "identity":
 	case "gzip":
 		if err := share.Grow(budget.GzipCost); err != nil {

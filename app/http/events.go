@@ -23,7 +23,7 @@ func (s *Server) limits() envelope.Limits {
 }
 
 // postEvents is POST /v1/events: one event or an array of them.
-func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, in *intake) {
+func (s *Server) postEvents(r *http.Request, in *intake) (answer, *Problem) {
 	began := time.Now()
 	md := s.metadata(r)
 	var events []destinations.Event
@@ -54,23 +54,21 @@ func (s *Server) postEvents(w http.ResponseWriter, r *http.Request, in *intake) 
 		p = s.store(r, in, events)
 	}
 	if p != nil {
-		s.refuseClient(w, in, p)
-		return
+		return answer{}, p
 	}
 	s.accepted(in, len(events), began, md)
 	if !batch {
-		writeJSON(w, http.StatusAccepted, map[string]string{"id": events[0].ID})
-		return
+		return jsonAnswer(http.StatusAccepted, map[string]string{"id": events[0].ID}), nil
 	}
 	ids := make([]string, len(events))
 	for i := range events {
 		ids[i] = events[i].ID
 	}
-	writeJSON(w, http.StatusAccepted, map[string][]string{"ids": ids})
+	return jsonAnswer(http.StatusAccepted, map[string][]string{"ids": ids}), nil
 }
 
 // postPublish is POST /publish of the original event-server, with its answers.
-func (s *Server) postPublish(w http.ResponseWriter, r *http.Request, in *intake) {
+func (s *Server) postPublish(r *http.Request, in *intake) (answer, *Problem) {
 	began := time.Now()
 	md := s.metadata(r)
 	var e destinations.Event
@@ -87,11 +85,10 @@ func (s *Server) postPublish(w http.ResponseWriter, r *http.Request, in *intake)
 		p = s.store(r, in, []destinations.Event{e})
 	}
 	if p != nil {
-		s.refuseClient(w, in, p)
-		return
+		return answer{}, p
 	}
 	s.accepted(in, 1, began, md)
-	writeJSON(w, http.StatusOK, map[string]string{"message": "received"})
+	return jsonAnswer(http.StatusOK, map[string]string{"message": "received"}), nil
 }
 
 // Event is the event that a posted object becomes. What the client left out is

@@ -25,7 +25,10 @@ type intake struct {
 // charged as its body grows, to the one budget of all requests. It takes the slot
 // of a request in flight when the body is there, so that slow clients take none
 // from the others.
-func (s *Server) guard(next func(http.ResponseWriter, *http.Request, *intake)) http.HandlerFunc {
+//
+// The slot is free again, and the memory but for that of the answer, when next
+// returns: a client that does not read its answer holds neither.
+func (s *Server) guard(next func(*http.Request, *intake) (answer, *Problem)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		client, p := s.authorize(r)
 		if p == nil {
@@ -47,14 +50,29 @@ func (s *Server) guard(next func(http.ResponseWriter, *http.Request, *intake)) h
 			s.refuseClient(w, in, p)
 			return
 		}
-		s.connections.busy(r)
-		if !take(s.inFlight) {
-			s.refuseClient(w, in, busy(http.StatusTooManyRequests, "too many requests are in flight; send again after the given time", time.Second))
+		a, p := s.answer(r, in, next)
+		if p != nil {
+			s.refuseClient(w, in, p)
 			return
 		}
-		defer func() { <-s.inFlight }()
-		next(w, r, in)
+		a.write(w)
 	}
+}
+
+// answer has next answer in a slot.
+func (s *Server) answer(r *http.Request, in *intake, next func(*http.Request, *intake) (answer, *Problem)) (a answer, p *Problem) {
+	s.connections.Busy(r)
+	defer s.connections.Waits(r)
+	if !take(s.inFlight) {
+		return answer{}, busy(http.StatusTooManyRequests, "too many requests are in flight; send again after the given time", time.Second)
+	}
+	defer func() { <-s.inFlight }()
+	a, p = next(r, in)
+	in.body = nil
+	if !in.kept {
+		in.share.Keep(budget.RequestCost + headerCost(r.Header) + budget.Buffer(len(a.body)))
+	}
+	return a, p
 }
 
 // refuseClient is refuse for a request whose client is known.

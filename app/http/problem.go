@@ -69,14 +69,23 @@ func (s *Server) refuse(w http.ResponseWriter, p *Problem) {
 	_ = enc.Encode(p)        // the client is gone when this fails
 }
 
-func writeJSON(w http.ResponseWriter, status int, v any) {
+// answer is a success, made but not written.
+type answer struct {
+	status int
+	body   []byte // JSON
+}
+
+func jsonAnswer(status int, v any) answer {
 	body, err := json.Marshal(v)
 	if err != nil { // of maps of strings: it cannot be
-		status, body = http.StatusInternalServerError, nil
+		return answer{status: http.StatusInternalServerError, body: []byte("\n")}
 	}
-	body = append(body, '\n')
+	return answer{status: status, body: append(body, '\n')}
+}
+
+func (a answer) write(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body))) // or a long answer is sent in chunks
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client is gone when this fails
+	w.Header().Set("Content-Length", strconv.Itoa(len(a.body))) // or a long answer is sent in chunks
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body) // the client is gone when this fails
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 
+	"eventserver/app/access"
 	"eventserver/metrics"
 )
 
@@ -34,16 +35,21 @@ func (s *Server) scrape(local *bool) http.Handler {
 	})
 }
 
+// maxScrapers is the most connections of a listener for the metrics alone.
+const maxScrapers = 128
+
 // newScraper is the server of a listener that has the metrics and nothing else.
 func (s *Server) newScraper() *http.Server {
 	r := chi.NewRouter()
-	r.Use(middleware.GetHead)
+	r.Use(access.Marked, middleware.GetHead)
 	r.Method(http.MethodGet, PathMetrics, s.scrape(&s.scraperLocal))
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
 		s.refuse(w, problem(http.StatusNotFound, "", "there is nothing at this path but GET "+PathMetrics))
 	})
 	const writing = 30 * time.Second
-	return &http.Server{Handler: r, ReadHeaderTimeout: s.server.ReadHeaderTimeout, ReadTimeout: s.server.ReadHeaderTimeout,
+	// None is ever busy: one that reads its answer slowly makes room too.
+	places := access.NewConnections(maxScrapers, s.cfg.Metrics.ConnectionsDropped.Inc)
+	return &http.Server{Handler: r, ConnState: places.State, ReadHeaderTimeout: s.server.ReadHeaderTimeout, ReadTimeout: s.server.ReadHeaderTimeout,
 		WriteTimeout: writing, IdleTimeout: s.server.IdleTimeout, MaxHeaderBytes: 16 << 10, ErrorLog: s.server.ErrorLog}
 }
 

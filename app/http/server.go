@@ -1,7 +1,6 @@
 package http
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -125,7 +124,7 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, inner: chi4.NewRouter(), budget: budget.New(cfg.MaxBufferedBytes),
 		inFlight: make(chan struct{}, cfg.MaxInFlight), stopped: make(chan struct{}), wrong: make(chan struct{}, wrongMost),
 	}
-	s.connections = &connections{budget: s.budget, closed: cfg.Metrics.ConnectionsDropped.Inc, open: map[net.Conn]*list.Element{}}
+	s.connections = &connections{budget: s.budget, Connections: access.NewConnections(s.budget.Connections(), cfg.Metrics.ConnectionsDropped.Inc)}
 	// The subscriber's own server is never started: its Close cuts requests,
 	// and it has neither timeouts nor limits. We serve its router from ours.
 	sub, err := wmhttp.NewSubscriber("", wmhttp.SubscriberConfig{Router: s.inner, UnmarshalMessageFunc: fromContext},
@@ -143,7 +142,7 @@ func New(cfg Config) (*Server, error) {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ConnState:         s.connections.state,
-		ConnContext:       s.connections.context,
+		ConnContext:       s.connections.Context,
 		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	if cfg.MetricsAddr != "" {
@@ -158,12 +157,13 @@ func New(cfg Config) (*Server, error) {
 
 func (s *Server) routes() http.Handler {
 	r := chi.NewRouter()
+	r.Use(access.Marked)
 	r.Use(func(next http.Handler) http.Handler { return s.hosts(len(s.cfg.Keys) > 0, &s.local, next) })
 	r.Use(middleware.GetHead) // load balancers probe with it
 	r.Post(PathEvents, s.traced(PathEvents, s.guard(s.postEvents)))
 	r.Post(PathPublish, s.traced(PathPublish, s.guard(s.postPublish)))
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+		jsonAnswer(http.StatusOK, map[string]string{"status": "ok"}).write(w)
 	})
 	r.Get("/readyz", s.readyz)
 	if s.cfg.MetricsAddr == "" {
@@ -238,7 +238,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, busy(http.StatusServiceUnavailable, err.Error(), time.Second))
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	jsonAnswer(http.StatusOK, map[string]string{"status": "ready"}).write(w)
 }
 
 // subscriberLogger is Watermill's. Its subscriber traces each request three

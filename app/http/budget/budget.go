@@ -67,6 +67,9 @@ func (s *Share) Shrink(n int64) {
 	s.budget.used.Add(-n)
 }
 
+// Keep gives back all but n bytes.
+func (s *Share) Keep(n int64) { s.Shrink(max(s.held-n, 0)) }
+
 // Held is what the share has now.
 func (s *Share) Held() int64 { return s.held }
 
