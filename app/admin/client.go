@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -138,10 +139,17 @@ func plainClient() *http.Client {
 // a password.
 func baseURL(s string) (string, error) {
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || !askable(u.Port()) || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return "", errors.New("the URL of the admin API is not one; write it as " + DefaultURL + ", and a token with --token or EVENTSERVER_ADMIN_TOKEN")
 	}
 	return strings.TrimSuffix(u.String(), "/"), nil
+}
+
+// askable reports whether a server can have the port; "" is the scheme's own. One
+// that nobody can have is a mistyped URL, and not a server that is down.
+func askable(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }
 
 // unreachable explains why there is no answer. Only a connection that was never

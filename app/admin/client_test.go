@@ -81,7 +81,8 @@ func TestClientExplains(t *testing.T) {
 			t.Error("followed a redirect with its token")
 		}
 	}
-	for _, bad := range []string{"", "127.0.0.1:8081", "ftp://127.0.0.1", "http://user:hunter2@127.0.0.1", "http://127.0.0.1/?token=hunter2", "http://[::1"} {
+	for _, bad := range []string{"", "127.0.0.1:8081", "ftp://127.0.0.1", "http://user:hunter2@127.0.0.1", "http://127.0.0.1/?token=hunter2", "http://[::1",
+		"http://", "http://:8081", "http://:", "http://127.0.0.1:0", "http://127.0.0.1:65536", "http://127.0.0.1:99999", "http://127.0.0.1:http", "http://127.0.0.1:-1"} {
 		if err := (&Client{BaseURL: bad}).Get(t.Context(), "/", nil, nil); err == nil || !strings.Contains(err.Error(), "write it as http://127.0.0.1:8081") || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q: %v", bad, err)
 		}

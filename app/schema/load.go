@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"eventserver/app/textfile"
 )
@@ -19,13 +20,25 @@ const maxFiles = 5000
 // every fault of every file. A directory without schemas is a Registry without
 // types. Links that lead out of dir are not followed.
 func Load(dir string) (*Registry, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := openDir(dir)
 	if err != nil {
 		return nil, textfile.NewFaults(&Fault{File: dir, Cause: err,
 			Msg: fmt.Sprintf("cannot be read: %v; give the directory of the schemas", cause(err))})
 	}
 	defer func() { _ = root.Close() }() // read only
 	return load(root.FS(), dir)
+}
+
+// openDir is os.OpenRoot, which waits for a writer where dir is a pipe.
+func openDir(dir string) (*os.Root, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: syscall.ENOTDIR}
+	}
+	return os.OpenRoot(dir)
 }
 
 // LoadFS is Load of a file system, such as a commit's; dir stands in front of the

@@ -116,7 +116,7 @@ func taken(dir, typ string) error {
 	if _, err := os.Lstat(events); err == nil {
 		return fmt.Errorf("%s is there already; delete it, or choose another type", events)
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := openDir(dir)
 	if err != nil {
 		return nil //nolint:nilerr // no directory yet; making it tells of anything else
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -29,7 +28,7 @@ func (r *Registry) TestEvents(dir string) (map[string]TestCount, error) {
 	for _, s := range r.sorted {
 		counts[s.Type] = TestCount{}
 	}
-	root, err := os.OpenRoot(filepath.Join(dir, testdata))
+	root, err := openDir(filepath.Join(dir, testdata))
 	if errors.Is(err, fs.ErrNotExist) {
 		return counts, nil
 	}
