@@ -262,6 +262,29 @@ func TestAttemptPausedBreaker(t *testing.T) {
 	assert.False(t, held.Next.IsZero())
 }
 
+// scheduler is a Live that says what a test gives it.
+type scheduler struct{ status router.Status }
+
+func (s scheduler) Waiting(string, string) []router.Waiting       { return nil }
+func (s scheduler) Recent(string, string, string) []router.Finish { return nil }
+func (s scheduler) Status(string) (router.Status, bool)           { return s.status, true }
+
+// "breaker open until ...: connection refused after 33 attempts, the last answer was:
+// connection refused" is what it was.
+func TestCauseIsSaidOnce(t *testing.T) {
+	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	live := scheduler{router.Status{Breaker: router.BreakerStatus{Open: true, Until: now.Add(time.Minute), Cause: "connection refused"}}}
+	c := &inquiry{x: &Explainer{cfg: Config{Live: live}}, out: &admin.Explanation{At: now}}
+	for last, want := range map[string]string{
+		"connection refused": ": connection refused; 3 attempts were made",
+		"answer 503":         ": connection refused; after 3 attempts, the last answer was: answer 503",
+	} {
+		v := &admin.DestinationExplanation{}
+		c.first(&evidence{id: "d"}, &router.Waiting{Reason: metrics.WaitBreaker, Attempts: 3, Last: last}, v)
+		assert.True(t, strings.HasSuffix(v.Why, want), v.Why)
+	}
+}
+
 func TestPoisonedByBothStages(t *testing.T) {
 	d := &receiver{id: "d", answers: func(destinations.Delivery) error { return destinations.Permanent(errors.New("answer 400")) }}
 	r := newRig(t, router.Destination{Destination: d})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"eventserver/app/admin"
@@ -286,8 +287,14 @@ func (c *inquiry) first(e *evidence, w *router.Waiting, v *admin.DestinationExpl
 	case metrics.WaitBreaker:
 		v.State = admin.StateBreaker
 		v.Why = "the destination fails and is not called" + tried
-		if why := status.Why(c.out.At); why != "" {
-			v.Why = why + tried
+		switch why := status.Why(c.out.At); {
+		case why == "":
+		case w.Attempts > 0 && strings.Contains(why, w.Last): // the same cause, said once
+			v.Why = fmt.Sprintf("%s; %s made", why, plural.Count(w.Attempts, "attempt was", "attempts were"))
+		case w.Attempts > 0:
+			v.Why = why + ";" + tried
+		default:
+			v.Why = why
 		}
 		v.Do = "fix the receiver; it is tried again by itself, now with: eventserver retry " + e.id
 	case metrics.WaitPaused:

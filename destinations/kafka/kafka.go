@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -172,7 +173,8 @@ func (d *Destination) send(ctx context.Context, del destinations.Delivery) error
 		return nil
 	}
 	said := err
-	if text := d.redactor.Text(err.Error(), false); text != err.Error() { // a cluster says in words of its own why it lets nobody in
+	text := strings.TrimPrefix(d.redactor.Text(err.Error(), false), "kafka: ") // the client library says that, too
+	if text != err.Error() {                                                   // a cluster says in words of its own why it lets nobody in
 		said = errors.New(text)
 	}
 	return verdict(err, fmt.Errorf("kafka: topic %s: %w", d.cfg.Topic, said))

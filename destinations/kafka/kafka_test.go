@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -288,6 +289,9 @@ func TestClusterThatComesLater(t *testing.T) {
 	err := d.Deliver(t.Context(), delivery("e1", "user-1"))
 	if got := destinationtest.Verdict(err); got != "unavailable" {
 		t.Errorf("%s: %v", got, err)
+	}
+	if strings.Count(err.Error(), "kafka: ") != 1 {
+		t.Errorf("%v: it says kafka twice", err)
 	}
 	var p int
 	if _, err := fmt.Sscan(port, &p); err != nil {

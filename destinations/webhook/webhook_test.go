@@ -272,6 +272,9 @@ func TestAttemptWithoutConnectionIsUnavailable(t *testing.T) {
 	if got := destinationtest.Verdict(err); got != "unavailable" || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("verdict %q: %v", got, err)
 	}
+	if strings.Contains(err.Error(), "context deadline") {
+		t.Errorf("%v: it says so a second time, in words of Go's", err)
+	}
 }
 
 func TestHTTP2AndCAFile(t *testing.T) {
