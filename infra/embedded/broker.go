@@ -44,6 +44,7 @@ type Config struct {
 type Broker struct {
 	*kafka.Broker
 	cluster *kfake.Cluster
+	log     *clusterLogger
 	lock    *os.File
 	journal *journal // nil: in memory
 	trim    *trimmer
@@ -113,7 +114,7 @@ func New(cfg Config) (*Broker, error) {
 		}
 	}
 	var err error
-	if b.cluster, err = startOnPort(cfg, opts); err != nil {
+	if b.cluster, b.log, err = startOnPort(cfg, opts); err != nil {
 		return nil, errors.Join(fmt.Errorf("broker.dir: start in %q: %w", cfg.Dir, err), b.unlock())
 	}
 	var left []kafka.Commit
@@ -167,10 +168,10 @@ const addrFile = "broker.addr"
 
 // startOnPort starts the cluster on the port of the last run, where programs
 // beside the server look for it again, or on a new one when that is taken.
-func startOnPort(cfg Config, opts []kfake.Opt) (*kfake.Cluster, error) {
+func startOnPort(cfg Config, opts []kfake.Opt) (*kfake.Cluster, *clusterLogger, error) {
 	if port := lastPort(cfg.Dir); port > 0 {
-		if c, err := startCluster(cfg.Kafka.Logger, append(slices.Clone(opts), kfake.Ports(port))); err == nil {
-			return c, nil
+		if c, log, err := startCluster(cfg.Kafka.Logger, append(slices.Clone(opts), kfake.Ports(port))); err == nil {
+			return c, log, nil
 		}
 	}
 	return startCluster(cfg.Kafka.Logger, opts)

@@ -14,7 +14,7 @@ import (
 // startCluster starts the cluster, twice when it finds damage. It skips a file's
 // damaged tail but may leave it there, and the next start would not find what
 // was written behind it. Close writes the files afresh.
-func startCluster(log *slog.Logger, opts []kfake.Opt) (*kfake.Cluster, error) {
+func startCluster(log *slog.Logger, opts []kfake.Opt) (*kfake.Cluster, *clusterLogger, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -26,13 +26,15 @@ func startCluster(log *slog.Logger, opts []kfake.Opt) (*kfake.Cluster, error) {
 		cluster.Close()
 		cluster, err = kfake.NewCluster(opts...)
 	}
-	return cluster, err
+	return cluster, logger, err
 }
 
 // clusterLogger passes the cluster's warnings to slog.
 type clusterLogger struct {
 	log    *slog.Logger
 	warned atomic.Bool
+	// refusal is why the disk did not take a record, the last time.
+	refusal atomic.Pointer[error]
 
 	mu   sync.Mutex
 	last map[string]time.Time // by format, of which there are few
@@ -53,6 +55,7 @@ func (l *clusterLogger) Logf(level kfake.LogLevel, format string, args ...any) {
 		return
 	}
 	l.warned.Store(true)
+	l.note(format, args)
 	l.mu.Lock()
 	now := time.Now()
 	again := now.Sub(l.last[format]) < logAgain
