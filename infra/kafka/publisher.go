@@ -41,9 +41,25 @@ const (
 	busyLinger   = time.Millisecond
 )
 
+// anewTries bounds how often a publish is made again after a topic was deleted and
+// made anew: the client numbers its records, goes on from the old topic's, is refused
+// and counts anew, once for each of its two producers and what they had under way.
+const anewTries = 3
+
 // Publish returns when the broker has every message; after an error some of
 // them may be stored.
 func (p *publisher) Publish(topic string, msgs ...*message.Message) error {
+	err := p.publish(topic, msgs)
+	for range anewTries {
+		if !errors.Is(err, sarama.ErrOutOfOrderSequenceNumber) || errors.As(err, new(*infra.PublishError)) {
+			break
+		}
+		err = p.publish(topic, msgs)
+	}
+	return err
+}
+
+func (p *publisher) publish(topic string, msgs []*message.Message) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.closed {
