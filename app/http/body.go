@@ -62,9 +62,11 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, share *budget.Shar
 	return data, nil
 }
 
-// Sizes of the first buffer of a body: of one whose length is known, and not.
+// Sizes of the first buffer of a body: of one whose length is known, and not. As
+// many clients as may connect hold that much before they have sent a byte of
+// their bodies, and small requests still have room.
 const (
-	firstKnown   = 64 << 10
+	firstKnown   = 4 << 10
 	firstUnknown = 2 << 10
 )
 

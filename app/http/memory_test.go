@@ -168,6 +168,49 @@ func TestBodiesHoldWhatTheyAreCharged(t *testing.T) {
 	}
 }
 
+// A client that promised a body and sent none of it held 72 KiB, so that 2,600 of
+// them locked everybody out. As many as may connect leave room for small requests.
+func TestPromisedBodiesLeaveRoom(t *testing.T) {
+	for name, c := range map[string]struct {
+		length int64
+		gzip   bool
+	}{"short": {length: 100}, "long": {length: 8 << 20}, "chunked": {length: -1}, "gzip": {length: 8 << 20, gzip: true}} {
+		t.Run(name, func(t *testing.T) {
+			s := limited(t, Config{MaxBufferedBytes: 64 << 20})
+			end := make(chan struct{})
+			var wg sync.WaitGroup
+			for range s.budget.Connections() {
+				u := &unfinished{Reader: strings.NewReader(""), waits: make(chan struct{}), end: end}
+				r, done := httptest.NewRequest(http.MethodPost, PathEvents, u), make(chan struct{})
+				if r.ContentLength = c.length; c.gzip {
+					r.Header.Set("Content-Encoding", "gzip")
+				}
+				wg.Go(func() {
+					defer close(done)
+					s.server.Handler.ServeHTTP(httptest.NewRecorder(), r)
+				})
+				select {
+				case <-u.waits:
+				case <-done:
+					if !c.gzip { // a decompressor is no small request
+						t.Fatal("one of as many as may connect was refused")
+					}
+				}
+			}
+			w := httptest.NewRecorder()
+			s.server.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, PathEvents, strings.NewReader(`{"id":5}`)))
+			if w.Code != http.StatusBadRequest {
+				t.Errorf("a small request beside promises: %d %s", w.Code, w.Body)
+			}
+			close(end)
+			wg.Wait()
+			if used := s.budget.Used(); used != 0 {
+				t.Errorf("%d bytes are charged for nothing", used)
+			}
+		})
+	}
+}
+
 // A body that says that it is too large is not read at all.
 func TestTooLongIsRefusedUnread(t *testing.T) {
 	s := limited(t, Config{})
