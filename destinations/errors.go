@@ -1,6 +1,7 @@
 package destinations
 
 import (
+	"context"
 	"errors"
 	"time"
 )
@@ -113,3 +114,11 @@ func WithStatus(err error, status int) error {
 	}
 	return &StatusError{Err: err, Status: status}
 }
+
+// Late is a context.DeadlineExceeded that says what took too long, and no more.
+func Late(text string) error { return lateError(text) }
+
+type lateError string
+
+func (e lateError) Error() string { return string(e) }
+func (lateError) Unwrap() error   { return context.DeadlineExceeded }

@@ -107,7 +107,7 @@ func (d *Destination) DeliverBatch(ctx context.Context, ds []destinations.Delive
 // for every event.
 func ended(ctx context.Context, what string) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return destinations.Unavailable(fmt.Errorf("file: %s: %w", what, ctx.Err()))
+		return destinations.Unavailable(destinations.Late("file: " + what + ": the disk took longer than the attempt may"))
 	}
 	return fmt.Errorf("file: %s: %w", what, ctx.Err())
 }

@@ -143,7 +143,7 @@ func (d *Destination) end(key string, done chan struct{}) {
 // not answer in time is away for every event.
 func ended(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return destinations.Unavailable(fmt.Errorf("kafka timeout: %w", ctx.Err()))
+		return destinations.Unavailable(destinations.Late("kafka timeout: no answer before the attempt's deadline"))
 	}
 	return fmt.Errorf("kafka attempt was cancelled: %w", ctx.Err())
 }

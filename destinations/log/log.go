@@ -121,7 +121,7 @@ func (d *Destination) Deliver(ctx context.Context, del destinations.Delivery) er
 // stuck is so for every event.
 func ended(ctx context.Context, what string) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return destinations.Unavailable(fmt.Errorf("log: %s: nobody reads the output: %w", what, ctx.Err()))
+		return destinations.Unavailable(destinations.Late("log: " + what + ": nobody reads the output, or not fast enough"))
 	}
 	return fmt.Errorf("log: %s: %w", what, ctx.Err())
 }

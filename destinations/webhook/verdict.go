@@ -100,10 +100,10 @@ func (d *Destination) failed(ctx context.Context, connected bool, err error, val
 	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fmt.Errorf("webhook attempt was cancelled: %w", ctx.Err())
 	case ctx.Err() != nil && connected:
-		return late("webhook timeout: no answer before the attempt's deadline")
+		return destinations.Late("webhook timeout: no answer before the attempt's deadline")
 	case ctx.Err() != nil:
 		// Nothing was sent: no event can be the reason.
-		return destinations.Unavailable(late("webhook timeout: no connection before the attempt's deadline"))
+		return destinations.Unavailable(destinations.Late("webhook timeout: no connection before the attempt's deadline"))
 	case !connected:
 		return destinations.Unavailable(fmt.Errorf("webhook connection failed: %w", cause))
 	case errors.As(err, new(tls.AlertError)):
@@ -122,12 +122,6 @@ func (d *Destination) failed(ctx context.Context, connected bool, err error, val
 		return destinations.Logged(fmt.Errorf("webhook connection broke: %w", cause), words)
 	}
 }
-
-// late is a context.DeadlineExceeded that says what it means in its own words alone.
-type late string
-
-func (l late) Error() string { return string(l) }
-func (late) Unwrap() error   { return context.DeadlineExceeded }
 
 func blocked(err error) bool {
 	return errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedNetwork) || errors.Is(err, ssrf.ErrInvalidHostPort)
