@@ -123,3 +123,22 @@ func TestOwnWordsOfTheReceiverAreKept(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A compressed answer was shown as it came: it may repeat a secret, and nobody can
+// read it.
+func TestCompressedAnswerIsWithheld(t *testing.T) {
+	for encoding, want := range map[string]string{
+		"gzip": "[withheld: it is encoded, and none was asked for]", "br": "[withheld: it is encoded, and none was asked for]", "identity": "said", "": "said",
+	} {
+		d := open(t, Config{URL: serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			if encoding != "" {
+				w.Header().Set("Content-Encoding", encoding)
+			}
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, "said")
+		})})
+		if err := d.Deliver(t.Context(), delivery("e")); err == nil || err.Error() != "webhook answered 400: "+want {
+			t.Errorf("%q: %v", encoding, err)
+		}
+	}
+}
