@@ -112,7 +112,7 @@ func (a *array) Add(other ref.Val) ref.Val     { return addLists(a.meter, a, oth
 func (a *array) Contains(elem ref.Val) ref.Val { return contains(a.meter, a, elem) }
 
 func (a *array) Get(index ref.Val) ref.Val {
-	i, err := types.GetOrError(compute(index))
+	i, err := types.GetOrError(a.meter.compute(index))
 	if err != nil {
 		return types.WrapErr(err)
 	}

@@ -196,7 +196,7 @@ func (c *call) apply(m *meter, args []ref.Val) ref.Val {
 	}
 	if !c.moves {
 		for i, a := range args {
-			if args[i] = compute(a); types.IsError(args[i]) {
+			if args[i] = m.compute(a); types.IsError(args[i]) {
 				return args[i]
 			}
 		}

@@ -92,10 +92,30 @@ func written(v ref.Val) string {
 	return ""
 }
 
+// compareNumbers compares two numbers as they are written, without rounding. ok
+// is false when one is no number or NaN. It makes no double of a number of the
+// event: that takes up to 140 us for 1e-308 with many digits.
+func compareNumbers(a, b ref.Val) (c int, ok bool) {
+	x, okx := float(a)
+	y, oky := float(b)
+	_, ax := a.(number)
+	_, bx := b.(number)
+	switch {
+	case !okx || !oky || math.IsNaN(x) || math.IsNaN(y):
+		return 0, false
+	case math.IsInf(x, 0) || math.IsInf(y, 0): // beyond any number of the event
+		return cmp.Compare(x, y), true
+	case !ax && !bx && x != y: // rounding to a double keeps the order
+		return cmp.Compare(x, y), true
+	}
+	return parseDecimal(written(a)).compare(parseDecimal(written(b))), true
+}
+
+// float is a number of CEL's as a double, and 0 for one of the event.
 func float(v ref.Val) (float64, bool) {
 	switch v := v.(type) {
 	case number:
-		return v.float(), true
+		return 0, true
 	case types.Int:
 		return float64(v), true
 	case types.Uint:
@@ -104,33 +124,4 @@ func float(v ref.Val) (float64, bool) {
 		return float64(v), true
 	}
 	return 0, false
-}
-
-// compareNumbers compares two numbers as they are written, without rounding. ok
-// is false when one is no number or NaN.
-func compareNumbers(a, b ref.Val) (c int, ok bool) {
-	x, okx := float(a)
-	y, oky := float(b)
-	if !okx || !oky || math.IsNaN(x) || math.IsNaN(y) {
-		return 0, false
-	}
-	// Rounding to a double keeps the order, so only equal doubles need a look at
-	// the digits.
-	if x != y {
-		return cmp.Compare(x, y), true
-	}
-	if math.IsInf(x, 0) {
-		// A computed infinity is beyond any number of the event.
-		_, na := a.(number)
-		_, nb := b.(number)
-		switch {
-		case na && !nb:
-			return cmp.Compare(0, x), true
-		case nb && !na:
-			return cmp.Compare(x, 0), true
-		case !na:
-			return 0, true
-		}
-	}
-	return parseDecimal(written(a)).compare(parseDecimal(written(b))), true
 }

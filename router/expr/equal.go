@@ -76,10 +76,13 @@ func equalNumbers(m *meter, a, b ref.Val) bool {
 	return ok && c == 0
 }
 
-// chargeNumber charges for reading the digits of a number.
+// chargeNumber charges for comparing a number digit by digit.
 func chargeNumber(m *meter, v ref.Val) {
-	if n, ok := v.(number); ok && len(n) > free {
-		m.charge(4*len(n), 2*len(n))
+	switch n := v.(type) {
+	case number:
+		m.charge(60+4*len(n), 2*len(n))
+	case types.Double:
+		m.charge(100, 0)
 	}
 }
 

@@ -75,6 +75,13 @@ func parses(m *meter, args []ref.Val) {
 	m.charge(500, 2*textLen(args[0]))
 }
 
+func parsesDouble(m *meter, args []ref.Val) {
+	parses(m, args)
+	if s, ok := args[0].(types.String); ok {
+		m.charge(floatWork(string(s)), 0)
+	}
+}
+
 func zone(m *meter, args []ref.Val) {
 	if len(args) < 2 {
 		return
@@ -110,7 +117,7 @@ func table() map[string]function {
 		"optional.unwrap": {moves: true, price: listCopy}, "unwrapOpt": {moves: true, price: listCopy},
 		"cel.@mapInsert": own(mapInsert),
 
-		"bool": priced(parses), "int": priced(parses), "uint": priced(parses), "double": priced(parses),
+		"bool": priced(parses), "int": priced(parses), "uint": priced(parses), "double": priced(parsesDouble),
 		"duration": priced(parses), "timestamp": priced(parses),
 		"string": {own: toString, price: toStringPrice}, "bytes": reads(32, 3),
 		"size": {price: func(m *meter, a []ref.Val) { m.charge(3*textLen(a[0]), 0) }, moves: true},
@@ -170,7 +177,7 @@ func in(m *meter, args []ref.Val) ref.Val {
 	}
 	switch c := args[1].(type) {
 	case traits.Mapper:
-		_, found := c.Find(compute(args[0]))
+		_, found := c.Find(m.compute(args[0]))
 		return types.Bool(found)
 	case traits.Lister:
 		return contains(m, c, args[0])
@@ -237,7 +244,7 @@ func mapInsert(m *meter, a []ref.Val) ref.Val {
 	}
 	if len(a) == 3 {
 		m.charge(400, 3*nodeBytes)
-		return grows.Insert(compute(a[1]), a[2])
+		return grows.Insert(m.compute(a[1]), a[2])
 	}
 	added, ok := a[1].(traits.Mapper)
 	if !ok {
@@ -255,7 +262,7 @@ func insertAll(m *meter, to traits.MutableMapper, from traits.Mapper) ref.Val {
 	m.charge(400*n, 3*nodeBytes*n)
 	for it := from.Iterator(); it.HasNext() == types.True; {
 		k := it.Next()
-		if v := to.Insert(compute(k), from.Get(k)); types.IsError(v) {
+		if v := to.Insert(m.compute(k), from.Get(k)); types.IsError(v) {
 			return v
 		}
 	}

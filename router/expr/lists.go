@@ -147,11 +147,11 @@ func extreme(m *meter, args []ref.Val, sign int) ref.Val {
 	}
 	best := args[0]
 	for _, v := range args {
+		chargeNumber(m, v)
 		c, ok := compareNumbers(v, best)
 		if !ok {
 			return types.NoSuchOverloadErr()
 		}
-		chargeNumber(m, v)
 		if c == sign {
 			best = v
 		}

@@ -71,11 +71,12 @@ func (o *object) index() error {
 	return ended(b, i)
 }
 
-// addName refuses a name that stands twice, and maps the names of a large object.
+// addName refuses a name that stands twice. It maps the names of an object that has
+// many, or one that is written with escapes: that one is read once only.
 func (o *object) addName(i int) error {
-	if i < manyMembers {
+	if i < manyMembers && o.byName == nil && !hasEscape(o.rawName(i)) {
 		for j := range i {
-			if o.sameName(i, j) {
+			if string(o.rawName(i)) == string(o.rawName(j)) {
 				return errBody(errTwice)
 			}
 		}
@@ -83,6 +84,7 @@ func (o *object) addName(i int) error {
 	}
 	if o.byName == nil {
 		o.byName = make(map[string]int32, 2*manyMembers)
+		o.meter.charge(100*i, 2*manyMembers*nodeBytes)
 		for j := range i {
 			o.byName[o.name(j)] = int32(j)
 		}
@@ -98,23 +100,7 @@ func (o *object) addName(i int) error {
 
 func (o *object) rawName(i int) []byte { return o.raw[o.members[i].name:o.members[i].nameEnd] }
 
-func (o *object) name(i int) string {
-	raw := o.rawName(i)
-	if len(raw) > free {
-		o.meter.charge(len(raw)/8, len(raw))
-	}
-	s, err := text(raw)
-	o.meter.must(err)
-	return s
-}
-
-func (o *object) sameName(i, j int) bool {
-	a, b := o.rawName(i), o.rawName(j)
-	if string(a) == string(b) {
-		return true
-	}
-	return (hasEscape(a) || hasEscape(b)) && o.name(i) == o.name(j)
-}
+func (o *object) name(i int) string { return o.meter.text(o.rawName(i)) }
 
 func hasEscape(raw []byte) bool { return bytes.IndexByte(raw, '\\') >= 0 }
 
@@ -128,8 +114,7 @@ func (o *object) lookup(name string) int {
 		return -1
 	}
 	for i := range o.members {
-		raw := o.rawName(i)
-		if string(raw[1:len(raw)-1]) == name && !hasEscape(raw) || hasEscape(raw) && o.name(i) == name {
+		if raw := o.rawName(i); string(raw[1:len(raw)-1]) == name {
 			return i
 		}
 	}

@@ -255,7 +255,7 @@ func formatPrice(m *meter, a []ref.Val) {
 	vals := appendItems(make([]ref.Val, 0, length(l)), l)
 	for i, v := range vals {
 		if n, ok := v.(number); ok {
-			if vals[i] = n.computed(); i < len(verbs) && verbs[i] == 's' {
+			if vals[i] = m.compute(n); i < len(verbs) && verbs[i] == 's' {
 				vals[i] = types.String(n)
 			}
 		}
@@ -336,7 +336,7 @@ func jsonParse(m *meter, args []ref.Val) ref.Val {
 		return types.OptionalNone
 	}
 	if len(args) == 2 && ref.Val(v.Type().(*types.Type)) != args[1] {
-		v = compute(v).ConvertToType(types.DoubleType)
+		v = m.compute(v).ConvertToType(types.DoubleType)
 		if args[1] != ref.Val(types.DoubleType) || types.IsError(v) {
 			return types.OptionalNone
 		}

@@ -24,12 +24,7 @@ func (m *meter) value(raw []byte) ref.Val {
 		m.charge(0, nodeBytes)
 		return &array{meter: m, raw: raw}
 	case '"':
-		if len(raw) > free {
-			m.charge(len(raw)/8, len(raw))
-		}
-		s, err := text(raw)
-		m.must(err)
-		return types.String(s)
+		return types.String(m.text(raw))
 	case 't':
 		return types.True
 	case 'f':
@@ -41,6 +36,22 @@ func (m *meter) value(raw []byte) ref.Val {
 		m.charge(len(raw), len(raw))
 	}
 	return readNumber(string(raw))
+}
+
+// escapeWork is what it takes to read a byte of a string that has escapes, in ns.
+const escapeWork = 8
+
+// text charges for the string that quoted stands for, and gives it.
+func (m *meter) text(quoted []byte) string {
+	switch {
+	case hasEscape(quoted):
+		m.charge(escapeWork*len(quoted), len(quoted))
+	case len(quoted) > free:
+		m.charge(len(quoted)/8, len(quoted))
+	}
+	s, err := text(quoted)
+	m.must(err)
+	return s
 }
 
 // skip reads over the value at b[i] and charges for it.
