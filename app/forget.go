@@ -11,6 +11,7 @@ import (
 	"eventserver/app/control"
 	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/plural"
 )
 
 // Leftover is what a destination that is not in the configuration has on the broker.
@@ -163,7 +164,7 @@ func (a *App) Forget(ctx context.Context, id string, poison bool, by string, con
 		return l, err
 	}
 	if lost := l.Lost(poison); !confirmed(lost, confirm) {
-		return l, fmt.Errorf("%w: %d would be lost, and %d were confirmed; look at the dry run again", ErrForgetChanged, lost, confirm)
+		return l, fmt.Errorf("%w: %d would be lost, and %s confirmed; look at the dry run again", ErrForgetChanged, lost, plural.Count(confirm, "was", "were"))
 	}
 	// From here on whoever asked may go away: it is not left half done.
 	ctx, cancel := context.WithTimeout(a.life, controlTimeout)

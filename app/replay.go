@@ -134,7 +134,7 @@ func (a *App) Replay(ctx context.Context, id string, since time.Time, by string,
 	case err != nil:
 		return plan, err
 	case !confirmed(plan.Events, confirm):
-		return plan, fmt.Errorf("%w: %s would be sent again, and %d were confirmed; look at the dry run again", ErrReplayChanged, plural.Count(plan.Events, "event"), confirm)
+		return plan, fmt.Errorf("%w: %s would be sent again, and %s confirmed; look at the dry run again", ErrReplayChanged, plural.Count(plan.Events, "event"), plural.Count(confirm, "was", "were"))
 	case plan.Events == 0:
 		return plan, nil
 	}

@@ -16,6 +16,7 @@ import (
 	"eventserver/app/http/envelope"
 	"eventserver/app/schema"
 	"eventserver/destinations"
+	"eventserver/router/plural"
 )
 
 // SendConfig says where Send puts events, and what it adds to them.
@@ -194,13 +195,10 @@ func (s *sending) failed(err error, next string) error {
 }
 
 func events(n int) string {
-	switch n {
-	case 0:
+	if n == 0 {
 		return "no event is"
-	case 1:
-		return "1 event is"
 	}
-	return fmt.Sprintf("%d events are", n)
+	return plural.Count(n, "event is", "events are")
 }
 
 // errInterrupted is the end of ctx in the words of the command line.

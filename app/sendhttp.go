@@ -15,10 +15,12 @@ import (
 	"syscall"
 	"time"
 
+	"eventserver/app/cause"
 	"eventserver/app/config"
 	front "eventserver/app/http"
 	"eventserver/app/version"
 	"eventserver/destinations"
+	"eventserver/router/plural"
 )
 
 // poster sends batches to a server.
@@ -125,16 +127,16 @@ func (p *poster) post(ctx context.Context, body []byte) (*sendAnswer, error) {
 	}
 	resp, err := p.client.Do(req)
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, fmt.Errorf("%w; start eventserver, or say with --url where it listens", err)
+		return nil, fmt.Errorf("no server answers at %s (%w); start eventserver, or say with --url where it listens", p.url, cause.Of(err))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w; whether these are stored is not known", err)
+		return nil, fmt.Errorf("%s gave no answer: %w; whether these are stored is not known", p.url, cause.Of(err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	const most = 64 << 20 // ids of 256 bytes, for more events than fit into a request
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, most))
 	if err != nil {
-		return nil, fmt.Errorf("the answer of %s broke off: %w; whether these are stored is not known", p.url, err)
+		return nil, fmt.Errorf("the answer of %s broke off: %w; whether these are stored is not known", p.url, cause.Of(err))
 	}
 	return &sendAnswer{status: resp.StatusCode, header: resp.Header, body: answer}, nil
 }
@@ -144,7 +146,7 @@ func (a *sendAnswer) ids(url string, n int) ([]string, error) {
 		IDs []string `json:"ids"`
 	}
 	if err := json.Unmarshal(a.body, &stored); err != nil || len(stored.IDs) != n {
-		return nil, fmt.Errorf("%s answered 202 without the ids of %d events: is it eventserver? %s", url, n, a.text())
+		return nil, fmt.Errorf("%s answered 202 without the ids of %s: is it eventserver? %s", url, plural.Count(n, "event"), a.text())
 	}
 	return stored.IDs, nil
 }

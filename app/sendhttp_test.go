@@ -195,9 +195,9 @@ func TestSendGivesUp(t *testing.T) {
 			"line 1: " + at + `301 Moved Permanently: ; no event is stored`},
 		"no event-server": {[]func([]json.RawMessage) *http.Response{says(404, "<h1>\x1b[31mno\xff</h1>"+strings.Repeat("x", 3000))}, "{}", 0,
 			"line 1: " + at + `404 Not Found: <h1>\u001b[31mno?</h1>` + strings.Repeat("x", 1983) + "... (3017 bytes); no event is stored"},
-		"no ids":       {[]func([]json.RawMessage) *http.Response{says(202, "ok")}, "{}", 0, "http://127.0.0.1:8080/v1/events answered 202 without the ids of 1 events: is it eventserver? ok; no event is stored"},
+		"no ids":       {[]func([]json.RawMessage) *http.Response{says(202, "ok")}, "{}", 0, "http://127.0.0.1:8080/v1/events answered 202 without the ids of 1 event: is it eventserver? ok; no event is stored"},
 		"too few ids":  {[]func([]json.RawMessage) *http.Response{says(202, `{"ids":["a"]}`)}, "{}{}", 0, `http://127.0.0.1:8080/v1/events answered 202 without the ids of 2 events: is it eventserver? {"ids":["a"]}; no event is stored`},
-		"a cut":        {[]func([]json.RawMessage) *http.Response{says(202, `{"ids":["a","b","c"]}`), func([]json.RawMessage) *http.Response { return nil }}, numbered(4), 3, `line 4: Post "http://127.0.0.1:8080/v1/events": the connection broke; whether these are stored is not known; 3 events are stored, all before line 4`},
+		"a cut":        {[]func([]json.RawMessage) *http.Response{says(202, `{"ids":["a","b","c"]}`), func([]json.RawMessage) *http.Response { return nil }}, numbered(4), 3, `line 4: http://127.0.0.1:8080/v1/events gave no answer: the connection broke; whether these are stored is not known; 3 events are stored, all before line 4`},
 		"a bad line":   {nil, "{\"n\":1}\n{\"n\":2}\n{", 2, "line 3: the JSON ends too early; send it whole; 2 events are stored"},
 		"another type": {nil, "{\"n\":1}\n{\"type\":\"x\"}", 1, `line 2: its type is "x", and --type says "t"; leave --type out, or send the others apart; 1 event is stored`},
 	} {
@@ -287,7 +287,7 @@ func TestSendConfigFaults(t *testing.T) {
 	}
 	// The address that nobody listens on is told with its cure.
 	_, err := Send(t.Context(), cfg("127.0.0.1:1"), Options{}, SendConfig{}, strings.NewReader("{}"))
-	assert.EqualError(t, err, `line 1: Post "http://127.0.0.1:1/v1/events": dial tcp 127.0.0.1:1: connect: connection refused; start eventserver, or say with --url where it listens; no event is stored`)
+	assert.EqualError(t, err, `line 1: no server answers at http://127.0.0.1:1/v1/events (connection refused); start eventserver, or say with --url where it listens; no event is stored`)
 }
 
 func TestExamples(t *testing.T) {

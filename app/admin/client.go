@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"eventserver/app/access"
+	"eventserver/app/cause"
 )
 
 // DefaultURL is where a server with the default addresses listens.
@@ -111,7 +112,7 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, out a
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return fmt.Errorf("the answer of %s broke off: %w", base, err)
+		return fmt.Errorf("the answer of %s broke off: %w", base, cause.Of(err))
 	case len(answer) > maxAnswer:
 		return fmt.Errorf("the answer of %s is larger than %d bytes; ask for less", base, maxAnswer)
 	case resp.StatusCode/100 != 2:
@@ -160,13 +161,9 @@ func unreachable(ctx context.Context, base string, err error) error {
 	}
 	var dial *net.OpError
 	if errors.As(err, &dial) && dial.Op == "dial" {
-		return fmt.Errorf("%w at %s (%w); start eventserver, or give its admin.addr with --admin or its --config", ErrNoServer, base, dial.Err)
+		return fmt.Errorf("%w at %s (%w); start eventserver, or give its admin.addr with --admin or its --config", ErrNoServer, base, cause.Of(dial))
 	}
-	var u *url.Error
-	if errors.As(err, &u) { // its text repeats method and URL
-		err = u.Err
-	}
-	return fmt.Errorf("%s gave no answer: %w; is it the admin.addr of an eventserver?", base, err)
+	return fmt.Errorf("%s gave no answer: %w; is it the admin.addr of an eventserver?", base, cause.Of(err))
 }
 
 func notAdmin(base string) error {

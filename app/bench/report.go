@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"eventserver/router/plural"
 )
 
 // Report is what Run measured.
@@ -38,8 +40,8 @@ type Ratio struct {
 func newReport(cfg Config) *Report {
 	r := &Report{Time: time.Now().UTC(), CPUs: runtime.NumCPU(), Go: runtime.Version(), Users: cfg.Users, Connections: cfg.Connections,
 		Size: cfg.Size, Batch: cfg.Batch, Rate: cfg.Rate, Dests: cfg.Destinations, DelivBatch: cfg.DeliverBatch, Failing: cfg.Failing, Schemas: cfg.Schemas, out: cfg.Out}
-	fmt.Fprintf(r.out, "%d users, %d connections, %d-byte events, batches of %d in and %d out, %d destinations, rate %s, %d CPUs\n",
-		r.Users, r.Connections, r.Size, r.Batch, r.DelivBatch, r.Dests, rate(r.Rate), r.CPUs)
+	fmt.Fprintf(r.out, "%s, %s, %d-byte events, batches of %d in and %d out, %s, rate %s, %s\n",
+		plural.Count(r.Users, "user"), plural.Count(r.Connections, "connection"), r.Size, r.Batch, r.DelivBatch, plural.Count(r.Dests, "destination"), rate(r.Rate), plural.Count(r.CPUs, "CPU"))
 	fmt.Fprintf(r.out, "%-10s %9s %5s %13s %11s %10s %10s %6s %8s  %s\n",
 		"ordering", "receiver", "pair", "deliveries/s", "accepted/s", "p50", "p99", "cores", "MiB", "verdict")
 	return r

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"eventserver/router/plural"
 )
 
 // maxNodes bounds the work for one file: aliases of aliases can stand for far
@@ -160,10 +162,10 @@ func (l *loader) list(n *yaml.Node, path string, v reflect.Value, f field) {
 	count, entries := reflect.ValueOf(len(n.Content)), field{name: f.name}
 	switch {
 	case f.min != "" && less(count, limit(count, entries, f.min)):
-		l.unreadable(n, path, fmt.Sprintf("has %d entries; give at least %s", len(n.Content), f.min))
+		l.unreadable(n, path, fmt.Sprintf("has %s; give at least %s", plural.Count(len(n.Content), "entry", "entries"), f.min))
 		return
 	case f.max != "" && less(limit(count, entries, f.max), count):
-		l.unreadable(n, path, fmt.Sprintf("has %d entries; give at most %s", len(n.Content), f.max))
+		l.unreadable(n, path, fmt.Sprintf("has %s; give at most %s", plural.Count(len(n.Content), "entry", "entries"), f.max))
 		return
 	}
 	s := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))

@@ -19,6 +19,7 @@ import (
 	"eventserver/app/checker"
 	"eventserver/app/config"
 	"eventserver/destinations"
+	"eventserver/router/plural"
 )
 
 // Config of the demonstration.
@@ -104,7 +105,7 @@ type counts struct{ delivered, failed atomic.Int64 }
 
 // drive posts every user's events and waits until all have arrived.
 func (d *demo) drive(ctx context.Context, url string) error {
-	fmt.Fprintf(d.cfg.Out, "%d users post %d events each to %d destinations: %s\n", d.cfg.Users, d.cfg.Events, len(names), strings.Join(names[:], ", "))
+	fmt.Fprintf(d.cfg.Out, "%s of %s each to %d destinations: %s\n", plural.Count(d.cfg.Users, "user posts", "users post"), plural.Count(d.cfg.Events, "event"), len(names), strings.Join(names[:], ", "))
 	var wg sync.WaitGroup
 	errs := make([]error, d.cfg.Users)
 	for u := range d.cfg.Users {

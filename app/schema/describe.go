@@ -43,9 +43,9 @@ func (r *run) detail(p *problem, doc any) string {
 	case "contains":
 		text = "no item is of the kind that must be in it"
 	case "minContains":
-		text = fmt.Sprintf("must hold at least %d items of a kind but holds %d", *s.minContains, p.counts[0])
+		text = fmt.Sprintf("must hold at least %s of a kind but holds %d", withNoun(*s.minContains, "item"), p.counts[0])
 	case "maxContains":
-		text = fmt.Sprintf("must hold at most %d items of a kind but holds %d", *s.maxContains, p.counts[0])
+		text = fmt.Sprintf("must hold at most %s of a kind but holds %d", withNoun(*s.maxContains, "item"), p.counts[0])
 	case "not":
 		text = "must not be what the schema excludes"
 	case "anyOf", "oneOf":
@@ -151,10 +151,14 @@ func (r *run) closest(p *problem, doc any) string {
 func bound(s string) string { return cut(s, maxExcerpt) }
 
 func size(most string, want int, what string, got int) string {
-	if want != 1 {
+	return fmt.Sprintf("must have at %s %s but has %d", most, withNoun(want, what), got)
+}
+
+func withNoun(n int, what string) string {
+	if n != 1 {
 		what += "s"
 	}
-	return fmt.Sprintf("must have at %s %d %s but has %d", most, want, what, got)
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 // nameDetail says why the name of a member is wrong. The name is then the whole

@@ -202,13 +202,37 @@ func lastPort(dir string) int {
 func Running(dir string) ([]string, error) {
 	text, err := os.ReadFile(filepath.Join(dir, addrFile))
 	if err != nil {
-		return nil, fmt.Errorf("no server runs on %s: %w", dir, err)
+		return nil, &notRunning{dir, err}
 	}
 	if lock, err := lockDir(dir); err == nil { // nobody holds it: the file is a killed server's
-		return nil, errors.Join(fmt.Errorf("no server runs on %s: %w", dir, fs.ErrNotExist), lock.Close())
+		return nil, errors.Join(&notRunning{dir, fs.ErrNotExist}, lock.Close())
 	}
 	return strings.Split(strings.TrimSpace(string(text)), ","), nil
 }
+
+// notRunning is the error of Running.
+type notRunning struct {
+	dir   string
+	cause error
+}
+
+// Error implements error. That the file of addresses is not there is what the
+// text says already.
+func (n *notRunning) Error() string {
+	text := "no server runs on " + n.dir
+	var path *fs.PathError
+	switch {
+	case errors.Is(n.cause, fs.ErrNotExist):
+	case errors.As(n.cause, &path):
+		text += ": " + path.Err.Error()
+	default:
+		text += ": " + n.cause.Error()
+	}
+	return text
+}
+
+// Unwrap gives the cause.
+func (n *notRunning) Unwrap() error { return n.cause }
 
 // Addrs returns the loopback addresses where the cluster speaks Kafka's protocol.
 func (b *Broker) Addrs() []string { return b.cluster.ListenAddrs() }

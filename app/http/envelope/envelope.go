@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"eventserver/router/plural"
 )
 
 // Envelope is what the server reads of one posted event.
@@ -177,7 +179,7 @@ func (p *parser) array() ([]Envelope, *Fault) {
 		p.index++
 		if p.index >= p.lim.MaxEvents {
 			f := &Fault{Index: -1, TooLarge: true}
-			f.Reason = fmt.Sprintf("holds more than %d events; send at most %d in one request", p.lim.MaxEvents, p.lim.MaxEvents)
+			f.Reason = fmt.Sprintf("holds more than %s; send at most %d in one request", plural.Count(p.lim.MaxEvents, "event"), p.lim.MaxEvents)
 			return nil, f
 		}
 		kind := p.dec.PeekKind()
