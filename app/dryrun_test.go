@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -62,7 +63,10 @@ destinations:
 	} {
 		body := "{" + members + "}"
 		var dry bytes.Buffer
-		err := app.DryRun(t.Context(), &dry, cfg, o, "out", []byte(body))
+		rehearsed, err := app.DryRun(t.Context(), cfg, o, "out", []byte(body))
+		for _, r := range rehearsed {
+			err = errors.Join(err, r.Err(), r.Write(&dry))
+		}
 		status, answer := post(t, "http://"+a.Addr()+"/v1/events", body)
 		refused := err != nil && strings.Contains(err.Error(), "would be refused")
 		if refused != (status >= 400) {

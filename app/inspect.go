@@ -57,12 +57,11 @@ func WriteTopology(w io.Writer, cfg *config.Config) error {
 }
 
 // DryRun runs one destination's types, filter and transforms on events as they
-// would be posted, and writes what it would be sent, one payload a line.
-// Nothing is stored or delivered.
-func DryRun(ctx context.Context, w io.Writer, cfg *config.Config, o Options, id string, body []byte) error {
+// would be posted. Nothing is stored or delivered.
+func DryRun(ctx context.Context, cfg *config.Config, o Options, id string, body []byte) ([]Rehearsal, error) {
 	envs, _, err := envelope.Parse(body, envelope.Limits{MaxEvents: cfg.HTTP.MaxBatchEvents, MaxEventBytes: int(cfg.HTTP.MaxEventBytes)})
 	if err != nil {
-		return fmt.Errorf("the event would be refused: %w", err)
+		return nil, fmt.Errorf("the event would be refused: %w", err)
 	}
 	for _, c := range cfg.Destinations {
 		if c.ID != id {
@@ -70,31 +69,31 @@ func DryRun(ctx context.Context, w io.Writer, cfg *config.Config, o Options, id 
 		}
 		d, err := buildDestination(o.kinds(), c, int(cfg.HTTP.MaxEventBytes))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if cl, ok := d.Destination.(io.Closer); ok {
 			defer func() { _ = cl.Close() }()
 		}
 		judge, err := contractOf(cfg)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		judge.bind(&d, c.Schema)
 		events, err := asAccepted(ctx, judge, envs)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		var errs []error
+		rehearsals := []Rehearsal{}
 		for i, e := range events {
-			errs = append(errs, dryRunOne(ctx, w, &d, i, e, recordLimit(cfg)-poisonHeadroom))
+			rehearsals = append(rehearsals, rehearse(ctx, &d, i, e, recordLimit(cfg)-poisonHeadroom))
 		}
-		return errors.Join(errs...)
+		return rehearsals, nil
 	}
 	var ids []string
 	for _, c := range cfg.Destinations {
 		ids = append(ids, c.ID)
 	}
-	return fmt.Errorf("there is no destination %q; the configuration has %s", id, strings.Join(ids, ", "))
+	return nil, fmt.Errorf("there is no destination %q; the configuration has %s", id, strings.Join(ids, ", "))
 }
 
 // asAccepted gives the events as the server would store them, with the keys that
@@ -121,15 +120,15 @@ func asAccepted(ctx context.Context, judge *contract, envs []envelope.Envelope) 
 	return events, nil
 }
 
-func dryRunOne(ctx context.Context, w io.Writer, d *router.Destination, i int, ev destinations.Event, limit int) error {
+func rehearse(ctx context.Context, d *router.Destination, i int, ev destinations.Event, limit int) Rehearsal {
+	r := Rehearsal{Index: i, EventID: ev.ID}
 	p, err := d.Rehearse(ctx, ev, limit)
-	if errors.Is(err, destinations.ErrSkip) {
-		_, err = fmt.Fprintf(w, "event %d (%s): not sent: the destination does not want it\n", i, ev.ID)
-		return err
+	switch {
+	case errors.Is(err, destinations.ErrSkip):
+	case err != nil:
+		r.err, r.Fault = err, err.Error()
+	default:
+		r.Sent, r.ContentType, r.Payload = true, p.ContentType, p.Body
 	}
-	if err != nil {
-		return fmt.Errorf("event %d (%s) would go to the poison queue: %w", i, ev.ID, err)
-	}
-	_, err = fmt.Fprintf(w, "%s\n", p.Body)
-	return err
+	return r
 }

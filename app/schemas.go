@@ -75,6 +75,15 @@ func nearestType(r *schema.Registry, typ string) string {
 	return "; write one of " + strings.Join(types, ", ") + more
 }
 
+// SchemaWarnings is what is doubtful in the schemas that a configuration names.
+func SchemaWarnings(cfg *config.Config) ([]*textfile.Fault, error) {
+	p, err := loadPolicy(cfg)
+	if p == nil || err != nil {
+		return nil, err
+	}
+	return p.Registry().Warnings(), nil
+}
+
 // warnOf logs what is doubtful in the schemas.
 func warnOf(p *schema.Policy, log *slog.Logger) {
 	for _, w := range p.Registry().Warnings() {

@@ -17,7 +17,7 @@ import (
 type checked struct {
 	Valid  bool         `json:"valid"`
 	Faults []shownFault `json:"faults"`
-	// Warnings are of schema check.
+	// Warnings are of what is valid and doubtful.
 	Warnings []shownFault `json:"warnings,omitempty"`
 }
 
@@ -60,18 +60,29 @@ func check(_ context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	cfg, err := app.Check(path, app.Options{})
-	if asJSON {
-		c := checked{Valid: err == nil, Faults: shownFaults(err)}
-		if err != nil {
-			return errors.Join(printJSON(stdout, c), errors.New(count(len(c.Faults), "fault", "faults")))
-		}
-		return printJSON(stdout, checkedConfig{c, app.TopologyOf(cfg)})
+	if err != nil && asJSON {
+		c := checked{Faults: shownFaults(err)}
+		return errors.Join(printJSON(stdout, c), errors.New(count(len(c.Faults), "fault", "faults")))
 	}
 	if err != nil {
 		return err
 	}
+	warnings, err := app.SchemaWarnings(cfg)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		c := checked{Valid: true, Faults: []shownFault{}}
+		for _, w := range warnings {
+			c.Warnings = append(c.Warnings, shownOf(w))
+		}
+		return printJSON(stdout, checkedConfig{c, app.TopologyOf(cfg)})
+	}
 	if err := app.WriteTopology(stdout, cfg); err != nil {
 		return err
+	}
+	for _, w := range warnings {
+		fmt.Fprintf(stdout, "warning: %v\n", w)
 	}
 	_, err = fmt.Fprintln(stdout, "the configuration is valid")
 	return err
@@ -79,9 +90,11 @@ func check(_ context.Context, args []string, stdout, stderr io.Writer) error {
 
 func transform(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var path, id string
+	var asJSON bool
 	files, err := parse("transform", "FILE [flags]", args, 1, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&path, "config", "", "configuration: "+configForms)
 		fs.StringVar(&id, "destination", "", "id of the destination")
+		jsonFlag(fs, &asJSON)
 	})
 	if err != nil {
 		return err
@@ -105,5 +118,19 @@ func transform(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
-	return app.DryRun(ctx, stdout, cfg, app.Options{}, id, body)
+	rehearsals, err := app.DryRun(ctx, cfg, app.Options{}, id, body)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = printJSON(stdout, rehearsals)
+	}
+	errs := []error{err}
+	for _, r := range rehearsals {
+		errs = append(errs, r.Err())
+		if !asJSON {
+			errs = append(errs, r.Write(stdout))
+		}
+	}
+	return errors.Join(errs...)
 }

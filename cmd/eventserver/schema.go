@@ -106,10 +106,12 @@ func schemaCheck(_ context.Context, args []string, stdout, stderr io.Writer) err
 
 func schemaValidate(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	var dir, typ string
+	var asJSON bool
 	var set *flag.FlagSet
 	files, err := parse("schema validate", "FILE [flags]", args, 1, 1, func(fs *flag.FlagSet) {
 		set = fs
 		dirFlag(fs, &dir)
+		jsonFlag(fs, &asJSON)
 		fs.StringVar(&typ, "type", "", "type of the events that name none")
 	})
 	if err != nil {
@@ -137,14 +139,32 @@ func schemaValidate(_ context.Context, args []string, stdout, stderr io.Writer) 
 	if err != nil {
 		return err
 	}
+	answer := validated{Valid: len(faults) == 0, Events: events, Faults: []shownFault{}}
 	for _, f := range faults {
+		if asJSON {
+			answer.Faults = append(answer.Faults, shownFault{File: name, Line: f.Line, Message: f.Err.Error()})
+			continue
+		}
 		fmt.Fprintf(stdout, "%s:%d: %v\n", name, f.Line, f.Err)
 	}
+	if asJSON {
+		err = printJSON(stdout, answer)
+	}
 	if len(faults) > 0 {
-		return fmt.Errorf("%d of %s would be refused", len(faults), count(events, "event", "events"))
+		return errors.Join(err, fmt.Errorf("%d of %s would be refused", len(faults), count(events, "event", "events")))
+	}
+	if asJSON {
+		return err
 	}
 	fmt.Fprintf(stdout, "%s valid\n", count(events, "event is", "events are"))
 	return nil
+}
+
+// validated is what schema validate --json prints.
+type validated struct {
+	Valid  bool         `json:"valid"`
+	Events int          `json:"events"`
+	Faults []shownFault `json:"faults"` // of one event each
 }
 
 func schemaDiff(ctx context.Context, args []string, stdout, stderr io.Writer) error {

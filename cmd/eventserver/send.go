@@ -16,7 +16,7 @@ import (
 
 func send(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var path, keyFile string
-	var example, quiet bool
+	var example, quiet, asJSON bool
 	var c app.SendConfig
 	files, err := parse("send", "FILE [flags], or --example --type TYPE", args, 0, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&path, "config", "", "configuration ("+configForms+"), for its http.addr, broker and schemas; without it, what runs without one")
@@ -29,6 +29,7 @@ func send(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fs.StringVar(&keyFile, "api-key-file", "", "file with the API key (default: the key in "+keyVariable+")")
 		fs.IntVar(&c.Batch, "batch", 100, "most events of one request")
 		fs.IntVar(&c.Retries, "retries", 10, "how often a request answered 429 or 503 is sent again")
+		jsonFlag(fs, &asJSON)
 		fs.BoolVar(&quiet, "quiet", false, "print the number of events stored, not their ids")
 	})
 	if err != nil {
@@ -70,18 +71,36 @@ func send(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer func() { _ = in.Close() }() // it was only read
-	if !quiet {
+	answer := sendAnswer{IDs: []string{}}
+	switch {
+	case quiet:
+	case asJSON:
+		c.Stored = func(ids []string) error {
+			answer.IDs = append(answer.IDs, ids...)
+			return nil
+		}
+	default:
 		c.Stored = func(ids []string) error {
 			_, err := io.WriteString(stdout, strings.Join(ids, "\n")+"\n")
 			return err
 		}
 	}
 	stored, err := app.Send(ctx, cfg, app.Options{Logger: warnings(stderr)}, c, in)
-	if quiet {
+	switch {
+	case asJSON: // also what was stored before a fault
+		answer.Stored = stored
+		err = errors.Join(err, printJSON(stdout, answer))
+	case quiet:
 		_, printed := fmt.Fprintln(stdout, stored)
 		err = errors.Join(err, printed)
 	}
 	return err
+}
+
+// sendAnswer is what send --json prints.
+type sendAnswer struct {
+	Stored int      `json:"stored"`
+	IDs    []string `json:"ids"` // in order; none with --quiet
 }
 
 // sendInput is where the events come from.

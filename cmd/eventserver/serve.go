@@ -10,10 +10,12 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"eventserver/app"
+	"eventserver/app/cause"
 	"eventserver/cmd/eventserver/internal/hangup"
 )
 
@@ -134,7 +136,9 @@ func reloadOn(ctx context.Context, hup <-chan os.Signal, a *app.App) func() {
 // health is for containers, whose image has no shell.
 func health(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var url, path string
+	var asJSON bool
 	if _, err := parse("health", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
+		jsonFlag(fs, &asJSON)
 		fs.StringVar(&url, "url", "", "what to ask (default: /readyz at the http.addr of --config, or at 127.0.0.1:8080)")
 		fs.StringVar(&path, "config", "", "configuration of the server: "+configForms)
 	}); err != nil {
@@ -150,24 +154,51 @@ func health(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 		}
 		url += "/readyz"
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	a, err := askHealth(ctx, url)
+	if asJSON {
+		return errors.Join(printJSON(stdout, a), err)
+	}
+	if err == nil {
+		_, err = io.WriteString(stdout, a.Answer)
+	}
+	return err
+}
+
+// healthAnswer is what health --json prints.
+type healthAnswer struct {
+	URL    string `json:"url"`
+	Ready  bool   `json:"ready"`
+	Status int    `json:"status"` // 0: no answer
+	Answer string `json:"answer"`
+}
+
+// healthTimeout is how long health waits for an answer.
+const healthTimeout = 5 * time.Second
+
+// askHealth asks url. The error says why the server is not ready.
+func askHealth(ctx context.Context, url string) (healthAnswer, error) {
+	a := healthAnswer{URL: url}
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
+	if err != nil || req.URL.Host == "" {
+		return a, errors.New("--url: is not a URL; write one such as http://127.0.0.1:8080/readyz")
 	}
 	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
+	if err == nil {
+		defer func() { _ = resp.Body.Close() }()
+		var body []byte
+		body, err = io.ReadAll(io.LimitReader(resp.Body, 4096))
+		a.Status, a.Answer = resp.StatusCode, string(body)
 	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
-	if err != nil {
-		return err
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return a, fmt.Errorf("%s gave no answer within %s", url, healthTimeout)
+	case err != nil:
+		return a, fmt.Errorf("no server answers at %s: %w", url, cause.Of(err))
+	case a.Status != http.StatusOK:
+		return a, fmt.Errorf("%s answered %d: %s", url, a.Status, strings.TrimSpace(a.Answer))
 	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %d: %s", url, resp.StatusCode, body)
-	}
-	_, err = fmt.Fprintf(stdout, "%s", body)
-	return err
+	a.Ready = true
+	return a, nil
 }
