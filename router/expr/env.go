@@ -39,6 +39,7 @@ func newEnvironment() (*environment, error) {
 		ext.Strings(), ext.Encoders(), ext.Math(), ext.Sets(), ext.Bindings(),
 		ext.Lists(ext.ListsMaxRangeSize(maxRange)),
 		ext.TwoVarComprehensions(),
+		rangeFunction(),
 	)
 	if err != nil {
 		return nil, err
@@ -82,6 +83,7 @@ func compile(src string, eventBytes int) (*program, error) {
 		return nil, fmt.Errorf("1:1: it reads the body of events, and http.max_event_bytes is %d: an expression reads events of up to %d bytes; lower http.max_event_bytes, or ask only id, type, source, key and the times",
 			eventBytes, MaxEventBytes)
 	}
+	guardLoops(p.ast)
 	if p.prg, err = e.env.Program(checked, e.options...); err != nil {
 		return nil, fmt.Errorf("1:1: %w", err)
 	}

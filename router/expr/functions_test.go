@@ -100,6 +100,8 @@ func calls(t *testing.T, name string, fn interface {
 			src = "math.least(" + strings.Join(args, ", ") + ")"
 		case name == "@sortByAssociatedKeys":
 			src = "event.data.a.sortBy(x, x)"
+		case name == rangeCall:
+			src = "event.data.a.exists(x, x == 'no')"
 		case name == "cel.@mapInsert":
 			src = "event.data.a.transformMap(k, v, v)"
 		case o.IsMemberFunction():

@@ -26,6 +26,8 @@ func (p *program) located(err error, filter bool) error {
 	}
 	if key, ok := strings.CutPrefix(err.Error(), "no such key: "); ok {
 		err = fmt.Errorf("%w; %s", err, p.ask(failed.NodeID(), key, filter))
+	} else if strings.HasPrefix(err.Error(), "invalid qualifier type: expr.number") {
+		err = errors.New("the index is a number with a point or an exponent, such as 1.0: write list[int(...)]")
 	} else if strings.HasPrefix(err.Error(), "index out of bounds: ") {
 		err = fmt.Errorf("%w; write size(list) > n && ... in front, or list[?n].orValue(...)", err)
 	} else if text, ok := converted(err.Error()); ok {
