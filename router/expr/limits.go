@@ -14,8 +14,8 @@ import (
 var ErrLimit = errors.New("expression limit exceeded")
 
 const (
-	// MaxEventBytes is the largest event whose body an expression reads. Reading
-	// 16 MiB twice (body, then data) takes 55 ms at worst.
+	// MaxEventBytes is the largest event whose body an expression reads. At 16 MiB one
+	// run measured up to 540 ms, of a list of numbers of one digit; up to 100 ms at 1 MiB.
 	MaxEventBytes = 16 << 20
 	// DefaultEventBytes is the default of http.max_event_bytes.
 	DefaultEventBytes = 1 << 20
