@@ -15,11 +15,11 @@ import (
 	"syscall"
 	"time"
 
-	"eventserver/app/cause"
 	"eventserver/app/config"
 	front "eventserver/app/http"
 	"eventserver/app/version"
 	"eventserver/destinations"
+	"eventserver/destinations/cause"
 	"eventserver/router/plural"
 )
 

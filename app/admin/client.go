@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"eventserver/app/access"
-	"eventserver/app/cause"
+	"eventserver/destinations/cause"
 )
 
 // DefaultURL is where a server with the default addresses listens.

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"eventserver/app"
-	"eventserver/app/cause"
 	"eventserver/cmd/eventserver/internal/hangup"
+	"eventserver/destinations/cause"
 )
 
 // serve runs the server. Its log has a writer of its own from the first line on,

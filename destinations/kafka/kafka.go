@@ -11,6 +11,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"eventserver/destinations"
+	"eventserver/destinations/cause"
 	"eventserver/destinations/redact"
 )
 
@@ -173,8 +174,12 @@ func (d *Destination) send(ctx context.Context, del destinations.Delivery) error
 		return nil
 	}
 	said := err
-	text := strings.TrimPrefix(d.redactor.Text(err.Error(), false), "kafka: ") // the client library says that, too
-	if text != err.Error() {                                                   // a cluster says in words of its own why it lets nobody in
+	text, known := cause.Words(err)
+	text = strings.TrimPrefix(d.redactor.Text(text, false), "kafka: ") // the client library says that, too
+	if known && errors.Is(err, sarama.ErrOutOfBrokers) {
+		text = "no broker can be reached: " + text
+	}
+	if text != err.Error() { // a cluster says in words of its own why it lets nobody in
 		said = errors.New(text)
 	}
 	return verdict(err, fmt.Errorf("kafka: topic %s: %w", d.cfg.Topic, said))

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"net"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -36,5 +37,27 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%s: %s: %v", host, got, err)
 		}
 		_ = d.Close()
+	}
+}
+
+// A refused connection and an unknown name are said without the library's words.
+func TestWhyThereIsNoConnection(t *testing.T) {
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	for url, want := range map[string]string{
+		closed.URL:                  "webhook connection failed: connection refused by " + strings.TrimPrefix(closed.URL, "http://"),
+		"http://nobody.invalid:1/x": "webhook connection failed: ",
+	} {
+		d, err := New("shop", Config{URL: url, AllowPrivate: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = d.Deliver(t.Context(), delivery("e"))
+		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "dial") || strings.Contains(err.Error(), "lookup ") {
+			t.Errorf("%s: %v, want %s", url, err, want)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,6 +13,7 @@ import (
 	"code.dny.dev/ssrf"
 
 	"eventserver/destinations"
+	"eventserver/destinations/cause"
 )
 
 // verdict turns an answer into what the router acts on.
@@ -93,10 +92,11 @@ func (d *Destination) permanent(status int) bool {
 
 // failed is the verdict on a request that had no answer.
 func (d *Destination) failed(ctx context.Context, connected bool, err error, values ...string) error {
-	cause := errors.New(d.redactor.Text(bare(err).Error(), false, values...))
+	why, known := cause.Words(bare(err))
+	said := errors.New(d.redactor.Text(why, false, values...))
 	switch {
 	case blocked(err):
-		return destinations.Unavailable(fmt.Errorf("webhook address is not public (%w); set allow_private: true to send there", cause))
+		return destinations.Unavailable(fmt.Errorf("webhook address is not public (%w); set allow_private: true to send there", said))
 	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fmt.Errorf("webhook attempt was cancelled: %w", ctx.Err())
 	case ctx.Err() != nil && connected:
@@ -105,21 +105,17 @@ func (d *Destination) failed(ctx context.Context, connected bool, err error, val
 		// Nothing was sent: no event can be the reason.
 		return destinations.Unavailable(destinations.Late("webhook timeout: no connection before the attempt's deadline"))
 	case !connected:
-		return destinations.Unavailable(fmt.Errorf("webhook connection failed: %w", cause))
+		return destinations.Unavailable(fmt.Errorf("webhook connection failed: %w", said))
 	case errors.As(err, new(tls.AlertError)):
 		// TLS 1.3 tells a client that its handshake failed only on the first read.
-		return destinations.Unavailable(fmt.Errorf("webhook connection failed: %w", cause))
+		return destinations.Unavailable(fmt.Errorf("webhook connection failed: %w", said))
 	default:
 		// The transport's error quotes an answer that is no HTTP.
 		words := "webhook connection broke"
-		var op *net.OpError
-		switch {
-		case errors.As(err, &op):
-			words += ": " + op.Err.Error()
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-			words += ": EOF"
+		if known {
+			words += ": " + said.Error()
 		}
-		return destinations.Logged(fmt.Errorf("webhook connection broke: %w", cause), words)
+		return destinations.Logged(fmt.Errorf("webhook connection broke: %w", said), words)
 	}
 }
 

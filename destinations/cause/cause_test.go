@@ -25,7 +25,7 @@ func TestOf(t *testing.T) {
 		{fmt.Errorf("ask: %w", &url.Error{Op: "Post", URL: "http://h", Err: io.EOF}), "EOF", io.EOF},
 		{&os.PathError{Op: "open", Path: "/x", Err: syscall.ENOENT}, "no such file or directory", os.ErrNotExist},
 		{&os.LinkError{Op: "rename", Old: "/x", New: "/y", Err: syscall.EXDEV}, "invalid cross-device link", syscall.EXDEV},
-		{&url.Error{Op: "Get", URL: "http://h", Err: &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "h"}}}, "lookup h: no such host", nil},
+		{&url.Error{Op: "Get", URL: "http://h", Err: &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "h", IsNotFound: true}}}, "no host has the name h", nil},
 	} {
 		if got := Of(c.err); got.Error() != c.want || c.is != nil && !errors.Is(got, c.is) {
 			t.Errorf("%v: %v, want %s", c.err, got, c.want)

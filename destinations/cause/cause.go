@@ -31,6 +31,9 @@ func Of(err error) error {
 			inner = call.Err
 		}
 		if inner == nil {
+			if text, ok := ofName(err); ok {
+				return named{err, text}
+			}
 			return err
 		}
 		err = inner
