@@ -236,6 +236,8 @@ func (c *call) explain(err *types.Err, args []ref.Val) error {
 		msg += "; a member is null: write event.data.x != null && ... in front"
 	case mixed["string"] && (mixed["int"] || mixed["double"]):
 		msg += "; write int(...), double(...) or string(...) around one of them"
+	case mixed["map"] || mixed["list"]:
+		msg += "; a member is no number or text: ask for its type first, such as type(event.data.x) == int && ..."
 	default:
 		msg += "; convert one with int(...), double(...) or string(...), or ask type(...) == string first"
 	}

@@ -97,7 +97,8 @@ func TestFailuresSayWhatToWrite(t *testing.T) {
 		{`event.data.total + 1 > 0`, `no such overload: + of double and int; a number with a fraction or an exponent is a double: write double(...)`},
 		{`event.data.name > 5`, `no such overload: > of string and int; write int(...), double(...) or string(...)`},
 		{`event.data.none > 5`, `a member is null: write event.data.x != null && ... in front`},
-		{`event.data.tags.startsWith('n')`, `no such overload: startsWith of list and string`},
+		{`event.data.tags.startsWith('n')`, `no such overload: startsWith of list and string; a member is no number or text: ask for its type first`},
+		{`event.data.tags > 5`, `no such overload: > of list and int; a member is no number or text: ask for its type first, such as type(event.data.x) == int && ...`},
 	} {
 		f, err := CompileFilter(tt.src, 0)
 		if err != nil {
