@@ -169,3 +169,17 @@ func TestPoisonUsage(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// What a dry run of a redrive would leave was shown as if it had been done.
+func TestADryRunSaysWhatWouldBe(t *testing.T) {
+	for dry, want := range map[bool]string{
+		false: "redrive done: 1 redriven; 2 failed again and stay; 3 refused: redriven too often before; 4 left behind an earlier item of their key\n",
+		true:  "redrive done: 1 would be redriven; 2 would fail again and stay; 3 would be refused: redriven too often before; 4 would be left behind an earlier item of their key\n",
+	} {
+		var b strings.Builder
+		r := admin.PoisonRun{Action: "redrive", State: "done", DryRun: dry, Redriven: 1, Failed: 2, Refused: 3, Behind: 4}
+		if err := poisonRunText(&b, r, time.Now()); err != nil || b.String() != want {
+			t.Errorf("dry %v: %v\n%s", dry, err, b.String())
+		}
+	}
+}

@@ -108,9 +108,9 @@ func poisonRecords(w io.Writer, found admin.PoisonFound, now time.Time) error {
 }
 
 func poisonRunText(w io.Writer, r admin.PoisonRun, now time.Time) error {
-	would := ""
+	would, fail := "", "failed"
 	if r.DryRun {
-		would = "would be "
+		would, fail = "would be ", "would fail"
 	}
 	parts := []string{}
 	for _, c := range []struct {
@@ -118,7 +118,7 @@ func poisonRunText(w io.Writer, r admin.PoisonRun, now time.Time) error {
 		text string
 	}{
 		{r.Redriven, would + "redriven"}, {r.Discarded, would + "discarded"}, {r.Skipped, would + "settled, the destination does not want them now"},
-		{r.Failed, "failed again and stay"}, {r.Refused, "refused: redriven too often before"}, {r.Behind, "left behind an earlier item of their key"},
+		{r.Failed, fail + " again and stay"}, {r.Refused, would + "refused: redriven too often before"}, {r.Behind, would + "left behind an earlier item of their key"},
 		{r.Recovered, "marked that a killed run had sent"},
 	} {
 		if c.n > 0 {
