@@ -283,7 +283,10 @@ func (c *inquiry) first(e *evidence, w *router.Waiting, v *admin.DestinationExpl
 		if w.Counted < w.Attempts {
 			v.Why = fmt.Sprintf("attempt %d failed (%s), %d of %d count against it; the next is at %s", w.Attempts, w.Last, w.Counted, w.Limit, clock(w.Next))
 		}
-		v.Do = "fix the receiver; it is tried again by itself, now with: eventserver retry " + e.id + keyFlagOf(w.Key) + "; it goes to the poison queue when its attempts are spent"
+		v.Do = "fix the receiver; it is tried again by itself, now with: eventserver retry " + e.id + keyFlagOf(w.Key)
+		if w.Counted > 0 {
+			v.Do += "; it goes to the poison queue when its attempts are spent"
+		}
 	case metrics.WaitBreaker:
 		v.State = admin.StateBreaker
 		v.Why = "the destination fails and is not called" + tried

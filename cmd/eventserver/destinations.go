@@ -191,7 +191,11 @@ func stuckTable(w io.Writer, stuck []admin.StuckKey, now time.Time) error {
 		if k.Last != "" {
 			last = phrase(k.Last, 200)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d of %d\t%s\t%d\t%s\n", word(k.Key), ago(k.Since, now), word(k.EventID), k.Reason, k.Attempts, k.Limit, next, k.Waiting, last)
+		attempts := fmt.Sprintf("%d of %d", k.Attempts, k.Limit)
+		if k.Counted < k.Attempts { // of a destination that is down
+			attempts = fmt.Sprintf("%d, %d of %d count", k.Attempts, k.Counted, k.Limit)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", word(k.Key), ago(k.Since, now), word(k.EventID), k.Reason, attempts, next, k.Waiting, last)
 	}
 	return t.Flush()
 }
