@@ -29,6 +29,8 @@ const (
 	// valueWork and openWork are what it takes to make a value, and to look into
 	// an object or list, in ns.
 	valueWork, openWork = 50, 250
+	// indexWork is what it takes to note where an item or a member is, in ns.
+	indexWork = 15
 )
 
 func (a *array) open() {
@@ -47,6 +49,7 @@ func (a *array) index() error {
 		if err != nil {
 			return err
 		}
+		m.reads(indexWork)
 		if len(a.items) == cap(a.items) {
 			m.charge(0, itemBytes*max(8, 2*cap(a.items)))
 			a.items = append(make([]item, 0, max(8, 2*cap(a.items))), a.items...)

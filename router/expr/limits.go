@@ -14,8 +14,7 @@ import (
 var ErrLimit = errors.New("expression limit exceeded")
 
 const (
-	// MaxEventBytes is the largest event whose body an expression reads. At 16 MiB one
-	// run measured up to 540 ms, of a list of numbers of one digit; up to 100 ms at 1 MiB.
+	// MaxEventBytes is the largest event whose body an expression reads.
 	MaxEventBytes = 16 << 20
 	// DefaultEventBytes is the default of http.max_event_bytes.
 	DefaultEventBytes = 1 << 20
@@ -26,6 +25,12 @@ const (
 	// maxAlloc bounds the bytes that the functions and literals of one run
 	// allocate. The steps add at most a third of it.
 	maxAlloc = 44 << 20
+	// maxRead bounds the time for reading the event's JSON, in ns: an event of 16 MiB
+	// is read twice over when its values have 12 bytes on average.
+	maxRead = 48 << 20
+	// maxWork bounds that for what grows with the sizes of arguments, in ns, beside
+	// 2 for each byte of the largest event: size() of its longest text.
+	maxWork = 20 << 20
 	// free is work, in ns, and memory, in bytes, that is part of a step.
 	free = 64
 	// interruptEvery is how many steps of a comprehension pass between two
@@ -51,6 +56,7 @@ const (
 // limits are those of a run that follow from the largest event.
 type limits struct {
 	event  int // bytes of an event whose body is read
+	read   int // ns
 	work   int // ns
 	alloc  int // bytes
 	result int // bytes
@@ -62,10 +68,10 @@ func limitsFor(eventBytes int) limits {
 	if eventBytes <= 0 {
 		eventBytes = DefaultEventBytes
 	}
-	read := min(eventBytes, MaxEventBytes)
 	return limits{
 		event:  MaxEventBytes,
-		work:   24<<20 + read*9/4,
+		read:   maxRead,
+		work:   maxWork + min(eventBytes, MaxEventBytes)*2,
 		alloc:  maxAlloc,
 		result: eventBytes + 1<<20,
 	}
@@ -75,6 +81,7 @@ func limitsFor(eventBytes int) limits {
 // work that it pays for.
 type meter struct {
 	limits      limits
+	read        int
 	work, alloc int
 	err         error     // what must has ended the run for
 	stack       []ref.Val // arguments of the calls that are being made
@@ -90,6 +97,14 @@ func (m *meter) charge(work, alloc int) {
 	}
 	if m.alloc > m.limits.alloc {
 		panic(interpreter.EvalCancelledError{Cause: interpreter.MemoryLimitExceeded, Message: "memory"})
+	}
+}
+
+// reads ends the run when ns more of reading JSON are too much.
+func (m *meter) reads(ns int) {
+	m.read += ns
+	if m.read > m.limits.read {
+		panic(interpreter.EvalCancelledError{Cause: interpreter.CostLimitExceeded, Message: "reading"})
 	}
 }
 

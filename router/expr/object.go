@@ -55,7 +55,7 @@ func (o *object) index() error {
 		if err != nil {
 			return err
 		}
-		m.charge((nameEnd-i)/8+10, 0)
+		m.reads((nameEnd-i)/4 + indexWork)
 		if len(o.members) == cap(o.members) {
 			m.charge(0, memberBytes*max(4, 2*cap(o.members)))
 		}

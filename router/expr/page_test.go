@@ -118,6 +118,7 @@ func TestThePageIsComplete(t *testing.T) {
 	}
 	small, large := limitsFor(1<<20), limitsFor(16<<20)
 	for _, row := range []string{
+		"| " + mib(maxRead) + " Mi | " + mib(small.read) + " Mi | " + mib(large.read) + " Mi |",
 		"| " + mib(small.work) + " Mi | " + mib(large.work) + " Mi |",
 		"| " + mib(small.alloc) + " MiB | " + mib(large.alloc) + " MiB |",
 		"| " + mib(small.result) + " MiB | " + mib(large.result) + " MiB |",

@@ -13,18 +13,21 @@ import (
 var (
 	errEnd     = errors.New("it ends in the middle of a value")
 	errNesting = fmt.Errorf("nested more than %d levels deep", maxDepth)
+	errMany    = errors.New("more values than were to be read")
 )
 
 func errAt(i int, what string) error { return fmt.Errorf("%s at byte %d", what, i) }
 
 // skip gives the end of the JSON value that begins at b[i], and how many values
-// it holds, itself included. It allocates nothing: what an expression does not
-// look at costs the reading only.
-func skip(b []byte, i int) (end, values int, err error) {
+// it holds, itself included; errMany when these are more than most. It allocates
+// nothing: what an expression does not look at costs the reading only.
+func skip(b []byte, i, most int) (end, values int, err error) {
 	var inObject [maxDepth + 1]bool
 	depth := 0
 	for {
-		values++
+		if values++; values > most {
+			return 0, values, errMany
+		}
 		open := false
 		switch c := at(b, i); c {
 		case '{', '[':

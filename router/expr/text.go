@@ -327,7 +327,7 @@ func jsonParse(m *meter, args []ref.Val) ref.Val {
 	if _, err := wholeJSON([]byte(s)); err != nil {
 		return types.OptionalNone
 	}
-	if end, _, err := skip([]byte(s), space([]byte(s), 0)); err != nil || space([]byte(s), end) != len(s) {
+	if end, _, err := skip([]byte(s), space([]byte(s), 0), len(s)); err != nil || space([]byte(s), end) != len(s) {
 		m.charge(2*len(s), 0)
 		return types.OptionalNone
 	}

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -54,13 +55,17 @@ func (m *meter) text(quoted []byte) string {
 	return s
 }
 
-// skip reads over the value at b[i] and charges for it.
+// skipWork is what it takes to read over a value, in ns, beside its bytes.
+const skipWork = 12
+
+// skip reads over the value at b[i] and charges for it. It does not begin with
+// more values than are left to be read.
 func (m *meter) skip(b []byte, i int) (int, error) {
-	end, values, err := skip(b, i)
-	if err != nil {
+	end, values, err := skip(b, i, (m.limits.read-m.read)/skipWork)
+	if err != nil && !errors.Is(err, errMany) {
 		return 0, errBody(err)
 	}
-	m.charge((end-i)/6+3*values, 0)
+	m.reads(max(0, end-i)/2 + skipWork*values)
 	return end, nil
 }
 
@@ -86,7 +91,7 @@ func (m *meter) decode(data []byte) (ref.Val, error) {
 	if len(data) > m.limits.event {
 		return nil, fmt.Errorf("%w: the event has %d bytes, and an expression reads the body of an event of up to %d MiB", ErrLimit, len(data), m.limits.event>>20)
 	}
-	m.charge(len(data)/8, 0)
+	m.reads(len(data) / 8)
 	raw, err := wholeJSON(data)
 	if err != nil {
 		return nil, errBody(err)
