@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"eventserver/app/http/envelope"
+	"eventserver/app/jsonfault"
 )
 
 // sendEvent is one event of Send's input.
@@ -157,7 +158,7 @@ func (r *sendReader) fault(where string, err error) error {
 	if errors.Is(err, jsontext.ErrDuplicateName) {
 		return fmt.Errorf("%s: %s is given more than once%s; send each name once", where, excerpt(string(se.JSONPointer)), at)
 	}
-	return fmt.Errorf("%s: not valid JSON%s: %s", where, at, excerpt(se.Err.Error()))
+	return fmt.Errorf("%s: not valid JSON%s%s", where, at, excerpt(jsonfault.Words(se)))
 }
 
 // excerpt is what an error repeats of the input.

@@ -68,12 +68,12 @@ func TestFaults(t *testing.T) {
 			3: a second YAML document starts here; keep one, and delete this --- line`},
 		{"second document is broken", none + "log: {level: inof}\n---\na: [\n", `
 			2: log.level: "inof" is not one of debug, info, warn, error; did you mean "info"?
-			5: is not YAML: did not find expected node content; check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
-		{"tab", "log:\n\tlevel: info\n", `2: is not YAML: found character that cannot start any token; check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
-		{"open bracket", "destinations: [\n", `2: is not YAML: did not find expected node content; check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
-		{"colon in a value", none + "ordering: a: b\n", `2: is not YAML: mapping values are not allowed in this context; check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
+			5: is not YAML, or the line before is not; check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
+		{"tab", "log:\n\tlevel: info\n", `2: is not YAML: it is indented with a tab; indent with spaces`},
+		{"open bracket", "destinations: [\n", `2: is not YAML, or the line before is not; check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
+		{"colon in a value", none + "ordering: a: b\n", `2: is not YAML, or the line before is not; check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
 		{"unknown alias", none + "ordering: *hunter2\n", `2: an alias (*name) has no anchor (&name) above it; write the anchor, or quote a value that starts with *`},
-		{"control character", none + "ordering: \x01\n", `2: is not YAML: control characters are not allowed (value: 1); check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
+		{"control character", none + "ordering: \x01\n", `2: is not YAML: it has a control character, or is not UTF-8; delete the character, or save the file as UTF-8`},
 		{"own tag", none + "ordering: !hunter2 key\n", `2: ordering: has a YAML tag (!name); delete it, or quote a value that starts with !`},
 		{"binary tag", none + "ordering: !!binary aGk=\n", `2: ordering: has a YAML tag (!name); delete it, or quote a value that starts with !`},
 		{"merge of text", none + "log:\n  <<: level\n", `3: log: << does not name a mapping, or names itself; write <<: *anchor with the anchor of another mapping`},

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"eventserver/app/jsonfault"
 )
 
 // Limits of one event. The depth is the envelope's own. The number of values
@@ -224,7 +226,7 @@ func syntaxDetail(data []byte, se *jsontext.SyntacticError) string {
 	case at < len(data) && badRune(data[at:]):
 		return fmt.Sprintf("invalid UTF-8 at byte %d; send the event encoded as UTF-8", at)
 	}
-	return fmt.Sprintf("not valid JSON at byte %d: %v", at, se.Err)
+	return fmt.Sprintf("not valid JSON at byte %d%s", at, jsonfault.Words(se))
 }
 
 func badRune(b []byte) bool {

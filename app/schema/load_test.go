@@ -38,10 +38,10 @@ func TestLoadFaults(t *testing.T) {
 		// the file
 		{"empty", files("a.yaml", ""), `schemas/a.yaml: is empty; write a schema, or delete the file`},
 		{"empty document", files("a.yaml", "---\n"), `schemas/a.yaml: is empty; write a schema, or delete the file`},
-		{"syntax", files("a.yaml", head+"properties: {a: [}\n"), `schemas/a.yaml:4: is not YAML: did not find expected node content; check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
-		{"tab", files("a.yaml", "type:\n\tobject\n"), `schemas/a.yaml:2: is not YAML: found character that cannot start any token; check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
-		{"control character", files("a.yaml", head+"title: \x00\n"), `schemas/a.yaml:4: is not YAML: control characters are not allowed (value: 0); check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
-		{"not UTF-8", files("a.yaml", head+"title: \xff\n"), `schemas/a.yaml:4: is not YAML: invalid leading UTF-8 octet (value: 255); check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
+		{"syntax", files("a.yaml", head+"properties: {a: [}\n"), `schemas/a.yaml:4: is not YAML, or the line before is not; check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
+		{"tab", files("a.yaml", "type:\n\tobject\n"), `schemas/a.yaml:2: is not YAML: it is indented with a tab; indent with spaces`},
+		{"control character", files("a.yaml", head+"title: \x00\n"), `schemas/a.yaml:4: is not YAML: it has a control character, or is not UTF-8; delete the character, or save the file as UTF-8`},
+		{"not UTF-8", files("a.yaml", head+"title: \xff\n"), `schemas/a.yaml:4: is not YAML: it has a control character, or is not UTF-8; delete the character, or save the file as UTF-8`},
 		{"second document", files("a.yaml", head+tail+"---\na: 1\n"), `schemas/a.yaml:5: a second YAML document starts here; give it its own file, and delete this --- line`},
 		{"list", files("a.yaml", "- a\n"), `schemas/a.yaml:1: is not a mapping; write lines of key: value, beginning with x-event`},
 		{"text", files("a.yaml", "a\n"), `schemas/a.yaml:1: is not a mapping; write lines of key: value, beginning with x-event`},
@@ -167,7 +167,7 @@ schemas/a.yaml:12: /properties/g/$ref: "..\\a.yaml" leaves the directory of the 
 		{"fault in shared definitions", files("_c.yaml", "$defs: {m: {type: integr}}\n", "a.yaml", head+"properties: {a: {$ref: \"_c.yaml#/$defs/m\"}}\nexamples: [1]\n",
 			"b.yaml", "x-event: {type: c.d, version: 1}\ndescription: d\ntype: object\nexamples: [1]\n"), `schemas/_c.yaml:1: /$defs/m/type: is not JSON Schema 2020-12: must be one of array, boolean, integer, "null", number, object, string, or a list of these, each once; quote "null": without quotes YAML takes it for no value
 schemas/b.yaml:4: /examples/0: breaks the schema: type: must be an object but is an integer; correct the example or the schema`},
-		{"unreadable shared definitions", files("_c.yaml", "$defs: [\n", "a.yaml", head+tail+"properties: {a: {$ref: \"_c.yaml#/$defs/m\"}}\n"), `schemas/_c.yaml:2: is not YAML: did not find expected node content; check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
+		{"unreadable shared definitions", files("_c.yaml", "$defs: [\n", "a.yaml", head+tail+"properties: {a: {$ref: \"_c.yaml#/$defs/m\"}}\n"), `schemas/_c.yaml:2: is not YAML, or the line before is not; check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

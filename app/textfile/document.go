@@ -1,6 +1,7 @@
 package textfile
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"strings"
@@ -50,22 +51,38 @@ func Document(src []byte, cures Cures, add func(line int, msg string)) *yaml.Nod
 	return doc.Content[0]
 }
 
-// syntax adds the parser's error. Its texts are fixed, but for the name of an
-// anchor, which may be an unquoted secret that starts with a star.
+// syntax adds the parser's error in our words: its own tell what the parser was
+// at, and may repeat an unquoted secret that starts with a star.
 func syntax(src []byte, err error, add func(line int, msg string)) {
-	line, msg := 0, "the parser gives no reason"
+	line := 0
 	var yerr *yaml.LoadError
 	if errors.As(err, &yerr) {
-		line, msg = yerr.Mark.Line, yerr.Message
-		if yerr.Stage == yaml.ComposerStage && strings.Contains(msg, "unknown anchor") {
+		line = yerr.Mark.Line
+		if yerr.Stage == yaml.ComposerStage && strings.Contains(yerr.Message, "unknown anchor") {
 			add(line, "an alias (*name) has no anchor (&name) above it; write the anchor, or quote a value that starts with *")
 			return
 		}
 	}
 	if line == 0 {
-		line = badCharacter(src)
+		add(badCharacter(src), "is not YAML: it has a control character, or is not UTF-8; delete the character, or save the file as UTF-8")
+		return
 	}
-	add(line, "is not YAML: "+msg+`; check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`)
+	if indentedWithTab(src, line) {
+		add(line, "is not YAML: it is indented with a tab; indent with spaces")
+		return
+	}
+	add(line, `is not YAML, or the line before is not; check the indentation (spaces, no tabs) and the brackets, and quote values with ": " or " #" inside or one of @ & * ! % | > { [ in front`)
+}
+
+func indentedWithTab(src []byte, line int) bool {
+	n := 0
+	for l := range bytes.Lines(src) {
+		if n++; n == line {
+			indent := l[:len(l)-len(bytes.TrimLeft(l, " \t"))]
+			return bytes.IndexByte(indent, '\t') >= 0
+		}
+	}
+	return false
 }
 
 // badCharacter is the line of the first byte that no YAML text may hold, for

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"eventserver/app/jsonfault"
 )
 
 // Fault says what is wrong with a posted body, where, and what to do about it.
@@ -128,7 +130,7 @@ func syntaxFault(body []byte, batch bool, err error) *Fault {
 	case at < len(body) && badRune(body[at:]):
 		f.Reason = fmt.Sprintf("invalid UTF-8 at byte %d; send the body encoded as UTF-8", at)
 	default:
-		f.Reason = fmt.Sprintf("not valid JSON at byte %d: %v", at, se.Err)
+		f.Reason = fmt.Sprintf("not valid JSON at byte %d%s", at, jsonfault.Words(se))
 	}
 	return f
 }
