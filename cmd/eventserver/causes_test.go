@@ -11,10 +11,11 @@ import (
 
 // causes explains duplicates: between the first delivery and the second there
 // must have been a fault, or else between the event's post and its second
-// delivery, where the event was transformed twice. A connection that was cut, or
-// an outage, explains a further attempt (the answer was lost); whatever ends a
-// server or moves its partitions explains attempts that begin anew. It is fed by
-// the oracle and by whoever makes faults.
+// delivery, where the event was transformed twice. An outage or a late answer
+// explains a further attempt, because the answer was lost. A connection that was
+// cut explains the same attempt too: the request is repeated once within it. What
+// ends a server or moves its partitions explains attempts that begin anew. It is
+// fed by the oracle and by what makes faults.
 type causes struct {
 	// lasting is how long a fault goes on by itself: partitions move until a
 	// dead server's session is over.
@@ -37,7 +38,9 @@ type fault struct {
 
 func (f fault) explains(again bool, destination string) bool {
 	switch f.kind {
-	case "cut", "outage", "late answer":
+	case "cut":
+		return f.destination == destination
+	case "outage", "late answer":
 		return again && f.destination == destination
 	case "pause":
 		return true
@@ -138,12 +141,13 @@ func TestCauses(t *testing.T) {
 		{"a", 2, 8, 14, 26, 1},                         // a client's own copy: no duplicate
 		{"b", 2, 7, 14, 15, 1}, {"b", 2, 7, 14, 25, 2}, // the cut was elsewhere
 		{"b", 4, 7, 8, 11, 1}, {"b", 4, 7, 8, 12, 1}, // posted before the kill
-		{"a", 5, 7, 14, 15, 1}, {"a", 5, 7, 14, 25, 1}, // a cut begins nothing anew
+		{"a", 5, 7, 14, 15, 1}, {"a", 5, 7, 14, 25, 1}, // the cut, within the attempt
+		{"b", 5, 7, 14, 15, 1}, {"b", 5, 7, 14, 25, 1}, // the cut was elsewhere
 		{"a", 3, 7, 29, 30, 1}, {"a", 3, 7, 29, 31, 2}, // after every fault
 	} {
 		c.delivery(arrival{d.destination, "u", d.n, int64(d.sequence), d.attempt, at(d.posted), at(d.now)})
 	}
-	if got, want := c.report(), "cut 1 (5ms, 5ms); kill 1 (5ms, 5ms); twice transformed by kill 1 (2ms, 2ms); none 3"; got != want {
+	if got, want := c.report(), "cut 2 (5ms, 5ms); kill 1 (5ms, 5ms); twice transformed by kill 1 (2ms, 2ms); none 3"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
