@@ -166,7 +166,7 @@ func (a *sendAnswer) refusal(url string, events []sendEvent, again int) error {
 	}
 	switch a.status {
 	case http.StatusUnauthorized:
-		cure = "; give the key with --api-key-file"
+		cure = "; give the key with --api-key-file or EVENTSERVER_API_KEY"
 	case http.StatusRequestEntityTooLarge:
 		cure = "; a smaller --batch may help"
 	}

@@ -188,7 +188,7 @@ func TestSendGivesUp(t *testing.T) {
 		"an index that cannot be": {[]func([]json.RawMessage) *http.Response{says(400, `{"index":-1}`)}, "{}", 0,
 			"line 1: " + at + `400 Bad Request: {"index":-1}; no event is stored`},
 		"no key": {[]func([]json.RawMessage) *http.Response{says(401, "{}")}, "{}", 0,
-			"line 1: " + at + `401 Unauthorized: {}; give the key with --api-key-file; no event is stored`},
+			"line 1: " + at + `401 Unauthorized: {}; give the key with --api-key-file or EVENTSERVER_API_KEY; no event is stored`},
 		"too large": {[]func([]json.RawMessage) *http.Response{says(413, "{}")}, "{}{}", 0,
 			"line 1: " + at + `413 Request Entity Too Large: {}; a smaller --batch may help; no event is stored`},
 		"a redirect": {[]func([]json.RawMessage) *http.Response{says(301, "", "Location", "http://127.0.0.1:8080/elsewhere")}, "{}", 0,

@@ -174,6 +174,17 @@ func TestDelivered(t *testing.T) {
 	assert.Contains(t, got.Why, "not known any more")
 }
 
+// No attempt is spent on a destination that is down: the poison queue is no threat.
+func TestRetryThatSpendsNothing(t *testing.T) {
+	down := destinations.Unavailable(errors.New("answer 503"))
+	d := &receiver{id: "d", answers: func(destinations.Delivery) error { return down }}
+	r := newRig(t, router.Destination{Destination: d, Retry: router.Retry{Initial: time.Hour, Max: time.Hour, Attempts: 7}})
+	v := r.await(r.publish("u1", "t", 1)[0], admin.StateRetrying)
+	assert.Contains(t, v.Why, "attempt 1 failed (answer 503), 0 of 7 count against it")
+	assert.Contains(t, v.Do, "fix the receiver")
+	assert.NotContains(t, v.Do, "poison queue")
+}
+
 func TestWaitingBehindARetry(t *testing.T) {
 	d := &receiver{id: "d", answers: func(destinations.Delivery) error { return errors.New("answer 500") }}
 	r := newRig(t, router.Destination{Destination: d, Retry: router.Retry{Initial: time.Hour, Max: time.Hour, Attempts: 7}})
@@ -184,6 +195,7 @@ func TestWaitingBehindARetry(t *testing.T) {
 	assert.Equal(t, "answer 500", first.LastAnswer)
 	assert.False(t, first.Next.IsZero())
 	assert.Contains(t, first.Why, "attempt 1 of 7 failed (answer 500); the next is at "+clock(first.Next))
+	assert.Contains(t, first.Do, "it goes to the poison queue when its attempts are spent")
 	require.Eventually(t, func() bool { return r.ask(ids[2]).Behind != nil && r.ask(ids[2]).Ahead == 2 }, 10*time.Second, time.Millisecond)
 	third := r.ask(ids[2])
 	assert.Equal(t, admin.StateWaiting, third.State)
