@@ -184,7 +184,11 @@ func (a *App) Forget(ctx context.Context, id string, poison bool, by string, con
 	if poison {
 		topics = append(topics, router.PoisonTopic(id))
 	}
-	return l, d.DeleteTopics(ctx, topics...)
+	err = d.DeleteTopics(ctx, topics...)
+	if poison && a.poison != nil {
+		a.poison.Drop(id)
+	}
+	return l, err
 }
 
 // undeliveredOf counts what removed destinations have not been sent, as far as the

@@ -225,6 +225,9 @@ func (a *App) apply(p *plan) (Changes, error) {
 			return Changes{}, errors.Join(append(errs, p.discard())...)
 		}
 		c.Added = append(c.Added, s.config.ID)
+		if a.poison != nil { // another instance may have forgotten it, and its poison queue
+			a.poison.Drop(s.config.ID)
+		}
 	}
 	for i, err := range a.replaceAll(p) {
 		s := p.changed[i]

@@ -14,6 +14,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/plural"
 )
 
 // Headers of what was redriven, and of the marks that settle a poison queue's
@@ -227,7 +228,7 @@ func (d *Destination) record(ctx context.Context, msg *message.Message, sequence
 		return nil, err
 	}
 	if size := payloadSize(p); limit > 0 && size > limit {
-		return nil, giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result has %d bytes, at most %d are allowed", size, limit))
+		return nil, giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result has %s, at most %s allowed", plural.Count(size, "byte"), plural.Count(limit, "byte is", "bytes are")))
 	}
 	return encodeDelivery(e, p, sequence), nil
 }

@@ -84,7 +84,7 @@ func TestAgainTransformsAsConfiguredNow(t *testing.T) {
 	_, err = d.Again(t.Context(), poisonRecord("transform"), r, 10)
 	reason, text := router.Failure(err, poisonRecord("transform"))
 	assert.Equal(t, metrics.ReasonTransform, reason)
-	assert.Contains(t, text, "at most 10 are allowed")
+	assert.Contains(t, text, "at most 10 bytes are allowed")
 
 	p := poisonRecord("transform")
 	p.Metadata[infra.MetaKey] = "panic"

@@ -39,13 +39,19 @@ type Error struct {
 	Status int
 	Detail string // what the server says about it, in one line
 	url    string
+	token  bool // one was sent
 }
 
 // Error implements error. It tells what to do where the client knows it.
 func (e *Error) Error() string {
 	text := fmt.Sprintf("%s answered %d: %s", e.url, e.Status, e.Detail)
 	switch e.Status {
-	case http.StatusUnauthorized, http.StatusForbidden:
+	case http.StatusForbidden:
+		if !e.token { // who sent none is refused for the address or the origin
+			break
+		}
+		fallthrough
+	case http.StatusUnauthorized:
 		text += "; give the token with --token or EVENTSERVER_ADMIN_TOKEN"
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		text += "; try again"
@@ -193,5 +199,5 @@ func problemOf(resp *http.Response, base string, answer []byte) error {
 		}
 		p.Detail += sep + e.Message
 	}
-	return &Error{Status: resp.StatusCode, Detail: p.Detail, url: base}
+	return &Error{Status: resp.StatusCode, Detail: p.Detail, url: base, token: resp.Request != nil && resp.Request.Header.Get("Authorization") != ""}
 }

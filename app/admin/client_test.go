@@ -96,3 +96,18 @@ func TestClientExplains(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Who sent no token and is refused all the same is not told to give one: the
+// server asks for none, it refuses the address or the origin.
+func TestHintOfATokenIsForWhoLacksIt(t *testing.T) {
+	const hint = "give the token with --token"
+	for _, c := range []struct {
+		status int
+		token  bool
+		want   bool
+	}{{401, false, true}, {403, true, true}, {403, false, false}} {
+		if text := (&Error{Status: c.status, Detail: "refused", token: c.token}).Error(); strings.Contains(text, hint) != c.want {
+			t.Errorf("%+v: %s", c, text)
+		}
+	}
+}

@@ -98,7 +98,7 @@ type Failing struct {
 type RetryOrder struct {
 	ID  string `json:"-"`
 	By  string `json:"-"`
-	Key string `json:"key,omitempty" maxLength:"1024" doc:"Ordering key: of this user alone; without it, of all"`
+	Key string `json:"key,omitempty" maxLength:"1024" doc:"Ordering key: the backoff of this user alone; without it, of all. A pause of the breaker ends for all in both cases: with a key, this user's event is the probe if one waits"`
 }
 
 // RetryAnswer says what there was to end at the instance that answers. The others

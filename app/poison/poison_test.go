@@ -420,3 +420,26 @@ func TestStopBetweenSteps(t *testing.T) {
 	assert.Equal(t, 50, rest.Redriven+run.Redriven)
 	assert.Len(t, w.redriven()["ada"], 50)
 }
+
+// A queue that was deleted and has grown beyond the old one's end looked like the
+// old one with more in it: its first items counted as settled.
+func TestAQueueMadeAnew(t *testing.T) {
+	w := newWorld(t)
+	s := w.service(nil)
+	defer func() { _ = s.Close() }()
+	w.put(item{id: "old", key: "ada"})
+	_, err := do(s, admin.PoisonOrder{Action: actionDiscard})
+	require.NoError(t, err)
+	assert.Empty(t, w.waiting(s))
+	topic := router.PoisonTopic("d")
+	require.NoError(t, w.broker.(infra.Deleter).DeleteTopics(t.Context(), topic))
+	s.Drop("d")
+	require.NoError(t, w.broker.EnsureTopics(t.Context(), router.Topics("d")...))
+	var want []string
+	for n := range 12 {
+		id := fmt.Sprint("new", n)
+		want = append(want, id)
+		w.put(item{id: id, key: "ada", sequence: n})
+	}
+	assert.Equal(t, want, w.waiting(s))
+}

@@ -102,6 +102,14 @@ func (s *Service) queue(destination string) *index {
 	return q
 }
 
+// Drop forgets what is known of a destination's poison queue, which may have been
+// deleted: offsets of the one that is made after it begin anew.
+func (s *Service) Drop(destination string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.queues, destination)
+}
+
 // hash stands for a key where there may be many.
 func (s *Service) hash(key string) uint64 { return maphash.String(s.seed, key) }
 

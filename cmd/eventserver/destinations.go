@@ -74,7 +74,11 @@ func showDestinations(ctx context.Context, args []string, stdout, stderr io.Writ
 		for _, d := range v.Destinations {
 			there = append(there, d.ID)
 		}
-		return fmt.Errorf("there is no destination %q; there are %s", ids[0], strings.Join(there, ", "))
+		said := "there are none"
+		if len(there) > 0 {
+			said = "there are " + strings.Join(there, ", ")
+		}
+		return fmt.Errorf("there is no destination %q; %s; if it was removed, `%s` tells what it has left", ids[0], said, a.hint("forget", ids[0]))
 	}
 	d := v.Destinations[i]
 	if d.State != stateUnknown { // a server was asked, and knows more of a single one

@@ -17,7 +17,7 @@ func retryDestination(ctx context.Context, args []string, stdout, _ io.Writer) e
 	var order admin.RetryOrder
 	ids, err := parse("retry", "ID [--key KEY] [flags]", args, 1, 1, func(fs *flag.FlagSet) {
 		a.flags(fs)
-		fs.StringVar(&order.Key, "key", "", "ordering key: of this user alone; without it, of all")
+		fs.StringVar(&order.Key, "key", "", "ordering key: end the backoff of this user alone; without it, of all. A pause of the breaker ends in both cases; this user's event is the probe if one waits")
 	})
 	if err != nil {
 		return err

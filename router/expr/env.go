@@ -80,7 +80,7 @@ func compile(src string, eventBytes int) (*program, error) {
 		return nil, err
 	}
 	if eventBytes > MaxEventBytes && readsBody(p.ast) {
-		return nil, fmt.Errorf("1:1: it reads the body of events, and http.max_event_bytes is %d: an expression reads events of up to %d bytes; lower http.max_event_bytes, or ask only id, type, source, key and the times",
+		return nil, fmt.Errorf("1:1: it reads the body of events, and http.max_event_bytes is %d bytes: an expression reads events of up to %d bytes; lower http.max_event_bytes, or ask only id, type, source, key and the times",
 			eventBytes, MaxEventBytes)
 	}
 	guardLoops(p.ast)
