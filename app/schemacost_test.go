@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -101,4 +102,22 @@ func TestSchemaCheckEndsWithItsClient(t *testing.T) {
 	for _, stage := range []string{stageIngest, stageInput} {
 		assert.Zero(t, value(t, reg, "eventserver_schema_violations_total", map[string]string{"stage": stage, "type": "slow", "mode": "enforce"}))
 	}
+}
+
+// There was a line for each place of each schema.
+func TestManyDoubtfulSchemasAreOneLine(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b", "c"} {
+		text := "x-event: {type: " + name + ", version: 1}\ndescription: A text.\ntype: object\nproperties: {a: {pattern: \"^(a?b?){600}$\"}}\nexamples: [{}]\n"
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name+".yaml"), []byte(text), 0o600))
+	}
+	r, err := schema.Load(dir)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(r.Warnings()), 3)
+	p, err := schema.NewPolicy(schema.PolicyConfig{Registry: r, Mode: schema.Mode("enforce")})
+	require.NoError(t, err)
+	var out strings.Builder
+	warnOf(p, slog.New(slog.NewTextHandler(&out, nil)))
+	assert.Equal(t, 1, strings.Count(out.String(), "\n"), out.String())
 }

@@ -84,11 +84,16 @@ func SchemaWarnings(cfg *config.Config) ([]*textfile.Fault, error) {
 	return p.Registry().Warnings(), nil
 }
 
-// warnOf logs what is doubtful in the schemas.
+// warnOf logs what is doubtful in the schemas, in one line however many they are:
+// `check` lists each.
 func warnOf(p *schema.Policy, log *slog.Logger) {
-	for _, w := range p.Registry().Warnings() {
-		log.Warn("a schema may cost much", slog.String("file", w.File), slog.Int("line", w.Line), slog.String("path", w.Path), slog.String("what", w.Msg))
+	all := p.Registry().Warnings()
+	if len(all) == 0 {
+		return
 	}
+	w := all[0]
+	log.Warn("schemas may cost much; `eventserver check` lists each place", slog.Int("places", len(all)),
+		slog.String("file", w.File), slog.Int("line", w.Line), slog.String("path", w.Path), slog.String("what", w.Msg))
 }
 
 // Places where an event is held against its schema; the label stage.
