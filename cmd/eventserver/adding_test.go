@@ -72,7 +72,7 @@ func TestAddingAnEventType(t *testing.T) {
 		t.Fatal(err)
 	}
 	bin, dir := binary(t), t.TempDir()
-	for _, part := range []string{"schemas", "app/schema", "app/textfile"} {
+	for _, part := range []string{"schemas", "app/schema", "app/jsonfault", "app/textfile"} {
 		if err := os.CopyFS(filepath.Join(dir, part), os.DirFS(filepath.Join(root, part))); err != nil {
 			t.Fatal(err)
 		}
