@@ -28,7 +28,7 @@ const (
 	valueBytes = 48
 	// valueWork and openWork are what it takes to make a value, and to look into
 	// an object or list, in ns.
-	valueWork, openWork = 50, 250
+	valueWork, openWork = 150, 250
 	// indexWork is what it takes to note where an item or a member is, in ns.
 	indexWork = 15
 )

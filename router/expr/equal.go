@@ -11,7 +11,7 @@ import (
 )
 
 // compareWork is what one comparison of two values costs, in ns.
-const compareWork = 50
+const compareWork = 100
 
 func equalVal(m *meter, a, b ref.Val) ref.Val { return types.Bool(equal(m, a, b, 0)) }
 
@@ -80,7 +80,7 @@ func equalNumbers(m *meter, a, b ref.Val) bool {
 func chargeNumber(m *meter, v ref.Val) {
 	switch n := v.(type) {
 	case number:
-		m.charge(60+4*len(n), 2*len(n))
+		m.charge(400+8*len(n), 2*len(n))
 	case types.Double:
 		m.charge(100, 0)
 	}

@@ -25,8 +25,8 @@ const (
 	// maxAlloc bounds the bytes that the functions and literals of one run
 	// allocate. The steps add at most a third of it.
 	maxAlloc = 44 << 20
-	// maxRead bounds the time for reading the event's JSON, in ns: an event of 16 MiB
-	// is read twice over when its values have 12 bytes on average.
+	// maxRead bounds the time for reading the event's JSON, in ns: 8 MiB of objects
+	// with short names and values, or 16 MiB that are mostly text, twice over.
 	maxRead = 48 << 20
 	// maxWork bounds that for what grows with the sizes of arguments, in ns, beside
 	// 2 for each byte of the largest event: size() of its longest text.

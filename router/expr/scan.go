@@ -18,21 +18,30 @@ var (
 
 func errAt(i int, what string) error { return fmt.Errorf("%s at byte %d", what, i) }
 
-// skip gives the end of the JSON value that begins at b[i], and how many values
-// it holds, itself included; errMany when these are more than most. It allocates
-// nothing: what an expression does not look at costs the reading only.
-func skip(b []byte, i, most int) (end, values int, err error) {
+// What reading JSON takes, in ns: for each value, for eight bytes of a text or a
+// name, and for each byte of a number, a word, space, or a text with escapes.
+const (
+	skipWork   = 20
+	stringWork = 6
+	slowWork   = 4
+)
+
+// skip gives the end of the JSON value that begins at b[i], and what reading over
+// it has taken, in ns; errMany when that is more than most. It allocates nothing:
+// what an expression does not look at costs the reading only.
+func skip(b []byte, i, most int) (end, took int, err error) {
 	var inObject [maxDepth + 1]bool
 	depth := 0
 	for {
-		if values++; values > most {
-			return 0, values, errMany
+		if took > most {
+			return 0, took, errMany
 		}
-		open := false
+		took += skipWork
+		from, open := i, false
 		switch c := at(b, i); c {
 		case '{', '[':
 			if depth > maxDepth {
-				return 0, 0, errNesting
+				return 0, took, errNesting
 			}
 			inObject[depth] = c == '{'
 			i = space(b, i+1)
@@ -44,36 +53,48 @@ func skip(b []byte, i, most int) (end, values int, err error) {
 			open = true
 		case '"':
 			i, err = skipString(b, i)
+			took += stringTook(b[from:max(from, i)])
 		default:
 			i, err = skipWord(b, i)
+			took += (i - from) * slowWork
 		}
 		if err != nil {
-			return 0, 0, err
+			return 0, took, err
 		}
 		for !open { // a value has ended
 			if depth == 0 {
-				return i, values, nil
+				return i, took, nil
 			}
-			i = space(b, i)
+			from, i = i, space(b, i)
 			switch c := at(b, i); {
 			case c == ',':
 				i = space(b, i+1)
+				took += (i - from - 1) * slowWork
 				open = true
 			case c == '}' && inObject[depth-1], c == ']' && !inObject[depth-1]:
 				i++
 				depth--
 			case i >= len(b):
-				return 0, 0, errEnd
+				return 0, took, errEnd
 			default:
-				return 0, 0, errAt(i, "no comma or bracket")
+				return 0, took, errAt(i, "no comma or bracket")
 			}
 		}
 		if inObject[depth-1] {
+			from = i
 			if _, i, err = skipName(b, i); err != nil {
-				return 0, 0, err
+				return 0, took, err
 			}
+			took += stringTook(b[from:i])
 		}
 	}
+}
+
+func stringTook(quoted []byte) int {
+	if hasEscape(quoted) {
+		return len(quoted) * slowWork
+	}
+	return len(quoted) * stringWork / 8
 }
 
 // at is b[i], and 0 after the end.

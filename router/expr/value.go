@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 
@@ -55,17 +54,14 @@ func (m *meter) text(quoted []byte) string {
 	return s
 }
 
-// skipWork is what it takes to read over a value, in ns, beside its bytes.
-const skipWork = 12
-
-// skip reads over the value at b[i] and charges for it. It does not begin with
-// more values than are left to be read.
+// skip reads over the value at b[i] and charges for it. It does not go on beyond
+// what is left to be read.
 func (m *meter) skip(b []byte, i int) (int, error) {
-	end, values, err := skip(b, i, (m.limits.read-m.read)/skipWork)
-	if err != nil && !errors.Is(err, errMany) {
+	end, took, err := skip(b, i, m.limits.read-m.read)
+	m.reads(took)
+	if err != nil {
 		return 0, errBody(err)
 	}
-	m.reads(max(0, end-i)/2 + skipWork*values)
 	return end, nil
 }
 
