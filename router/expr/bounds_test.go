@@ -115,3 +115,23 @@ func TestIndexWithAPointSaysWhatToWrite(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The bound of the values that json.parse reads became one of time, and was still
+// the length of the text: every list and object was none.
+func TestParseReadsWhatIsJSON(t *testing.T) {
+	for text, there := range map[string]bool{
+		`[]`: true, `[1,2,3]`: true, `{"a":1,"b":[true,null]}`: true, ` {"a":{"b":{"c":"d"}}} `: true, `"x"`: true, `12`: true,
+		`[` + strings.TrimSuffix(strings.Repeat("1,", 20_000), ",") + `]`: true,
+		``: false, `[1,`: false, `{"a"}`: false, `[1] 2`: false, `nul`: false,
+	} {
+		ev := event()
+		ev.Data = fmt.Appendf(nil, `{"data":{"text":%q}}`, text)
+		f, err := CompileFilter(`json.parse(event.data.text).hasValue()`, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := f.Match(t.Context(), ev); err != nil || got != there {
+			t.Errorf("%.40s: %v, %v", text, got, err)
+		}
+	}
+}

@@ -324,14 +324,15 @@ func jsonParse(m *meter, args []ref.Val) ref.Val {
 		return types.NoSuchOverloadErr()
 	}
 	m.charge(6*len(s), 4*len(s)) // it is read three times
-	if _, err := wholeJSON([]byte(s)); err != nil {
+	text := []byte(s)
+	if _, err := wholeJSON(text); err != nil {
 		return types.OptionalNone
 	}
-	if end, _, err := skip([]byte(s), space([]byte(s), 0), len(s)); err != nil || space([]byte(s), end) != len(s) {
+	if end, err := m.skip(text, space(text, 0)); err != nil || space(text, end) != len(text) {
 		m.charge(2*len(s), 0)
 		return types.OptionalNone
 	}
-	v, err := m.decode([]byte(s))
+	v, err := m.decode(text)
 	if err != nil {
 		return types.OptionalNone
 	}
