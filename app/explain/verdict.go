@@ -386,28 +386,3 @@ func (c *inquiry) status(id string) (router.Status, bool) {
 	}
 	return c.x.cfg.Live.Status(id)
 }
-
-// meant is what redrives the event, and what came before it of its user.
-func (c *inquiry) meant() string {
-	if n := len(c.found); n > 0 && c.found[n-1].keyless {
-		return " --event " + quoted(c.q.ID)
-	}
-	return c.keyFlag()
-}
-
-// keyFlag is what finds another event of the same user.
-func (c *inquiry) keyFlag() string {
-	if n := len(c.found); n > 0 {
-		return keyFlagOf(c.found[n-1].Key)
-	}
-	return ""
-}
-
-// keyFlagOf is keyFlag for an order key; what has no key has one that begins with
-// a zero.
-func keyFlagOf(key string) string {
-	if key == "" || key[0] == 0 {
-		return ""
-	}
-	return " --key " + quoted(key)
-}
