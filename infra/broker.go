@@ -136,3 +136,14 @@ type Deferrer interface {
 	// Deferred is the number of messages of key that were read past.
 	Deferred(key string) int
 }
+
+// Durability says what survives a crash of the machine.
+type Durability int
+
+const (
+	// Durable: on disk before the call returns.
+	Durable Durability = iota
+	// Step: not before what it was made from is settled. For a record whose source's
+	// progress is kept after it: the log never keeps the later without the earlier.
+	Step
+)
