@@ -1,8 +1,8 @@
 package infra
 
 import (
-	"errors"
 	"context"
+	"errors"
 	"time"
 )
 
