@@ -96,8 +96,8 @@ func TestPercentile(t *testing.T) {
 }
 
 func TestConfigFaultsAreToldAtOnce(t *testing.T) {
-	_, err := Config{Failing: 1, Rate: -5, Users: 3, Connections: 5, Size: 10, Orderings: []string{"random"}}.withDefaults()
-	for _, want := range []string{"Program", "failing users", "rate -5", "3 users on 5 connections", "size 10", `"random"`} {
+	_, err := Config{Against: []string{"old", "old"}, Failing: 1, Rate: -5, Users: 3, Connections: 5, Size: 10, Orderings: []string{"random"}}.withDefaults()
+	for _, want := range []string{"Program", "failing users", "rate -5", "3 users on 5 connections", "size 10", `"random"`, `"old": name each`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: lacks %s", err, want)
 		}
@@ -105,15 +105,16 @@ func TestConfigFaultsAreToldAtOnce(t *testing.T) {
 }
 
 func TestRatiosArePairedAndRunsThatBreakOrderFail(t *testing.T) {
-	r := newReport(Config{Out: io.Discard})
+	r := newReport(Config{Program: "new", Against: []string{"old"}, Out: io.Discard})
 	for i, x := range []struct {
-		ordering string
-		rate     float64
-	}{{"key", 200}, {"partition", 100}, {"key", 90}, {"partition", 30}, {"key", 100}, {"partition", 100}} {
-		r.add(Result{Ordering: x.ordering, Deliveries: x.rate, Pair: 1 + i/2})
+		program string
+		rate    float64
+		cpu     time.Duration
+	}{{"new", 200, 10}, {"old", 100, 40}, {"new", 90, 10}, {"old", 30, 20}, {"new", 100, 10}, {"old", 100, 10}} {
+		r.add(Result{Program: x.program, Ordering: "key", Deliveries: x.rate, EventCPU: x.cpu, Pair: 1 + i/2})
 	}
 	r.finish()
-	if len(r.Ratios) != 1 || r.Ratios[0].Min != 1 || r.Ratios[0].Median != 2 || r.Ratios[0].Max != 3 {
+	if want := (Ratio{Of: "key", To: "key old", Min: 1, Median: 2, Max: 3, EventCPU: .5}); len(r.Ratios) != 1 || r.Ratios[0] != want {
 		t.Errorf("%+v", r.Ratios)
 	}
 	if !r.OK() {

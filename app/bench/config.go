@@ -4,13 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
 // Config of a benchmark. Zero fields take the defaults.
 type Config struct {
-	Program string // the eventserver to run; required
-	Broker  string // value of broker: in YAML; PREFIX is replaced by a new name for each run. Default: embedded in a temporary directory
+	Program string   // the eventserver to run; required
+	Against []string // other eventservers to compare it with, such as an older release; each runs in turn with it
+	Broker  string   // value of broker: in YAML; PREFIX is replaced by a new name for each run. Default: embedded in a temporary directory
 
 	Orderings []string        // key, partition; each is run on each latency. Default: key
 	Latencies []time.Duration // of the receivers. Default: 0
@@ -81,6 +83,11 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Size < minSize {
 		errs = append(errs, fmt.Errorf("bench: size %d: an event needs %d bytes", c.Size, minSize))
+	}
+	for i, p := range c.Against {
+		if p == "" || p == c.Program || slices.Contains(c.Against[:i], p) {
+			errs = append(errs, fmt.Errorf("bench: against %q: name each other program once", p))
+		}
 	}
 	for _, o := range c.Orderings {
 		if o != "key" && o != "partition" {

@@ -12,6 +12,7 @@ import (
 
 // Result is one run.
 type Result struct {
+	Program    string          `json:"program"` // its path
 	Ordering   string          `json:"ordering"`
 	Latency    time.Duration   `json:"receiver_latency_ns"`
 	Pair       int             `json:"pair"`
@@ -20,7 +21,10 @@ type Result struct {
 	P50        time.Duration   `json:"p50_ns"` // from due to arrival
 	P99        time.Duration   `json:"p99_ns"`
 	CPU        float64         `json:"server_cores"`
-	RSS        int64           `json:"server_rss_bytes"` // at the end of the measured time
+	EventCPU   time.Duration   `json:"server_cpu_per_event_ns"` // of the whole run: accepted, stored, delivered everywhere
+	RSS        int64           `json:"server_rss_bytes"`        // at the end of the measured time
+	Ready      time.Duration   `json:"ready_ns"`                // from the start of the program until /readyz is 200
+	Restart    time.Duration   `json:"restart_ns"`              // the same, on what the run left behind
 	Refused    int64           `json:"refused_requests"`
 	Drained    bool            `json:"drained"` // everything arrived
 	Stuck      bool            `json:"stuck"`   // it did not, and nothing more came: what is missing is lost
@@ -34,15 +38,18 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		return nil, err
 	}
 	report := newReport(cfg)
+	programs := append([]string{cfg.Program}, cfg.Against...)
 	for _, latency := range cfg.Latencies {
 		for pair := 1; pair <= cfg.Pairs; pair++ {
 			for _, ordering := range cfg.Orderings {
-				r, err := one(ctx, cfg, ordering, latency)
-				if err != nil {
-					return report, fmt.Errorf("ordering %s, latency %v: %w", ordering, latency, err)
+				for _, program := range programs {
+					r, err := one(ctx, cfg, program, ordering, latency)
+					if err != nil {
+						return report, fmt.Errorf("%s, ordering %s, latency %v: %w", program, ordering, latency, err)
+					}
+					r.Pair = pair
+					report.add(r)
 				}
-				r.Pair = pair
-				report.add(r)
 			}
 		}
 	}
@@ -50,8 +57,8 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	return report, nil
 }
 
-// one runs the program once.
-func one(ctx context.Context, cfg Config, ordering string, latency time.Duration) (_ Result, err error) {
+// one runs the program once, and starts it once more on what it left behind.
+func one(ctx context.Context, cfg Config, program, ordering string, latency time.Duration) (_ Result, err error) {
 	dir, err := os.MkdirTemp("", "eventserver-bench-")
 	if err != nil {
 		return Result{}, err
@@ -62,16 +69,33 @@ func one(ctx context.Context, cfg Config, ordering string, latency time.Duration
 		return Result{}, err
 	}
 	defer func() { err = errors.Join(err, recv.listen.Close()) }()
-	srv, err := startServer(ctx, cfg, dir, ordering, recv.url())
+	setup, err := newSetup(ctx, cfg, dir, program, ordering, recv.url())
 	if err != nil {
 		return Result{}, err
 	}
-	defer func() { err = errors.Join(err, srv.stop()) }()
+	srv, err := setup.start(ctx, cfg.Profile)
+	if err != nil {
+		return Result{}, err
+	}
+	r := Result{Program: program, Ordering: ordering, Latency: latency, Ready: srv.ready}
+	if err := errors.Join(r.measure(ctx, cfg, srv, recv), srv.stop()); err != nil {
+		return r, err
+	}
+	again, err := setup.start(ctx, "")
+	if err != nil {
+		return r, err
+	}
+	r.Restart = again.ready
+	return r, again.stop()
+}
 
-	load := newClients(cfg, srv.addr, recv)
+// measure posts, measures, and waits until everything has arrived.
+func (r *Result) measure(ctx context.Context, cfg Config, srv *server, recv *receivers) error {
+	load := newClients(cfg, srv.setup.addr, recv)
 	posting, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
+	started := srv.usage()
 	go func() { ended <- load.run(posting) }()
 
 	sleep(ctx, cfg.Warmup)
@@ -80,15 +104,13 @@ func one(ctx context.Context, cfg Config, ordering string, latency time.Duration
 	sleep(ctx, cfg.Duration)
 	recv.measuring.Store(false)
 	took := time.Since(began).Seconds()
-	r := Result{Ordering: ordering, Latency: latency,
-		Deliveries: float64(recv.first.Load()-first) / took,
-		Events:     float64(load.accepted.Load()-accepted) / took,
-	}
+	r.Deliveries = float64(recv.first.Load()-first) / took
+	r.Events = float64(load.accepted.Load()-accepted) / took
 	now := srv.usage()
 	r.CPU, r.RSS = (now.cpu-used.cpu).Seconds()/took, now.rss
 	stop()
 	if err := <-ended; err != nil {
-		return r, err
+		return err
 	}
 	r.Refused = load.retried.Load()
 	lat := recv.latencies()
@@ -100,9 +122,12 @@ func one(ctx context.Context, cfg Config, ordering string, latency time.Duration
 			came, last = now, time.Now()
 		}
 		if r.Drained = r.Verdict.Lost == 0; r.Drained || time.Now().After(deadline) || !sleep(ctx, 100*time.Millisecond) {
-			r.Stuck = !r.Drained && time.Since(last) > min(cfg.Drain/2, 2*time.Second+2*latency)
+			r.Stuck = !r.Drained && time.Since(last) > min(cfg.Drain/2, 2*time.Second+2*r.Latency)
 			break
 		}
 	}
-	return r, ctx.Err()
+	if n := load.accepted.Load(); n > 0 {
+		r.EventCPU = (srv.usage().cpu - started.cpu) / time.Duration(n)
+	}
+	return ctx.Err()
 }

@@ -16,21 +16,19 @@ import (
 	"time"
 )
 
-// server is the program under test, in a process of its own.
-type server struct {
-	cmd  *exec.Cmd
-	addr string
-	log  bytes.Buffer
-	done chan error
+// setup is the configuration of one run.
+type setup struct {
+	program, ordering string
+	file, addr        string
 }
 
-// startServer writes the configuration of one run and waits until it is ready.
-func startServer(ctx context.Context, cfg Config, dir, ordering, receivers string) (*server, error) {
+// newSetup writes the configuration of one run.
+func newSetup(ctx context.Context, cfg Config, dir, program, ordering, receivers string) (*setup, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	s := &server{addr: l.Addr().String(), done: make(chan error, 1)}
+	s := &setup{program: program, ordering: ordering, file: filepath.Join(dir, "eventserver.yaml"), addr: l.Addr().String()}
 	_ = l.Close()
 	broker := strings.NewReplacer("PREFIX", fmt.Sprintf("bench%d.", time.Now().UnixNano()), "DIR", strconv.Quote(filepath.Join(dir, "data"))).Replace(cfg.Broker)
 	yaml := fmt.Sprintf("http: {addr: %q, max_in_flight: 4096}\nadmin: {addr: \"off\"}\nbroker: %s\nordering: %s\nlog: {level: warn}\ndestinations:\n", s.addr, broker, ordering)
@@ -45,33 +43,7 @@ func startServer(ctx context.Context, cfg Config, dir, ordering, receivers strin
 		}
 		yaml += fmt.Sprintf("schemas: {dir: %q}\n", schemas)
 	}
-	file := filepath.Join(dir, "eventserver.yaml")
-	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
-		return nil, err
-	}
-	args := []string{"serve", "--config", file}
-	if cfg.Profile != "" {
-		name := filepath.Join(cfg.Profile, fmt.Sprintf("%s-%d", ordering, time.Now().Unix()))
-		args = append(args, "--cpuprofile", name+".cpu.pprof", "--memprofile", name+".mem.pprof")
-	}
-	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), cfg.Program, args...) //nolint:gosec // the program is the caller's own
-	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
-	if err := s.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() { s.done <- s.cmd.Wait() }()
-	for {
-		if s.ready(ctx) {
-			return s, nil
-		}
-		select {
-		case err := <-s.done:
-			return nil, errors.Join(fmt.Errorf("the server ended while starting: %s", s.log.String()), err)
-		case <-ctx.Done():
-			return nil, errors.Join(ctx.Err(), s.stop())
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
+	return s, os.WriteFile(s.file, []byte(yaml), 0o600)
 }
 
 func (c Config) batchYAML() string {
@@ -81,7 +53,46 @@ func (c Config) batchYAML() string {
 	return fmt.Sprintf(", batch: {max_events: %d}", c.DeliverBatch)
 }
 
-func (s *server) ready(ctx context.Context) bool {
+// server is the program under test, in a process of its own.
+type server struct {
+	setup *setup
+	cmd   *exec.Cmd
+	log   bytes.Buffer
+	ready time.Duration // what the start took
+	done  chan error
+}
+
+// start waits until the server is ready.
+func (s *setup) start(ctx context.Context, profiles string) (*server, error) {
+	args := []string{"serve", "--config", s.file}
+	if profiles != "" {
+		name := filepath.Join(profiles, fmt.Sprintf("%s-%s-%d", filepath.Base(s.program), s.ordering, time.Now().Unix()))
+		args = append(args, "--cpuprofile", name+".cpu.pprof", "--memprofile", name+".mem.pprof")
+	}
+	srv := &server{setup: s, done: make(chan error, 1)}
+	srv.cmd = exec.CommandContext(context.WithoutCancel(ctx), s.program, args...) //nolint:gosec // the program is the caller's own
+	srv.cmd.Stdout, srv.cmd.Stderr = &srv.log, &srv.log
+	began := time.Now()
+	if err := srv.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() { srv.done <- srv.cmd.Wait() }()
+	for {
+		if s.ready(ctx) {
+			srv.ready = time.Since(began)
+			return srv, nil
+		}
+		select {
+		case err := <-srv.done:
+			return nil, errors.Join(fmt.Errorf("the server ended while starting: %s", srv.log.String()), err)
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), srv.stop())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func (s *setup) ready(ctx context.Context) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.addr+"/readyz", nil)
 	if err != nil {
 		return false

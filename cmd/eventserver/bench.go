@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		return err
 	}
 	cfg := bench.Config{Program: program, Out: stdout}
-	var brokers, kind, orderings, latencies, file string
+	var against, brokers, kind, orderings, latencies, file string
 	var partitions int
 	if _, err := parse("bench", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
 		fs.StringVar(&kind, "broker", "embedded", "embedded, memory or kafka")
@@ -28,6 +29,7 @@ func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		fs.IntVar(&partitions, "partitions", 8, "of each topic")
 		fs.StringVar(&orderings, "ordering", "key", "key, partition (the baseline: watermill-kafka's own subscriber), or key,partition to compare them in turn")
 		fs.StringVar(&latencies, "latency", "0s", "how long receivers take; a list, such as 0s,20ms,200ms")
+		fs.StringVar(&against, "against", "", "paths of other eventserver programs, such as the last release: PATH,...; each runs in turn with this one and is compared with it")
 		fs.IntVar(&cfg.Pairs, "pairs", 1, "runs of each, taken in turn")
 		fs.IntVar(&cfg.Users, "users", 500, "how many users post")
 		fs.IntVar(&cfg.Connections, "connections", 64, "how many connections they share")
@@ -49,6 +51,14 @@ func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		return err
 	}
 	cfg.Orderings = strings.Split(orderings, ",")
+	if against != "" {
+		cfg.Against = strings.Split(against, ",")
+		for _, p := range cfg.Against {
+			if _, err := exec.LookPath(p); err != nil {
+				return misuse("--against: %w", err)
+			}
+		}
+	}
 	for s := range strings.SplitSeq(latencies, ",") {
 		d, err := time.ParseDuration(s)
 		if err != nil {

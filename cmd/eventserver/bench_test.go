@@ -9,21 +9,28 @@ import (
 	"testing"
 )
 
-// The benchmark runs the real program, prints a table and writes what it
-// measured.
+// The benchmark runs the real program and another in turn, prints a table and
+// writes what it measured.
 func TestBench(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "bench.json")
+	dir := t.TempDir()
+	file, other := filepath.Join(dir, "bench.json"), filepath.Join(dir, "other")
+	if err := os.Symlink(binary(t), other); err != nil {
+		t.Fatal(err)
+	}
 	out, err := exec.CommandContext(t.Context(), binary(t), "bench", "--broker", "memory", "--users", "20", "--connections", "4", "--batch", "5", "--deliver-batch", "5",
-		"--warmup", "200ms", "--duration", "500ms", "--json", file).CombinedOutput()
+		"--warmup", "200ms", "--duration", "500ms", "--against", other, "--json", file).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	var report struct {
 		Runs []struct {
+			Program    string
+			Restart    int     `json:"restart_ns"`
 			Deliveries float64 `json:"deliveries_per_second"`
 			Drained    bool
 			Verdict    struct{ Accepted, Delivered, Lost int }
 		}
+		Ratios []struct{ Median float64 }
 	}
 	b, err := os.ReadFile(file)
 	if err == nil {
@@ -32,12 +39,13 @@ func TestBench(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(report.Runs) != 1 {
+	if len(report.Runs) != 2 || report.Runs[0].Program == other || report.Runs[1].Program != other || len(report.Ratios) != 1 || report.Ratios[0].Median <= 0 {
 		t.Fatalf("%s", b)
 	}
-	r := report.Runs[0]
-	if r.Deliveries <= 0 || !r.Drained || r.Verdict.Accepted == 0 || r.Verdict.Delivered != 2*r.Verdict.Accepted || r.Verdict.Lost != 0 {
-		t.Errorf("%s", b)
+	for _, r := range report.Runs {
+		if r.Deliveries <= 0 || r.Restart <= 0 || !r.Drained || r.Verdict.Accepted == 0 || r.Verdict.Delivered != 2*r.Verdict.Accepted || r.Verdict.Lost != 0 {
+			t.Errorf("%s", b)
+		}
 	}
 	if !strings.Contains(string(out), "lost 0, order breaks 0") {
 		t.Errorf("%s", out)
