@@ -44,7 +44,7 @@ func (c *claim) deferOver(key string, offset int64) bool {
 		c.behind[key] = k
 	}
 	k.deferred++
-	c.tracker.set(offset, stateDeferred)
+	c.tracker.Defer(offset)
 	return true
 }
 
@@ -79,7 +79,7 @@ func (c *claim) openBackfill(draining bool) {
 		c.mu.Unlock()
 		return
 	}
-	b := &backfill{to: c.tracker.next, wanting: map[string]struct{}{}, full: map[string]struct{}{}}
+	b := &backfill{to: c.tracker.Next(), wanting: map[string]struct{}{}, full: map[string]struct{}{}}
 	for key, k := range c.behind {
 		if !c.wants(k) {
 			continue
@@ -120,7 +120,7 @@ func (c *claim) refill(rec *sarama.ConsumerMessage) {
 	b := c.backfill
 	key := string(rec.Key)
 	c.mu.Lock()
-	if !c.tracker.is(rec.Offset, stateDeferred) {
+	if !c.tracker.IsDeferred(rec.Offset) {
 		c.mu.Unlock()
 		return
 	}
@@ -136,7 +136,7 @@ func (c *claim) refill(rec *sarama.ConsumerMessage) {
 		delete(b.wanting, key)
 		c.mu.Unlock()
 	default:
-		c.tracker.set(rec.Offset, stateOpen)
+		c.tracker.TakeUp(rec.Offset)
 		k.first = rec.Offset + 1
 		if k.deferred--; k.deferred == 0 {
 			delete(c.behind, key)
@@ -218,13 +218,13 @@ func (c *claim) lose(b *backfill) {
 	}
 	c.mu.Lock()
 	lost := 0
-	for offset := c.tracker.low; offset < min(oldest, b.to); offset++ {
-		if c.tracker.is(offset, stateDeferred) || c.tracker.is(offset, stateOpen) { // the open ones end with the claim
+	for offset := c.tracker.Low(); offset < min(oldest, b.to); offset++ {
+		if c.tracker.IsDeferred(offset) || c.tracker.IsOpen(offset) { // the open ones end with the claim
 			lost++
 		}
 	}
-	for offset := c.tracker.low; offset < min(oldest, b.to); offset++ {
-		c.tracker.done(offset)
+	for offset := c.tracker.Low(); offset < min(oldest, b.to); offset++ {
+		c.tracker.Done(offset)
 	}
 	c.dirty = true
 	c.mu.Unlock()

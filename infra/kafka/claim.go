@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
+	"eventserver/infra/progress"
 )
 
 // claim is the ownership of one partition in one group session. It hands out
@@ -46,7 +47,7 @@ type claim struct {
 	patience atomic.Int64 // how long the next pass waits after one that failed, in ns
 
 	mu        sync.Mutex
-	tracker   *tracker
+	tracker   *progress.Tracker
 	keys      map[string]*keyState // keys that have messages in flight or deferred
 	behind    map[string]*keyState // those that have deferred ones
 	dirty     bool
@@ -165,7 +166,7 @@ func (c *claim) fill() float64 {
 func (c *claim) share() float64 {
 	cfg := &c.sub.broker.cfg
 	return max(float64(c.messages)/float64(cfg.WindowMessages), float64(c.bytes)/float64(cfg.WindowBytes),
-		float64(c.tracker.span())/float64(cfg.WindowSpan))
+		float64(c.tracker.Span())/float64(cfg.WindowSpan))
 }
 
 // addTo adds what this partition holds to the subscriber's Stats.
@@ -187,10 +188,10 @@ func (c *claim) take(rec *sarama.ConsumerMessage) {
 	key := string(rec.Key)
 	c.mu.Lock()
 	c.dirty = true
-	open := c.tracker.add(rec.Offset)
+	open := c.tracker.Add(rec.Offset)
 	if open && c.made.has(rec, key) {
 		open = false
-		c.tracker.done(rec.Offset)
+		c.tracker.Done(rec.Offset)
 	}
 	if !open {
 		c.mu.Unlock()
@@ -286,7 +287,7 @@ func (c *claim) verdict(f *flight, acked bool) {
 func (c *claim) settle(f *flight, acked bool) {
 	c.mu.Lock()
 	if acked {
-		c.tracker.done(f.rec.Offset)
+		c.tracker.Done(f.rec.Offset)
 		c.dirty = true
 	}
 	c.messages--
@@ -319,19 +320,20 @@ func (c *claim) mark() (position int64, metadata string, changed bool) {
 		return 0, "", false
 	}
 	c.dirty = false
-	position, metadata, fits := c.tracker.commit()
+	at, whole := c.tracker.Position(codec)
+	position, metadata = at.Next, at.Text
 	if position < 0 {
 		return 0, "", false
 	}
 	c.metadata = len(metadata)
-	if !fits {
+	if !whole {
 		c.sub.metadataFull.Add(1)
 		if !c.overflown {
 			c.sub.log.Warn("commit metadata full: until the oldest messages are done, a restart repeats some of what is done after them",
 				slog.Int("partition", int(c.partition)), slog.Int64("oldest", position))
 		}
 	}
-	c.overflown = !fits
+	c.overflown = !whole
 	// MarkOffset ignores what is not higher, ResetOffset what is not lower or
 	// equal: the first moves the watermark, the second refreshes the metadata.
 	if position > c.marked {

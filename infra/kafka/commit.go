@@ -73,12 +73,9 @@ func (b *Broker) advance(group string, topics map[string]map[int32]sarama.Offset
 // doneAbove is how much metadata says is done above an offset; 0 when it cannot
 // be read.
 func doneAbove(offset int64, metadata string) (n int64) {
-	spans, err := decodeSpans(offset, metadata)
-	if err != nil {
-		return 0
-	}
-	for _, s := range spans {
-		n += s.to - s.from
+	state, _ := codec.Decode(offset, metadata)
+	for _, s := range state.Above {
+		n += s.To - s.From
 	}
 	return n
 }

@@ -8,7 +8,12 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"eventserver/infra/progress"
 )
+
+// codec writes commit metadata, of Kafka's default offset.metadata.max.bytes.
+var codec = progress.Codec{Form: progress.Plain, Limit: 4096}
 
 // committer commits what the claims of one group session have done: at once,
 // and then no more often than CommitInterval, or less often on a busy cluster

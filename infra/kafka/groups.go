@@ -9,6 +9,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"eventserver/infra"
+	"eventserver/infra/progress"
 )
 
 var _ infra.Groups = (*Broker)(nil)
@@ -35,17 +36,11 @@ func (b *Broker) Progress(ctx context.Context, group, topic string) (map[int32]i
 		}
 		out := make(map[int32]infra.Progress, len(bounds))
 		for p, have := range bounds {
-			at := infra.Progress{Oldest: have.Oldest, Next: have.Oldest, End: have.End}
+			state := progress.State{Next: have.Oldest}
 			if block := commits.GetBlock(real, p); block != nil && block.Offset >= 0 {
-				at.Next = max(block.Offset, have.Oldest)
-				at.End = max(at.End, at.Next) // the end was asked before
-				spans, _ := decodeSpans(block.Offset, block.Metadata)
-				for _, s := range spans {
-					at.End = max(at.End, s.to)
-					at.Above = append(at.Above, infra.Span{From: s.from, To: s.to})
-				}
+				state, _ = codec.Decode(block.Offset, block.Metadata) // what is foreign counts as undone
 			}
-			out[p] = at
+			out[p] = state.Of(have)
 		}
 		return out, nil
 	})

@@ -7,6 +7,7 @@ import (
 	wmkafka "github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
 
 	"eventserver/infra"
+	"eventserver/infra/progress"
 )
 
 // begin asks the consumer, at the claim's first message, what is done beside the
@@ -20,19 +21,19 @@ func (c *claim) begin(offset int64) {
 		return
 	}
 	c.mu.Lock()
-	at := infra.Resumption{Partition: c.partition, Position: c.tracker.low, Note: c.tracker.note}
+	at := infra.Resumption{Partition: c.partition, Position: c.tracker.Low(), Note: c.tracker.Note()}
 	c.mu.Unlock()
 	if at.Position < 0 { // nothing was ever committed: sarama began where it was told to
 		at.Position = offset
 	}
 	r := c.sub.resume(c.ctx, at)
-	if !noteFits(r.Note) {
+	if !progress.NoteFits(r.Note) {
 		c.sub.log.Error("a note does not fit into a commit", slog.Int("most", infra.MaxNote), slog.String("note", r.Note))
 		r.Note = ""
 	}
 	c.made = newMade(r.Done)
 	c.mu.Lock()
-	c.tracker.note = r.Note
+	c.tracker.SetNote(r.Note)
 	c.mu.Unlock()
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
+	"eventserver/infra/progress"
 )
 
 // subscriber is a Watermill subscriber in one consumer group.
@@ -310,14 +311,14 @@ func (h *groupHandler) ConsumeClaim(session sarama.ConsumerGroupSession, c saram
 // resumed is the tracker of a claim, with what the last owner had done above its
 // committed offset and its note. Without an answer it has neither: those messages
 // are delivered again.
-func (s *subscription) resumed(ctx context.Context, c sarama.ConsumerGroupClaim) *tracker {
-	anew := newTracker(c.InitialOffset(), nil)
+func (s *subscription) resumed(ctx context.Context, c sarama.ConsumerGroupClaim) *progress.Tracker {
+	anew := progress.NewTracker(progress.State{Next: c.InitialOffset()})
 	if c.InitialOffset() < 0 {
 		return anew
 	}
 	var lastErr error
 	for range 3 {
-		t, err := inContext(ctx, func() (*tracker, error) {
+		t, err := inContext(ctx, func() (*progress.Tracker, error) {
 			resp, err := s.broker.admin.ListConsumerGroupOffsets(s.group, map[string][]int32{c.Topic(): {c.Partition()}})
 			s.broker.asked(s.group, err)
 			if err != nil {
@@ -330,10 +331,8 @@ func (s *subscription) resumed(ctx context.Context, c sarama.ConsumerGroupClaim)
 			if block == nil || block.Offset != c.InitialOffset() {
 				return anew, nil
 			}
-			spans, err := decodeSpans(block.Offset, block.Metadata)
-			t := newTracker(block.Offset, spans)
-			t.note, _ = cutNote(block.Offset, block.Metadata)
-			return t, err
+			state, err := codec.Decode(block.Offset, block.Metadata)
+			return progress.NewTracker(state), err
 		})
 		if err == nil {
 			return t

@@ -8,6 +8,9 @@ import (
 	"slices"
 
 	"github.com/IBM/sarama"
+
+	"eventserver/infra"
+	"eventserver/infra/progress"
 )
 
 // Done holds, for each partition of a topic, the offset below which every
@@ -173,14 +176,15 @@ func clip(offset int64, metadata string, end int64) (int64, string, bool) {
 	if offset > end {
 		return end, "", true
 	}
-	spans, err := decodeSpans(offset, metadata)
-	if err != nil || len(spans) == 0 || spans[len(spans)-1].to <= end {
+	state, err := codec.Decode(offset, metadata)
+	spans := state.Above
+	if err != nil || len(spans) == 0 || spans[len(spans)-1].To <= end {
 		return offset, metadata, false
 	}
-	spans = slices.DeleteFunc(spans, func(s span) bool { return s.from >= end })
+	spans = slices.DeleteFunc(spans, func(s infra.Span) bool { return s.From >= end })
 	if n := len(spans); n > 0 {
-		spans[n-1].to = min(spans[n-1].to, end)
+		spans[n-1].To = min(spans[n-1].To, end)
 	}
-	metadata, _ = encodeSpans("", offset, spans)
+	metadata, _ = codec.Encode(progress.State{Next: offset, Above: spans})
 	return offset, metadata, true
 }
