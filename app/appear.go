@@ -58,11 +58,7 @@ func (a *App) appear(ctx context.Context, all []config.Destination, put func(con
 
 // isNew reports whether a destination has never been there: it has no topic.
 func (a *App) isNew(ctx context.Context, id string) (bool, error) {
-	reader, ok := a.broker.(infra.Reader)
-	if !ok {
-		return false, control.ErrUnreadable
-	}
-	_, err := reader.Bounds(ctx, router.DestinationTopic(id), time.Time{})
+	_, err := a.broker.Bounds(ctx, router.DestinationTopic(id), time.Time{})
 	if errors.Is(err, infra.ErrNoTopic) {
 		return true, nil
 	}
@@ -72,7 +68,7 @@ func (a *App) isNew(ctx context.Context, id string) (bool, error) {
 // decide records where a new destination begins.
 func (a *App) decide(ctx context.Context, d *config.Destination, put func(context.Context, control.Record) error) error {
 	_, since := d.Begins()
-	bounds, err := a.broker.(infra.Reader).Bounds(ctx, router.EventsTopic, since)
+	bounds, err := a.broker.Bounds(ctx, router.EventsTopic, since)
 	if err != nil {
 		return err
 	}
@@ -103,12 +99,8 @@ func (a *App) begin(ctx context.Context, d *config.Destination, put func(context
 	if err := a.broker.EnsureTopics(ctx, router.Topics(d.ID)...); err != nil {
 		return err
 	}
-	groups, ok := a.broker.(infra.Groups)
-	if !ok {
-		return control.ErrUnreadable
-	}
 	group := router.TransformGroup(d.ID)
-	progress, err := groups.Progress(ctx, group, router.EventsTopic)
+	progress, err := a.broker.Progress(ctx, group, router.EventsTopic)
 	if err != nil {
 		return err
 	}
@@ -119,7 +111,7 @@ func (a *App) begin(ctx context.Context, d *config.Destination, put func(context
 		}
 	}
 	if len(to) > 0 {
-		err := groups.Reset(ctx, group, router.EventsTopic, to)
+		err := a.broker.Reset(ctx, group, router.EventsTopic, to)
 		if err != nil && !errors.Is(err, infra.ErrGroupBusy) { // busy: another instance has set it, and works
 			return err
 		}

@@ -45,7 +45,9 @@ func (b *dying) Reset(ctx context.Context, group, topic string, to map[int32]int
 	return b.Broker.Reset(ctx, group, topic, to)
 }
 
-func (b *dying) Publisher() message.Publisher { return dyingPublisher{b.Broker.Publisher(), b} }
+func (b *dying) Publisher(d infra.Durability) message.Publisher {
+	return dyingPublisher{b.Broker.Publisher(d), b}
+}
 
 type dyingPublisher struct {
 	message.Publisher
@@ -72,7 +74,7 @@ func TestFromSurvivesAKillAtEveryStep(t *testing.T) {
 		accept := func(n int) {
 			for i := range n {
 				m := router.EncodeEvent(destinations.Event{ID: string(rune('a' + i)), Key: string(rune('a' + i))})
-				if err := b.Publisher().Publish(router.EventsTopic, m); err != nil {
+				if err := b.Publisher(infra.Durable).Publish(router.EventsTopic, m); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -249,7 +249,7 @@ func TestCanaries(t *testing.T) {
 		m := message.NewMessage("x", []byte(body))
 		m.Metadata = md
 		m.Metadata[infra.MetaKey] = canaryUser
-		require.NoError(t, a.broker.Publisher().Publish(router.EventsTopic, m))
+		require.NoError(t, a.broker.Publisher(infra.Durable).Publish(router.EventsTopic, m))
 	}
 	foreign(message.Metadata{}, `{"note":"`+note+`"}`)
 	foreign(message.Metadata{"ce_id": "f1", "ce_type": "t.500", "es_received_at": canaryPayload}, note)
@@ -490,7 +490,7 @@ func closedAddr(t *testing.T) string {
 // the headers of all records of poison queues, by destination and event.
 func awaitPoison(t *testing.T, a *App, want map[string][]string) map[string]message.Metadata {
 	t.Helper()
-	reader := a.broker.(infra.Reader)
+	reader := a.broker
 	var found map[string]message.Metadata
 	for deadline := time.Now().Add(time.Minute); ; <-time.After(20 * time.Millisecond) {
 		found = map[string]message.Metadata{}

@@ -10,7 +10,6 @@ import (
 	"eventserver/app/config"
 	"eventserver/app/control"
 	"eventserver/destinations"
-	"eventserver/infra"
 	"eventserver/router"
 )
 
@@ -37,7 +36,7 @@ func TestReplayCutShort(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, router.StateReplaying, settled(a, router.StateReplaying))
 	require.Eventually(t, func() bool {
-		members, err := a.broker.(infra.Groups).Members(t.Context(), router.TransformGroup("d"))
+		members, err := a.broker.Members(t.Context(), router.TransformGroup("d"))
 		return err == nil && len(members) == 0
 	}, 20*time.Second, 10*time.Millisecond, "the instance does not leave the group")
 	require.NoError(t, a.Put(t.Context(), destinations.Event{ID: "e1", Key: "ada", Data: []byte("{}")}))

@@ -17,12 +17,7 @@ import (
 
 // explainer asks the topics and groups of b. live is nil where nothing runs.
 func explainer(b infra.Broker, cfg *config.Config, live explain.Live, dests func() []router.Destination, begins func(string) map[int32]int64) (*explain.Explainer, error) {
-	reader, reads := b.(infra.Reader)
-	groups, looks := b.(infra.Groups)
-	if !reads || !looks {
-		return nil, fmt.Errorf("broker.kind: %s cannot be read beside the work", cfg.Broker.Kind)
-	}
-	return explain.New(explain.Config{Reader: reader, Groups: groups, Live: live, Destinations: dests, Begins: begins, Instance: cfg.Broker.InstanceID,
+	return explain.New(explain.Config{Reader: b, Groups: b, Live: live, Destinations: dests, Begins: begins, Instance: cfg.Broker.InstanceID,
 		ByPartition: cfg.Ordering == "partition"})
 }
 

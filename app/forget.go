@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"eventserver/app/control"
-	"eventserver/infra"
 	"eventserver/router"
 	"eventserver/router/plural"
 )
@@ -57,11 +56,7 @@ func (a *App) Leftovers(ctx context.Context) ([]Leftover, error) {
 
 // topicsOf are the topics of each destination, configured or not.
 func (a *App) topicsOf(ctx context.Context) (map[string][]string, error) {
-	d, ok := a.broker.(infra.Deleter)
-	if !ok {
-		return nil, errors.New("the broker deletes nothing")
-	}
-	all, err := d.Topics(ctx)
+	all, err := a.broker.Topics(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +74,7 @@ func (a *App) topicsOf(ctx context.Context) (map[string][]string, error) {
 func (a *App) leftover(ctx context.Context, id string, topics []string) (Leftover, error) {
 	l := Leftover{ID: id, topics: topics}
 	for _, group := range []string{router.TransformGroup(id), router.DeliverGroup(id)} {
-		members, err := a.broker.(infra.Groups).Members(ctx, group)
+		members, err := a.broker.Members(ctx, group)
 		if err != nil {
 			return l, err
 		}
@@ -141,11 +136,7 @@ func (a *App) PlanForget(ctx context.Context, id string) (Leftover, error) {
 
 // leave gives up the places in the groups that this process kept for a restart.
 func (a *App) leave(ctx context.Context, id string) error {
-	l, ok := a.broker.(infra.Leaver)
-	if !ok {
-		return nil
-	}
-	return errors.Join(l.Leave(ctx, router.TransformGroup(id)), l.Leave(ctx, router.DeliverGroup(id)))
+	return errors.Join(a.broker.Leave(ctx, router.TransformGroup(id)), a.broker.Leave(ctx, router.DeliverGroup(id)))
 }
 
 // Forget deletes the consumer groups and the topic of a destination that was removed
@@ -176,15 +167,14 @@ func (a *App) Forget(ctx context.Context, id string, poison bool, by string, con
 			}
 		}
 	}
-	d := a.broker.(infra.Deleter)
-	if err := d.DeleteGroups(ctx, router.TransformGroup(id), router.DeliverGroup(id)); err != nil {
+	if err := a.broker.DeleteGroups(ctx, router.TransformGroup(id), router.DeliverGroup(id)); err != nil {
 		return l, err
 	}
 	topics := []string{router.DestinationTopic(id)}
 	if poison {
 		topics = append(topics, router.PoisonTopic(id))
 	}
-	err = d.DeleteTopics(ctx, topics...)
+	err = a.broker.DeleteTopics(ctx, topics...)
 	if poison && a.poison != nil {
 		a.poison.Drop(id)
 	}

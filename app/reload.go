@@ -199,9 +199,7 @@ func (a *App) prepare(ctx context.Context, p *plan) error {
 			return fmt.Errorf("the broker does not make the topics of a new destination: %w", err)
 		}
 	}
-	if r, ok := a.broker.(infra.Releaser); ok {
-		r.AllowRelease(releaseTimeout(p.next))
-	}
+	a.broker.AllowRelease(releaseTimeout(p.next))
 	return nil
 }
 

@@ -57,19 +57,14 @@ func (a *App) PlanReplay(ctx context.Context, id string, since time.Time) (Repla
 
 func planReplay(ctx context.Context, broker infra.Broker, id string, since time.Time) (ReplayPlan, error) {
 	plan := ReplayPlan{Destination: id, Since: since.UTC(), Partitions: []ReplayPartition{}, to: map[int32]int64{}}
-	reader, ok := broker.(infra.Reader)
-	groups, also := broker.(infra.Groups)
-	if !ok || !also {
-		return plan, errors.New("the broker's groups cannot be set back")
-	}
 	if since.IsZero() || since.After(time.Now()) {
 		return plan, fmt.Errorf("%w: give a time that has passed", ErrSince)
 	}
-	bounds, err := reader.Bounds(ctx, router.EventsTopic, since)
+	bounds, err := broker.Bounds(ctx, router.EventsTopic, since)
 	if err != nil {
 		return plan, err
 	}
-	progress, err := groups.Progress(ctx, router.TransformGroup(id), router.EventsTopic)
+	progress, err := broker.Progress(ctx, router.TransformGroup(id), router.EventsTopic)
 	if err != nil {
 		return plan, err
 	}
@@ -93,7 +88,7 @@ func planReplay(ctx context.Context, broker infra.Broker, id string, since time.
 		}
 	}
 	slices.SortFunc(plan.Partitions, func(x, y ReplayPartition) int { return cmp.Compare(x.Partition, y.Partition) })
-	err = reader.Scan(ctx, router.EventsTopic, first, func(_ *message.Message, at time.Time) error {
+	err = broker.Scan(ctx, router.EventsTopic, first, func(_ *message.Message, at time.Time) error {
 		if at = at.UTC(); plan.OldestKept == nil || at.After(*plan.OldestKept) {
 			plan.OldestKept = &at
 		}
@@ -179,18 +174,17 @@ func (a *App) replayTimeout() time.Duration {
 
 // reset waits until nobody reads in the group and sets it back.
 func (a *App) reset(ctx context.Context, plan ReplayPlan) (ReplayPlan, error) {
-	groups := a.broker.(infra.Groups)
 	group := router.TransformGroup(plan.Destination)
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		members, err := groups.Members(ctx, group)
+		members, err := a.broker.Members(ctx, group)
 		if err == nil && len(members) == 0 {
 			var now ReplayPlan
 			if now, err = planReplay(ctx, a.broker, plan.Destination, plan.Since); err != nil { // as it is now that nothing moves
 				return plan, fmt.Errorf("nothing was set back: %w", err)
 			}
-			if err = groups.Reset(ctx, group, router.EventsTopic, now.to); err == nil {
+			if err = a.broker.Reset(ctx, group, router.EventsTopic, now.to); err == nil {
 				return now, nil
 			}
 		}
@@ -222,10 +216,7 @@ func (a *App) followReplays(ctx context.Context) {
 		}
 		a.log.Info("replay begins", slog.String("destination", r.Destination), slog.String("by", r.By), slog.String("what", r.Why))
 		bound, cancel := context.WithTimeout(ctx, releaseTimeout(a.Config()))
-		err := a.pipeline.Suspend(bound, r.Destination, noteOf(r))
-		if l, ok := a.broker.(infra.Leaver); ok {
-			err = errors.Join(err, l.Leave(bound, router.TransformGroup(r.Destination)))
-		}
+		err := errors.Join(a.pipeline.Suspend(bound, r.Destination, noteOf(r)), a.broker.Leave(bound, router.TransformGroup(r.Destination)))
 		cancel()
 		if err != nil {
 			a.log.Warn("a destination that is replayed did not leave its group cleanly", slog.String("destination", r.Destination), slog.Any("error", err))

@@ -81,7 +81,7 @@ func (s *Store) publish(events []destinations.Event) error {
 	if err != nil {
 		return err
 	}
-	return router.Publish(s.broker.Publisher(), s.tracer, s.system, recs)
+	return router.Publish(s.broker.Publisher(infra.Durable), s.tracer, s.system, recs)
 }
 
 // Close releases the broker.

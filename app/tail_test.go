@@ -220,7 +220,7 @@ func committed(t *testing.T, cfg *config.Config, addrs []string) string {
 		router.TransformGroup("bad"): router.EventsTopic, router.DeliverGroup("bad"): router.DestinationTopic("bad"),
 	} {
 		require.Eventually(t, func() bool {
-			lag, err := infra.LagOf(t.Context(), b.(infra.Groups), group, topic)
+			lag, err := infra.LagOf(t.Context(), b, group, topic)
 			return assert.NoError(t, err) && lag == 0
 		}, 20*time.Second, 20*time.Millisecond, group)
 	}

@@ -28,24 +28,56 @@ type Topic struct {
 	Keep bool
 }
 
-// Broker is a place that stores messages in topics.
+// Broker is a place that stores messages in topics. Each broker has every method:
+// what it cannot tell it answers with the zero value, and nothing is found out by
+// type assertion.
 type Broker interface {
+	Topics
+	Reader
+	Groups
 	// Publisher returns the shared publisher; its Close is the broker's
 	// business, so callers never close it (closing it does nothing).
-	// Publish returns after the messages are stored durably; a failure may
-	// leave some of them stored. Safe for use from many goroutines.
-	Publisher() message.Publisher
-	// Subscriber returns a new subscriber in a consumer group. It hands out
-	// many unacked messages at once, in offset order per partition. The
-	// caller closes it.
-	Subscriber(group string) (message.Subscriber, error)
-	// EnsureTopics creates what is missing. Idempotent.
-	EnsureTopics(ctx context.Context, topics ...Topic) error
+	// Publish returns after the messages are stored as durably as d says; a
+	// failure may leave some of them stored. Safe for use from many goroutines.
+	Publisher(d Durability) message.Publisher
+	// Subscriber returns a new subscriber in a consumer group. The caller
+	// closes it.
+	Subscriber(group string, cfg SubscriberConfig) (Subscriber, error)
+	// AllowRelease makes subscribers wait d at least for their handlers when
+	// they give a partition up. Subscriptions that there are have told their
+	// group already how long a rebalance may take; for the group it holds from
+	// the next one on.
+	AllowRelease(d time.Duration)
 	// Ping asks whether the broker answers.
 	Ping(ctx context.Context) error
 	// Close releases everything; later calls do nothing.
 	Close() error
 }
+
+// Topics makes, lists and deletes topics.
+type Topics interface {
+	// EnsureTopics creates what is missing. Idempotent.
+	EnsureTopics(ctx context.Context, topics ...Topic) error
+	// Topics are the names of the topics that there are, sorted.
+	Topics(ctx context.Context) ([]string, error)
+	// DeleteTopics deletes topics with their records. One that is not there is none.
+	DeleteTopics(ctx context.Context, topics ...string) error
+}
+
+// Durability says what a crash of the machine may take of what was stored.
+type Durability int
+
+const (
+	// Durable is on disk when the call returns: an accepted event, an operator's
+	// record.
+	Durable Durability = iota
+	// Step is as durable as the progress that is kept after it: a crash never
+	// keeps the progress and loses the record. It is for a record made from
+	// another one whose progress is kept afterwards: the output of a
+	// transformation, a record of a poison queue. A broker that cannot tell the
+	// two apart takes Step as Durable.
+	Step
+)
 
 // ErrTooLarge is wrapped by the error of a Publish whose message no retry can
 // make small enough.
@@ -60,57 +92,6 @@ type PublishError struct {
 
 func (e *PublishError) Error() string { return e.Err.Error() }
 func (e *PublishError) Unwrap() error { return e.Err }
-
-// Assigned is implemented by subscribers that can say whether they have been
-// given partitions to read. The readiness check asks it.
-type Assigned interface {
-	// Assigned reports whether every subscription has joined its group.
-	Assigned() bool
-}
-
-// Drainer is implemented by subscribers that can stop without cutting work.
-// The app drains every subscriber before it closes Watermill's routers, whose
-// Close cancels all handlers at once.
-type Drainer interface {
-	// Drain stops handing out messages and returns when none is in flight or
-	// when ctx ends. A message nacked from now on is not redelivered here:
-	// the next owner gets it. The subscriber stays in its group until Close.
-	Drain(ctx context.Context) error
-}
-
-// Releaser is implemented by brokers whose subscribers wait for handlers when
-// they give a partition up.
-type Releaser interface {
-	// AllowRelease makes that wait d at least. Subscriptions that there are
-	// have told their group already how long a rebalance may take; for the
-	// group it holds from the next one on.
-	AllowRelease(d time.Duration)
-}
-
-// Leaver is implemented by brokers where a closed subscriber keeps its place in
-// the group for a while, so that a restart finds its partitions.
-type Leaver interface {
-	// Leave gives up the places that closed subscribers of this process have
-	// kept in group.
-	Leave(ctx context.Context, group string) error
-}
-
-// Stater is implemented by subscribers that can tell how their reading goes.
-type Stater interface {
-	// Stats is asked at each scrape, at any time, also after Close.
-	Stats() Stats
-}
-
-// Stats is what a subscriber's reading looks like now.
-type Stats struct {
-	Partitions    int     // that it has been given to read
-	Messages      int     // handed out and not acked
-	Deferred      int     // read past, because their keys have too many handed out; handed out later
-	Window        float64 // share of its window that the fullest partition has taken, 0 to 1
-	MetadataBytes int     // commit metadata of the partition that has most; at most 4096 with Kafka
-	MetadataFull  int64   // commits that could not hold all that was done, since the start
-	Suppressed    int64   // records not handed out because an earlier owner had done them, since the start
-}
 
 // Offset returns the offset a received message had, or -1.
 func Offset(m *message.Message) int64 {
@@ -129,21 +110,3 @@ func Partition(m *message.Message) int32 {
 	}
 	return int32(n)
 }
-
-// Deferrer is implemented by subscribers that read past messages of keys that
-// have too many in flight, and can tell how many.
-type Deferrer interface {
-	// Deferred is the number of messages of key that were read past.
-	Deferred(key string) int
-}
-
-// Durability says what survives a crash of the machine.
-type Durability int
-
-const (
-	// Durable: on disk before the call returns.
-	Durable Durability = iota
-	// Step: not before what it was made from is settled. For a record whose source's
-	// progress is kept after it: the log never keeps the later without the earlier.
-	Step
-)

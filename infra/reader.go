@@ -9,8 +9,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// Reader is implemented by brokers whose topics can be read beside the consumer
-// groups, for people and tools to look at: nothing is committed or changed.
+// Reader reads topics beside the consumer groups, for people and tools to look
+// at: nothing is committed or changed.
 type Reader interface {
 	// Bounds tells what each partition of topic holds. since narrows it: At is
 	// the first offset written then or later, End where there is none; with the
@@ -45,8 +45,7 @@ const Forever = math.MaxInt64
 // ErrNoTopic is wrapped by the error of a question about a topic that does not exist.
 var ErrNoTopic = errors.New("does not exist")
 
-// Groups is implemented by brokers whose consumer groups can be looked at and
-// set back.
+// Groups looks at consumer groups, sets them back and deletes them.
 type Groups interface {
 	// Progress tells, for each partition of topic, what group has done. A group
 	// that has never been there has done nothing.
@@ -57,6 +56,13 @@ type Groups interface {
 	// next; partitions that are not named keep theirs. The group must have no
 	// members: otherwise the error wraps ErrGroupBusy and nothing is changed.
 	Reset(ctx context.Context, group, topic string, to map[int32]int64) error
+	// DeleteGroups deletes groups with all that they have committed. One that is not
+	// there is none. When one has members, the error wraps ErrGroupBusy.
+	DeleteGroups(ctx context.Context, groups ...string) error
+	// Leave gives up the places that closed subscribers of this process have
+	// kept in group, so that a restart finds their partitions. Where they keep
+	// none it does nothing.
+	Leave(ctx context.Context, group string) error
 }
 
 // ErrGroupBusy is wrapped by the error of a Reset of a group that has members.
@@ -116,15 +122,4 @@ type Member struct {
 	Instance   string             // its static id; "" without one
 	Host       string             // where it connects from
 	Partitions map[string][]int32 // what it has been given, by topic
-}
-
-// Deleter is implemented by brokers where what nobody uses any more can be deleted.
-type Deleter interface {
-	// Topics are the names of the topics that there are.
-	Topics(ctx context.Context) ([]string, error)
-	// DeleteGroups deletes groups with all that they have committed. One that is not
-	// there is none. When one has members, the error wraps ErrGroupBusy.
-	DeleteGroups(ctx context.Context, groups ...string) error
-	// DeleteTopics deletes topics with their records. One that is not there is none.
-	DeleteTopics(ctx context.Context, topics ...string) error
 }

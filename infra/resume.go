@@ -1,17 +1,8 @@
 package infra
 
-import "context"
-
-// Resumer is implemented by subscribers whose commits can carry a note of the
-// consumer's, and whose claims ask what was done beside the commits. A consumer
-// that stores what it makes of its messages finds there what a kill kept from
-// being committed.
-type Resumer interface {
-	// OnResume has f called at the first message of each claim, before it is
-	// handed out; nothing else of the partition is meanwhile. Call it before
-	// Subscribe.
-	OnResume(f func(ctx context.Context, at Resumption) Resumed)
-}
+// A commit can carry a note of the consumer's, and a claim asks what was done
+// beside the commits (SubscriberConfig.Resume): a consumer that stores what it
+// makes of its messages finds there what a kill kept from being committed.
 
 // Resumption is where a claim begins.
 type Resumption struct {

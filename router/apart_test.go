@@ -82,7 +82,7 @@ type pickyBroker struct {
 	pub *pickyPub
 }
 
-func (b *pickyBroker) Publisher() message.Publisher { return b.pub }
+func (b *pickyBroker) Publisher(infra.Durability) message.Publisher { return b.pub }
 
 // newPickyRig runs destination d, whose publisher refuses what refuse says. The
 // places of the transform stage are taken.

@@ -155,9 +155,7 @@ func (r *running) waiting(s *stage, key string) (Waiting, bool) {
 		w.Reason = noted.reason
 		w.identify(noted.head)
 	}
-	if d, ok := s.source.Subscriber.(infra.Deferrer); ok {
-		w.Deferred = d.Deferred(key)
-	}
+	w.Deferred = s.source.Deferred(key)
 	w.Since, w.Next = noted.since, noted.next
 	w.Attempts, w.Counted = noted.attempts, noted.counted
 	if noted.err != nil {

@@ -15,18 +15,6 @@ import (
 	"eventserver/metrics"
 )
 
-// receiptSub is a chanSub whose messages have receipts, as Kafka's have.
-type receiptSub struct{ *chanSub }
-
-func (receiptSub) UseReceipts() {}
-
-type receiptBroker struct{ fakeBroker }
-
-func (b *receiptBroker) Subscriber(group string) (message.Subscriber, error) {
-	b.subs[group] = newChanSub()
-	return receiptSub{b.subs[group]}, nil
-}
-
 // BenchmarkDeliver is what the router costs for one event: from the
 // destination's topic through every middleware, without broker and receiver.
 func BenchmarkDeliver(b *testing.B) {
@@ -34,7 +22,7 @@ func BenchmarkDeliver(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	broker := &receiptBroker{fakeBroker{pub: &fakePub{}, subs: map[string]*chanSub{}}}
+	broker := &fakeBroker{pub: &fakePub{}, subs: map[string]*chanSub{}}
 	dest := &funcDest{id: "d", deliver: func(context.Context, destinations.Delivery) error { return nil }}
 	p, err := New(Config{Broker: broker, Destinations: []Destination{{Destination: dest}}, Metrics: m})
 	if err != nil {

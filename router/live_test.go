@@ -27,13 +27,13 @@ type countingBroker struct {
 }
 
 type countingSub struct {
-	message.Subscriber
+	infra.Subscriber
 	broker *countingBroker
 	group  string
 }
 
-func (b *countingBroker) Subscriber(group string) (message.Subscriber, error) {
-	s, err := b.Broker.Subscriber(group)
+func (b *countingBroker) Subscriber(group string, cfg infra.SubscriberConfig) (infra.Subscriber, error) {
+	s, err := b.Broker.Subscriber(group, cfg)
 	return &countingSub{s, b, group}, err
 }
 
@@ -49,10 +49,6 @@ func (s *countingSub) Subscribe(ctx context.Context, topic string) (<-chan *mess
 		return nil, errPlain
 	}
 	return s.Subscriber.Subscribe(ctx, topic)
-}
-
-func (s *countingSub) Drain(ctx context.Context) error {
-	return s.Subscriber.(infra.Drainer).Drain(ctx)
 }
 
 func (b *countingBroker) joined(group string) int {
@@ -180,7 +176,7 @@ func (r *liveRig) topics(t *testing.T, ids ...string) {
 func (r *liveRig) publish(t *testing.T, from, n int) {
 	t.Helper()
 	for i := range n {
-		if err := r.broker.Publisher().Publish(EventsTopic, record(fmt.Sprint("k", (from+i)%5), fmt.Sprintf("e%05d", from+i))); err != nil {
+		if err := r.broker.Publisher(infra.Durable).Publish(EventsTopic, record(fmt.Sprint("k", (from+i)%5), fmt.Sprintf("e%05d", from+i))); err != nil {
 			t.Error(err)
 		}
 	}

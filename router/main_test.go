@@ -66,7 +66,11 @@ func (s *chanSub) Subscribe(ctx context.Context, _ string) (<-chan *message.Mess
 	context.AfterFunc(ctx, func() { _ = s.Close() })
 	return s.ch, nil
 }
-func (s *chanSub) Close() error { s.once.Do(func() { close(s.ch) }); return nil }
+func (s *chanSub) Assigned() bool              { return true }
+func (s *chanSub) Drain(context.Context) error { return nil }
+func (s *chanSub) Stats() (none infra.Stats)   { return none }
+func (s *chanSub) Deferred(string) int         { return 0 }
+func (s *chanSub) Close() error                { s.once.Do(func() { close(s.ch) }); return nil }
 
 // fakePub stores what it is given, after failing as often as it is told.
 type fakePub struct {
@@ -101,18 +105,22 @@ func (p *fakePub) of(topic string) []*message.Message {
 // fakeBroker is channels in and slices out, so that a pipeline runs whole in a
 // synctest bubble, where time passes at once.
 type fakeBroker struct {
-	pub  *fakePub
-	subs map[string]*chanSub // by group
+	infra.Broker // nil: what is not below is not called
+	pub          *fakePub
+	subs         map[string]*chanSub // by group
 }
 
-func (b *fakeBroker) Publisher() message.Publisher { return b.pub }
-func (b *fakeBroker) Subscriber(group string) (message.Subscriber, error) {
+func (b *fakeBroker) Publisher(infra.Durability) message.Publisher { return b.pub }
+func (b *fakeBroker) Subscriber(group string, _ infra.SubscriberConfig) (infra.Subscriber, error) {
 	b.subs[group] = newChanSub()
 	return b.subs[group], nil
 }
 func (b *fakeBroker) EnsureTopics(context.Context, ...infra.Topic) error { return nil }
-func (b *fakeBroker) Ping(context.Context) error                         { return nil }
-func (b *fakeBroker) Close() error                                       { return nil }
+func (b *fakeBroker) Progress(context.Context, string, string) (map[int32]infra.Progress, error) {
+	return nil, errors.New("a fake has no groups")
+}
+func (b *fakeBroker) Ping(context.Context) error { return nil }
+func (b *fakeBroker) Close() error               { return nil }
 
 // funcDest is a destination made of functions.
 type funcDest struct {

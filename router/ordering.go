@@ -19,8 +19,7 @@ import (
 //
 // The handler must not change a message's metadata: a redelivery shares it.
 type Ordered struct {
-	sub      message.Subscriber
-	receipts bool          // sub learns of a settlement by a call, not from the message
+	sub      infra.Subscriber
 	pause    time.Duration // before an in-place redelivery
 	grouping Grouping
 
@@ -49,22 +48,14 @@ type keyQueue struct {
 // nackPause keeps a handler that nacks at once from spinning.
 const nackPause = 100 * time.Millisecond
 
-// NewOrdered decorates sub.
-func NewOrdered(sub message.Subscriber, grouping Grouping) *Ordered {
-	r, receipts := sub.(infra.Receipted)
-	if receipts {
-		r.UseReceipts()
-	}
-	return &Ordered{sub: sub, receipts: receipts, pause: nackPause, grouping: grouping, keys: map[string]*keyQueue{},
+// NewOrdered decorates sub. It settles every message by infra.Settle, so that sub
+// is best opened with Receipts.
+func NewOrdered(sub infra.Subscriber, grouping Grouping) *Ordered {
+	return &Ordered{sub: sub, pause: nackPause, grouping: grouping, keys: map[string]*keyQueue{},
 		drained: make(chan struct{}), settled: make(chan struct{})}
 }
 
-var (
-	_ message.Subscriber = (*Ordered)(nil)
-	_ infra.Drainer      = (*Ordered)(nil)
-	_ infra.Assigned     = (*Ordered)(nil)
-	_ infra.Stater       = (*Ordered)(nil)
-)
+var _ infra.Subscriber = (*Ordered)(nil)
 
 // Subscribe implements message.Subscriber.
 func (o *Ordered) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
@@ -159,7 +150,7 @@ func (o *Ordered) handle(msg *message.Message, out chan<- *message.Message) bool
 		default:
 		}
 		try := msg
-		if !first || !o.receipts { // a verdict on msg itself would be final, or is spent
+		if !first || !infra.HasReceipt(msg) { // a verdict on msg itself would be final, or is spent
 			try = message.NewMessage(msg.UUID, msg.Payload)
 			try.Metadata = msg.Metadata
 			try.SetContext(ctx) // it ends when msg is settled, which is as soon as this is acked
@@ -207,12 +198,10 @@ func (o *Ordered) Drain(ctx context.Context) error {
 	}
 	o.disband()
 	o.mu.Unlock()
-	if d, ok := o.sub.(infra.Drainer); ok {
-		if err := d.Drain(ctx); err != nil {
-			return err
-		}
+	if err := o.sub.Drain(ctx); err != nil {
+		return err
 	}
-	select { // sub may be no Drainer
+	select { // a message is settled at sub a moment before it is counted here
 	case <-o.settled:
 		return nil
 	case <-ctx.Done():
@@ -220,19 +209,14 @@ func (o *Ordered) Drain(ctx context.Context) error {
 	}
 }
 
-// Assigned implements infra.Assigned.
-func (o *Ordered) Assigned() bool {
-	a, ok := o.sub.(infra.Assigned)
-	return !ok || a.Assigned()
-}
+// Assigned implements infra.Subscriber.
+func (o *Ordered) Assigned() bool { return o.sub.Assigned() }
 
-// Stats implements infra.Stater.
-func (o *Ordered) Stats() infra.Stats {
-	if s, ok := o.sub.(infra.Stater); ok {
-		return s.Stats()
-	}
-	return infra.Stats{}
-}
+// Stats implements infra.Subscriber.
+func (o *Ordered) Stats() infra.Stats { return o.sub.Stats() }
+
+// Deferred implements infra.Subscriber.
+func (o *Ordered) Deferred(key string) int { return o.sub.Deferred(key) }
 
 // Close implements message.Subscriber.
 func (o *Ordered) Close() error {

@@ -16,7 +16,7 @@ import (
 )
 
 // ordered is an Ordered in a bubble over a channel. It closes with the test.
-func ordered(t testing.TB, sub message.Subscriber) (*Ordered, <-chan *message.Message) {
+func ordered(t testing.TB, sub infra.Subscriber) (*Ordered, <-chan *message.Message) {
 	t.Helper()
 	o := NewOrdered(sub, Grouping{})
 	out, err := o.Subscribe(t.Context(), "topic")
@@ -458,7 +458,7 @@ func (s *script) play(t *testing.T) (err error) {
 func TestOrderedRedeliversInPlaceWithReceipts(t *testing.T) {
 	run(t, func(t *testing.T) {
 		sub := newChanSub()
-		_, out := ordered(t, receiptSub{sub})
+		_, out := ordered(t, sub)
 		var told []string
 		send := func(id string) {
 			ctx := infra.WithReceipt(t.Context(), func(acked bool) { told = append(told, fmt.Sprint(id, " ", acked)) })

@@ -196,7 +196,7 @@ func (p *Pipeline) newRouter() (*message.Router, error) {
 // AddIngest stores what sub receives on topic, a path for an HTTP subscriber.
 // The message is acked when the broker has every event of it.
 func (p *Pipeline) AddIngest(name, topic string, sub message.Subscriber) error {
-	pub, err := p.publisher()
+	pub, err := p.publisher(infra.Durable)
 	if err != nil {
 		return err
 	}
@@ -206,11 +206,11 @@ func (p *Pipeline) AddIngest(name, topic string, sub message.Subscriber) error {
 }
 
 // publisher is the broker's, timed by Watermill's metrics where they are wanted.
-func (p *Pipeline) publisher() (message.Publisher, error) {
+func (p *Pipeline) publisher(d infra.Durability) (message.Publisher, error) {
 	if p.cfg.Watermill == nil {
-		return watched{p.cfg.Broker.Publisher(), p.storing}, nil
+		return watched{p.cfg.Broker.Publisher(d), p.storing}, nil
 	}
-	pub, err := p.cfg.Watermill.DecoratePublisher(p.cfg.Broker.Publisher())
+	pub, err := p.cfg.Watermill.DecoratePublisher(p.cfg.Broker.Publisher(d))
 	return watched{pub, p.storing}, err
 }
 

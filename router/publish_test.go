@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"eventserver/destinations"
+	"eventserver/infra"
 	"eventserver/infra/kafka"
 	"eventserver/metrics"
 	"eventserver/router"
@@ -76,9 +77,11 @@ type lateBroker struct {
 	read  chan struct{} // one for each event of the transform stage
 }
 
-func (b *lateBroker) Publisher() message.Publisher { return &latePub{b.Broker.Publisher(), b.begin} }
-func (b *lateBroker) Subscriber(group string) (message.Subscriber, error) {
-	sub, err := b.Broker.Subscriber(group)
+func (b *lateBroker) Publisher(d infra.Durability) message.Publisher {
+	return &latePub{b.Broker.Publisher(d), b.begin}
+}
+func (b *lateBroker) Subscriber(group string, cfg infra.SubscriberConfig) (infra.Subscriber, error) {
+	sub, err := b.Broker.Subscriber(group, cfg)
 	if err == nil && group == router.TransformGroup("d") {
 		sub = &countingSub{sub, b.read}
 	}
@@ -96,7 +99,7 @@ func (p *latePub) Publish(topic string, msgs ...*message.Message) error {
 }
 
 type countingSub struct {
-	message.Subscriber
+	infra.Subscriber
 	read chan struct{}
 }
 
@@ -158,7 +161,7 @@ func TestPartitionThatTakesNothing(t *testing.T) {
 
 	accept := func(key string, n int) {
 		e := destinations.Event{ID: fmt.Sprint(key, "-", n), Key: key, ReceivedAt: time.Now(), Data: []byte("{}")}
-		if err := b.Publisher().Publish(router.EventsTopic, router.EncodeEvent(e)); err != nil {
+		if err := b.Publisher(infra.Durable).Publish(router.EventsTopic, router.EncodeEvent(e)); err != nil {
 			t.Fatal(err)
 		}
 	}

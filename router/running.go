@@ -39,7 +39,7 @@ func (p *Pipeline) newRunning(d Destination) (*running, error) {
 	log := p.cfg.Logger.With(slog.String("destination", id))
 	r := &running{id: id, dest: d, pipeline: p, backlog: backlog{lag: noLag(id)}}
 	var err error
-	if r.deliver, err = p.newStage(stageDeliver, id, DeliverGroup(id), DestinationTopic(id), !p.cfg.Unordered || d.Batch.on(), d.grouping()); err != nil {
+	if r.deliver, err = p.newStage(stageDeliver, id, DeliverGroup(id), DestinationTopic(id), !p.cfg.Unordered || d.Batch.on(), d.grouping(), nil); err != nil {
 		return nil, err
 	}
 	r.gate = newGate(newBreaker(d.Breaker, log), d.Concurrency, d.Rate, r.deliver.draining)
@@ -62,18 +62,15 @@ func (p *Pipeline) newRunning(d Destination) (*running, error) {
 
 func (r *running) newTransform() (*stage, error) {
 	p, d := r.pipeline, &r.dest
-	pub, err := p.publisher()
-	if err != nil {
-		return nil, err
-	}
-	s, err := p.newStage(stageTransform, r.id, TransformGroup(r.id), EventsTopic, !p.cfg.Unordered, transformGrouping)
+	pub, err := p.publisher(infra.Step)
 	if err != nil {
 		return nil, err
 	}
 	log := p.cfg.Logger.With(slog.String("destination", r.id))
-	reader, readable := p.cfg.Broker.(infra.Reader)
-	if sub, ok := s.sub.(infra.Resumer); ok && readable {
-		sub.OnResume((&standing{id: r.id, reader: reader, log: log}).at)
+	resume := (&standing{id: r.id, reader: p.cfg.Broker, log: log}).at
+	s, err := p.newStage(stageTransform, r.id, TransformGroup(r.id), EventsTopic, !p.cfg.Unordered, transformGrouping, resume)
+	if err != nil {
+		return nil, err
 	}
 	spans := newSpans(p.cfg, d)
 	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageTransform, on: d.OnExhausted, metrics: r.metrics, spans: spans, draining: s.draining, log: log,
@@ -85,7 +82,7 @@ func (r *running) newTransform() (*stage, error) {
 
 func (r *running) handleDeliver(log *slog.Logger) error {
 	p, d, s := r.pipeline, &r.dest, r.deliver
-	pub, err := p.publisher()
+	pub, err := p.publisher(infra.Step)
 	if err != nil {
 		return err
 	}

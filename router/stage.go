@@ -15,7 +15,7 @@ import (
 // source is a subscriber as the pipeline holds it. It joins its group before a
 // router runs: one whose handler cannot subscribe leaves goroutines behind.
 type source struct {
-	message.Subscriber
+	infra.Subscriber
 	ordered *Ordered // nil with Config.Unordered
 	topic   string
 	joined  <-chan *message.Message
@@ -44,7 +44,6 @@ type stage struct {
 	kind   string // stageTransform or stageDeliver
 	router *message.Router
 	source *source
-	sub    message.Subscriber // the broker's own, below source
 	waits  *waits
 
 	draining chan struct{}
@@ -60,18 +59,18 @@ type stage struct {
 	closeErr error
 }
 
-// newStage joins nothing yet: a subscriber does when its router runs.
-func (p *Pipeline) newStage(kind, id, group, topic string, ordered bool, g Grouping) (*stage, error) {
+// newStage joins nothing yet: a subscriber does when its router runs. resume is
+// that of infra.SubscriberConfig.
+func (p *Pipeline) newStage(kind, id, group, topic string, ordered bool, g Grouping, resume func(context.Context, infra.Resumption) infra.Resumed) (*stage, error) {
 	router, err := p.newRouter()
 	if err != nil {
 		return nil, err
 	}
 	s := &stage{name: kind + "." + id, kind: kind, router: router, waits: newWaits(), draining: make(chan struct{}), ended: make(chan struct{})}
-	sub, err := p.cfg.Broker.Subscriber(group)
+	sub, err := p.cfg.Broker.Subscriber(group, infra.SubscriberConfig{Receipts: ordered, Resume: resume})
 	if err != nil {
 		return nil, fmt.Errorf("subscribe group %s: %w", group, err)
 	}
-	s.sub = sub
 	s.source = &source{Subscriber: sub, topic: topic}
 	if ordered {
 		o := NewOrdered(sub, g)
@@ -88,10 +87,7 @@ func (s *stage) run(ctx context.Context) error {
 	return s.router.Run(ctx)
 }
 
-func (s *stage) assigned() bool {
-	a, ok := s.source.Subscriber.(infra.Assigned)
-	return !ok || a.Assigned()
-}
+func (s *stage) assigned() bool { return s.source.Assigned() }
 
 // refuse has what waits give up waiting: it goes back to the broker.
 func (s *stage) refuse() { s.drainOne.Do(func() { close(s.draining) }) }
@@ -100,11 +96,7 @@ func (s *stage) refuse() { s.drainOne.Do(func() { close(s.draining) }) }
 // ends.
 func (s *stage) drain(ctx context.Context) error {
 	s.refuse()
-	d, ok := s.source.Subscriber.(infra.Drainer)
-	if !ok {
-		return nil
-	}
-	if err := d.Drain(ctx); err != nil {
+	if err := s.source.Drain(ctx); err != nil {
 		return fmt.Errorf("drain %s: %w", s.name, err)
 	}
 	return nil

@@ -33,7 +33,7 @@ const (
 	standingTimeout = 2 * time.Second // what is not found by then may be made twice
 )
 
-// at implements the function of infra.Resumer.
+// at is the Resume of infra.SubscriberConfig.
 func (s *standing) at(ctx context.Context, at infra.Resumption) infra.Resumed {
 	ctx, cancel := context.WithTimeout(ctx, standingTimeout)
 	defer cancel()

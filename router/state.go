@@ -27,11 +27,9 @@ func (r *running) state() metrics.State {
 			s.Readers = append(s.Readers, reader)
 			continue
 		}
-		if st, ok := stage.source.Subscriber.(infra.Stater); ok {
-			now := st.Stats()
-			reader.Partitions, reader.Window, reader.Deferred, reader.MetadataBytes = now.Partitions, now.Window, now.Deferred, now.MetadataBytes
-			reader.MetadataFull, reader.Suppressed = now.MetadataFull, now.Suppressed
-		}
+		now := stage.source.Stats()
+		reader.Partitions, reader.Window, reader.Deferred, reader.MetadataBytes = now.Partitions, now.Window, now.Deferred, now.MetadataBytes
+		reader.MetadataFull, reader.Suppressed = now.MetadataFull, now.Suppressed
 		s.Readers = append(s.Readers, reader)
 	}
 	if o := r.deliver.source.ordered; o != nil {
@@ -73,17 +71,13 @@ func (p *Pipeline) watchBacklog(ctx context.Context) {
 // Refresh asks the broker what the destinations have not done, which Status and
 // the metrics otherwise know as it was up to five seconds ago.
 func (p *Pipeline) Refresh(ctx context.Context) {
-	groups, ok := p.cfg.Broker.(infra.Groups)
-	if !ok {
-		return
-	}
 	slots := make(chan struct{}, backlogLooks)
 	var wg sync.WaitGroup
 	for _, d := range p.all() {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			b, err := readBacklog(ctx, p.cfg.Broker, groups, d.id)
+			b, err := readBacklog(ctx, p.cfg.Broker, d.id)
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			switch {
@@ -106,17 +100,17 @@ func noLag(id string) []metrics.Lag {
 	}
 }
 
-func readBacklog(ctx context.Context, broker infra.Broker, groups infra.Groups, id string) (backlog, error) {
+func readBacklog(ctx context.Context, broker infra.Broker, id string) (backlog, error) {
 	b := backlog{lag: noLag(id), at: time.Now()}
 	for i := range b.lag {
 		l := &b.lag[i]
-		progress, err := groups.Progress(ctx, l.Group, l.Topic)
+		progress, err := broker.Progress(ctx, l.Group, l.Topic)
 		if err != nil {
 			return b, err
 		}
 		l.Messages = infra.Lag(progress)
-		if reader, ok := broker.(infra.Reader); ok && l.Messages > 0 {
-			if err := b.age(ctx, reader, l.Topic, progress); err != nil {
+		if l.Messages > 0 {
+			if err := b.age(ctx, broker, l.Topic, progress); err != nil {
 				return b, err
 			}
 		}

@@ -27,13 +27,13 @@ func TestBacklogIsExact(t *testing.T) {
 	accept := func(topic, key, id string, minute int) {
 		t.Helper()
 		m := EncodeEvent(destinations.Event{ID: id, Key: key, ReceivedAt: noon.Add(time.Duration(minute) * time.Minute)})
-		if err := b.Publisher().Publish(topic, m); err != nil {
+		if err := b.Publisher(infra.Durable).Publish(topic, m); err != nil {
 			t.Fatal(err)
 		}
 	}
 	check := func(what string, events, deliveries int64, oldest time.Time) {
 		t.Helper()
-		got, err := readBacklog(t.Context(), b, b, "d")
+		got, err := readBacklog(t.Context(), b, "d")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestBacklogIsExact(t *testing.T) {
 	accept(DestinationTopic("d"), "c", "5", 4)
 	check("nobody has read", 3, 2, noon.Add(2*time.Minute))
 
-	s, err := b.Subscriber(DeliverGroup("d"))
+	s, err := b.Subscriber(DeliverGroup("d"), infra.SubscriberConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}

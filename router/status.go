@@ -2,7 +2,6 @@ package router
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -201,11 +200,7 @@ func clock(now, t time.Time) string {
 // Look tells what the broker alone knows of a destination: its lag, and its
 // oldest event that is not finished.
 func Look(ctx context.Context, broker infra.Broker, id string) (Status, error) {
-	groups, ok := broker.(infra.Groups)
-	if !ok {
-		return Status{}, errors.New("the broker's groups cannot be looked at")
-	}
-	b, err := readBacklog(ctx, broker, groups, id)
+	b, err := readBacklog(ctx, broker, id)
 	if err != nil {
 		return Status{}, fmt.Errorf("destination %s: %w", id, err)
 	}

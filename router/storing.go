@@ -147,7 +147,7 @@ func (p *Pipeline) probeStoring(ctx context.Context) bool {
 	done := make(chan error, 1)
 	go func() { // it knows no context; the broker's close waits for it
 		topic, m := p.storing.probe()
-		done <- p.cfg.Broker.Publisher().Publish(topic, m)
+		done <- p.cfg.Broker.Publisher(infra.Durable).Publish(topic, m)
 	}()
 	select {
 	case <-ctx.Done():

@@ -27,8 +27,7 @@ type Config struct {
 
 // Log is the topic as this instance knows it. It is safe for parallel use.
 type Log struct {
-	cfg    Config
-	reader infra.Reader
+	cfg Config
 
 	mu     sync.Mutex
 	next   map[int32]int64 // by partition: what is read next
@@ -41,29 +40,21 @@ type Log struct {
 // slot is what a later record replaces.
 type slot struct{ kind, destination string }
 
-var (
-	// ErrUnreadable is the error of Open on a broker whose topics cannot be read.
-	ErrUnreadable = errors.New("control: the broker's topics cannot be read")
-	// ErrEnded is the error of a Put that no Follow will apply any more.
-	ErrEnded = errors.New("control: the server is stopping")
-)
+// ErrEnded is the error of a Put that no Follow will apply any more.
+var ErrEnded = errors.New("control: the server is stopping")
 
 // Open reads the topic, which must exist, to its end.
 func Open(ctx context.Context, cfg Config) (*Log, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	reader, ok := cfg.Broker.(infra.Reader)
-	if !ok {
-		return nil, ErrUnreadable
-	}
-	l := &Log{cfg: cfg, reader: reader, next: map[int32]int64{}, last: map[slot]Record{}, awaits: map[string]chan struct{}{}, ended: make(chan struct{})}
+	l := &Log{cfg: cfg, next: map[int32]int64{}, last: map[slot]Record{}, awaits: map[string]chan struct{}{}, ended: make(chan struct{})}
 	return l, l.catchUp(ctx)
 }
 
 // catchUp reads what is new, to the end. Nothing follows the topic meanwhile.
 func (l *Log) catchUp(ctx context.Context) error {
-	bounds, err := l.reader.Bounds(ctx, Topic, time.Time{})
+	bounds, err := l.cfg.Broker.Bounds(ctx, Topic, time.Time{})
 	if err != nil {
 		return fmt.Errorf("control: %w", err)
 	}
@@ -77,7 +68,7 @@ func (l *Log) catchUp(ctx context.Context) error {
 		}
 	}
 	l.mu.Unlock()
-	if err := l.reader.Scan(ctx, Topic, ranges, func(m *message.Message, _ time.Time) error { l.take(m); return nil }); err != nil {
+	if err := l.cfg.Broker.Scan(ctx, Topic, ranges, func(m *message.Message, _ time.Time) error { l.take(m); return nil }); err != nil {
 		return fmt.Errorf("control: %w", err)
 	}
 	return nil
@@ -158,7 +149,7 @@ func (l *Log) Follow(ctx context.Context, apply func(Record)) {
 			ranges[p] = infra.Range{From: next, To: infra.Forever}
 		}
 		l.mu.Unlock()
-		err := l.reader.Scan(ctx, Topic, ranges, func(m *message.Message, _ time.Time) error {
+		err := l.cfg.Broker.Scan(ctx, Topic, ranges, func(m *message.Message, _ time.Time) error {
 			wait = first
 			if r, ok := l.take(m); ok {
 				apply(r)
@@ -193,7 +184,7 @@ func (l *Log) prepare(r Record) (Record, *message.Message, error) {
 // store publishes a record, and waits for that until ctx ends.
 func (l *Log) store(ctx context.Context, m *message.Message) error {
 	stored := make(chan error, 1)
-	go func() { stored <- l.cfg.Broker.Publisher().Publish(Topic, m) }() // it knows no context; the broker's close waits for it
+	go func() { stored <- l.cfg.Broker.Publisher(infra.Durable).Publish(Topic, m) }() // it knows no context; the broker's close waits for it
 	select {
 	case err := <-stored:
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"go.uber.org/goleak"
 
+	"eventserver/infra"
 	"eventserver/infra/memory"
 )
 
@@ -19,7 +20,7 @@ type silent struct {
 	asked, answer chan struct{}
 }
 
-func (s *silent) Publisher() message.Publisher { return s }
+func (s *silent) Publisher(d infra.Durability) message.Publisher { return s }
 
 func (s *silent) Publish(string, ...*message.Message) error {
 	s.asked <- struct{}{}

@@ -125,7 +125,7 @@ func (r *rig) publish(key, typ string, n int) (ids []string) {
 func (r *rig) store(id, key, typ string) {
 	r.Helper()
 	e := destinations.Event{ID: id, Key: key, Type: typ, ReceivedAt: time.Now(), ContentType: "application/json", Data: []byte(`{}`)}
-	require.NoError(r, r.broker.Publisher().Publish(router.EventsTopic, router.EncodeEvent(e)))
+	require.NoError(r, r.broker.Publisher(infra.Durable).Publish(router.EventsTopic, router.EncodeEvent(e)))
 }
 
 func (r *rig) ask(id string) admin.DestinationExplanation {
@@ -317,7 +317,7 @@ func TestPoisonedByBothStages(t *testing.T) {
 	// An operator discards one and redrives the other, which is taken now.
 	p := r.ask(broken).Poison[0]
 	mark := router.Mark{Kind: router.MarkDiscarded, Of: router.Position{Partition: p.Partition, Offset: p.Offset}, By: "ada", EventID: broken, At: time.Now()}
-	require.NoError(t, r.broker.Publisher().Publish(router.PoisonTopic("d"), router.EncodeMark(mark, "u1")))
+	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(router.PoisonTopic("d"), router.EncodeMark(mark, "u1")))
 	got = r.ask(broken)
 	assert.Equal(t, admin.StateDiscarded, got.State)
 	assert.Contains(t, got.Why, "discarded by ada")
@@ -336,9 +336,9 @@ func TestPoisonedByBothStages(t *testing.T) {
 		}
 		return nil
 	}))
-	require.NoError(t, r.broker.Publisher().Publish(router.DestinationTopic("d"), router.Redriven(record, router.Redrive{Of: of, Run: "r", At: time.Now()})))
+	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(router.DestinationTopic("d"), router.Redriven(record, router.Redrive{Of: of, Run: "r", At: time.Now()})))
 	mark = router.Mark{Kind: router.MarkRedriven, Of: of, By: "ada", EventID: id, At: time.Now()}
-	require.NoError(t, r.broker.Publisher().Publish(router.PoisonTopic("d"), router.EncodeMark(mark, "u1")))
+	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(router.PoisonTopic("d"), router.EncodeMark(mark, "u1")))
 	got = r.await(id, admin.StateDelivered)
 	require.Len(t, got.Records, 2)
 	assert.Equal(t, of.String(), got.Records[1].RedriveOf)
@@ -464,7 +464,7 @@ func TestRecordsOfOthers(t *testing.T) {
 	bare.Metadata["ce_id"] = "bare"
 	bad := message.NewMessage("bad", []byte(`{}`))
 	bad.Metadata["ce_id"], bad.Metadata["ce_time"] = "bad", "yesterday"
-	require.NoError(t, r.broker.Publisher().Publish(router.EventsTopic, bare, bad))
+	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(router.EventsTopic, bare, bad))
 	since := time.Now().Add(-time.Minute)
 	eventually := func(id, state string) *admin.Explanation {
 		t.Helper()

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"eventserver/app/admin"
+	"eventserver/infra"
 	"eventserver/router"
 )
 
@@ -33,7 +34,7 @@ func TestKilledAtEveryPoint(t *testing.T) {
 				w.put(item{id: fmt.Sprint("e", n), key: key, sequence: n, stage: stage})
 				want[key] = append(want[key], fmt.Sprint("e", n))
 			}
-			k := &killer{pub: w.broker.Publisher(), share: share, left: point}
+			k := &killer{pub: w.broker.Publisher(infra.Durable), share: share, left: point}
 			s := w.service(k)
 			fast := 1e6
 			s.most = 5
@@ -94,7 +95,7 @@ func TestRunsAgainstAModel(t *testing.T) {
 				o := admin.PoisonOrder{Action: rapid.SampledFrom([]string{actionRedrive, actionRedrive, actionDiscard}).Draw(t, "action"), PoisonFilter: filters.Draw(t, "filter"),
 					Limit: rapid.IntRange(0, 3).Draw(t, "limit"), Force: rapid.Bool().Draw(t, "force"), DryRun: rapid.IntRange(0, 5).Draw(t, "dry") == 0}
 				if rapid.Bool().Draw(t, "killed") {
-					k := &killer{pub: w.broker.Publisher(), share: rapid.Float64Range(0, 1).Draw(t, "share"), left: rapid.IntRange(1, 8).Draw(t, "at")}
+					k := &killer{pub: w.broker.Publisher(infra.Durable), share: rapid.Float64Range(0, 1).Draw(t, "share"), left: rapid.IntRange(1, 8).Draw(t, "at")}
 					victim := w.service(k)
 					_, _ = do(victim, o)
 					require.NoError(t, victim.Close())

@@ -178,7 +178,7 @@ func (l *lease) end(run string) error {
 
 // read follows the control topic.
 func (l *lease) read(ctx context.Context) error {
-	bounds, err := l.s.reader.Bounds(ctx, control.Topic, time.Time{})
+	bounds, err := l.s.cfg.Broker.Bounds(ctx, control.Topic, time.Time{})
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (l *lease) read(ctx context.Context) error {
 	for p, b := range bounds {
 		ranges[p] = infra.Range{From: max(l.next[p], b.Oldest), To: b.End}
 	}
-	return l.s.reader.Scan(ctx, control.Topic, ranges, func(m *message.Message, _ time.Time) error {
+	return l.s.cfg.Broker.Scan(ctx, control.Topic, ranges, func(m *message.Message, _ time.Time) error {
 		l.next[infra.Partition(m)] = infra.Offset(m) + 1
 		var r leaseRecord
 		if m.Metadata.Get(infra.MetaKey) == l.own.Destination && json.Unmarshal(m.Payload, &r) == nil && r.Kind == leaseKind {
@@ -198,7 +198,7 @@ func (l *lease) read(ctx context.Context) error {
 
 // ends are where the partitions of a topic end now.
 func (s *Service) ends(ctx context.Context, topic string) (map[int32]int64, error) {
-	bounds, err := s.reader.Bounds(ctx, topic, time.Time{})
+	bounds, err := s.cfg.Broker.Bounds(ctx, topic, time.Time{})
 	if err != nil {
 		return nil, err
 	}

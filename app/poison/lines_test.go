@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventserver/app/admin"
+	"eventserver/infra"
 )
 
 // slow is a publisher for which every publish takes a while of the world's clock.
@@ -53,7 +54,7 @@ func TestLinesOfALongRun(t *testing.T) {
 	for i := range 200 {
 		w.put(item{id: fmt.Sprint("e", i), key: "k", sequence: i})
 	}
-	s := w.service(slow{w.broker.Publisher(), w, 20 * time.Second})
+	s := w.service(slow{w.broker.Publisher(infra.Durable), w, 20 * time.Second})
 	s.most = 1 // an item at a time: more than an hour in all
 	var log bytes.Buffer
 	s.cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))

@@ -113,13 +113,13 @@ func (w *world) put(items ...item) {
 		if it.redrives > 0 {
 			m.Metadata["es_redrives"] = fmt.Sprint(it.redrives)
 		}
-		require.NoError(w.t, w.broker.Publisher().Publish("poison.d", m))
+		require.NoError(w.t, w.broker.Publisher(infra.Durable).Publish("poison.d", m))
 	}
 }
 
 // all reads a whole topic, by partition and offset.
 func (w *world) all(topic string) (out []*message.Message) {
-	r := w.broker.(infra.Reader)
+	r := w.broker
 	bounds, err := r.Bounds(context.Background(), topic, time.Time{})
 	require.NoError(w.t, err)
 	for p, b := range bounds {

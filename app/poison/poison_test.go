@@ -30,7 +30,7 @@ func TestListCountsAndFilters(t *testing.T) {
 		item{id: "b1", key: "bob", reason: "permanent"}, item{id: "b2", key: "bob", reason: "undecodable", stage: "transform", typ: "order.paid"})
 	raw := message.NewMessage("", []byte{0xff})
 	raw.Metadata[infra.MetaKey] = ""
-	require.NoError(t, w.broker.Publisher().Publish("poison.d", raw)) // another program's
+	require.NoError(t, w.broker.Publisher(infra.Durable).Publish("poison.d", raw)) // another program's
 
 	for name, c := range map[string]struct {
 		f    fields
@@ -338,7 +338,7 @@ func TestLeasesGoByTheLog(t *testing.T) {
 func TestWhatIsInDoubtNeedsAgain(t *testing.T) {
 	w := newWorld(t)
 	w.put(item{id: "a1", key: "ada"}, item{id: "a2", key: "ada"})
-	k := &killer{pub: w.broker.Publisher(), share: 1, only: "dest.", left: 1}
+	k := &killer{pub: w.broker.Publisher(infra.Durable), share: 1, only: "dest.", left: 1}
 	s := w.service(k)
 	_, err := do(s, admin.PoisonOrder{Action: actionRedrive})
 	assert.ErrorContains(t, err, "the next run looks up what it has, and can begin in 30s")
@@ -360,7 +360,7 @@ func TestWhatIsInDoubtNeedsAgain(t *testing.T) {
 type trimmed struct{ infra.Broker }
 
 func (b trimmed) Bounds(ctx context.Context, topic string, since time.Time) (map[int32]infra.Bounds, error) {
-	bounds, err := b.Broker.(infra.Reader).Bounds(ctx, topic, since)
+	bounds, err := b.Broker.Bounds(ctx, topic, since)
 	if topic == "dest.d" {
 		for p, at := range bounds {
 			bounds[p] = infra.Bounds{Oldest: at.End, At: at.End, End: at.End}
@@ -370,18 +370,18 @@ func (b trimmed) Bounds(ctx context.Context, topic string, since time.Time) (map
 }
 
 func (b trimmed) Scan(ctx context.Context, topic string, ranges map[int32]infra.Range, f func(*message.Message, time.Time) error) error {
-	return b.Broker.(infra.Reader).Scan(ctx, topic, ranges, f)
+	return b.Broker.Scan(ctx, topic, ranges, f)
 }
 
 func (b trimmed) Place(ctx context.Context, topic, key string) (int32, error) {
-	return b.Broker.(infra.Reader).Place(ctx, topic, key)
+	return b.Broker.Place(ctx, topic, key)
 }
 
 // What is too large for the broker stays, and its key's later items with it.
 func TestTooLarge(t *testing.T) {
 	w := newWorld(t)
 	w.put(item{id: "a1", key: "ada", body: strings.Repeat("x", 1000)}, item{id: "b1", key: "bob"}, item{id: "a2", key: "ada"})
-	s := w.service(small{w.broker.Publisher()})
+	s := w.service(small{w.broker.Publisher(infra.Durable)})
 	defer func() { _ = s.Close() }()
 	run := redrive(t, s, admin.PoisonOrder{})
 	assert.Equal(t, "1 1 1", fmt.Sprint(run.Redriven, " ", run.Failed, " ", run.Behind))
@@ -432,7 +432,7 @@ func TestAQueueMadeAnew(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, w.waiting(s))
 	topic := router.PoisonTopic("d")
-	require.NoError(t, w.broker.(infra.Deleter).DeleteTopics(t.Context(), topic))
+	require.NoError(t, w.broker.DeleteTopics(t.Context(), topic))
 	s.Drop("d")
 	require.NoError(t, w.broker.EnsureTopics(t.Context(), router.Topics("d")...))
 	var want []string

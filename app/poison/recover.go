@@ -30,7 +30,7 @@ func (j *job) recover(ctx context.Context) error {
 
 func (j *job) recoverOne(ctx context.Context, k *holder) error {
 	topic := router.DestinationTopic(j.destination)
-	bounds, err := j.s.reader.Bounds(ctx, topic, time.Time{})
+	bounds, err := j.s.cfg.Broker.Bounds(ctx, topic, time.Time{})
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (j *job) recoverOne(ctx context.Context, k *holder) error {
 		found = found[:0]
 		return nil
 	}
-	if err := j.s.reader.Scan(ctx, topic, ranges, func(m *message.Message, _ time.Time) error {
+	if err := j.s.cfg.Broker.Scan(ctx, topic, ranges, func(m *message.Message, _ time.Time) error {
 		r, ok := router.DecodeRedrive(m)
 		if !ok || r.Run != k.Run {
 			return nil

@@ -20,7 +20,7 @@ import (
 
 // Config says what a Service works on.
 type Config struct {
-	Broker infra.Broker // must be an infra.Reader too
+	Broker infra.Broker
 	// Destinations are the ids that are configured, in their order. It is asked
 	// at each call.
 	Destinations func() []string
@@ -29,7 +29,7 @@ type Config struct {
 	Again func(ctx context.Context, destination string, poison *message.Message, r router.Redrive) (*message.Message, error)
 	// Settled is told of marks that were written, for metrics; nil: nobody is.
 	Settled func(destination, mark string, n int)
-	// Publisher is the broker's by default.
+	// Publisher is the broker's durable one by default.
 	Publisher message.Publisher
 	Logger    *slog.Logger     // for audit lines; default: discard
 	Now       func() time.Time // default time.Now
@@ -37,14 +37,13 @@ type Config struct {
 
 // Service is all poison queues of a broker. It is safe for many goroutines.
 type Service struct {
-	cfg    Config
-	reader infra.Reader
-	seed   maphash.Seed
-	life   context.Context
-	end    context.CancelFunc
-	pause  time.Duration // before marks are tried again
-	most   int           // items that are sent before their marks are written
-	wg     sync.WaitGroup
+	cfg   Config
+	seed  maphash.Seed
+	life  context.Context
+	end   context.CancelFunc
+	pause time.Duration // before marks are tried again
+	most  int           // items that are sent before their marks are written
+	wg    sync.WaitGroup
 
 	mu      sync.Mutex
 	queues  map[string]*index
@@ -60,12 +59,11 @@ var (
 
 // New returns a Service over the broker's topics. Close ends its runs.
 func New(cfg Config) (*Service, error) {
-	reader, ok := cfg.Broker.(infra.Reader)
-	if !ok || cfg.Destinations == nil || cfg.Again == nil {
-		return nil, errors.New("poison: needs a broker whose topics can be read, Destinations and Again")
+	if cfg.Broker == nil || cfg.Destinations == nil || cfg.Again == nil {
+		return nil, errors.New("poison: needs Broker, Destinations and Again")
 	}
 	if cfg.Publisher == nil {
-		cfg.Publisher = cfg.Broker.Publisher()
+		cfg.Publisher = cfg.Broker.Publisher(infra.Durable)
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -76,7 +74,7 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Settled == nil {
 		cfg.Settled = func(string, string, int) {}
 	}
-	s := &Service{cfg: cfg, reader: reader, seed: maphash.MakeSeed(), pause: markPause, most: maxBatch, queues: map[string]*index{}, runs: map[string]*handle{}}
+	s := &Service{cfg: cfg, seed: maphash.MakeSeed(), pause: markPause, most: maxBatch, queues: map[string]*index{}, runs: map[string]*handle{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -96,7 +94,7 @@ func (s *Service) queue(destination string) *index {
 	defer s.mu.Unlock()
 	q := s.queues[destination]
 	if q == nil {
-		q = newIndex(s.reader, destination, s.hash)
+		q = newIndex(s.cfg.Broker, destination, s.hash)
 		s.queues[destination] = q
 	}
 	return q

@@ -21,6 +21,8 @@ type Options struct {
 	MaxMessageBytes int // a message above it must be refused
 	// Reopen closes b and returns a broker on the same data. Nil: nothing survives.
 	Reopen func(t *testing.T, b infra.Broker) infra.Broker
+	// NoResume: commits carry no notes, and SubscriberConfig.Resume is never called.
+	NoResume bool
 	// Timeout bounds each wait for something that must happen; default 30 s.
 	Timeout time.Duration
 }
@@ -52,6 +54,7 @@ func Run(t *testing.T, open func(t *testing.T) infra.Broker, opts Options) {
 		{"GroupSharesAndTakesOver", (*env).takeOver},
 		{"RebalanceCancelsAndRepeatsNothingDone", (*env).rebalance},
 		{"NackBringsTheSameMessage", (*env).nack},
+		{"Receipts", (*env).receipts},
 		{"ExactCommit", (*env).exactCommit},
 		{"ExactCommitScattered", (*env).exactCommitScattered},
 		{"ExactCommitTwice", (*env).exactCommitTwice},
@@ -94,15 +97,20 @@ func newEnv(t *testing.T, b infra.Broker, opts Options) *env {
 	return e
 }
 
-func (e *env) subscriber(group string) message.Subscriber {
+func (e *env) subscriber(group string) infra.Subscriber {
 	e.Helper()
-	s, err := e.broker.Subscriber(group)
+	return e.subscriberWith(group, infra.SubscriberConfig{})
+}
+
+func (e *env) subscriberWith(group string, cfg infra.SubscriberConfig) infra.Subscriber {
+	e.Helper()
+	s, err := e.broker.Subscriber(group, cfg)
 	require.NoError(e, err)
 	e.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
-func (e *env) subscribe(group string) (message.Subscriber, <-chan *message.Message) {
+func (e *env) subscribe(group string) (infra.Subscriber, <-chan *message.Message) {
 	e.Helper()
 	s := e.subscriber(group)
 	out, err := s.Subscribe(context.Background(), topic)
@@ -117,7 +125,7 @@ func (e *env) publish(key string, first, count int) {
 	for i := range msgs {
 		msgs[i] = newMessage(key, strconv.Itoa(first+i))
 	}
-	require.NoError(e, e.broker.Publisher().Publish(topic, msgs...))
+	require.NoError(e, e.broker.Publisher(infra.Durable).Publish(topic, msgs...))
 }
 
 func newMessage(key, payload string) *message.Message {
@@ -217,7 +225,7 @@ func (e *env) eventually(what string, ok func() bool) {
 
 func (e *env) lagOf(group string) int64 {
 	e.Helper()
-	n, err := infra.LagOf(e.Context(), e.broker.(infra.Groups), group, topic)
+	n, err := infra.LagOf(e.Context(), e.broker, group, topic)
 	require.NoError(e, err)
 	return n
 }

@@ -60,8 +60,10 @@ func (e *env) busyKey() {
 		m.Ack()
 	}
 	assert.Len(e, held, BusyWindowKey, "no more of one key than WindowKey")
-	e.eventually("the others are settled", func() bool { return s.(infra.Stater).Stats().Messages == BusyWindowKey })
-	assert.Equal(e, queued-BusyWindowKey, s.(infra.Stater).Stats().Deferred)
+	e.eventually("the others are settled", func() bool { return s.Stats().Messages == BusyWindowKey })
+	assert.Equal(e, queued-BusyWindowKey, s.Stats().Deferred)
+	assert.Equal(e, queued-BusyWindowKey, s.Deferred("busy"))
+	assert.Zero(e, s.Deferred("other-0"))
 	e.eventually("the others are committed", func() bool { return e.lagOf(group) == queued })
 
 	e.publish("busy", queued, 50) // new ones queue behind the deferred
@@ -75,8 +77,10 @@ func (e *env) busyKey() {
 	}
 	held[0].Ack()
 	e.eventually("all is done", func() bool { return e.lagOf(group) == 0 })
-	assert.Zero(e, s.(infra.Stater).Stats().Deferred)
+	assert.Zero(e, s.Stats().Deferred)
+	assert.Zero(e, s.Deferred("busy"))
 	require.NoError(e, s.Close())
+	assert.Zero(e, s.Deferred("busy"), "a subscriber that is closed")
 	_, in = e.subscribe(group)
 	e.publish("busy", 77, 1)
 	assert.Equal(e, "77", string(e.receive(in).Payload), "nothing comes again")

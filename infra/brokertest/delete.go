@@ -13,8 +13,7 @@ import (
 // deletes: a group with a member stays, one without is as if it had never been, and a
 // deleted topic is gone and can be made anew.
 func (e *env) deletes() {
-	d, ok := e.broker.(infra.Deleter)
-	require.True(e, ok)
+	d := e.broker
 	ctx := e.Context()
 	s, in := e.subscribe(group)
 	e.publish("u", 0, 5)
@@ -24,9 +23,7 @@ func (e *env) deletes() {
 	e.eventually("5 are done", func() bool { return e.lagOf(group) == 0 })
 	require.ErrorIs(e, d.DeleteGroups(ctx, "nobody", group), infra.ErrGroupBusy)
 	e.within("Close", s.Close)
-	if l, ok := e.broker.(infra.Leaver); ok {
-		require.NoError(e, l.Leave(ctx, group))
-	}
+	require.NoError(e, d.Leave(ctx, group))
 	e.eventually("the group has no member", func() bool { return d.DeleteGroups(ctx, group) == nil })
 	require.NoError(e, d.DeleteGroups(ctx, group), "it is gone already")
 	assert.EqualValues(e, 5, e.lagOf(group), "it has done nothing any more")
@@ -35,20 +32,20 @@ func (e *env) deletes() {
 	names, err := d.Topics(ctx)
 	require.NoError(e, err)
 	assert.Equal(e, []string{topic, "other"}, names)
-	require.NoError(e, e.broker.Publisher().Publish("other", newMessage("u", "1")))
-	_, err = e.broker.(infra.Reader).Bounds(ctx, "other", time.Time{}) // whoever has seen it must not go on seeing it
+	require.NoError(e, e.broker.Publisher(infra.Durable).Publish("other", newMessage("u", "1")))
+	_, err = e.broker.Bounds(ctx, "other", time.Time{}) // whoever has seen it must not go on seeing it
 	require.NoError(e, err)
 	require.NoError(e, d.DeleteTopics(ctx, "other", "nothing"))
 	e.eventually("the topic is gone", func() bool {
 		names, err := d.Topics(ctx)
 		return err == nil && slices.Equal(names, []string{topic})
 	})
-	_, err = e.broker.(infra.Reader).Bounds(ctx, "other", time.Time{})
+	_, err = e.broker.Bounds(ctx, "other", time.Time{})
 	require.ErrorIs(e, err, infra.ErrNoTopic)
 	require.NoError(e, e.broker.EnsureTopics(ctx, infra.Topic{Name: "other"}))
 	// A producer that counts what it wrote to the deleted one is refused once.
-	e.eventually("the new one takes messages", func() bool { return e.broker.Publisher().Publish("other", newMessage("u", "1")) == nil })
-	lag, err := infra.LagOf(ctx, e.broker.(infra.Groups), "anybody", "other")
+	e.eventually("the new one takes messages", func() bool { return e.broker.Publisher(infra.Durable).Publish("other", newMessage("u", "1")) == nil })
+	lag, err := infra.LagOf(ctx, e.broker, "anybody", "other")
 	require.NoError(e, err)
 	assert.EqualValues(e, 1, lag)
 }

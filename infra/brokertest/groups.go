@@ -39,7 +39,7 @@ func (e *env) takeOver() {
 	first, a := e.subscribe(group)
 	second, b := e.subscribe(group)
 	e.eventually("both joined", func() bool {
-		return first.(infra.Assigned).Assigned() && second.(infra.Assigned).Assigned()
+		return first.Assigned() && second.Assigned()
 	})
 	counts := map[string]int{}
 	from := map[string]int{}
@@ -64,7 +64,7 @@ func (e *env) takeOver() {
 			}
 		}
 	}
-	assigned := func(s message.Subscriber) int { return s.(infra.Stater).Stats().Partitions }
+	assigned := func(s infra.Subscriber) int { return s.Stats().Partitions }
 	e.eventually("each partition is assigned once", func() bool {
 		return assigned(first) > 0 && assigned(second) > 0 && assigned(first)+assigned(second) == e.opts.Partitions
 	})

@@ -16,7 +16,7 @@ func (e *env) ping() {
 	ended, cancel := context.WithCancel(e.Context())
 	cancel()
 	require.Error(e, e.broker.Ping(ended))
-	_, err := infra.LagOf(ended, e.broker.(infra.Groups), group, topic)
+	_, err := infra.LagOf(ended, e.broker, group, topic)
 	require.Error(e, err)
 	require.NoError(e, e.broker.Close())
 	require.Error(e, e.broker.Ping(e.Context()))
@@ -46,7 +46,7 @@ func (e *env) closeCancels() {
 
 func (e *env) closeAnyTime() {
 	unused := e.subscriber(group)
-	assert.False(e, unused.(infra.Assigned).Assigned())
+	assert.False(e, unused.Assigned())
 	require.NoError(e, unused.Close())
 	require.NoError(e, unused.Close())
 	_, err := unused.Subscribe(context.Background(), topic)
@@ -117,10 +117,10 @@ func (e *env) drain() {
 	s, in := e.subscribe(group)
 	msgs := e.take(in, 4) // the fifth is offered and not taken
 	drained := make(chan error, 1)
-	go func() { drained <- s.(infra.Drainer).Drain(context.Background()) }()
+	go func() { drained <- s.Drain(context.Background()) }()
 	short, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	require.ErrorIs(e, s.(infra.Drainer).Drain(short), context.DeadlineExceeded, "four are in flight")
+	require.ErrorIs(e, s.Drain(short), context.DeadlineExceeded, "four are in flight")
 	e.quiet(in)
 	assert.NoError(e, msgs[0].Context().Err(), "a drain cancels nothing")
 	msgs[0].Ack()
@@ -135,7 +135,7 @@ func (e *env) drain() {
 	e.within("Drain", func() error { return <-drained })
 	e.publish("u", 10, 1)
 	e.quiet(in) // neither the nacked one nor new ones
-	e.within("second Drain", func() error { return s.(infra.Drainer).Drain(context.Background()) })
+	e.within("second Drain", func() error { return s.Drain(context.Background()) })
 	e.closeWithHandlers(s, in)
 	_, in = e.subscribe(group)
 	e.only(in, append([]string{"1"}, numbers(4, 7)...)...)
@@ -149,7 +149,7 @@ func (e *env) reopen() {
 	n := e.opts.Window
 	kept := infra.Topic{Name: "poison.webhook", Keep: true}
 	require.NoError(e, e.broker.EnsureTopics(e.Context(), kept))
-	require.NoError(e, e.broker.Publisher().Publish(kept.Name, newMessage("u", "poison")))
+	require.NoError(e, e.broker.Publisher(infra.Durable).Publish(kept.Name, newMessage("u", "poison")))
 	e.publish("u", 0, n)
 	_, in := e.subscribe(group)
 	var held []*message.Message

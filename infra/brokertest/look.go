@@ -15,7 +15,7 @@ import (
 // read scans every partition from what begin makes of its bounds to its end.
 func (e *env) read(since time.Time, begin func(infra.Bounds) int64) map[string][]string {
 	e.Helper()
-	r := e.broker.(infra.Reader)
+	r := e.broker
 	bounds, err := r.Bounds(e.Context(), topic, since)
 	require.NoError(e, err)
 	require.Len(e, bounds, e.opts.Partitions)
@@ -53,7 +53,7 @@ func (e *env) reader() {
 	assert.Empty(e, e.read(time.Now().Add(time.Hour), at))
 	assert.EqualValues(e, 5, e.lagOf(group))
 
-	r := e.broker.(infra.Reader)
+	r := e.broker
 	_, err := r.Bounds(e.Context(), "nowhere", time.Time{})
 	require.ErrorIs(e, err, infra.ErrNoTopic)
 	place, err := r.Place(e.Context(), topic, "a")
@@ -80,12 +80,12 @@ func (e *env) reader() {
 
 // progress tells what is done, also above what is not.
 func (e *env) progress() {
-	g := e.broker.(infra.Groups)
+	g := e.broker
 	e.publish("u", 0, 6)
 	members, err := g.Members(e.Context(), group)
 	require.NoError(e, err)
 	assert.Empty(e, members)
-	place, err := e.broker.(infra.Reader).Place(e.Context(), topic, "u")
+	place, err := e.broker.Place(e.Context(), topic, "u")
 	require.NoError(e, err)
 	_, in := e.subscribe(group)
 	msgs := e.take(in, 6)
@@ -113,9 +113,9 @@ func (e *env) progress() {
 
 // reset sets a group back that nobody reads in, and no other.
 func (e *env) reset() {
-	g := e.broker.(infra.Groups)
+	g := e.broker
 	e.publish("u", 0, 6)
-	place, err := e.broker.(infra.Reader).Place(e.Context(), topic, "u")
+	place, err := e.broker.Place(e.Context(), topic, "u")
 	require.NoError(e, err)
 	s, in := e.subscribe(group)
 	for _, m := range e.take(in, 6) {

@@ -20,7 +20,7 @@ func (e *env) ensureTopics() {
 		require.NoError(e, e.broker.EnsureTopics(e.Context(), infra.Topic{Name: topic}, kept))
 	}
 	require.NoError(e, e.broker.EnsureTopics(e.Context()))
-	require.NoError(e, e.broker.Publisher().Publish(kept.Name, newMessage("u", "1")))
+	require.NoError(e, e.broker.Publisher(infra.Durable).Publish(kept.Name, newMessage("u", "1")))
 	e.publish("u", 1, 1)
 	require.NoError(e, e.broker.EnsureTopics(e.Context(), infra.Topic{Name: topic}, kept))
 	_, in := e.subscribe(group)
@@ -47,7 +47,7 @@ func (e *env) roundTrip() {
 		m.Metadata.Set(infra.MetaOffset, "99")
 		sent = append(sent, m)
 	}
-	require.NoError(e, e.broker.Publisher().Publish(topic, sent...))
+	require.NoError(e, e.broker.Publisher(infra.Durable).Publish(topic, sent...))
 	_, in := e.subscribe(group)
 	first := int32(-1)
 	for i, want := range sent {
@@ -96,7 +96,7 @@ func (e *env) keyOrder() {
 			for i := 0; i < each; i += 3 {
 				key := fmt.Sprint("user-", k)
 				msgs := []*message.Message{newMessage(key, fmt.Sprint(i)), newMessage(key, fmt.Sprint(i+1)), newMessage(key, fmt.Sprint(i+2))}
-				if err := e.broker.Publisher().Publish(topic, msgs...); err != nil {
+				if err := e.broker.Publisher(infra.Durable).Publish(topic, msgs...); err != nil {
 					e.Error(err)
 				}
 			}
@@ -122,22 +122,22 @@ func (e *env) keyOrder() {
 func (e *env) oversize() {
 	big := newMessage("u", "")
 	big.Payload = make([]byte, e.opts.MaxMessageBytes+1)
-	require.ErrorIs(e, e.broker.Publisher().Publish(topic, big), infra.ErrTooLarge)
+	require.ErrorIs(e, e.broker.Publisher(infra.Durable).Publish(topic, big), infra.ErrTooLarge)
 	half := newMessage("u", "")
 	half.Payload = make([]byte, e.opts.MaxMessageBytes/2)
-	require.NoError(e, e.broker.Publisher().Publish(topic, half), "one bad message leaves the publisher usable")
+	require.NoError(e, e.broker.Publisher(infra.Durable).Publish(topic, half), "one bad message leaves the publisher usable")
 	_, in := e.subscribe(group)
 	assert.Len(e, e.receive(in).Payload, len(half.Payload))
 }
 
 func (e *env) publishAfterClose() {
-	pub := e.broker.Publisher()
+	pub := e.broker.Publisher(infra.Durable)
 	require.NoError(e, pub.Close())
 	require.NoError(e, pub.Publish(topic, newMessage("u", "1")), "closing the shared publisher does nothing")
 	require.NoError(e, e.broker.Close())
 	require.Error(e, pub.Publish(topic, newMessage("u", "2")))
-	require.Error(e, e.broker.Publisher().Publish(topic, newMessage("u", "3")))
-	_, err := e.broker.Subscriber(group)
+	require.Error(e, e.broker.Publisher(infra.Durable).Publish(topic, newMessage("u", "3")))
+	_, err := e.broker.Subscriber(group, infra.SubscriberConfig{})
 	require.Error(e, err)
 	require.NoError(e, e.broker.Close(), "closing twice")
 }
@@ -149,7 +149,7 @@ func (e *env) publishWhileClosing() {
 	for range 8 {
 		wg.Go(func() {
 			for i := 0; ; i++ {
-				if e.broker.Publisher().Publish(topic, newMessage("", "x"), newMessage("", "y")) != nil {
+				if e.broker.Publisher(infra.Durable).Publish(topic, newMessage("", "x"), newMessage("", "y")) != nil {
 					return
 				}
 				if i == 3 {

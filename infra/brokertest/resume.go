@@ -15,7 +15,7 @@ import (
 // what the consumer says is done is not handed out, and a group that was set back
 // has no note.
 func (e *env) resume() {
-	if _, ok := e.subscriber("probe").(infra.Resumer); !ok {
+	if e.opts.NoResume {
 		e.Skip("commits of this broker carry no notes")
 	}
 	uuids := map[string]string{} // by payload
@@ -27,12 +27,11 @@ func (e *env) resume() {
 	}
 	of := func(payload string) infra.Identity { return infra.Identity{UUID: uuids[payload], Key: "u"} }
 	asked := make(chan infra.Resumption, 1)
-	own := func(r infra.Resumed) (message.Subscriber, <-chan *message.Message) {
-		s := e.subscriber(group)
-		s.(infra.Resumer).OnResume(func(_ context.Context, at infra.Resumption) infra.Resumed {
+	own := func(r infra.Resumed) (infra.Subscriber, <-chan *message.Message) {
+		s := e.subscriberWith(group, infra.SubscriberConfig{Resume: func(_ context.Context, at infra.Resumption) infra.Resumed {
 			asked <- at
 			return r
-		})
+		}})
 		in, err := s.Subscribe(context.Background(), topic)
 		require.NoError(e, err)
 		return s, in
@@ -53,7 +52,7 @@ func (e *env) resume() {
 	}})
 	assert.Equal(e, infra.Resumption{Partition: place, Position: 2, Note: "first1"}, e.asked(asked))
 	e.only(in, "6", "7", "8", "9")
-	assert.EqualValues(e, 4, s.(infra.Stater).Stats().Suppressed)
+	assert.EqualValues(e, 4, s.Stats().Suppressed)
 	e.eventually("all is done", func() bool { return e.lagOf(group) == 0 })
 	e.within("Close", s.Close)
 
@@ -71,11 +70,9 @@ func (e *env) resume() {
 	e.eventually("all is done", func() bool { return e.lagOf(group) == 0 })
 	e.within("Close", s.Close)
 
-	if l, ok := e.broker.(infra.Leaver); ok {
-		require.NoError(e, l.Leave(e.Context(), group))
-	}
+	require.NoError(e, e.broker.Leave(e.Context(), group))
 	e.eventually("the group is set back", func() bool {
-		return e.broker.(infra.Groups).Reset(e.Context(), group, topic, map[int32]int64{place: 8}) == nil
+		return e.broker.Reset(e.Context(), group, topic, map[int32]int64{place: 8}) == nil
 	})
 	_, in = own(infra.Resumed{})
 	assert.Equal(e, infra.Resumption{Partition: place, Position: 8}, e.asked(asked))

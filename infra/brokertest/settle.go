@@ -1,6 +1,7 @@
 package brokertest
 
 import (
+	"context"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -92,6 +93,36 @@ func (e *env) nack() {
 		msgs[i].Ack()
 	}
 	e.only(in)
+}
+
+// receipts: what the message itself says is no verdict, only Settle's is.
+func (e *env) receipts() {
+	e.publish("u", 0, 3)
+	s := e.subscriberWith(group, infra.SubscriberConfig{Receipts: true})
+	in, err := s.Subscribe(context.Background(), topic)
+	require.NoError(e, err)
+	msgs := e.take(in, 3)
+	for _, m := range msgs {
+		require.True(e, infra.HasReceipt(m))
+	}
+	require.True(e, msgs[0].Nack())
+	infra.Settle(msgs[0], true)
+	infra.Settle(msgs[1], true)
+	e.eventually("two are done", func() bool { return e.lagOf(group) == 1 })
+	infra.Settle(msgs[2], false)
+	again := e.receive(in)
+	assert.Equal(e, msgs[2].UUID, again.UUID)
+	infra.Settle(again, true)
+	e.eventually("all is done", func() bool { return e.lagOf(group) == 0 })
+	e.publish("u", 3, 1)
+	held := e.receive(in)
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	e.cancelled(held)
+	infra.Settle(held, false)
+	e.within("Close", func() error { return <-closed })
+	_, in = e.subscribe(group)
+	e.only(in, "3")
 }
 
 // exactCommit: all but the first message are done; a restart brings only that.

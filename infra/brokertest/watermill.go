@@ -52,7 +52,7 @@ func RunWatermill(t *testing.T, open func(t *testing.T, partitions int) infra.Br
 // publisher and a subscriber.
 func pairs(b infra.Broker, group string) tests.PubSubConstructor {
 	return func(*testing.T) (message.Publisher, message.Subscriber) {
-		return &closingPublisher{Publisher: b.Publisher()}, &topicSubscriber{broker: b, group: group}
+		return &closingPublisher{Publisher: b.Publisher(infra.Durable)}, &topicSubscriber{broker: b, group: group}
 	}
 }
 
@@ -90,7 +90,7 @@ func (s *topicSubscriber) SubscribeInitialize(topic string) error {
 }
 
 func (s *topicSubscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
-	sub, err := s.broker.Subscriber(s.group + "-" + topic)
+	sub, err := s.broker.Subscriber(s.group+"-"+topic, infra.SubscriberConfig{})
 	if err != nil {
 		return nil, err
 	}

@@ -237,7 +237,7 @@ func (n *notRunning) Unwrap() error { return n.cause }
 // Addrs returns the loopback addresses where the cluster speaks Kafka's protocol.
 func (b *Broker) Addrs() []string { return b.cluster.ListenAddrs() }
 
-// EnsureTopics implements infra.Broker.
+// EnsureTopics implements infra.Topics.
 func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error {
 	if err := b.Broker.EnsureTopics(ctx, topics...); err != nil {
 		return err
@@ -292,7 +292,7 @@ func (b *Broker) unlock() error {
 	return b.lock.Close()
 }
 
-// DeleteGroups implements infra.Deleter. The journal is told first: after a kill it
+// DeleteGroups implements infra.Groups. The journal is told first: after a kill it
 // would bring a deleted group back, which holds back trimming.
 func (b *Broker) DeleteGroups(ctx context.Context, groups ...string) error {
 	for _, g := range groups {

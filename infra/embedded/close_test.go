@@ -23,8 +23,8 @@ func TestCloseBeforeUse(t *testing.T) {
 		require.NoError(t, b.Close())
 		require.Error(t, b.EnsureTopics(t.Context(), infra.Topic{Name: topic}))
 		require.Error(t, b.Ping(t.Context()))
-		require.Error(t, b.Publisher().Publish(topic, message.NewMessage("1", nil)))
-		_, err := b.Subscriber("webhook")
+		require.Error(t, b.Publisher(infra.Durable).Publish(topic, message.NewMessage("1", nil)))
+		_, err := b.Subscriber("webhook", infra.SubscriberConfig{})
 		require.Error(t, err)
 	}
 }
@@ -68,7 +68,7 @@ func TestCloseWhilePublishing(t *testing.T) {
 			for {
 				m := message.NewMessage("", fmt.Append(nil, accepted[i]))
 				m.Metadata.Set(infra.MetaKey, fmt.Sprint("user-", i))
-				if b.Publisher().Publish(topic, m) != nil {
+				if b.Publisher(infra.Durable).Publish(topic, m) != nil {
 					return
 				}
 				if accepted[i]++; accepted[i] == 5 {

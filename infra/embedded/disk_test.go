@@ -55,7 +55,7 @@ func TestDiskIsBounded(t *testing.T) {
 			msgs[i].Metadata.Set(infra.MetaKey, msgs[i].UUID)
 		}
 		for i := 0; i < each; i += 8 { // batches far smaller than a segment
-			require.NoError(t, b.Publisher().Publish(topic, msgs[i:i+8]...))
+			require.NoError(t, b.Publisher(infra.Durable).Publish(topic, msgs[i:i+8]...))
 		}
 		for range each {
 			receive(t, a).Ack()

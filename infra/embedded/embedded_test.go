@@ -71,13 +71,13 @@ func publish(t *testing.T, b infra.Broker, topic, key string, first, count int) 
 	for i := range count {
 		m := message.NewMessage(watermill.NewUUID(), fmt.Append(nil, first+i))
 		m.Metadata.Set(infra.MetaKey, key)
-		require.NoError(t, b.Publisher().Publish(topic, m)) // one by one: each is a batch in the file
+		require.NoError(t, b.Publisher(infra.Durable).Publish(topic, m)) // one by one: each is a batch in the file
 	}
 }
 
 func subscribe(t *testing.T, b infra.Broker, group, topic string) (message.Subscriber, <-chan *message.Message) {
 	t.Helper()
-	s, err := b.Subscriber(group)
+	s, err := b.Subscriber(group, infra.SubscriberConfig{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	in, err := s.Subscribe(context.Background(), topic)

@@ -6,6 +6,8 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
 )
 
 // storeError is a publish that the disk did not take. The cluster answers one
@@ -35,7 +37,9 @@ func (p explained) Publish(topic string, msgs ...*message.Message) error {
 }
 
 // Publisher implements infra.Broker.
-func (b *Broker) Publisher() message.Publisher { return explained{b.Broker.Publisher(), b.log} }
+func (b *Broker) Publisher(d infra.Durability) message.Publisher {
+	return explained{b.Broker.Publisher(d), b.log}
+}
 
 // note keeps why the disk did not take a record: the last argument of the
 // cluster's warning.

@@ -11,6 +11,8 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
 )
 
 // A full disk was reported as "Unexpected (unknown?) server error". The disk's own
@@ -29,7 +31,7 @@ func TestPublishNamesWhatTheDiskSays(t *testing.T) {
 		for i := range msgs {
 			msgs[i] = message.NewMessage(watermill.NewUUID(), []byte("{}"))
 		}
-		err := b.Publisher().Publish(topic, msgs...)
+		err := b.Publisher(infra.Durable).Publish(topic, msgs...)
 		if !errors.Is(err, syscall.ENOTDIR) || !errors.Is(err, sarama.ErrUnknown) || !strings.HasPrefix(err.Error(), "broker.dir: ") || !strings.Contains(err.Error(), "not a directory") {
 			t.Errorf("%d messages: %v", n+1, err)
 		}

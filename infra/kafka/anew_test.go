@@ -25,11 +25,11 @@ func TestPublishToATopicMadeAnew(t *testing.T) {
 			wg.Go(func() {
 				id := fmt.Sprint(i)
 				m, other := message.NewMessage(id, []byte("{}")), message.NewMessage(id+"b", []byte("{}"))
-				if err := b.Publisher().Publish(topic, m); err != nil {
+				if err := b.Publisher(infra.Durable).Publish(topic, m); err != nil {
 					t.Error(err)
 				}
 				// That a part of them is refused says nothing of the broker, and the caller sends it again.
-				if err := b.Publisher().Publish(topic, m, other); err != nil && !errors.As(err, new(*infra.PublishError)) {
+				if err := b.Publisher(infra.Durable).Publish(topic, m, other); err != nil && !errors.As(err, new(*infra.PublishError)) {
 					t.Error(err)
 				}
 			})

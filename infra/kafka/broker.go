@@ -35,11 +35,7 @@ type Broker struct {
 	closed bool
 }
 
-var (
-	_ infra.Broker   = (*Broker)(nil)
-	_ infra.Releaser = (*Broker)(nil)
-	_ infra.Leaver   = (*Broker)(nil)
-)
+var _ infra.Broker = (*Broker)(nil)
 
 // New connects to the cluster. It returns an error when no broker answers.
 func New(cfg Config) (*Broker, error) {
@@ -103,21 +99,21 @@ func (b *Broker) fenced(err error) {
 
 func (b *Broker) group(logical string) string { return b.cfg.TopicPrefix + logical }
 
-// Publisher implements infra.Broker.
-func (b *Broker) Publisher() message.Publisher { return b.pub }
+// Publisher implements infra.Broker: with acks=all every message is durable.
+func (b *Broker) Publisher(infra.Durability) message.Publisher { return b.pub }
 
 // Subscriber implements infra.Broker. Each Subscribe is one member of the
 // group with a connection of its own: sarama's groups cannot share a client.
-func (b *Broker) Subscriber(group string) (message.Subscriber, error) {
+func (b *Broker) Subscriber(group string, cfg infra.SubscriberConfig) (infra.Subscriber, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return nil, ErrClosed
 	}
 	if b.cfg.Stock {
-		return b.newStock(b.group(group), b.stockInstance(group))
+		return b.newStock(b.group(group), b.stockInstance(group), cfg)
 	}
-	s := newSubscriber(b, b.group(group))
+	s := &subscriber{broker: b, group: b.group(group), cfg: cfg}
 	b.subs[s] = struct{}{}
 	return s, nil
 }
@@ -148,7 +144,7 @@ func (b *Broker) release(instance string) {
 	b.mu.Unlock()
 }
 
-// AllowRelease implements infra.Releaser.
+// AllowRelease implements infra.Broker.
 func (b *Broker) AllowRelease(d time.Duration) {
 	for {
 		now := b.releaseFor.Load()

@@ -3,13 +3,9 @@ package kafka
 import (
 	"maps"
 	"slices"
-
-	"eventserver/infra"
 )
 
-var _ infra.Deferrer = (*subscriber)(nil)
-
-// Deferred implements infra.Deferrer.
+// Deferred implements infra.Subscriber.
 func (s *subscriber) Deferred(key string) (n int) {
 	s.mu.Lock()
 	subs := s.subs

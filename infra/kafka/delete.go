@@ -12,9 +12,7 @@ import (
 	"eventserver/infra"
 )
 
-var _ infra.Deleter = (*Broker)(nil)
-
-// Topics implements infra.Deleter.
+// Topics implements infra.Topics.
 func (b *Broker) Topics(ctx context.Context) ([]string, error) {
 	return inContext(ctx, func() ([]string, error) {
 		// The client's own list keeps what was deleted.
@@ -40,7 +38,7 @@ func (b *Broker) Topics(ctx context.Context) ([]string, error) {
 	})
 }
 
-// DeleteGroups implements infra.Deleter.
+// DeleteGroups implements infra.Groups.
 func (b *Broker) DeleteGroups(ctx context.Context, groups ...string) error {
 	for _, logical := range groups {
 		members, err := b.Members(ctx, logical)
@@ -66,7 +64,7 @@ func (b *Broker) DeleteGroups(ctx context.Context, groups ...string) error {
 	return nil
 }
 
-// DeleteTopics implements infra.Deleter.
+// DeleteTopics implements infra.Topics.
 func (b *Broker) DeleteTopics(ctx context.Context, topics ...string) error {
 	for _, logical := range topics {
 		real := b.topic(logical)

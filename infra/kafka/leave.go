@@ -9,7 +9,7 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// Leave implements infra.Leaver.
+// Leave implements infra.Groups.
 func (b *Broker) Leave(ctx context.Context, group string) error {
 	if b.cfg.InstanceID == "" {
 		return nil

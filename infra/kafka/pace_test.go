@@ -19,6 +19,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"eventserver/infra"
 )
 
 func (p *pace) many(n int, took time.Duration) {
@@ -181,7 +183,7 @@ func TestSaramaWritesARequestInOneCall(t *testing.T) {
 			}
 			b := open(t, cfg)
 			ensure(t, b, topic)
-			require.NoError(t, b.Publisher().Publish(topic, message.NewMessage("a", []byte("a"))))
+			require.NoError(t, b.Publisher(infra.Durable).Publish(topic, message.NewMessage("a", []byte("a"))))
 			s := b.cfg.group("")
 			(&pacedDialer{pace: &b.pace}).on(s)
 			w := &watching{under: s.Net.Proxy.Dialer, kinds: map[int]int{}}

@@ -70,7 +70,7 @@ func put(t *testing.T, b *Broker, topic string, from, to int) {
 	for n := from; n < to; n++ {
 		m := message.NewMessage(fmt.Sprint("m", n), []byte("x"))
 		m.Metadata.Set(infra.MetaKey, fmt.Sprint("k", n%5))
-		require.NoError(t, b.Publisher().Publish(topic, m))
+		require.NoError(t, b.Publisher(infra.Durable).Publish(topic, m))
 	}
 }
 

@@ -43,7 +43,7 @@ func TestFullWindowIsVisible(t *testing.T) {
 		publish(t, b, fmt.Sprint("k", k), k, 1)
 	}
 	s, in := subscribe(t, b)
-	stats := func() infra.Stats { return s.(infra.Stater).Stats() }
+	stats := func() infra.Stats { return s.Stats() }
 	var held []*message.Message
 	for range 10 { // five of each partition
 		held = append(held, receive(t, in))

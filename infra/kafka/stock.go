@@ -19,26 +19,24 @@ import (
 // stock is watermill-kafka's own subscriber: one message of a partition in
 // flight. It is the baseline that ours is measured against, and what
 // `ordering: partition` asks for. Around it stands what a server needs to stop
-// without cutting work and to say whether it is ready.
+// without cutting work and to say whether it is ready. Its commits carry no note:
+// it never calls SubscriberConfig.Resume.
 type stock struct {
 	*wmkafka.Subscriber
 	broker  *Broker
+	cfg     infra.SubscriberConfig
 	joined  atomic.Int32 // sessions begun
 	claimed atomic.Int32 // partitions it reads
 	flights *infra.InFlight
 }
 
-var (
-	_ infra.Assigned = (*stock)(nil)
-	_ infra.Drainer  = (*stock)(nil)
-	_ infra.Stater   = (*stock)(nil)
-)
+var _ infra.Subscriber = (*stock)(nil)
 
 // stockCommitInterval is what a kill costs in duplicates.
 const stockCommitInterval = 100 * time.Millisecond
 
-func (b *Broker) newStock(group, instance string) (message.Subscriber, error) {
-	s := &stock{broker: b, flights: infra.NewInFlight()}
+func (b *Broker) newStock(group, instance string, cfg infra.SubscriberConfig) (infra.Subscriber, error) {
+	s := &stock{broker: b, cfg: cfg, flights: infra.NewInFlight()}
 	member := b.cfg.group(instance)
 	member.Consumer.Offsets.AutoCommit.Interval = stockCommitInterval
 	sub, err := wmkafka.NewSubscriber(wmkafka.SubscriberConfig{
@@ -72,7 +70,7 @@ func (s *stock) pass(in <-chan *message.Message, out chan<- *message.Message) {
 		}
 		ctx := msg.Context() // from now on it is the handlers' to change
 		select {
-		case out <- msg:
+		case out <- s.handed(msg):
 			go s.await(ctx, msg)
 		case <-s.flights.Draining():
 			s.flights.End()
@@ -80,6 +78,24 @@ func (s *stock) pass(in <-chan *message.Message, out chan<- *message.Message) {
 			s.flights.End()
 		}
 	}
+}
+
+// handed is what the consumer gets of a message: with receipts another one, because
+// watermill-kafka watches the message itself.
+func (s *stock) handed(msg *message.Message) *message.Message {
+	if !s.cfg.Receipts {
+		return msg
+	}
+	out := message.NewMessage(msg.UUID, msg.Payload)
+	out.Metadata = msg.Metadata
+	out.SetContext(infra.WithReceipt(msg.Context(), func(acked bool) {
+		if acked {
+			msg.Ack()
+		} else {
+			msg.Nack()
+		}
+	}))
+	return out
 }
 
 func (s *stock) await(ctx context.Context, msg *message.Message) {
@@ -91,17 +107,20 @@ func (s *stock) await(ctx context.Context, msg *message.Message) {
 	s.flights.End()
 }
 
-// Drain implements infra.Drainer.
+// Drain implements infra.Subscriber.
 func (s *stock) Drain(ctx context.Context) error {
 	s.flights.Drain()
 	return s.flights.Wait(ctx, nil)
 }
 
-// Assigned implements infra.Assigned.
+// Assigned implements infra.Subscriber.
 func (s *stock) Assigned() bool { return s.joined.Load() > 0 }
 
-// Stats implements infra.Stater: partitions are all that can be seen of it.
+// Stats implements infra.Subscriber: partitions are all that can be seen of it.
 func (s *stock) Stats() infra.Stats { return infra.Stats{Partitions: int(s.claimed.Load())} }
+
+// Deferred implements infra.Subscriber: it reads past nothing.
+func (s *stock) Deferred(string) int { return 0 }
 
 type stockUnmarshaler struct{ b *Broker }
 

@@ -22,39 +22,14 @@ type subscriber struct {
 	broker *Broker
 	group  string
 
-	mu       sync.Mutex
-	subs     []*subscription
-	closed   bool
-	receipts bool
-	resume   func(context.Context, infra.Resumption) infra.Resumed // nil: nobody asks
+	cfg infra.SubscriberConfig
+
+	mu     sync.Mutex
+	subs   []*subscription
+	closed bool
 }
 
-var (
-	_ message.Subscriber = (*subscriber)(nil)
-	_ infra.Assigned     = (*subscriber)(nil)
-	_ infra.Drainer      = (*subscriber)(nil)
-	_ infra.Stater       = (*subscriber)(nil)
-	_ infra.Receipted    = (*subscriber)(nil)
-	_ infra.Resumer      = (*subscriber)(nil)
-)
-
-func newSubscriber(b *Broker, group string) *subscriber {
-	return &subscriber{broker: b, group: group}
-}
-
-// UseReceipts implements infra.Receipted.
-func (s *subscriber) UseReceipts() {
-	s.mu.Lock()
-	s.receipts = true
-	s.mu.Unlock()
-}
-
-// OnResume implements infra.Resumer.
-func (s *subscriber) OnResume(f func(context.Context, infra.Resumption) infra.Resumed) {
-	s.mu.Lock()
-	s.resume = f
-	s.mu.Unlock()
-}
+var _ infra.Subscriber = (*subscriber)(nil)
 
 // Subscribe joins the group for one topic. The channel carries many unacked
 // messages of a partition, in offset order, and is closed when ctx ends or the
@@ -85,7 +60,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		out:     make(chan *message.Message),
 		claims:  map[*claim]struct{}{},
 		flights: infra.NewInFlight(), ended: make(chan struct{}),
-		cancel: cancel, receipts: s.receipts, resume: s.resume,
+		cancel: cancel, receipts: s.cfg.Receipts, resume: s.cfg.Resume,
 	}
 	s.subs = append(s.subs, sub)
 	go sub.run(ctx)
@@ -98,7 +73,7 @@ func (s *subscriber) reads(real string) bool {
 	return slices.ContainsFunc(s.subs, func(sub *subscription) bool { return sub.real == real })
 }
 
-// Assigned implements infra.Assigned.
+// Assigned implements infra.Subscriber.
 func (s *subscriber) Assigned() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +85,7 @@ func (s *subscriber) Assigned() bool {
 	return len(s.subs) > 0
 }
 
-// Stats implements infra.Stater.
+// Stats implements infra.Subscriber.
 func (s *subscriber) Stats() infra.Stats {
 	s.mu.Lock()
 	subs := s.subs
@@ -122,7 +97,7 @@ func (s *subscriber) Stats() infra.Stats {
 	return all
 }
 
-// Drain implements infra.Drainer.
+// Drain implements infra.Subscriber.
 func (s *subscriber) Drain(ctx context.Context) error {
 	s.mu.Lock()
 	subs := s.subs

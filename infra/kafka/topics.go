@@ -14,7 +14,7 @@ import (
 	"eventserver/infra"
 )
 
-// EnsureTopics implements infra.Broker. A topic that exists is checked: it is
+// EnsureTopics implements infra.Topics. A topic that exists is checked: it is
 // an error when its settings lose events.
 func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error {
 	_, err := inContext(ctx, func() (struct{}, error) {

@@ -30,12 +30,12 @@ func publish(t *testing.T, b infra.Broker, key string, first, count int) {
 		msgs[i] = message.NewMessage(fmt.Sprint(first+i), []byte(fmt.Sprint(first+i)))
 		msgs[i].Metadata.Set(infra.MetaKey, key)
 	}
-	require.NoError(t, b.Publisher().Publish(topic, msgs...))
+	require.NoError(t, b.Publisher(infra.Durable).Publish(topic, msgs...))
 }
 
-func subscribe(t *testing.T, b infra.Broker) (message.Subscriber, <-chan *message.Message) {
+func subscribe(t *testing.T, b infra.Broker) (infra.Subscriber, <-chan *message.Message) {
 	t.Helper()
-	s, err := b.Subscriber(group)
+	s, err := b.Subscriber(group, infra.SubscriberConfig{})
 	require.NoError(t, err)
 	in, err := s.Subscribe(context.Background(), topic)
 	require.NoError(t, err)
@@ -177,7 +177,7 @@ func TestBatchTakesFewRequests(t *testing.T) {
 		msgs[i] = message.NewMessage(fmt.Sprint(i), make([]byte, 200))
 		msgs[i].Metadata.Set(infra.MetaKey, fmt.Sprint(i%50))
 	}
-	require.NoError(t, b.Publisher().Publish(topic, msgs...))
+	require.NoError(t, b.Publisher(infra.Durable).Publish(topic, msgs...))
 	assert.Positive(t, produced.Load())
 	assert.Less(t, produced.Load(), int64(50))
 	t.Logf("%d produce requests for 500 messages", produced.Load())
@@ -209,7 +209,7 @@ func TestTwentyRestartsRepeatNothing(t *testing.T) {
 			done[string(m.Payload)]++
 			m.Ack()
 		}
-		require.NoError(t, s.(infra.Drainer).Drain(t.Context()))
+		require.NoError(t, s.Drain(t.Context()))
 		require.NoError(t, s.Close())
 		require.NoError(t, b.Close())
 	}

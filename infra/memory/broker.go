@@ -46,9 +46,6 @@ type Broker struct {
 
 var (
 	_ infra.Broker      = (*Broker)(nil)
-	_ infra.Reader      = (*Broker)(nil)
-	_ infra.Groups      = (*Broker)(nil)
-	_ infra.Releaser    = (*Broker)(nil)
 	_ message.Publisher = publisher{}
 )
 
@@ -97,7 +94,7 @@ type record struct {
 	at        time.Time // when it was stored
 }
 
-// EnsureTopics implements infra.Broker.
+// EnsureTopics implements infra.Topics.
 func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -118,7 +115,7 @@ func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error 
 }
 
 // Publisher implements infra.Broker.
-func (b *Broker) Publisher() message.Publisher { return publisher{b} }
+func (b *Broker) Publisher(infra.Durability) message.Publisher { return publisher{b} }
 
 type publisher struct{ b *Broker }
 
@@ -207,19 +204,20 @@ func (b *Broker) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Subscriber implements infra.Broker.
-func (b *Broker) Subscriber(group string) (message.Subscriber, error) {
+// Subscriber implements infra.Broker. SubscriberConfig.Resume is never called:
+// nothing survives the process, and a claim that ends has its progress.
+func (b *Broker) Subscriber(group string, cfg infra.SubscriberConfig) (infra.Subscriber, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return nil, ErrClosed
 	}
-	s := &subscriber{broker: b, group: group}
+	s := &subscriber{broker: b, group: group, cfg: cfg}
 	b.subs[s] = struct{}{}
 	return s, nil
 }
 
-// AllowRelease implements infra.Releaser.
+// AllowRelease implements infra.Broker.
 func (b *Broker) AllowRelease(d time.Duration) {
 	b.mu.Lock()
 	b.release = max(b.release, d)

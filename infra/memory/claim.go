@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
-
 	"eventserver/infra"
 )
 
@@ -25,6 +23,7 @@ type claim struct {
 
 	// Guarded by Broker.mu.
 	next    int64              // offset to look at next
+	read    int64              // everything below was looked at; next may be lower, for what was passed over
 	unacked map[int64]struct{} // offsets in flight
 	keys    map[string]*keyState
 }
@@ -70,6 +69,7 @@ func (c *claim) take() (record, int64, bool) {
 	for c.next < p.end() {
 		offset := c.next
 		c.next++
+		c.read = max(c.read, c.next)
 		if _, done := cur.done[offset]; done {
 			continue
 		}
@@ -90,10 +90,24 @@ func (c *claim) take() (record, int64, bool) {
 func (c *claim) addTo(all *infra.Stats) {
 	cur := c.group.cursors[c.n]
 	all.Messages += len(c.unacked)
-	if read := int(c.next - cur.low); read > 0 {
+	if read := int(c.read - cur.low); read > 0 {
 		all.Deferred += max(0, read-len(cur.done)-len(c.unacked))
 	}
 	all.Window = max(all.Window, min(1, float64(len(c.unacked))/float64(c.group.broker.cfg.WindowMessages)))
+}
+
+// deferredOf counts the records of key that were passed over. The caller holds
+// Broker.mu.
+func (c *claim) deferredOf(key string) (n int) {
+	p, cur := c.group.topic.parts[c.n], c.group.cursors[c.n]
+	for offset := max(cur.low, p.base); offset < c.read; offset++ {
+		_, done := cur.done[offset]
+		_, flying := c.unacked[offset]
+		if !done && !flying && p.log[offset-p.base].key == key {
+			n++
+		}
+	}
+	return n
 }
 
 // hold counts one more message of key; false when the key has to wait. A
@@ -131,46 +145,64 @@ func (c *claim) drop(key string, offset int64) {
 }
 
 func (c *claim) handOut(rec record, offset int64) {
-	if msg, cancel := c.send(rec, offset); msg != nil {
-		c.waiting.Go(func() { c.await(rec, offset, msg, cancel) })
+	if h := c.send(rec, offset); h != nil {
+		c.waiting.Go(func() { c.await(rec, offset, h) })
 	}
 }
 
+// handed is a message in the hands of the handlers.
+type handed struct {
+	acked, nacked <-chan struct{}
+	cancel        context.CancelFunc
+}
+
 // send gives the handlers a message of their own; nil when it was not taken.
-func (c *claim) send(rec record, offset int64) (*message.Message, context.CancelFunc) {
+func (c *claim) send(rec record, offset int64) *handed {
 	if c.ctx.Err() != nil || !c.sub.flights.Begin() {
-		return nil, nil
+		return nil
 	}
 	msg := rec.message(c.group.topic.name, c.n, offset)
 	ctx, cancel := context.WithCancel(c.ctx)
+	h := &handed{msg.Acked(), msg.Nacked(), cancel}
+	if c.sub.receipts {
+		acked, nacked := make(chan struct{}), make(chan struct{})
+		h.acked, h.nacked = acked, nacked
+		ctx = infra.WithReceipt(ctx, func(ok bool) {
+			if ok {
+				close(acked)
+			} else {
+				close(nacked)
+			}
+		})
+	}
 	msg.SetContext(ctx)
 	select {
 	case c.sub.out <- msg:
-		return msg, cancel
+		return h
 	case <-c.ctx.Done():
 	case <-c.sub.flights.Draining():
 	}
 	cancel()
 	c.sub.flights.End()
-	return nil, nil
+	return nil
 }
 
 // await follows a message to its Ack. A Nack brings it again after a pause,
 // unless the claim ended or the subscriber drains: then the next owner has it.
-func (c *claim) await(rec record, offset int64, msg *message.Message, cancel context.CancelFunc) {
-	for msg != nil {
+func (c *claim) await(rec record, offset int64, h *handed) {
+	for h != nil {
 		select {
-		case <-msg.Acked():
+		case <-h.acked:
 			c.settle(rec.key, offset)
-			cancel()
+			h.cancel()
 			c.sub.flights.End()
 			return
 		case <-c.gone:
-			cancel()
+			h.cancel()
 			c.sub.flights.End()
 			return
-		case <-msg.Nacked():
-			cancel()
+		case <-h.nacked:
+			h.cancel()
 			c.sub.flights.End()
 		}
 		pause := time.NewTimer(c.group.broker.cfg.NackDelay)
@@ -180,7 +212,7 @@ func (c *claim) await(rec record, offset int64, msg *message.Message, cancel con
 		case <-pause.C:
 		}
 		pause.Stop()
-		msg, cancel = c.send(rec, offset)
+		h = c.send(rec, offset)
 	}
 }
 

@@ -9,16 +9,14 @@ import (
 	"eventserver/infra"
 )
 
-var _ infra.Deleter = (*Broker)(nil)
-
-// Topics implements infra.Deleter.
+// Topics implements infra.Topics.
 func (b *Broker) Topics(ctx context.Context) ([]string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Sorted(maps.Keys(b.topics)), b.usable(ctx)
 }
 
-// DeleteGroups implements infra.Deleter.
+// DeleteGroups implements infra.Groups.
 func (b *Broker) DeleteGroups(ctx context.Context, groups ...string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -43,12 +41,19 @@ func (b *Broker) DeleteGroups(ctx context.Context, groups ...string) error {
 	return nil
 }
 
-// DeleteTopics implements infra.Deleter.
+// DeleteTopics implements infra.Topics.
 func (b *Broker) DeleteTopics(ctx context.Context, topics ...string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, name := range topics {
 		delete(b.topics, name)
 	}
+	return b.usable(ctx)
+}
+
+// Leave implements infra.Groups: a closed subscriber keeps no place.
+func (b *Broker) Leave(ctx context.Context, _ string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	return b.usable(ctx)
 }

@@ -29,7 +29,7 @@ func TestConformance(t *testing.T) {
 	const window = 20
 	brokertest.Run(t, func(t *testing.T) infra.Broker {
 		return open(t, Config{Partitions: 4, WindowMessages: window, WindowKey: window, MaxMessageBytes: 1 << 20, ReleaseTimeout: time.Second})
-	}, brokertest.Options{Partitions: 4, Window: window, MaxMessageBytes: 1 << 20})
+	}, brokertest.Options{Partitions: 4, Window: window, MaxMessageBytes: 1 << 20, NoResume: true})
 }
 
 func TestWatermill(t *testing.T) {
@@ -50,13 +50,13 @@ func ensured(t *testing.T, cfg Config) *Broker {
 func publish(t *testing.T, b *Broker, topic string, count int) {
 	t.Helper()
 	for range count {
-		require.NoError(t, b.Publisher().Publish(topic, message.NewMessage(watermill.NewUUID(), nil)))
+		require.NoError(t, b.Publisher(infra.Durable).Publish(topic, message.NewMessage(watermill.NewUUID(), nil)))
 	}
 }
 
 func subscribe(t *testing.T, b *Broker, group, topic string) (message.Subscriber, <-chan *message.Message) {
 	t.Helper()
-	s, err := b.Subscriber(group)
+	s, err := b.Subscriber(group, infra.SubscriberConfig{})
 	require.NoError(t, err)
 	in, err := s.Subscribe(context.Background(), topic)
 	require.NoError(t, err)
@@ -90,16 +90,16 @@ func settled(t *testing.T, b *Broker, group, topic string) {
 func TestPublishIsAllOrNothing(t *testing.T) {
 	b := ensured(t, Config{MaxMessageBytes: 100})
 	small, big := message.NewMessage("1", nil), message.NewMessage("2", make([]byte, 101))
-	require.Error(t, b.Publisher().Publish(events, small, big))
+	require.Error(t, b.Publisher(infra.Durable).Publish(events, small, big))
 	assert.Zero(t, lag(t, b, webhook, events))
-	require.NoError(t, b.Publisher().Publish(events, small, small.Copy()))
+	require.NoError(t, b.Publisher(infra.Durable).Publish(events, small, small.Copy()))
 	assert.Equal(t, 2, lag(t, b, webhook, events))
 }
 
 func TestUnknownTopic(t *testing.T) {
 	b := open(t, Config{})
-	require.ErrorContains(t, b.Publisher().Publish("typo", message.NewMessage("1", nil)), "EnsureTopics")
-	s, err := b.Subscriber(webhook)
+	require.ErrorContains(t, b.Publisher(infra.Durable).Publish("typo", message.NewMessage("1", nil)), "EnsureTopics")
+	s, err := b.Subscriber(webhook, infra.SubscriberConfig{})
 	require.NoError(t, err)
 	_, err = s.Subscribe(t.Context(), "typo")
 	require.ErrorContains(t, err, "EnsureTopics")
@@ -113,7 +113,7 @@ func TestMessagesAreNotShared(t *testing.T) {
 	b := ensured(t, Config{Partitions: 1})
 	m := message.NewMessage("1", []byte("stored"))
 	m.Metadata.Set("k", "stored")
-	require.NoError(t, b.Publisher().Publish(events, m))
+	require.NoError(t, b.Publisher(infra.Durable).Publish(events, m))
 	copy(m.Payload, "edited")
 	m.Metadata.Set("k", "edited")
 	for _, name := range []string{"a", "b"} {

@@ -13,18 +13,14 @@ import (
 type subscriber struct {
 	broker *Broker
 	group  string
+	cfg    infra.SubscriberConfig
 
 	mu     sync.Mutex
 	subs   []*subscription
 	closed bool
 }
 
-var (
-	_ message.Subscriber = (*subscriber)(nil)
-	_ infra.Assigned     = (*subscriber)(nil)
-	_ infra.Drainer      = (*subscriber)(nil)
-	_ infra.Stater       = (*subscriber)(nil)
-)
+var _ infra.Subscriber = (*subscriber)(nil)
 
 // Subscribe joins the group for one topic. The channel carries many unacked
 // messages of a partition and is closed when ctx ends or at Close.
@@ -43,7 +39,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	sub := &subscription{
-		group: t.group(b, s.group), ctx: ctx, cancel: cancel, out: make(chan *message.Message),
+		group: t.group(b, s.group), ctx: ctx, cancel: cancel, out: make(chan *message.Message), receipts: s.cfg.Receipts,
 		flights: infra.NewInFlight(), ended: make(chan struct{}),
 	}
 	s.subs = append(s.subs, sub)
@@ -52,15 +48,30 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	return sub.out, nil
 }
 
-// Assigned implements infra.Assigned: joining takes no time here.
+// Assigned implements infra.Subscriber: joining takes no time here.
 func (s *subscriber) Assigned() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.subs) > 0 && !s.closed
 }
 
-// Stats implements infra.Stater.
+// Stats implements infra.Subscriber.
 func (s *subscriber) Stats() (all infra.Stats) {
+	s.claims(func(c *claim) {
+		all.Partitions++
+		c.addTo(&all)
+	})
+	return all
+}
+
+// Deferred implements infra.Subscriber.
+func (s *subscriber) Deferred(key string) (n int) {
+	s.claims(func(c *claim) { n += c.deferredOf(key) })
+	return n
+}
+
+// claims calls f for each partition that is owned now, with Broker.mu held.
+func (s *subscriber) claims(f func(*claim)) {
 	s.mu.Lock()
 	subs := s.subs
 	s.mu.Unlock()
@@ -69,15 +80,13 @@ func (s *subscriber) Stats() (all infra.Stats) {
 	for _, sub := range subs {
 		for _, cur := range sub.group.cursors {
 			if cur.claim != nil && cur.claim.sub == sub {
-				all.Partitions++
-				cur.claim.addTo(&all)
+				f(cur.claim)
 			}
 		}
 	}
-	return all
 }
 
-// Drain implements infra.Drainer.
+// Drain implements infra.Subscriber.
 func (s *subscriber) Drain(ctx context.Context) error {
 	s.mu.Lock()
 	subs := s.subs
@@ -121,6 +130,8 @@ type subscription struct {
 	claims  sync.WaitGroup
 	ended   chan struct{}
 	flights *infra.InFlight
+
+	receipts bool
 }
 
 // run ends the membership when its context ends.
