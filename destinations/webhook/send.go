@@ -47,7 +47,11 @@ func (d *Destination) send(ctx context.Context, header http.Header, body []byte)
 	if d.closed.Load() {
 		return destinations.Unavailable(ErrClosed)
 	}
-	resp, x, err := d.exchange(ctx, d.transport, header, body)
+	var via http.RoundTripper = d.transport
+	if d.plain != nil && len(body) <= plainMost {
+		via = d.plain
+	}
+	resp, x, err := d.exchange(ctx, via, header, body)
 	if err != nil && x.stale(ctx) {
 		resp, x, err = d.exchange(ctx, d.fresh, header, body)
 	}
@@ -60,7 +64,7 @@ func (d *Destination) send(ctx context.Context, header http.Header, body []byte)
 
 // exchange makes one request. It uses the transport and not a Client: no
 // redirect, no cookie, and no url.Error with the query string in it.
-func (d *Destination) exchange(ctx context.Context, via *http.Transport, header http.Header, body []byte) (*http.Response, *exchange, error) {
+func (d *Destination) exchange(ctx context.Context, via http.RoundTripper, header http.Header, body []byte) (*http.Response, *exchange, error) {
 	x := &exchange{}
 	resp, err := via.RoundTrip(d.request(x.trace(ctx), header, body))
 	return resp, x, err

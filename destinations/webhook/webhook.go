@@ -28,6 +28,7 @@ type Destination struct {
 	signers   []*standardwebhooks.Webhook
 	transport *http.Transport
 	fresh     *http.Transport // opens a connection for each request, for those that a reused one lost
+	plain     *plain          // for small requests without TLS; nil: they take transport
 	redactor  *redact.Redactor
 	now       func() time.Time
 	closed    atomic.Bool
@@ -57,10 +58,14 @@ func New(id string, cfg Config) (*Destination, error) {
 	}
 	fresh := transport.Clone()
 	fresh.DisableKeepAlives = true
-	return &Destination{
+	d := &Destination{
 		id: id, cfg: cfg, template: template, signers: signers, transport: transport, fresh: fresh,
 		redactor: newRedactor(cfg, template.URL), now: time.Now,
-	}, nil
+	}
+	if template.URL.Scheme == "http" && cfg.Proxy == "" {
+		d.plain = &plain{dial: transport.DialContext, address: plainAddress(template.URL), pool: pool{most: cfg.MaxIdleConns, idle: transport.IdleConnTimeout}}
+	}
+	return d, nil
 }
 
 func newTLSConfig() *tls.Config { return &tls.Config{MinVersion: tls.VersionTLS12} }
@@ -88,7 +93,7 @@ func newTransport(cfg Config) (*http.Transport, error) {
 		MaxIdleConns:           cfg.MaxIdleConns,
 		MaxIdleConnsPerHost:    cfg.MaxIdleConns,
 		IdleConnTimeout:        30 * time.Second, // below the 60 s and more of most load balancers, which else close first
-		MaxResponseHeaderBytes: 64 << 10,
+		MaxResponseHeaderBytes: headerMost,
 		DisableCompression:     true,
 		// A connection that has gone silent would take every attempt with it until
 		// TCP gives up, which is a quarter of an hour. Together the two are less
@@ -132,5 +137,8 @@ func (d *Destination) Deliver(ctx context.Context, del destinations.Delivery) er
 func (d *Destination) Close() error {
 	d.closed.Store(true)
 	d.transport.CloseIdleConnections()
+	if d.plain != nil {
+		d.plain.pool.close()
+	}
 	return nil
 }

@@ -262,7 +262,7 @@ func TestSuccessWithBrokenBody(t *testing.T) {
 
 func TestAttemptWithoutConnectionIsUnavailable(t *testing.T) {
 	d := open(t, Config{URL: "http://203.0.113.1"})
-	d.transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+	d.plain.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
