@@ -1,0 +1,387 @@
+package local
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"eventserver/infra"
+)
+
+// committer is the one goroutine that writes. It gathers what waits into one Pebble
+// batch: a group. A group of Durable calls waits for the disk in a second goroutine
+// (sync), one at a time. Groups that need not wait go on meanwhile.
+type committer struct {
+	log    *Log
+	seq    uint64 // of the last group
+	nextID uint32 // of the next topic
+	flight flight
+
+	timer *time.Timer // runs while something is not synced or not stored
+	armed atomic.Bool
+	syncs chan *group
+	done  chan struct{}
+
+	// Taken from the queue and not committed.
+	steps, durables []*request
+	unsynced        bool // a group was stored since the last sync began
+	due             bool // the timer fired
+}
+
+// groupBytes is where a group takes no more calls.
+const groupBytes = 4 << 20
+
+func (c *committer) init(l *Log) {
+	c.log = l
+	c.done = make(chan struct{})
+	c.syncs = make(chan *group, 1)
+	c.timer = time.NewTimer(time.Hour)
+	c.timer.Stop()
+}
+
+func (c *committer) start() {
+	var running sync.WaitGroup
+	running.Go(c.run)
+	running.Go(c.sync)
+	go func() {
+		running.Wait()
+		close(c.done)
+	}()
+}
+
+// stop waits until all is stored; false when that will never be.
+func (c *committer) stop() bool {
+	select {
+	case <-c.done:
+	case <-c.log.queue.down:
+	}
+	select {
+	case <-c.log.queue.down:
+		return false
+	default:
+		return true
+	}
+}
+
+// soon has what was kept or stored without a sync synced within syncDelay.
+func (c *committer) soon() {
+	if c.armed.CompareAndSwap(false, true) {
+		c.timer.Reset(syncDelay)
+	}
+}
+
+func (c *committer) run() {
+	defer close(c.syncs)
+	for {
+		syncing, closed := c.log.queue.take(&c.steps, &c.durables)
+		if c.commitSteps(syncing) {
+			continue
+		}
+		if !syncing && c.commitSynced() {
+			continue
+		}
+		if closed && !syncing && len(c.steps)+len(c.durables) == 0 {
+			if !c.dirty() {
+				return
+			}
+			c.due = true
+			continue
+		}
+		select {
+		case <-c.log.queue.wake:
+		case <-c.timer.C:
+			c.armed.Store(false)
+			c.due = true
+		case <-c.log.queue.down:
+			return
+		}
+	}
+}
+
+func (c *committer) dirty() bool { return c.unsynced && c.log.wal || c.log.groups.isDirty() }
+
+// commitSteps stores what need not wait for the disk; false when there is nothing.
+func (c *committer) commitSteps(syncing bool) bool {
+	if len(c.steps) == 0 {
+		return false
+	}
+	g := c.newGroup()
+	held := c.steps[:0]
+	for _, r := range c.steps {
+		// Records of a partition become readable in order.
+		if len(held) > 0 || g.full() || syncing && r.awaitsSync() {
+			held = append(held, r)
+			continue
+		}
+		c.encode(g, r)
+	}
+	clear(c.steps[len(held):])
+	c.steps = held
+	if len(g.requests) == 0 {
+		g.free()
+		return false
+	}
+	c.unsynced = true
+	c.apply(g)
+	if c.log.wal {
+		c.soon()
+	}
+	return true
+}
+
+// commitSynced stores and syncs what is Durable, and what is due.
+func (c *committer) commitSynced() bool {
+	due := c.due && c.dirty()
+	c.due = false
+	if len(c.durables) == 0 && !due {
+		return false
+	}
+	g := c.newGroup()
+	n := 0
+	for ; n < len(c.durables) && !g.full(); n++ {
+		c.encode(g, c.durables[n])
+	}
+	rest := copy(c.durables, c.durables[n:])
+	clear(c.durables[rest:])
+	c.durables = c.durables[:rest]
+	if due {
+		c.log.groups.encodeDirty(g)
+	}
+	if len(g.requests) == 0 && !due {
+		g.free()
+		return true
+	}
+	g.sync = c.log.wal
+	c.unsynced = false
+	c.apply(g)
+	return true
+}
+
+// apply stores a group. One that is to be synced is published when it is.
+func (c *committer) apply(g *group) {
+	c.seq++
+	var v [binary.MaxVarintLen64]byte
+	_ = g.batch.Set(sequenceKey, v[:binary.PutUvarint(v[:], c.seq)], nil)
+	g.seq = c.seq
+	c.flight.add(g)
+	var err error
+	if g.sync {
+		for i := range g.touches {
+			g.touches[i].p.syncing.Store(true)
+		}
+		c.log.queue.setSyncing(true)
+		err = c.log.db.ApplyNoSyncWait(g.batch, pebble.Sync)
+	} else {
+		err = c.log.db.Apply(g.batch, pebble.NoSync)
+	}
+	switch {
+	case err != nil: // never: Pebble calls Fatalf
+		c.log.die(err)
+	case g.sync:
+		c.syncs <- g
+	default:
+		c.publish(g)
+	}
+}
+
+// sync waits for the disk.
+func (c *committer) sync() {
+	for g := range c.syncs {
+		if err := g.batch.SyncWait(); err != nil {
+			c.log.die(err)
+			return
+		}
+		if c.log.dir != nil {
+			c.log.dir.mark.write(g.seq)
+		}
+		c.publish(g)
+		c.log.queue.setSyncing(false)
+	}
+}
+
+// publish makes a group readable and answers its calls.
+func (c *committer) publish(g *group) {
+	for i := range g.touches {
+		t := &g.touches[i]
+		bytes := t.p.publish(t)
+		if bytes > 0 {
+			c.log.tail.add(t.p, t.end, bytes)
+		}
+	}
+	c.log.groups.publish(g.progress)
+	for _, stored := range g.stored {
+		stored()
+	}
+	c.flight.land(g)
+	g.free()
+}
+
+// encode adds a call to a group, or answers it.
+func (c *committer) encode(g *group, r *request) {
+	if !r.state.CompareAndSwap(stateQueued, stateTaken) {
+		return // the caller has gone
+	}
+	if err := r.check(); err != nil {
+		r.done <- err
+		return
+	}
+	if r.encode != nil {
+		if err := r.encode(g); err != nil {
+			r.done <- err
+			return
+		}
+	}
+	g.requests = append(g.requests, r)
+	if r.stored != nil {
+		g.stored = append(g.stored, r.stored)
+	}
+	for i, rec := range r.records {
+		g.add(r.parts[i], rec)
+	}
+	c.log.groups.encode(g, r)
+}
+
+// group is what one Pebble batch stores.
+type group struct {
+	batch    *pebble.Batch
+	seq      uint64
+	now      int64 // unix nanoseconds
+	sync     bool
+	touches  []touch
+	progress []progressed
+	stored   []func()   // called when it is
+	requests []*request // flight.mu once it is in flight
+	answered bool       // flight.mu
+}
+
+// touch is what a group adds to a partition.
+type touch struct {
+	p     *partition
+	end   int64
+	live  bool      // somebody reads at the end: the tail gets all of them or none
+	tail  []*stored // what readers at the end are given
+	bytes int       // of tail
+}
+
+var groupPool = sync.Pool{New: func() any { return &group{} }}
+
+func (c *committer) newGroup() *group {
+	g := groupPool.Get().(*group)
+	g.batch = c.log.db.NewBatch()
+	g.now = time.Now().UnixNano()
+	return g
+}
+
+func (g *group) free() {
+	_ = g.batch.Close()
+	clear(g.requests)
+	clear(g.touches)
+	clear(g.progress)
+	clear(g.stored)
+	*g = group{touches: g.touches[:0], progress: g.progress[:0], stored: g.stored[:0], requests: g.requests[:0]}
+	groupPool.Put(g)
+}
+
+func (g *group) full() bool { return g.batch.Len() >= groupBytes }
+
+// touch is the group's touch of p.
+func (g *group) touch(p *partition) *touch {
+	if p.touched < len(g.touches) && g.touches[p.touched].p == p {
+		return &g.touches[p.touched]
+	}
+	p.touched = len(g.touches)
+	g.touches = append(g.touches, touch{p: p, live: p.live.Load() > 0})
+	return &g.touches[p.touched]
+}
+
+// add gives a record its place and time.
+func (g *group) add(p *partition, rec *infra.Record) {
+	t := g.touch(p)
+	p.last = max(p.last, g.now)
+	offset := p.next
+	p.next++
+	t.end = p.next
+
+	op := g.batch.SetDeferred(recordKeyLen, encodedSize(rec))
+	appendRecordKey(op.Key[:0], p.topic.id, p.n, offset)
+	encodeRecord(op.Value, rec, p.last)
+	_ = op.Finish()
+	rec.Offset, rec.Time = offset, time.Unix(0, p.last).UTC()
+	if t.live {
+		t.keep(p, rec, op.Value)
+	}
+}
+
+// keep copies a record for readers at the end.
+func (t *touch) keep(p *partition, rec *infra.Record, encoded []byte) {
+	s, err := decodeRecord(append([]byte(nil), encoded...))
+	if err != nil {
+		return // never; the reader would find it in Pebble
+	}
+	s.Topic, s.Partition, s.Offset = p.topic.name, p.n, rec.Offset
+	t.tail = append(t.tail, s)
+	t.bytes += s.size()
+}
+
+// flight holds the groups that Pebble has and has not answered for.
+type flight struct {
+	mu     sync.Mutex
+	groups []*group
+	full   error // the disk is full: outcomes are unknown
+}
+
+func (f *flight) add(g *group) {
+	f.mu.Lock()
+	f.groups = append(f.groups, g)
+	if f.full != nil {
+		g.answer(f.full)
+	}
+	f.mu.Unlock()
+}
+
+// land answers a group's calls.
+func (f *flight) land(g *group) {
+	f.mu.Lock()
+	for i := range f.groups {
+		if f.groups[i] == g {
+			f.groups = append(f.groups[:i], f.groups[i+1:]...)
+			break
+		}
+	}
+	g.answer(nil)
+	f.mu.Unlock()
+}
+
+// answer gives every call that waits for a group err: whether it is stored is not known.
+func (f *flight) answer(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, g := range f.groups {
+		g.answer(err)
+	}
+}
+
+// block gives every call err, those that come too, until it is called with nil.
+func (f *flight) block(err error) {
+	f.mu.Lock()
+	f.full = err
+	f.mu.Unlock()
+	if err != nil {
+		f.answer(err)
+	}
+}
+
+func (g *group) answer(err error) {
+	if g.answered {
+		return
+	}
+	g.answered = true
+	for _, r := range g.requests {
+		r.done <- err
+	}
+	clear(g.requests) // they are their callers' again
+	g.requests = g.requests[:0]
+}

@@ -1,0 +1,294 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"eventserver/infra"
+)
+
+// cursor is an infra.Cursor. At the end of its partition it is given the records of
+// the tail; before that it reads Pebble.
+type cursor struct {
+	log  *Log
+	p    *partition
+	more chan struct{}
+
+	waits bool // its last Read returned none; p.mu
+
+	mu     sync.Mutex // against Close of the log
+	next   int64
+	live   bool // counted in p.live
+	closed bool
+}
+
+// Open implements infra.LogRecords.
+func (l *Log) Open(ctx context.Context, topic string, partition int32, from int64) (infra.Cursor, error) {
+	if err := l.readable(ctx); err != nil {
+		return nil, err
+	}
+	p, err := l.partition(topic, partition)
+	if err != nil {
+		return nil, err
+	}
+	c := &cursor{log: l, p: p, next: max(from, 0), more: make(chan struct{}, 1)}
+	if !l.cursors.add(c) {
+		return nil, ErrClosed
+	}
+	p.mu.Lock()
+	p.cursors = append(p.cursors, c)
+	p.mu.Unlock()
+	return c, nil
+}
+
+// More implements infra.Cursor.
+func (c *cursor) More() <-chan struct{} { return c.more }
+
+func (c *cursor) signal() {
+	select {
+	case c.more <- struct{}{}:
+	default:
+	}
+}
+
+// Read implements infra.Cursor.
+func (c *cursor) Read(ctx context.Context, maxBytes int) ([]*infra.Record, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, ErrClosed
+	}
+	if err := c.log.readable(ctx); err != nil {
+		return nil, err
+	}
+	if c.p.topic.gone.Load() {
+		return nil, errNoTopic(c.p.topic.name)
+	}
+	for {
+		records, end := c.ahead(maxBytes)
+		if len(records) == 0 && c.next < end {
+			var err error
+			if records, err = c.scan(end, maxBytes); err != nil {
+				return nil, err
+			}
+			if len(records) == 0 {
+				continue // trimmed meanwhile
+			}
+		}
+		if n := len(records); n > 0 {
+			c.next = records[n-1].Offset + 1
+		}
+		return records, nil
+	}
+}
+
+// ahead is what the tail has for the cursor, and the end of the partition.
+func (c *cursor) ahead(maxBytes int) ([]*infra.Record, int64) {
+	p := c.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.next = max(c.next, p.low)
+	if c.next >= p.end {
+		c.waits = true
+		c.setLive(true)
+		return nil, p.end
+	}
+	records := p.tail.read(c.next, maxBytes)
+	c.setLive(len(records) > 0)
+	return records, p.end
+}
+
+func (c *cursor) setLive(live bool) {
+	if live == c.live {
+		return
+	}
+	c.live = live
+	if live {
+		c.p.live.Add(1)
+	} else {
+		c.p.live.Add(-1)
+	}
+}
+
+// scan reads Pebble from c.next on, below end.
+func (c *cursor) scan(end int64, maxBytes int) (records []*infra.Record, err error) {
+	it, err := c.log.records(c.p, c.next, end)
+	if err != nil {
+		return nil, c.failed(err)
+	}
+	defer func() { _ = it.Close() }() // its error is it.Error
+	bytes, want := 0, c.next
+	for ok := it.First(); ok && (len(records) == 0 || bytes < maxBytes); ok = it.Next() {
+		r, err := c.record(it)
+		if err != nil {
+			break
+		}
+		if r.Offset != want && !c.trimmed(r.Offset) {
+			break
+		}
+		want = r.Offset + 1
+		records = append(records, &r.Record)
+		bytes += recordSize(&r.Record)
+	}
+	if len(records) > 0 {
+		return records, nil // what is wrong behind them is met by the next Read
+	}
+	if err := it.Error(); err != nil && !pebble.IsCorruptionError(err) {
+		return nil, c.failed(err)
+	}
+	if c.trimmed(end) {
+		return nil, nil
+	}
+	return nil, c.damaged(end, it.Error())
+}
+
+// record copies the record that it is at.
+func (c *cursor) record(it *pebble.Iterator) (*stored, error) {
+	offset, err := offsetOf(it.Key())
+	if err != nil {
+		return nil, err
+	}
+	v, err := it.ValueAndErr()
+	if err != nil {
+		return nil, err
+	}
+	r, err := decodeRecord(slices.Clone(v))
+	if err != nil {
+		return nil, err
+	}
+	r.Topic, r.Partition, r.Offset = c.p.topic.name, c.p.n, offset
+	return r, nil
+}
+
+// trimmed reports whether everything from c.next to offset is trimmed by now.
+func (c *cursor) trimmed(offset int64) bool {
+	low, _ := c.p.bounds()
+	return low >= offset || c.p.topic.gone.Load()
+}
+
+func (c *cursor) failed(err error) error {
+	return fmt.Errorf("local: read topic %s, partition %d, offset %d: %w", c.p.topic.name, c.p.n, c.next, err)
+}
+
+// damaged passes over what cannot be read and says so.
+func (c *cursor) damaged(end int64, cause error) error {
+	from := c.next
+	// The first that can be read: gallop, then halve.
+	bad, step := from, int64(1)
+	for bad+step < end && !c.whole(bad+step, end) {
+		bad += step
+		step *= 2
+	}
+	good := min(bad+step, end)
+	for bad+1 < good {
+		mid := bad + (good-bad)/2
+		if c.whole(mid, end) {
+			good = mid
+		} else {
+			bad = mid
+		}
+	}
+	to := good
+	c.next = to
+	if cause == nil {
+		cause = errors.New("records are missing")
+	}
+	damage := &infra.DamageError{
+		Topic: c.p.topic.name, Partition: c.p.n, Offsets: infra.Span{From: from, To: to},
+		Err: fmt.Errorf("local: topic %s, partition %d: offsets %d to %d cannot be read: %w", c.p.topic.name, c.p.n, from, to-1, cause),
+	}
+	c.log.cfg.Damaged(damage)
+	return damage
+}
+
+// whole reports whether the record at offset can be read.
+func (c *cursor) whole(offset, end int64) bool {
+	it, err := c.log.records(c.p, offset, min(offset+1, end))
+	if err != nil {
+		return false
+	}
+	defer func() { _ = it.Close() }() // looked at below
+	if !it.First() {
+		return false
+	}
+	_, err = c.record(it)
+	return err == nil
+}
+
+// Close implements infra.Cursor.
+func (c *cursor) Close() {
+	c.shut()
+	c.log.cursors.remove(c)
+}
+
+func (c *cursor) shut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.closed = true
+	c.setLive(false)
+	c.p.mu.Lock()
+	c.p.cursors = slices.DeleteFunc(c.p.cursors, func(o *cursor) bool { return o == c })
+	c.p.mu.Unlock()
+	c.signal()
+}
+
+// cursors are those that are open.
+type cursors struct {
+	mu     sync.Mutex
+	open   map[*cursor]struct{}
+	closed bool
+}
+
+func (cs *cursors) add(c *cursor) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.closed {
+		return false
+	}
+	if cs.open == nil {
+		cs.open = map[*cursor]struct{}{}
+	}
+	cs.open[c] = struct{}{}
+	return true
+}
+
+func (cs *cursors) remove(c *cursor) {
+	cs.mu.Lock()
+	delete(cs.open, c)
+	cs.mu.Unlock()
+}
+
+func (cs *cursors) all() []*cursor {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	all := make([]*cursor, 0, len(cs.open))
+	for c := range cs.open {
+		all = append(all, c)
+	}
+	return all
+}
+
+// wake has every reader ask again.
+func (cs *cursors) wake() {
+	for _, c := range cs.all() {
+		c.signal()
+	}
+}
+
+// close waits for Reads that are under way.
+func (cs *cursors) close() {
+	cs.mu.Lock()
+	cs.closed = true
+	cs.mu.Unlock()
+	for _, c := range cs.all() {
+		c.shut()
+	}
+}

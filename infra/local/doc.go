@@ -1,0 +1,24 @@
+// Package local is the broker in this process: topics, records and progress in
+// Pebble (github.com/cockroachdb/pebble/v2), in a directory or in memory. It has
+// no port. One implementation serves both: memory is Pebble on an in-memory file
+// system, without a write-ahead log.
+//
+// It implements infra.Log and nothing above it: infra/pubsub makes Watermill's
+// Publisher and Subscriber of it.
+//
+// # Files
+//
+//	log.go      Config, Open, Close, Ping        codec.go    keys and values
+//	options.go  how Pebble is set up             topics.go   topics and their partitions
+//	queue.go    what waits for the committer     cursor.go   reading
+//	commit.go   the committer: group commit      tail.go     the newest records, in memory
+//	publish.go  the end of a commit              trim.go     deleting old records
+//	groups.go   progress of consumer groups      members.go  who owns which partition
+//
+// # Order of locks
+//
+// members.mu, then groups.mu, then queue.mu, then partition.mu. None is held over
+// input or output, nor while a function of the caller's runs.
+//
+// It may import infra, Pebble and the standard library.
+package local

@@ -1,0 +1,314 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"eventserver/infra"
+)
+
+// groups is the progress of every consumer group. It is in memory as a whole, so
+// that a Keep waits for nothing: Pebble gets it with the next group that is due.
+type groups struct {
+	log *Log
+
+	mu    sync.Mutex // also of topic.groups
+	order uint64     // of Keeps and Appends: who came later wins
+	dirty []*kept
+}
+
+// kept is the progress of a group in a partition; groups.mu.
+type kept struct {
+	topic     *topic
+	group     string
+	partition int32
+
+	position infra.Position
+	known    bool   // something was kept
+	order    uint64 // of position
+	written  uint64 // order of what is in Pebble
+	dirty    bool   // position is to be written
+	listed   bool   // in groups.dirty
+	gone     bool   // deleted
+}
+
+// progressed is progress that an Append has with it.
+type progressed struct {
+	kept     *kept
+	position infra.Position
+	order    uint64
+}
+
+func (g *groups) init(l *Log) { g.log = l }
+
+func (g *groups) check(p *infra.Progressed) error {
+	if err := checkGroup(p.Group); err != nil {
+		return err
+	}
+	if _, err := g.log.partition(p.Topic, p.Partition); err != nil {
+		return err
+	}
+	if p.Position.Next < 0 {
+		return fmt.Errorf("local: group %s, topic %s: the next offset is %d: it must not be negative", p.Group, p.Topic, p.Position.Next)
+	}
+	if n := len(p.Position.Text); n > progressBytes {
+		return fmt.Errorf("local: group %s, topic %s: the text of progress has %d bytes, at most %d", p.Group, p.Topic, n, progressBytes)
+	}
+	return nil
+}
+
+// of is the entry of a group in a partition; g.mu is held.
+func (g *groups) of(t *topic, group string, partition int32) *kept {
+	parts := t.groups[group]
+	if parts == nil {
+		parts = make([]*kept, len(t.parts))
+		t.groups[group] = parts
+	}
+	k := parts[partition]
+	if k == nil {
+		k = &kept{topic: t, group: group, partition: partition}
+		parts[partition] = k
+	}
+	return k
+}
+
+// Keep implements infra.LogGroups.
+func (l *Log) Keep(ctx context.Context, p ...infra.Progressed) error {
+	if err := l.writable(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	g := &l.groups
+	for i := range p {
+		if err := g.check(&p[i]); err != nil {
+			return err
+		}
+	}
+	g.mu.Lock()
+	g.order++
+	for i := range p {
+		t, err := l.topic(p[i].Topic)
+		if err != nil {
+			continue // deleted this moment
+		}
+		k := g.of(t, p[i].Group, p[i].Partition)
+		k.position, k.known, k.order, k.dirty = p[i].Position, true, g.order, true
+		if !k.listed {
+			k.listed = true
+			g.dirty = append(g.dirty, k)
+		}
+	}
+	g.mu.Unlock()
+	l.committer.soon()
+	return nil
+}
+
+// resolve finds the entries of an Append's progress.
+func (g *groups) resolve(r *request, p []infra.Progressed) error {
+	if len(p) == 0 {
+		return nil
+	}
+	for i := range p {
+		if err := g.check(&p[i]); err != nil {
+			return err
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.order++
+	for i := range p {
+		t, err := g.log.topic(p[i].Topic)
+		if err != nil {
+			return err
+		}
+		r.progress = append(r.progress, progressed{g.of(t, p[i].Group, p[i].Partition), p[i].Position, g.order})
+	}
+	return nil
+}
+
+// encode adds a request's progress to a group.
+func (g *groups) encode(into *group, r *request) {
+	if len(r.progress) == 0 {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range r.progress {
+		k := p.kept
+		if k.gone || k.written > p.order {
+			continue
+		}
+		k.written = p.order
+		if k.order < p.order {
+			k.dirty = false // what was kept before is not to come after it
+		}
+		_ = into.batch.Set(progressKey(k.topic.id, k.group, k.partition), encodePosition(p.position), nil)
+		into.progress = append(into.progress, p)
+	}
+}
+
+// publish takes over the progress that a group has stored.
+func (g *groups) publish(ps []progressed) {
+	if len(ps) == 0 {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range ps {
+		if k := p.kept; k.order < p.order {
+			k.position, k.known, k.order = p.position, true, p.order
+		}
+	}
+}
+
+func (g *groups) isDirty() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.dirty) > 0
+}
+
+// encodeDirty adds everything that was kept to a group.
+func (g *groups) encodeDirty(into *group) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, k := range g.dirty {
+		g.dirty[i] = nil
+		k.listed = false
+		if !k.dirty || k.gone {
+			continue
+		}
+		k.dirty = false
+		k.written = k.order
+		_ = into.batch.Set(progressKey(k.topic.id, k.group, k.partition), encodePosition(k.position), nil)
+	}
+	g.dirty = g.dirty[:0]
+}
+
+// forget drops the progress in deleted topics.
+func (g *groups) forget(topics map[string]*topic) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, t := range topics {
+		for group := range t.groups {
+			t.forget(group)
+		}
+	}
+}
+
+// forget drops a group; groups.mu is held.
+func (t *topic) forget(group string) {
+	for _, k := range t.groups[group] {
+		if k != nil {
+			k.gone = true
+		}
+	}
+	delete(t.groups, group)
+}
+
+// position is what was kept last.
+func (g *groups) position(p *partition, group string) infra.Position {
+	low, _ := p.bounds()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if parts := p.topic.groups[group]; parts != nil {
+		if k := parts[p.n]; k != nil && k.known {
+			return k.position
+		}
+	}
+	return infra.Position{Next: low}
+}
+
+// Kept implements infra.LogGroups.
+func (l *Log) Kept(ctx context.Context, topic string) (map[string]map[int32]infra.Position, error) {
+	if err := l.readable(ctx); err != nil {
+		return nil, err
+	}
+	t, err := l.topic(topic)
+	if err != nil {
+		return nil, err
+	}
+	l.groups.mu.Lock()
+	defer l.groups.mu.Unlock()
+	all := make(map[string]map[int32]infra.Position, len(t.groups))
+	for group, parts := range t.groups {
+		for _, k := range parts {
+			if k == nil || !k.known {
+				continue
+			}
+			if all[group] == nil {
+				all[group] = make(map[int32]infra.Position, len(parts))
+			}
+			all[group][k.partition] = k.position
+		}
+	}
+	return all, nil
+}
+
+// Reset implements infra.LogGroups.
+func (l *Log) Reset(ctx context.Context, group, topic string, to map[int32]int64) error {
+	if err := l.writable(); err != nil {
+		return err
+	}
+	if err := checkGroup(group); err != nil {
+		return err
+	}
+	t, err := l.topic(topic)
+	if err != nil {
+		return err
+	}
+	b := infra.Batch{Durability: infra.Durable}
+	for n, at := range to {
+		p, err := t.partition(n)
+		if err != nil {
+			return err
+		}
+		low, end := p.bounds()
+		b.Progress = append(b.Progress, infra.Progressed{
+			Group: group, Topic: topic, Partition: n,
+			Position: infra.Position{Next: min(max(at, low), end)},
+		})
+	}
+	thaw, err := l.members.freeze(group)
+	if err != nil {
+		return err
+	}
+	defer thaw()
+	return l.Append(ctx, b)
+}
+
+// DeleteGroups implements infra.LogGroups.
+func (l *Log) DeleteGroups(ctx context.Context, names ...string) error {
+	if err := l.writable(); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := checkGroup(name); err != nil {
+			return err
+		}
+	}
+	thaw, err := l.members.freeze(names...)
+	if err != nil {
+		return err
+	}
+	defer thaw()
+	r := newRequest()
+	r.durable = true
+	r.encode = func(g *group) error {
+		l.groups.mu.Lock()
+		defer l.groups.mu.Unlock()
+		for _, t := range *l.topics.byName.Load() {
+			for _, name := range names {
+				if t.groups[name] != nil {
+					t.forget(name)
+					from, to := groupSpan(t.id, name)
+					_ = g.batch.DeleteRange(from, to, nil)
+				}
+			}
+		}
+		return nil
+	}
+	return l.do(ctx, r)
+}

@@ -1,0 +1,232 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"eventserver/infra"
+)
+
+// ErrClosed is returned by what is used after its log was closed.
+var ErrClosed = errors.New("local: the broker is closed")
+
+// ErrReadOnly is returned by what would change a log that was opened read-only.
+var ErrReadOnly = errors.New("local: the directory was opened read-only")
+
+const (
+	defaultPartitions  = 8
+	defaultRecordBytes = 16 << 20
+	progressBytes      = 4096 // as Kafka
+
+	// syncDelay is how long what is not Durable, and what is kept, may wait.
+	syncDelay = 5 * time.Millisecond
+	tailBytes = 16 << 20
+)
+
+// Config says what to open. The zero value is a broker in memory.
+type Config struct {
+	Dir            string // "": in memory, gone when it is closed
+	ReadOnly       bool   // look at a directory without changing it
+	Partitions     int32  // of topics that are created; default 8
+	NoSync         bool   // never wait for the disk: a crash of the machine may lose what was accepted, a kill does not
+	MaxRecordBytes int    // default 16 MiB
+	Logger         *slog.Logger
+	Fatal          func(error)              // called once when the disk fails: nothing more can be stored, the process should end
+	Damaged        func(*infra.DamageError) // called once for each place where records cannot be read
+
+	fs vfs.FS // tests: instead of the disk's or the one in memory
+}
+
+func (c *Config) validate() error {
+	var errs []error
+	if c.Partitions < 0 {
+		errs = append(errs, fmt.Errorf("partitions: %d: it must be positive", c.Partitions))
+	}
+	if c.MaxRecordBytes < 0 {
+		errs = append(errs, fmt.Errorf("record bytes: %d: it must be positive", c.MaxRecordBytes))
+	}
+	if c.ReadOnly && c.Dir == "" {
+		errs = append(errs, errors.New("read-only needs a directory"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("local: %w", err)
+	}
+	if c.Partitions == 0 {
+		c.Partitions = defaultPartitions
+	}
+	if c.MaxRecordBytes == 0 {
+		c.MaxRecordBytes = defaultRecordBytes
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Fatal == nil {
+		c.Fatal = func(error) {}
+	}
+	if c.Damaged == nil {
+		c.Damaged = func(*infra.DamageError) {}
+	}
+	return nil
+}
+
+// Log is an infra.Log.
+type Log struct {
+	cfg Config
+	dir *dir // nil in memory
+	db  *pebble.DB
+	wal bool // what is stored outlives the process
+
+	topics    topics
+	queue     queue
+	committer committer
+	groups    groups
+	members   members
+	tail      tailBudget
+	cursors   cursors
+
+	closing atomic.Bool
+	close   sync.Once
+	closed  error // of Close
+}
+
+var _ infra.Log = (*Log)(nil)
+
+// Open opens a log. A directory that does not exist is made.
+func Open(cfg Config) (*Log, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	l := &Log{cfg: cfg, wal: cfg.Dir != ""}
+	if cfg.Dir != "" {
+		d, err := openDir(cfg)
+		if err != nil {
+			return nil, err
+		}
+		l.dir = d
+	}
+	if err := l.open(); err != nil {
+		if l.db != nil {
+			_ = l.db.Close()
+		}
+		l.dir.release()
+		return nil, err
+	}
+	if !cfg.ReadOnly {
+		l.committer.start()
+	}
+	return l, nil
+}
+
+func (l *Log) open() error {
+	l.queue.init()
+	l.groups.init(l)
+	l.members.init(l)
+	l.committer.init(l)
+	fs := l.fs()
+	opts := l.options(fs)
+	db, err := pebble.Open(filepath.Join(l.cfg.Dir, "log"), opts)
+	opts.Cache.Unref()
+	if err != nil {
+		return fmt.Errorf("local: open %s: %w", l.cfg.Dir, err)
+	}
+	l.db = db
+	if err := l.load(); err != nil {
+		return fmt.Errorf("local: open %s: %w", l.cfg.Dir, err)
+	}
+	if l.dir != nil {
+		return l.dir.mark.check(l.committer.seq)
+	}
+	return nil
+}
+
+// Limits implements infra.Log.
+func (l *Log) Limits() infra.Limits {
+	return infra.Limits{RecordBytes: l.cfg.MaxRecordBytes, ProgressBytes: progressBytes}
+}
+
+// Ping implements infra.Log.
+func (l *Log) Ping(ctx context.Context) error {
+	if err := l.usable(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// usable is nil when the log takes calls.
+func (l *Log) usable() error {
+	if l.closing.Load() {
+		return ErrClosed
+	}
+	return l.queue.state()
+}
+
+func (l *Log) readable(ctx context.Context) error {
+	if l.closing.Load() {
+		return ErrClosed
+	}
+	if dead := l.queue.broken.Load(); dead != nil {
+		return *dead
+	}
+	return ctx.Err()
+}
+
+func (l *Log) writable() error {
+	if l.cfg.ReadOnly {
+		return ErrReadOnly
+	}
+	return l.usable()
+}
+
+// die is for a failure after which nothing can be stored: every later call returns it.
+func (l *Log) die(cause error) {
+	err := fmt.Errorf("local: the disk failed, restart when it works: %w", cause)
+	if l.queue.kill(err) {
+		l.committer.flight.answer(err)
+		l.cursors.wake()
+		l.cfg.Fatal(err)
+	}
+}
+
+// block has every call that stores fail with err, also those under way, whose
+// outcome is then unknown. unblock ends that.
+func (l *Log) block(err error) {
+	l.queue.block(err)
+	l.committer.flight.block(err)
+}
+
+func (l *Log) unblock() {
+	l.committer.flight.block(nil)
+	l.queue.unblock()
+}
+
+// Close implements infra.Log.
+func (l *Log) Close() error {
+	l.close.Do(func() { l.closed = l.shut() })
+	return l.closed
+}
+
+func (l *Log) shut() error {
+	l.members.close() // claims may store and keep until they have ended
+	l.closing.Store(true)
+	l.queue.close()
+	if !l.cfg.ReadOnly && !l.committer.stop() {
+		l.dir.release() // Pebble hangs in a failed write: leave it alone
+		return l.queue.state()
+	}
+	l.cursors.close()
+	err := l.db.Close()
+	l.dir.release()
+	if err != nil {
+		return fmt.Errorf("local: close: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package local
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// partition is a row of records.
+type partition struct {
+	topic *topic
+	n     int32
+
+	// The committer's.
+	next    int64 // the next offset
+	last    int64 // time of the newest record
+	touched int   // index in the touches of the group that is made
+
+	syncing atomic.Bool  // a group with records of it waits for the disk
+	live    atomic.Int32 // cursors at the end
+
+	mu      sync.Mutex
+	low     int64 // the oldest record
+	end     int64 // behind the newest that may be read
+	tail    tail
+	cursors []*cursor
+}
+
+func (p *partition) bounds() (low, end int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.low, p.end
+}
+
+// publish makes what a group added readable. It returns the bytes that the tail
+// has taken.
+func (p *partition) publish(t *touch) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.syncing.Store(false)
+	p.end = t.end
+	kept := 0
+	if p.live.Load() > 0 && len(t.tail) > 0 {
+		p.tail.add(t.tail)
+		kept = t.bytes
+	} else {
+		p.tail.clear()
+	}
+	p.wakeLocked()
+	return kept
+}
+
+func (p *partition) wake() {
+	p.mu.Lock()
+	p.wakeLocked()
+	p.mu.Unlock()
+}
+
+func (p *partition) wakeLocked() {
+	for _, c := range p.cursors {
+		if c.waits {
+			c.waits = false
+			c.signal()
+		}
+	}
+}

@@ -1,0 +1,209 @@
+package local
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"eventserver/infra"
+)
+
+// request is one call that waits for the committer.
+type request struct {
+	records  []*infra.Record
+	parts    []*partition // of records
+	progress []progressed
+	durable  bool
+	// encode, of a request without records, adds what it changes to the batch. It runs
+	// in the committer; stored runs when the batch has been stored.
+	encode func(*group) error
+	stored func()
+
+	state atomic.Int32
+	done  chan error // holds one
+}
+
+const (
+	stateQueued = iota
+	stateTaken
+	stateAbandoned // the caller has gone
+)
+
+var requests = sync.Pool{New: func() any { return &request{done: make(chan error, 1)} }}
+
+func newRequest() *request { return requests.Get().(*request) }
+
+// check refuses what came for a topic that is deleted by now.
+func (r *request) check() error {
+	for _, p := range r.parts {
+		if p.topic.gone.Load() {
+			return errNoTopic(p.topic.name)
+		}
+	}
+	for i := range r.progress {
+		if t := r.progress[i].kept.topic; t.gone.Load() {
+			return errNoTopic(t.name)
+		}
+	}
+	return nil
+}
+
+// awaitsSync reports whether records that came before wait for the disk.
+func (r *request) awaitsSync() bool {
+	for _, p := range r.parts {
+		if p.syncing.Load() {
+			return true
+		}
+	}
+	return false
+}
+
+// recycle is for a request whose answer was received.
+func (r *request) recycle() {
+	clear(r.parts)
+	clear(r.progress)
+	*r = request{parts: r.parts[:0], progress: r.progress[:0], done: r.done}
+	requests.Put(r)
+}
+
+// queue holds the calls that the committer has not taken yet. What is Durable
+// waits while a sync is under way, because it needs the next one; the rest does not.
+type queue struct {
+	mu       sync.Mutex
+	steps    []*request
+	durables []*request
+	syncing  bool  // a sync is under way
+	closed   bool  // no more comes
+	full     error // the disk is full: nothing is taken now
+	dead     error // nothing is taken ever again
+
+	broken atomic.Pointer[error] // dead, without the lock
+	down   chan struct{}         // closed with dead
+	wake   chan struct{}         // holds one
+}
+
+func (q *queue) init() {
+	q.wake = make(chan struct{}, 1)
+	q.down = make(chan struct{})
+}
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// state is why nothing can be stored, or nil.
+func (q *queue) state() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.stateLocked()
+}
+
+func (q *queue) stateLocked() error {
+	switch {
+	case q.dead != nil:
+		return q.dead
+	case q.closed:
+		return ErrClosed
+	}
+	return q.full
+}
+
+func (q *queue) add(r *request) error {
+	q.mu.Lock()
+	if err := q.stateLocked(); err != nil {
+		q.mu.Unlock()
+		return err
+	}
+	wake := true
+	if r.durable {
+		q.durables = append(q.durables, r)
+		wake = !q.syncing // its end wakes the committer
+	} else {
+		q.steps = append(q.steps, r)
+	}
+	q.mu.Unlock()
+	if wake {
+		q.signal()
+	}
+	return nil
+}
+
+// take adds what can be committed now to steps and durables.
+func (q *queue) take(steps, durables *[]*request) (syncing, closed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	*steps = append(*steps, q.steps...)
+	clear(q.steps)
+	q.steps = q.steps[:0]
+	if !q.syncing {
+		*durables = append(*durables, q.durables...)
+		clear(q.durables)
+		q.durables = q.durables[:0]
+	}
+	return q.syncing, q.closed
+}
+
+func (q *queue) setSyncing(on bool) {
+	q.mu.Lock()
+	q.syncing = on
+	q.mu.Unlock()
+	if !on {
+		q.signal()
+	}
+}
+
+// close lets nothing more in. What is there is still committed.
+func (q *queue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.signal()
+}
+
+// kill ends the queue with err; false when it was dead already.
+func (q *queue) kill(err error) bool {
+	q.mu.Lock()
+	if q.dead != nil {
+		q.mu.Unlock()
+		return false
+	}
+	q.dead = err
+	q.broken.Store(&err)
+	waiting := q.emptyLocked()
+	close(q.down)
+	q.mu.Unlock()
+	answer(waiting, err)
+	return true
+}
+
+// block answers what waits with err, and what comes until unblock.
+func (q *queue) block(err error) {
+	q.mu.Lock()
+	q.full = err
+	waiting := q.emptyLocked()
+	q.mu.Unlock()
+	answer(waiting, err)
+}
+
+func (q *queue) unblock() {
+	q.mu.Lock()
+	q.full = nil
+	q.mu.Unlock()
+}
+
+func (q *queue) emptyLocked() []*request {
+	waiting := append(q.steps, q.durables...)
+	q.steps, q.durables = nil, nil
+	return waiting
+}
+
+// answer is for requests that have not been taken.
+func answer(waiting []*request, err error) {
+	for _, r := range waiting {
+		if r.state.CompareAndSwap(stateQueued, stateTaken) {
+			r.done <- err
+		}
+	}
+}

@@ -1,0 +1,235 @@
+package local
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"eventserver/infra"
+)
+
+// topics are read without a lock. The committer replaces the map.
+type topics struct {
+	byName atomic.Pointer[map[string]*topic]
+}
+
+// topic is a number of partitions.
+type topic struct {
+	id    uint32
+	name  string
+	keep  bool
+	parts []*partition
+	gone  atomic.Bool // deleted
+
+	groups map[string][]*kept // progress by group and partition; groups.mu
+}
+
+func newTopic(name string, m topicMeta) *topic {
+	t := &topic{id: m.id, name: name, keep: m.keep, parts: make([]*partition, m.partitions), groups: map[string][]*kept{}}
+	for i := range t.parts {
+		t.parts[i] = &partition{topic: t, n: int32(i)}
+	}
+	return t
+}
+
+func errNoTopic(name string) error {
+	return fmt.Errorf("local: topic %s %w; create it first", name, infra.ErrNoTopic)
+}
+
+func (l *Log) topic(name string) (*topic, error) {
+	if t, ok := (*l.topics.byName.Load())[name]; ok {
+		return t, nil
+	}
+	return nil, errNoTopic(name)
+}
+
+func (l *Log) partition(name string, n int32) (*partition, error) {
+	t, err := l.topic(name)
+	if err != nil {
+		return nil, err
+	}
+	return t.partition(n)
+}
+
+func (t *topic) partition(n int32) (*partition, error) {
+	if n < 0 || int(n) >= len(t.parts) {
+		return nil, fmt.Errorf("local: topic %s has no partition %d, it has %d", t.name, n, len(t.parts))
+	}
+	return t.parts[n], nil
+}
+
+// CreateTopics implements infra.LogTopics.
+func (l *Log) CreateTopics(ctx context.Context, want ...infra.Topic) error {
+	if err := l.writable(); err != nil {
+		return err
+	}
+	known := *l.topics.byName.Load()
+	var missing []infra.Topic
+	for _, t := range want {
+		if t.Name == "" {
+			return errors.New("local: a topic needs a name")
+		}
+		if known[t.Name] == nil {
+			missing = append(missing, t)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	var made []*topic
+	r := newRequest()
+	r.durable = true
+	r.encode = func(g *group) error {
+		now := *l.topics.byName.Load()
+		for _, t := range missing {
+			if now[t.Name] != nil || slices.ContainsFunc(made, func(m *topic) bool { return m.name == t.Name }) {
+				continue
+			}
+			l.committer.nextID++
+			m := topicMeta{id: l.committer.nextID, partitions: l.cfg.Partitions, keep: t.Keep, created: g.now}
+			_ = g.batch.Set(topicKey(t.Name), m.encode(), nil)
+			made = append(made, newTopic(t.Name, m))
+		}
+		return g.batch.Set(nextIDKey, binary.BigEndian.AppendUint32(nil, l.committer.nextID), nil)
+	}
+	r.stored = func() {
+		l.topics.change(func(m map[string]*topic) {
+			for _, t := range made {
+				m[t.name] = t
+			}
+		})
+	}
+	return l.do(ctx, r)
+}
+
+// change replaces the map. Its readers have the old one or the new one.
+func (t *topics) change(f func(map[string]*topic)) {
+	for {
+		old := t.byName.Load()
+		m := maps.Clone(*old)
+		f(m)
+		if t.byName.CompareAndSwap(old, &m) {
+			return
+		}
+	}
+}
+
+// Topics implements infra.LogTopics.
+func (l *Log) Topics(ctx context.Context) ([]string, error) {
+	if err := l.readable(ctx); err != nil {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(*l.topics.byName.Load())), nil
+}
+
+// DeleteTopics implements infra.LogTopics.
+func (l *Log) DeleteTopics(ctx context.Context, names ...string) error {
+	if err := l.writable(); err != nil {
+		return err
+	}
+	r := newRequest()
+	r.durable = true
+	r.encode = func(g *group) error {
+		gone := map[string]*topic{}
+		for _, name := range names {
+			if t := (*l.topics.byName.Load())[name]; t != nil {
+				gone[name] = t
+				t.gone.Store(true) // calls that wait behind this one fail
+				_ = g.batch.Delete(topicKey(name), nil)
+				for _, space := range []byte{spaceRecord, spaceProgress, spaceEnd} {
+					from, to := topicSpan(space, t.id)
+					_ = g.batch.DeleteRange(from, to, nil)
+				}
+			}
+		}
+		l.topics.change(func(m map[string]*topic) {
+			for name := range gone {
+				delete(m, name)
+			}
+		})
+		l.groups.forget(gone)
+		for _, t := range gone {
+			for _, p := range t.parts {
+				p.wake()
+			}
+		}
+		return nil
+	}
+	return l.do(ctx, r)
+}
+
+// Bounds implements infra.LogTopics.
+func (l *Log) Bounds(ctx context.Context, name string, since time.Time) (map[int32]infra.Bounds, error) {
+	if err := l.readable(ctx); err != nil {
+		return nil, err
+	}
+	t, err := l.topic(name)
+	if err != nil {
+		return nil, err
+	}
+	bounds := make(map[int32]infra.Bounds, len(t.parts))
+	for _, p := range t.parts {
+		low, end := p.bounds()
+		b := infra.Bounds{Oldest: low, At: low, End: end}
+		if !since.IsZero() {
+			if b.At, err = l.firstSince(p, low, end, since.UnixNano()); err != nil {
+				return nil, err
+			}
+		}
+		bounds[p.n] = b
+	}
+	return bounds, nil
+}
+
+// firstSince is the first offset in [low, end) that was stored at since or later.
+func (l *Log) firstSince(p *partition, low, end, since int64) (int64, error) {
+	for low < end {
+		mid := low + (end-low)/2
+		at, offset, err := l.timeAt(p, mid, end)
+		if err != nil {
+			return 0, err
+		}
+		if offset < end && at < since {
+			low = offset + 1
+		} else {
+			end = mid
+		}
+	}
+	return low, nil
+}
+
+// timeAt is the time of the first record at offset or behind it; end without one.
+func (l *Log) timeAt(p *partition, offset, end int64) (at, found int64, err error) {
+	it, err := l.records(p, offset, end)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	if !it.First() {
+		return 0, end, it.Error()
+	}
+	if found, err = offsetOf(it.Key()); err != nil {
+		return 0, 0, err
+	}
+	v, err := it.ValueAndErr()
+	if err != nil {
+		return 0, 0, err
+	}
+	at, err = timeOf(v)
+	return at, found, err
+}
+
+// records reads the records of [from, to).
+func (l *Log) records(p *partition, from, to int64) (*pebble.Iterator, error) {
+	return l.db.NewIter(&pebble.IterOptions{
+		LowerBound: appendRecordKey(make([]byte, 0, recordKeyLen), p.topic.id, p.n, from),
+		UpperBound: appendRecordKey(make([]byte, 0, recordKeyLen), p.topic.id, p.n, to),
+	})
+}
