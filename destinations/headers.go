@@ -29,7 +29,12 @@ const (
 // either.
 func MetadataFrom(h http.Header, allowed []string) map[string]string {
 	var md map[string]string
-	for _, names := range [][]string{ContextHeaders(), allowed} {
+	present := func(canonical string) bool { return len(h[canonical]) > 0 } // canonical in the source: to make it so takes memory
+	always := ContextHeaders()
+	if !present("Traceparent") && !present("Tracestate") && !present("X-Request-Id") { // by far the most
+		always = nil
+	}
+	for _, names := range [][]string{always, allowed} {
 		for _, name := range names {
 			name = strings.ToLower(name)
 			value := combined(h, name)

@@ -6,8 +6,9 @@ import "net/http"
 // a browser shows none as a page, and a cache between has no event and no state.
 func Marked(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cache-Control", "no-store")
+		values := []string{"nosniff", "no-store"} // one array for both
+		h := w.Header()
+		h["X-Content-Type-Options"], h["Cache-Control"] = values[:1:1], values[1:]
 		next.ServeHTTP(w, r)
 	})
 }

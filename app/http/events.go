@@ -22,6 +22,15 @@ func (s *Server) limits() envelope.Limits {
 	return envelope.Limits{MaxEvents: s.cfg.MaxBatchEvents, MaxEventBytes: int(s.cfg.MaxEventBytes)}
 }
 
+type (
+	acceptedOne struct {
+		ID string `json:"id"`
+	}
+	acceptedMany struct {
+		IDs []string `json:"ids"`
+	}
+)
+
 // postEvents is POST /v1/events: one event or an array of them.
 func (s *Server) postEvents(r *http.Request, in *intake) (answer, *Problem) {
 	began := time.Now()
@@ -58,13 +67,13 @@ func (s *Server) postEvents(r *http.Request, in *intake) (answer, *Problem) {
 	}
 	s.accepted(in, len(events), began, md)
 	if !batch {
-		return jsonAnswer(http.StatusAccepted, map[string]string{"id": events[0].ID}), nil
+		return jsonAnswer(http.StatusAccepted, acceptedOne{events[0].ID}), nil
 	}
 	ids := make([]string, len(events))
 	for i := range events {
 		ids[i] = events[i].ID
 	}
-	return jsonAnswer(http.StatusAccepted, map[string][]string{"ids": ids}), nil
+	return jsonAnswer(http.StatusAccepted, acceptedMany{ids}), nil
 }
 
 // postPublish is POST /publish of the original event-server, with its answers.
@@ -145,11 +154,15 @@ func fromContext(_ string, r *http.Request) (*message.Message, error) {
 // acked. A client that goes away does not end it: half a batch would be stored.
 // What the broker still has when the time is up keeps its memory until then.
 func (s *Server) store(r *http.Request, in *intake, events []destinations.Event) *Problem {
+	store, ok := s.inner.paths[r.URL.Path]
+	if !ok {
+		return busy(http.StatusServiceUnavailable, "the server is starting; send the events again", time.Second)
+	}
 	msg := router.EncodeIngest(events)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), s.cfg.PublishTimeout)
 	defer cancel()
 	answer := &verdict{}
-	s.inner.ServeHTTP(answer, r.WithContext(context.WithValue(ctx, messageKey{}, msg)))
+	store(answer, r.WithContext(context.WithValue(ctx, messageKey{}, msg)))
 	if answer.status >= 200 && answer.status < 300 {
 		return nil
 	}

@@ -24,7 +24,7 @@ import (
 	"eventserver/router"
 )
 
-func limited(t *testing.T, cfg Config) *Server {
+func limited(t testing.TB, cfg Config) *Server {
 	t.Helper()
 	m, err := metrics.New(prometheus.NewRegistry())
 	if err != nil {

@@ -77,15 +77,17 @@ type answer struct {
 
 func jsonAnswer(status int, v any) answer {
 	body, err := json.Marshal(v)
-	if err != nil { // of maps of strings: it cannot be
+	if err != nil { // of strings: it cannot be
 		return answer{status: http.StatusInternalServerError, body: []byte("\n")}
 	}
 	return answer{status: status, body: append(body, '\n')}
 }
 
 func (a answer) write(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(a.body))) // or a long answer is sent in chunks
+	values := []string{"application/json", strconv.Itoa(len(a.body))} // one array for both
+	h := w.Header()
+	h["Content-Type"] = values[:1:1]
+	h["Content-Length"] = values[1:] // or a long answer is sent in chunks
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body) // the client is gone when this fails
 }

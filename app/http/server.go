@@ -10,10 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill"
 	wmhttp "github.com/ThreeDotsLabs/watermill-http/v2/pkg/http"
 	"github.com/ThreeDotsLabs/watermill/message"
-	chi4 "github.com/go-chi/chi" // the version that watermill-http's configuration asks for
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"go.opentelemetry.io/otel/trace"
@@ -97,7 +95,7 @@ func (c Config) withDefaults() (Config, error) {
 type Server struct {
 	cfg      Config
 	sub      message.Subscriber
-	inner    chi4.Router // where the subscriber registers its paths
+	inner    registered
 	server   *http.Server
 	listener net.Listener
 	local    bool          // only this machine can reach the listener
@@ -121,7 +119,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, inner: chi4.NewRouter(), budget: budget.New(cfg.MaxBufferedBytes),
+		cfg: cfg, inner: registered{paths: map[string]http.HandlerFunc{}}, budget: budget.New(cfg.MaxBufferedBytes),
 		inFlight: make(chan struct{}, cfg.MaxInFlight), stopped: make(chan struct{}), wrong: make(chan struct{}, wrongMost),
 	}
 	s.connections = &connections{budget: s.budget, Connections: access.NewConnections(s.budget.Connections(), cfg.Metrics.ConnectionsDropped.Inc)}
@@ -186,32 +184,6 @@ func (s *Server) routes() http.Handler {
 // Subscriber is Watermill's subscriber for PathEvents and PathPublish.
 func (s *Server) Subscriber() message.Subscriber { return s.sub }
 
-// closeOnce lets two handlers share the subscriber: each closes it when it
-// stops, and watermill-http's Close neither locks nor bears a second call at
-// the same time (it would close its channels twice).
-type closeOnce struct {
-	message.Subscriber
-	once sync.Once
-	err  error
-}
-
-// Subscribe implements message.Subscriber. The subscription ends with ctx, as
-// Watermill's router relies on: while it closes it sometimes cancels ctx without
-// closing the subscriber, and waited half a minute for one that took no notice.
-func (c *closeOnce) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
-	out, err := c.Subscriber.Subscribe(ctx, topic)
-	if err == nil {
-		context.AfterFunc(ctx, func() { _ = c.Close() })
-	}
-	return out, err
-}
-
-// Close implements message.Subscriber.
-func (c *closeOnce) Close() error {
-	c.once.Do(func() { c.err = c.Subscriber.Close() })
-	return c.err
-}
-
 // Listen binds the address, so that a taken port is an error of the start.
 func (s *Server) Listen(ctx context.Context) error {
 	l, local, err := listen(ctx, "http.addr", s.cfg.Addr)
@@ -239,24 +211,4 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	jsonAnswer(http.StatusOK, map[string]string{"status": "ready"}).write(w)
-}
-
-// subscriberLogger is Watermill's. Its subscriber traces each request three
-// times: what nobody reads is dropped before it is made.
-func subscriberLogger(log *slog.Logger) watermill.LoggerAdapter {
-	l := watermill.NewSlogLogger(log)
-	if log.Enabled(context.Background(), watermill.LevelTrace) {
-		return l
-	}
-	return untraced{l}
-}
-
-type untraced struct{ watermill.LoggerAdapter }
-
-// Trace implements watermill.LoggerAdapter.
-func (untraced) Trace(string, watermill.LogFields) {}
-
-// With implements watermill.LoggerAdapter.
-func (l untraced) With(fields watermill.LogFields) watermill.LoggerAdapter {
-	return untraced{l.LoggerAdapter.With(fields)}
 }
