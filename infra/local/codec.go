@@ -15,8 +15,8 @@ import (
 // what they name.
 //
 //	'e' topic(4) partition(4)           low, end: kept when records are trimmed
-//	'g' topic(4) group 0 partition(4)   progress: next, text
-//	'm'                                 sequence number of the last batch
+//	'g' topic(4) group 0 partition(4)   progress: number of its batch, next, text
+//	'm'                                 number of the last batch, and of records so far
 //	'n'                                 id of the next topic
 //	'r' topic(4) partition(4) offset(8) a record
 //	't' name                            a topic: id, partitions, keep, created
@@ -156,6 +156,8 @@ func putBytes(b []byte, i int, v []byte) int {
 	return i + copy(b[i:], v)
 }
 
+var errPosition = errors.New("progress is malformed")
+
 var errRecord = errors.New("a record is malformed")
 
 // timeOf is the time in an encoded record.
@@ -225,16 +227,39 @@ func takeBytes(b []byte) (v, rest []byte, ok bool) {
 	return b[l:end:end], b[end:], true
 }
 
-func encodePosition(p infra.Position) []byte {
-	b := make([]byte, 0, binary.MaxVarintLen64+len(p.Text))
+// encodeSequence is the value of sequenceKey: the number of a batch, and of the
+// records since the log was made.
+func encodeSequence(seq, records uint64) []byte {
+	return binary.AppendUvarint(binary.AppendUvarint(make([]byte, 0, 2*binary.MaxVarintLen64), seq), records)
+}
+
+func decodeSequence(b []byte) (seq, records uint64, ok bool) {
+	seq, n := binary.Uvarint(b)
+	if n <= 0 {
+		return 0, 0, false
+	}
+	records, n = binary.Uvarint(b[n:])
+	return seq, records, n > 0
+}
+
+// encodePosition begins with the number of the batch: repair takes the newest of
+// several, and Pebble forgets which is.
+func encodePosition(seq uint64, p infra.Position) []byte {
+	b := make([]byte, 0, 2*binary.MaxVarintLen64+len(p.Text))
+	b = binary.AppendUvarint(b, seq)
 	b = binary.AppendUvarint(b, uint64(p.Next))
 	return append(b, p.Text...)
 }
 
 func decodePosition(b []byte) (infra.Position, error) {
+	_, n := binary.Uvarint(b)
+	if n <= 0 {
+		return infra.Position{}, errPosition
+	}
+	b = b[n:]
 	next, n := binary.Uvarint(b)
 	if n <= 0 {
-		return infra.Position{}, errors.New("progress is malformed")
+		return infra.Position{}, errPosition
 	}
 	return infra.Position{Next: int64(next), Text: string(b[n:])}, nil
 }

@@ -1,7 +1,6 @@
 package local
 
 import (
-	"encoding/binary"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,10 +14,11 @@ import (
 // batch: a group. A group of Durable calls waits for the disk in a second goroutine
 // (sync), one at a time. Groups that need not wait go on meanwhile.
 type committer struct {
-	log    *Log
-	seq    uint64 // of the last group
-	nextID uint32 // of the next topic
-	flight flight
+	log     *Log
+	seq     uint64 // of the last group
+	records uint64 // stored since the log was made
+	nextID  uint32 // of the next topic
+	flight  flight
 
 	timer *time.Timer // runs while something is not synced or not stored
 	armed atomic.Bool
@@ -162,10 +162,8 @@ func (c *committer) commitSynced() bool {
 
 // apply stores a group. One that is to be synced is published when it is.
 func (c *committer) apply(g *group) {
-	c.seq++
-	var v [binary.MaxVarintLen64]byte
-	_ = g.batch.Set(sequenceKey, v[:binary.PutUvarint(v[:], c.seq)], nil)
-	g.seq = c.seq
+	c.seq, g.records = g.seq, c.records
+	_ = g.batch.Set(sequenceKey, encodeSequence(g.seq, g.records), nil)
 	c.flight.add(g)
 	var err error
 	if g.sync {
@@ -194,8 +192,11 @@ func (c *committer) sync() {
 			c.log.die(err)
 			return
 		}
-		if c.log.dir != nil {
-			c.log.dir.mark.write(g.seq)
+		if m := c.log.mark; m != nil {
+			if err := m.write(position{g.seq, g.records, c.log.cfg.NoSync}); err != nil {
+				c.log.die(err)
+				return
+			}
 		}
 		c.publish(g)
 		c.log.queue.setSyncing(false)
@@ -241,6 +242,7 @@ func (c *committer) encode(g *group, r *request) {
 	for i, rec := range r.records {
 		g.add(r.parts[i], rec)
 	}
+	c.records += uint64(len(r.records))
 	c.log.groups.encode(g, r)
 }
 
@@ -248,7 +250,8 @@ func (c *committer) encode(g *group, r *request) {
 type group struct {
 	batch    *pebble.Batch
 	seq      uint64
-	now      int64 // unix nanoseconds
+	records  uint64 // stored up to here since the log was made
+	now      int64  // unix nanoseconds
 	sync     bool
 	touches  []touch
 	progress []progressed
@@ -271,6 +274,7 @@ var groupPool = sync.Pool{New: func() any { return &group{} }}
 func (c *committer) newGroup() *group {
 	g := groupPool.Get().(*group)
 	g.batch = c.log.db.NewBatch()
+	g.seq = c.seq + 1
 	g.now = time.Now().UnixNano()
 	return g
 }

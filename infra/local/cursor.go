@@ -202,7 +202,7 @@ func (c *cursor) damaged(end int64, cause error) error {
 		Topic: c.p.topic.name, Partition: c.p.n, Offsets: infra.Span{From: from, To: to},
 		Err: fmt.Errorf("local: topic %s, partition %d: offsets %d to %d cannot be read: %w", c.p.topic.name, c.p.n, from, to-1, cause),
 	}
-	c.log.cfg.Damaged(damage)
+	c.log.damages.records(damage)
 	return damage
 }
 

@@ -14,6 +14,18 @@
 //	commit.go   the committer: group commit      tail.go     the newest records, in memory
 //	publish.go  the end of a commit              trim.go     deleting old records
 //	groups.go   progress of consumer groups      members.go  who owns which partition
+//	dir.go      a locked, private directory      format.go   what a directory is
+//	mark.go     how far the log was written      verify.go   files held against each other
+//	damage.go   damage met while it runs         diskfull.go waiting for room
+//
+// # Damage
+//
+// Pebble by itself stores less than it was given when files of its are gone or cut:
+// it takes a missing write-ahead log for one that never was, a damaged newest one for
+// the trace of a crash, and a damaged manifest for its end, and deletes what that does
+// not name. So every batch has a number, the mark says which was the last, and Open
+// changes nothing before it has found every batch and table (verify.go). What it
+// refuses names the file and the cure.
 //
 // # Order of locks
 //

@@ -145,7 +145,7 @@ func (g *groups) encode(into *group, r *request) {
 		if k.order < p.order {
 			k.dirty = false // what was kept before is not to come after it
 		}
-		_ = into.batch.Set(progressKey(k.topic.id, k.group, k.partition), encodePosition(p.position), nil)
+		_ = into.batch.Set(progressKey(k.topic.id, k.group, k.partition), encodePosition(into.seq, p.position), nil)
 		into.progress = append(into.progress, p)
 	}
 }
@@ -182,7 +182,7 @@ func (g *groups) encodeDirty(into *group) {
 		}
 		k.dirty = false
 		k.written = k.order
-		_ = into.batch.Set(progressKey(k.topic.id, k.group, k.partition), encodePosition(k.position), nil)
+		_ = into.batch.Set(progressKey(k.topic.id, k.group, k.partition), encodePosition(into.seq, k.position), nil)
 	}
 	g.dirty = g.dirty[:0]
 }

@@ -13,9 +13,8 @@ func (l *Log) load() error {
 	byName, byID := map[string]*topic{}, map[uint32]*topic{}
 	l.topics.byName.Store(&byName)
 	if err := l.number(sequenceKey, func(v []byte) (ok bool) {
-		n, size := binary.Uvarint(v)
-		l.committer.seq = n
-		return size > 0
+		l.committer.seq, l.committer.records, ok = decodeSequence(v)
+		return ok
 	}); err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,10 +79,12 @@ func (c *Config) validate() error {
 
 // Log is an infra.Log.
 type Log struct {
-	cfg Config
-	dir *dir // nil in memory
-	db  *pebble.DB
-	wal bool // what is stored outlives the process
+	cfg  Config
+	dir  *directory // nil in memory
+	full *fullFS
+	mark *markFile // nil in memory and when read-only
+	db   *pebble.DB
+	wal  bool // what is stored outlives the process
 
 	topics    topics
 	queue     queue
@@ -92,7 +93,10 @@ type Log struct {
 	members   members
 	tail      tailBudget
 	cursors   cursors
+	damages   damages
+	checker   checker
 
+	opened  atomic.Bool
 	closing atomic.Bool
 	close   sync.Once
 	closed  error // of Close
@@ -107,7 +111,7 @@ func Open(cfg Config) (*Log, error) {
 	}
 	l := &Log{cfg: cfg, wal: cfg.Dir != ""}
 	if cfg.Dir != "" {
-		d, err := openDir(cfg)
+		d, err := openDirectory(cfg.Dir, cfg.fs, cfg.ReadOnly, cfg.Logger)
 		if err != nil {
 			return nil, err
 		}
@@ -115,11 +119,11 @@ func Open(cfg Config) (*Log, error) {
 	}
 	if err := l.open(); err != nil {
 		if l.db != nil {
-			_ = l.db.Close()
+			err = errors.Join(err, l.db.Close())
 		}
-		l.dir.release()
-		return nil, err
+		return nil, errors.Join(err, l.release())
 	}
+	l.opened.Store(true)
 	if !cfg.ReadOnly {
 		l.committer.start()
 	}
@@ -131,21 +135,76 @@ func (l *Log) open() error {
 	l.groups.init(l)
 	l.members.init(l)
 	l.committer.init(l)
+	l.damages.init(l)
 	fs := l.fs()
+	if l.dir == nil {
+		return l.openPebble(fs, "log")
+	}
+	var f found
+	fresh := l.dir.fresh
+	if !fresh {
+		var err error
+		if f, err = l.dir.ready(l.cfg.ReadOnly); err != nil {
+			return err
+		}
+	}
+	if err := l.openPebble(fs, l.dir.file(logName)); err != nil {
+		if pebble.IsCorruptionError(err) {
+			err = l.dir.refuse(blame(err), err)
+		}
+		return err
+	}
+	if l.cfg.ReadOnly {
+		return nil
+	}
+	if f.lost > 0 {
+		l.cfg.Logger.Error("broker.dir: the machine crashed, and broker.sync is false: what was stored last is lost", slog.Uint64("batches", f.lost))
+	}
+	if err := l.openMark(fs, fresh); err != nil {
+		return fmt.Errorf("broker.dir: %w", err)
+	}
+	l.checker.start(l, f.tables)
+	return nil
+}
+
+func (l *Log) openPebble(fs vfs.FS, path string) error {
 	opts := l.options(fs)
-	db, err := pebble.Open(filepath.Join(l.cfg.Dir, "log"), opts)
+	db, err := pebble.Open(path, opts)
 	opts.Cache.Unref()
 	if err != nil {
-		return fmt.Errorf("local: open %s: %w", l.cfg.Dir, err)
+		return fmt.Errorf("local: open %s: %w", path, err)
 	}
 	l.db = db
 	if err := l.load(); err != nil {
-		return fmt.Errorf("local: open %s: %w", l.cfg.Dir, err)
-	}
-	if l.dir != nil {
-		return l.dir.mark.check(l.committer.seq)
+		return fmt.Errorf("local: open %s: %w", path, err)
 	}
 	return nil
+}
+
+func (l *Log) openMark(fs vfs.FS, fresh bool) (err error) {
+	path := l.dir.file(markName)
+	now := position{l.committer.seq, l.committer.records, l.cfg.NoSync}
+	if fresh {
+		if err := createMark(fs, path, now); err != nil {
+			return err
+		}
+		if err := l.dir.created(); err != nil {
+			return err
+		}
+	}
+	l.mark, err = openMark(fs, path, now)
+	return err
+}
+
+// release gives back what a directory has beside Pebble.
+func (l *Log) release() (err error) {
+	if l.mark != nil {
+		err = l.mark.close()
+	}
+	if l.dir != nil {
+		err = errors.Join(err, l.dir.close())
+	}
+	return err
 }
 
 // Limits implements infra.Log.
@@ -192,7 +251,9 @@ func (l *Log) die(cause error) {
 	if l.queue.kill(err) {
 		l.committer.flight.answer(err)
 		l.cursors.wake()
-		l.cfg.Fatal(err)
+		if !l.closing.Load() {
+			l.cfg.Fatal(err)
+		}
 	}
 }
 
@@ -218,14 +279,14 @@ func (l *Log) shut() error {
 	l.members.close() // claims may store and keep until they have ended
 	l.closing.Store(true)
 	l.queue.close()
+	l.checker.stop()
+	l.full.giveUp() // what waits for room on the disk
 	if !l.cfg.ReadOnly && !l.committer.stop() {
-		l.dir.release() // Pebble hangs in a failed write: leave it alone
-		return l.queue.state()
+		l.full.kill() // Pebble hangs in a failed write: leave it alone, and let it write no more
+		return errors.Join(l.queue.state(), l.release())
 	}
 	l.cursors.close()
-	err := l.db.Close()
-	l.dir.release()
-	if err != nil {
+	if err := errors.Join(l.db.Close(), l.release()); err != nil {
 		return fmt.Errorf("local: close: %w", err)
 	}
 	return nil

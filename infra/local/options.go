@@ -17,16 +17,28 @@ const (
 func (l *Log) fs() vfs.FS {
 	fs := l.cfg.fs
 	switch {
-	case fs != nil:
-	case l.cfg.Dir == "":
+	case l.dir != nil:
+		fs = l.dir.fs
+	case fs == nil:
 		fs = vfs.NewMem()
-	default:
-		fs = vfs.Default
 	}
 	if l.cfg.NoSync {
 		fs = noSyncFS{fs}
 	}
-	return roomFS(fs)
+	if l.cfg.ReadOnly {
+		fs = withoutOptions{fs}
+	}
+	l.full = newFullFS(fs, l.cfg.Dir, func(cause error) {
+		if cause == nil {
+			l.unblock()
+			return
+		}
+		if !l.opened.Load() {
+			l.cfg.Logger.Error("broker.dir: the disk is full: the start waits for room", slog.Any("error", cause))
+		}
+		l.block(fmt.Errorf("broker.dir: %w", cause))
+	})
+	return l.full
 }
 
 // options sets Pebble up for a log: records come in rising order, are read once or
@@ -43,14 +55,18 @@ func (l *Log) options(fs vfs.FS) *pebble.Options {
 		LBaseMaxBytes:               256 << 20,
 		MaxOpenFiles:                500,
 		ReadOnly:                    l.cfg.ReadOnly,
+		ErrorIfNotExists:            l.dir != nil && !l.dir.fresh,
 		DisableWAL:                  !l.wal,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, max(1, runtime.GOMAXPROCS(0)/2) },
 		Logger:                      logger{l},
 	}
 	opts.Experimental.EnableDeleteOnlyCompactionExcises = func() bool { return true }
-	opts.EventListener = &pebble.EventListener{BackgroundError: func(err error) {
-		l.cfg.Logger.Warn("broker: background work failed and is tried again", slog.String("error", err.Error()))
-	}}
+	opts.EventListener = &pebble.EventListener{
+		BackgroundError: func(err error) {
+			l.cfg.Logger.Warn("broker: background work failed and is tried again", slog.String("error", err.Error()))
+		},
+		DataCorruption: func(info pebble.DataCorruptionInfo) { l.damages.file(info.Path, info.Details) }, // Pebble's own is fatal
+	}
 	return opts
 }
 

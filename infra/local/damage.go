@@ -1,0 +1,91 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+
+	"eventserver/infra"
+)
+
+// damages tells of damage that is met while the log runs, once for each place.
+type damages struct {
+	log *Log
+
+	mu   sync.Mutex
+	told map[string]struct{}
+}
+
+func (d *damages) init(l *Log) {
+	d.log = l
+	d.told = map[string]struct{}{}
+}
+
+// file tells of a file that cannot be read whole. What is lost with it is told when
+// it is read.
+func (d *damages) file(path string, err error) {
+	d.tell(path, &infra.DamageError{File: path, Err: fmt.Errorf("broker.dir: %s is damaged: %w", path, err)})
+}
+
+// records tells of records that cannot be read.
+func (d *damages) records(e *infra.DamageError) {
+	d.tell(fmt.Sprintf("%s/%d/%d", e.Topic, e.Partition, e.Offsets.From), e)
+}
+
+func (d *damages) tell(place string, e *infra.DamageError) {
+	d.mu.Lock()
+	_, told := d.told[place]
+	d.told[place] = struct{}{}
+	d.mu.Unlock()
+	if !told {
+		d.log.cfg.Damaged(e)
+	}
+}
+
+// verifyBudget is how long a start reads tables against their checksums. The rest
+// is read behind it, and takes that share of the time.
+const (
+	verifyBudget = 300 * time.Millisecond
+	verifyShare  = 5
+)
+
+// checker reads the tables that the start had no time for.
+type checker struct {
+	done chan struct{}
+	end  chan struct{} // nil: nothing to do
+}
+
+func (c *checker) start(l *Log, tables []string) {
+	if len(tables) == 0 {
+		return
+	}
+	c.done, c.end = make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(c.done)
+		for _, name := range tables {
+			path := l.dir.fs.PathJoin(l.dir.file(logName), name)
+			start := time.Now()
+			err := verifyTable(l.dir.fs, path)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) { // a compaction has replaced it
+				l.damages.file(path, err)
+			}
+			wait := time.NewTimer((verifyShare - 1) * time.Since(start))
+			select {
+			case <-wait.C:
+			case <-c.end:
+				wait.Stop()
+				return
+			}
+		}
+	}()
+}
+
+func (c *checker) stop() {
+	if c.end == nil {
+		return
+	}
+	close(c.end)
+	<-c.done
+}

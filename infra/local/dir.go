@@ -1,0 +1,264 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// What is in a directory: Pebble's files, the mark (mark.go), the format
+// (format.go), and the lock file where a directory cannot be locked itself.
+const (
+	logName    = "log"
+	markName   = "mark"
+	formatName = "format"
+	lockName   = "lock"
+)
+
+// Modes of the directory and its files: payloads are in them.
+const (
+	dirMode  = 0o700
+	fileMode = 0o600
+)
+
+// ErrLocked is wrapped by the error of an Open of a directory that another process
+// has open.
+var ErrLocked = errors.New("in use by another eventserver")
+
+// errHeld is what lockDirectory and lockFile say of a lock that is taken.
+var errHeld = errors.New("the lock is held")
+
+// directory is a locked broker.dir.
+type directory struct {
+	path  string
+	fs    vfs.FS
+	lock  io.Closer
+	fresh bool // nothing was stored here yet: Pebble's files are to be created
+}
+
+func (d *directory) file(name string) string { return d.fs.PathJoin(d.path, name) }
+
+// openDirectory locks path and looks at what is there. A directory that is missing
+// or empty is fresh, unless it is opened to be read. What an older release or a
+// stranger left is refused.
+//
+// other is a file system that is not the machine's, for tests; it has no locks.
+func openDirectory(path string, other vfs.FS, readOnly bool, log *slog.Logger) (*directory, error) {
+	d := &directory{path: path, fs: other, lock: noLock{}}
+	if other == nil {
+		d.fs = privateFS{vfs.Default}
+	}
+	if !readOnly {
+		if err := d.fs.MkdirAll(path, dirMode); err != nil {
+			return nil, fmt.Errorf("broker.dir: %w", err)
+		}
+	}
+	if other == nil {
+		if err := d.own(readOnly, log); err != nil {
+			return nil, err
+		}
+	}
+	if err := d.look(readOnly); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+// own locks the directory and takes it from other users.
+func (d *directory) own(readOnly bool, log *slog.Logger) error {
+	lock, err := lockDirectory(d.path, readOnly)
+	switch {
+	case errors.Is(err, errHeld):
+		return fmt.Errorf("broker.dir: %s is %w: stop it, or give this one its own directory", d.path, ErrLocked)
+	case err != nil:
+		return fmt.Errorf("broker.dir: %w", err)
+	}
+	d.lock = lock
+	if readOnly {
+		return nil
+	}
+	if err := makePrivate(d.path, log); err != nil {
+		return errors.Join(fmt.Errorf("broker.dir: %w", err), d.close())
+	}
+	return nil
+}
+
+// look finds out whether the directory is fresh, and refuses what this release
+// cannot open.
+func (d *directory) look(readOnly bool) error {
+	state, err := readFormat(d.fs, d.file(formatName))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := d.refuseStrange(); err != nil {
+			return err
+		}
+		d.fresh = true
+	case errors.Is(err, errNewer):
+		return fmt.Errorf("broker.dir: %s: %w", d.file(formatName), err)
+	case err != nil:
+		return d.refuse(formatName, err)
+	default:
+		d.fresh = state == formatNew // a first start that was cut short: nothing was accepted
+	}
+	if !d.fresh {
+		return nil
+	}
+	if readOnly {
+		return fmt.Errorf("broker.dir: no server has stored anything in %s", d.path)
+	}
+	if err := writeFormat(d.fs, d.path, formatNew); err != nil {
+		return fmt.Errorf("broker.dir: %w", err)
+	}
+	for _, name := range []string{logName, markName} {
+		if err := d.fs.RemoveAll(d.file(name)); err != nil {
+			return fmt.Errorf("broker.dir: %w", err)
+		}
+	}
+	return nil
+}
+
+// refuseStrange tells a directory without a format from a fresh one.
+func (d *directory) refuseStrange() error {
+	for _, name := range []string{logName, markName} {
+		names, err := d.fs.List(d.file(name))
+		if errors.Is(err, fs.ErrNotExist) || err == nil && len(names) == 0 {
+			continue
+		}
+		return d.refuse(formatName, errors.New("it is missing, and there is "+name+": a copy or a backup was not finished, or the file was deleted"))
+	}
+	for _, name := range []string{"broker", "commits.journal"} {
+		if _, err := d.fs.Stat(d.file(name)); err == nil {
+			return fmt.Errorf("broker.dir: %s was written by an older release, which kept its events in another format (%s): "+
+				"start that release until it has delivered what is left, then move the directory away, or set broker.dir to a new one", d.path, name)
+		}
+	}
+	return nil
+}
+
+// created says that Pebble's files and the mark are there.
+func (d *directory) created() error {
+	if err := writeFormat(d.fs, d.path, formatReady); err != nil {
+		return fmt.Errorf("broker.dir: %w", err)
+	}
+	d.fresh = false
+	return nil
+}
+
+func (d *directory) close() error { return d.lock.Close() }
+
+// ErrDamaged is wrapped by the error of an Open that refuses a directory because
+// files in it are damaged or missing.
+var ErrDamaged = errors.New("damaged")
+
+// damagedError names the file, what is wrong with it, and the cure.
+type damagedError struct {
+	dir, file string
+	err       error
+}
+
+func (e *damagedError) Error() string {
+	return fmt.Sprintf("broker.dir: %s is damaged: %s: put a backup back, or copy what can be read to a new directory with: eventserver repair %s",
+		filepath.Join(e.dir, e.file), e.err, e.dir)
+}
+
+func (e *damagedError) Unwrap() []error { return []error{ErrDamaged, e.err} }
+
+func (d *directory) refuse(file string, err error) error { return &damagedError{d.path, file, err} }
+
+// lockFile locks a file in the directory.
+func lockFile(path string) (io.Closer, error) {
+	name := filepath.Join(path, lockName)
+	c, err := vfs.Default.Lock(name)
+	if err == nil {
+		return c, nil
+	}
+	if info, statErr := os.Stat(name); statErr == nil && info.Mode().IsRegular() && !errors.Is(err, fs.ErrPermission) {
+		return nil, errHeld
+	}
+	return nil, err
+}
+
+// makePrivate takes dir and all below it from other users, whatever the umask is
+// and whoever made them: mkdir, systemd or an image. Links are not followed. What
+// belongs to another user cannot be changed, such as the root of a volume of
+// Kubernetes; the log says so, and what is made below it is private.
+func makePrivate(dir string, log *slog.Logger) error {
+	if err := private(dir, dirMode, log); err != nil { // it may be a link itself
+		return err
+	}
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case path == dir && err == nil:
+			return nil
+		case errors.Is(err, fs.ErrPermission): // lost+found
+			return nil
+		case err != nil:
+			return err
+		case d.IsDir():
+			return private(path, dirMode, log)
+		case d.Type().IsRegular():
+			return private(path, fileMode, log)
+		}
+		return nil
+	})
+}
+
+func private(path string, mode fs.FileMode, log *slog.Logger) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm()&^mode == 0 {
+		return err
+	}
+	err = os.Chmod(path, mode)
+	if errors.Is(err, fs.ErrPermission) {
+		log.Warn("broker.dir: other users of this machine may read what is here, and it belongs to another user: take their rights away",
+			slog.String("path", path), slog.String("mode", info.Mode().Perm().String()))
+		return nil
+	}
+	return err
+}
+
+// privateFS makes files that only their owner may read, whatever the umask is.
+// Its lock is none: the directory is locked before Pebble opens it, also by readers
+// beside each other, which Pebble's own lock does not allow.
+type privateFS struct{ vfs.FS }
+
+// Unwrap implements vfs.FS.
+func (p privateFS) Unwrap() vfs.FS { return p.FS }
+
+// Create implements vfs.FS.
+func (p privateFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return p.private(p.FS.Create(name, c))(name)
+}
+
+// OpenReadWrite implements vfs.FS.
+func (p privateFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
+	return p.private(p.FS.OpenReadWrite(name, c, opts...))(name)
+}
+
+func (p privateFS) private(f vfs.File, err error) func(name string) (vfs.File, error) {
+	return func(name string) (vfs.File, error) {
+		if err != nil {
+			return nil, err
+		}
+		if err := os.Chmod(name, fileMode); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		return f, nil
+	}
+}
+
+// MkdirAll implements vfs.FS.
+func (p privateFS) MkdirAll(dir string, _ fs.FileMode) error { return p.FS.MkdirAll(dir, dirMode) }
+
+// Lock implements vfs.FS.
+func (p privateFS) Lock(string) (io.Closer, error) { return noLock{}, nil }
+
+type noLock struct{}
+
+func (noLock) Close() error { return nil }

@@ -1,0 +1,207 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// fullFS keeps a full disk from Pebble, whose commits do not survive one: what meets
+// it below dir waits until there is room, and is then done where it stopped. Callers
+// of the log do not wait with it: tell is for them. Everywhere else, such as in a
+// backup's directory, a full disk is an error as usual.
+type fullFS struct {
+	vfs.FS
+	dir string
+
+	// tell is called with why nothing can be stored now, the error of the system such
+	// as syscall.ENOSPC, and with nil when that is over; mu is held.
+	tell func(cause error)
+
+	mu      sync.Mutex
+	waiting int
+	ended   chan struct{} // closed by giveUp
+	killed  atomic.Bool
+}
+
+// fullRetry is how often what waits looks for room.
+const fullRetry = 200 * time.Millisecond
+
+func newFullFS(fs vfs.FS, dir string, tell func(cause error)) *fullFS {
+	return &fullFS{FS: fs, dir: dir, tell: tell, ended: make(chan struct{})}
+}
+
+// giveUp lets what waits fail, now and later: the log is closed while its disk is
+// full.
+func (f *fullFS) giveUp() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	select {
+	case <-f.ended:
+	default:
+		close(f.ended)
+	}
+}
+
+// kill lets every later change fail: the lock is given back while Pebble hangs.
+func (f *fullFS) kill() {
+	f.killed.Store(true)
+	f.giveUp()
+}
+
+var errKilled = errors.New("the log is closed")
+
+// isFull tells a disk or a quota that is used up.
+func isFull(err error) bool {
+	return vfs.IsNoSpaceError(err) || errors.Is(err, errQuota)
+}
+
+// try calls op until the disk has room for it.
+func (f *fullFS) try(path string, op func() error) error {
+	if f.killed.Load() {
+		return errKilled
+	}
+	err := op()
+	if err == nil || !isFull(err) || !f.within(path) {
+		return err
+	}
+	f.begin(err)
+	defer f.end()
+	tick := time.NewTicker(fullRetry)
+	defer tick.Stop()
+	for {
+		select {
+		case <-f.ended:
+			return err
+		case <-tick.C:
+		}
+		if err = op(); err == nil || !isFull(err) {
+			return err
+		}
+	}
+}
+
+func (f *fullFS) within(path string) bool {
+	below, err := filepath.Rel(f.dir, path)
+	return err == nil && below != ".." && !strings.HasPrefix(below, ".."+string(os.PathSeparator))
+}
+
+func (f *fullFS) begin(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.waiting++; f.waiting == 1 {
+		f.tell(err)
+	}
+}
+
+func (f *fullFS) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.waiting--; f.waiting == 0 {
+		f.tell(nil)
+	}
+}
+
+// Unwrap implements vfs.FS.
+func (f *fullFS) Unwrap() vfs.FS { return f.FS }
+
+// file is tried until it can be opened; its writes wait as well.
+func (f *fullFS) file(name string, open func() (vfs.File, error)) (vfs.File, error) {
+	var file vfs.File
+	err := f.try(name, func() (err error) {
+		file, err = open()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &fullFile{File: file, fs: f, name: name}, nil
+}
+
+// Create implements vfs.FS.
+func (f *fullFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return f.file(name, func() (vfs.File, error) { return f.FS.Create(name, c) })
+}
+
+// OpenReadWrite implements vfs.FS.
+func (f *fullFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
+	return f.file(name, func() (vfs.File, error) { return f.FS.OpenReadWrite(name, c, opts...) })
+}
+
+// ReuseForWrite implements vfs.FS.
+func (f *fullFS) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return f.file(newname, func() (vfs.File, error) { return f.FS.ReuseForWrite(oldname, newname, c) })
+}
+
+// Link implements vfs.FS.
+func (f *fullFS) Link(oldname, newname string) error {
+	return f.try(newname, func() error { return f.FS.Link(oldname, newname) })
+}
+
+// Rename implements vfs.FS.
+func (f *fullFS) Rename(oldname, newname string) error {
+	return f.try(newname, func() error { return f.FS.Rename(oldname, newname) })
+}
+
+// Remove implements vfs.FS.
+func (f *fullFS) Remove(name string) error {
+	return f.try(name, func() error { return f.FS.Remove(name) })
+}
+
+// MkdirAll implements vfs.FS.
+func (f *fullFS) MkdirAll(dir string, perm os.FileMode) error {
+	return f.try(dir, func() error { return f.FS.MkdirAll(dir, perm) })
+}
+
+// fullFile is a file of a fullFS. A failed sync is not tried again: the system may
+// have dropped what it could not write. To preallocate is a favour that Pebble does
+// without.
+type fullFile struct {
+	vfs.File
+	fs   *fullFS
+	name string
+}
+
+// Write implements io.Writer.
+func (f *fullFile) Write(p []byte) (n int, err error) {
+	err = f.fs.try(f.name, func() error {
+		m, err := f.File.Write(p[n:])
+		n += m
+		return err
+	})
+	return n, err
+}
+
+// WriteAt implements io.WriterAt.
+func (f *fullFile) WriteAt(p []byte, off int64) (n int, err error) {
+	err = f.fs.try(f.name, func() error {
+		m, err := f.File.WriteAt(p[n:], off+int64(n))
+		n += m
+		return err
+	})
+	return n, err
+}
+
+// needRoom refuses a start for which the disk has no room: Pebble replays its
+// write-ahead logs into new files before it gives the old ones back.
+func needRoom(fs vfs.FS, dir string, bytes uint64) error {
+	usage, err := fs.GetDiskUsage(dir)
+	if errors.Is(err, vfs.ErrUnsupported) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("broker.dir: %w", err)
+	}
+	if usage.AvailBytes < bytes {
+		return fmt.Errorf("broker.dir: %s: the start needs %d KiB and the disk has %d KiB left: %w", dir, bytes>>10, usage.AvailBytes>>10, syscall.ENOSPC)
+	}
+	return nil
+}

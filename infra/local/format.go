@@ -1,0 +1,108 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// The format file says what the directory is, so that a directory whose other files
+// are gone is not taken for a new one. It is text:
+//
+//	eventserver log
+//	version 1
+//	state ready
+//	created 2026-11-30T12:00:00Z
+//	crc32c 1a2b3c4d
+//
+// A first start writes it twice: "new" before it creates the other files, "ready"
+// after.
+const (
+	formatTitle   = "eventserver log"
+	formatVersion = "1"
+
+	formatNew   = "new"
+	formatReady = "ready"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+var (
+	errFormat = errors.New("its text was changed")
+	errNewer  = errors.New("a newer release wrote it: start that release")
+)
+
+func formatText(state string, created time.Time) string {
+	return withChecksum(fmt.Sprintf("%s\nversion %s\nstate %s\ncreated %s\n", formatTitle, formatVersion, state, created.UTC().Format(time.RFC3339)))
+}
+
+// withChecksum adds the last line.
+func withChecksum(text string) string {
+	return fmt.Sprintf("%scrc32c %08x\n", text, crc32.Checksum([]byte(text), castagnoli))
+}
+
+// readFormat is the state in the file.
+func readFormat(fs vfs.FS, path string) (state string, err error) {
+	f, err := fs.Open(path)
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", err
+	}
+	at := strings.LastIndex(strings.TrimSuffix(string(text), "\n"), "\n") + 1
+	if string(text) != withChecksum(string(text[:at])) {
+		return "", errFormat
+	}
+	fields := map[string]string{}
+	for line := range strings.Lines(string(text[:at])) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		fields[name] = value
+	}
+	switch {
+	case fields["version"] != formatVersion:
+		return "", fmt.Errorf("format %q, and this release knows %q: %w", fields["version"], formatVersion, errNewer)
+	case fields["state"] != formatNew && fields["state"] != formatReady:
+		return "", errFormat
+	}
+	return fields["state"], nil
+}
+
+// writeFormat replaces the file, synced with its directory.
+func writeFormat(fs vfs.FS, dir, state string) error {
+	return writeSynced(fs, dir, formatName, []byte(formatText(state, time.Now())))
+}
+
+// writeSynced replaces a file: after a crash there is the old one or the new one.
+func writeSynced(fs vfs.FS, dir, name string, content []byte) error {
+	path := fs.PathJoin(dir, name)
+	f, err := fs.Create(path+".tmp", vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := fs.Rename(path+".tmp", path); err != nil {
+		return err
+	}
+	return syncDir(fs, dir)
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

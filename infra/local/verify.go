@@ -1,0 +1,332 @@
+package local
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/batchrepr"
+	pebblerecord "github.com/cockroachdb/pebble/v2/record"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/wal"
+)
+
+// found is what the files of a directory say before Pebble opens them.
+type found struct {
+	sequence uint64   // of the last batch
+	lost     uint64   // batches that a crash of the machine took; broker.sync is false
+	walBytes uint64   // that a start replays
+	tables   []string // names of the tables
+}
+
+// ready makes the directory ready for Pebble to open. Nothing is changed when it is
+// refused.
+func (d *directory) ready(readOnly bool) (f found, err error) {
+	if f, err = d.examine(); err != nil || readOnly {
+		return f, err
+	}
+	if f.tables, err = d.verifyTables(f.tables, verifyBudget); err != nil {
+		return f, err
+	}
+	if err := needRoom(d.fs, d.path, f.walBytes); err != nil {
+		return f, err
+	}
+	if err := d.dropOptions(); err != nil {
+		return f, fmt.Errorf("broker.dir: %w", err)
+	}
+	return f, nil
+}
+
+// examine holds the directory's files against each other, and changes nothing.
+// Pebble by itself reads a manifest up to the first damage, deletes what that does
+// not name, takes a missing write-ahead log for one that never was and a damaged
+// newest one for the trace of a crash. So: every batch has a number, the batches in
+// the logs must go on where the tables end, without a gap, as far as the mark says.
+func (d *directory) examine() (f found, err error) {
+	last, _, err := readMark(d.fs, d.file(markName))
+	if err != nil {
+		return f, d.refuse(markName, err)
+	}
+	inTables, err := d.readTables(&f)
+	if err != nil {
+		return f, err
+	}
+	logs, err := d.readLogs(inTables)
+	if err != nil {
+		return f, err
+	}
+	f.sequence, f.walBytes = logs.next-1, logs.bytes
+	if f.sequence >= last.sequence && logs.gap == 0 {
+		return f, nil
+	}
+	switch {
+	case logs.gap == 0 && last.unsynced:
+		f.lost = last.sequence - f.sequence
+		return f, nil
+	case logs.err != nil:
+		return f, d.refuse(logs.file, logs.err)
+	case logs.gap != 0:
+		return f, d.refuse(logName, fmt.Errorf("batches %d to %d are missing: a write-ahead log (*.log) was deleted or cut short, or the MANIFEST was", logs.next, logs.gap-1))
+	}
+	return f, d.refuse(logName, fmt.Errorf("it ends with batch %d, and %d were stored: a write-ahead log (*.log) was deleted or cut short, or the MANIFEST was", f.sequence, last.sequence))
+}
+
+// readTables is the sequence number of the newest batch in the tables.
+func (d *directory) readTables(f *found) (sequence uint64, err error) {
+	dir := d.file(logName)
+	names, err := d.fs.List(dir)
+	if err != nil {
+		return 0, d.refuse(logName, err)
+	}
+	for _, marker := range []string{"marker.manifest.", "marker.format-version."} {
+		if !slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, marker) }) {
+			return 0, d.refuse(d.fs.PathJoin(logName, marker+"*"), fs.ErrNotExist)
+		}
+	}
+	opts := &pebble.Options{
+		FS:                      tablesOnly{withoutOptions{d.fs}},
+		ReadOnly:                true,
+		ErrorIfNotExists:        true,
+		DisableConsistencyCheck: true, // below, with the names
+		FormatMajorVersion:      pebble.FormatNewest,
+		Logger:                  silent{},
+		EventListener:           &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}},
+		CacheSize:               1 << 20,
+	}
+	db, err := pebble.Open(dir, opts)
+	if err != nil {
+		return 0, d.refuse(blame(err), err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	levels, err := db.SSTables()
+	if err != nil {
+		return 0, d.refuse(blame(err), err)
+	}
+	for _, level := range levels {
+		for _, t := range level {
+			name := fmt.Sprintf("%s.sst", t.BackingSSTNum)
+			info, err := d.fs.Stat(d.fs.PathJoin(dir, name))
+			switch {
+			case err != nil:
+				return 0, d.refuse(d.fs.PathJoin(logName, name), err)
+			case !t.Virtual && uint64(info.Size()) != t.Size:
+				return 0, d.refuse(d.fs.PathJoin(logName, name), fmt.Errorf("it has %d bytes instead of %d", info.Size(), t.Size))
+			}
+			f.tables = append(f.tables, name)
+		}
+	}
+	slices.Sort(f.tables)
+	f.tables = slices.Compact(f.tables)
+	v, closer, err := db.Get(sequenceKey)
+	switch {
+	case errors.Is(err, pebble.ErrNotFound):
+		return 0, nil
+	case err != nil:
+		return 0, d.refuse(blame(err), err)
+	}
+	sequence, _, ok := decodeSequence(v)
+	if err := closer.Close(); err != nil {
+		return 0, err
+	}
+	if !ok {
+		return 0, d.refuse(logName, errors.New("the number of the last batch is malformed"))
+	}
+	return sequence, nil
+}
+
+// chain is what the write-ahead logs hold.
+type chain struct {
+	next  uint64 // number of the first batch that is not there
+	gap   uint64 // number of the first batch behind a gap; 0: there is none
+	bytes uint64
+	file  string // where reading ended before the end of a log, and why
+	err   error
+}
+
+// readLogs follows the batches from the one behind sequence on.
+func (d *directory) readLogs(sequence uint64) (chain, error) {
+	c := chain{next: sequence + 1}
+	dir := d.file(logName)
+	logs, err := wal.Scan(wal.Dir{FS: d.fs, Dirname: dir})
+	if err != nil {
+		return c, d.refuse(logName, err)
+	}
+	for _, log := range logs {
+		file, needed, err := c.follow(log)
+		if err != nil && (needed || c.err == nil) {
+			c.file, c.err = d.fs.PathJoin(logName, d.fs.PathBase(file)), err
+		}
+	}
+	return c, nil
+}
+
+// follow reads a log. needed says that a batch in it has not reached the tables.
+func (c *chain) follow(log wal.LogicalLog) (file string, needed bool, err error) {
+	_, file = log.SegmentLocation(0)
+	r := log.OpenForRead()
+	defer func() { err = errors.Join(err, r.Close()) }()
+	for {
+		batch, at, err := r.NextRecord()
+		switch {
+		case errors.Is(err, io.EOF):
+			return file, needed, nil
+		case errors.Is(err, pebblerecord.ErrUnexpectedEOF):
+			return file, needed, errors.New("it is cut short, or damaged near its end")
+		case err != nil:
+			return file, needed, err
+		}
+		text, err := io.ReadAll(batch)
+		if err != nil {
+			return file, needed, err
+		}
+		c.bytes += uint64(len(text))
+		n, err := batchNumber(text)
+		if err != nil {
+			return file, needed, fmt.Errorf("at byte %d: %w", at.Physical, err)
+		}
+		switch {
+		case n < c.next:
+		case n == c.next && c.gap == 0:
+			c.next++
+			needed = true
+		case c.gap == 0:
+			c.gap = n
+		}
+	}
+}
+
+// batchNumber is the number of an encoded batch.
+func batchNumber(text []byte) (uint64, error) {
+	for ops := batchrepr.Read(text); ; {
+		_, key, v, ok, err := ops.Next()
+		switch {
+		case err != nil:
+			return 0, err
+		case !ok:
+			return 0, errors.New("a batch without a number")
+		case string(key) == string(sequenceKey):
+			n, _, ok := decodeSequence(v)
+			if !ok {
+				return 0, errors.New("the number of a batch is malformed")
+			}
+			return n, nil
+		}
+	}
+}
+
+// These find a file of Pebble's in the text of one of its errors.
+var (
+	fileName    = regexp.MustCompile(`MANIFEST-\d+|\d{6,}\.(sst|log|blob)|marker\.[-.\w]+`)
+	tableNumber = regexp.MustCompile(`file (\d{6,}) \(type sstable\)`)
+)
+
+// blame is the file that an error is about, below the directory.
+func blame(err error) string {
+	if info := pebble.ExtractDataCorruptionInfo(err); info != nil {
+		err = errors.New(info.Path)
+	}
+	if name := fileName.FindString(err.Error()); name != "" {
+		return logName + "/" + name
+	}
+	if m := tableNumber.FindStringSubmatch(err.Error()); m != nil {
+		return logName + "/" + m[1] + ".sst"
+	}
+	return logName
+}
+
+// optionsPrefix begins the names of the files that hold Pebble's options. Pebble
+// refuses a directory where one is damaged, although nothing depends on them here and
+// each start writes another.
+const optionsPrefix = "OPTIONS-"
+
+// withoutOptions hides them.
+type withoutOptions struct{ vfs.FS }
+
+// Unwrap implements vfs.FS.
+func (w withoutOptions) Unwrap() vfs.FS { return w.FS }
+
+// List implements vfs.FS.
+func (w withoutOptions) List(dir string) ([]string, error) {
+	names, err := w.FS.List(dir)
+	return slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, optionsPrefix) }), err
+}
+
+// tablesOnly hides the write-ahead logs, which examine reads itself.
+type tablesOnly struct{ withoutOptions }
+
+// List implements vfs.FS.
+func (t tablesOnly) List(dir string) ([]string, error) {
+	names, err := t.withoutOptions.List(dir)
+	return slices.DeleteFunc(names, func(name string) bool { return strings.HasSuffix(name, ".log") }), err
+}
+
+// dropOptions deletes them before Pebble opens the directory.
+func (d *directory) dropOptions() error {
+	names, err := d.fs.List(d.file(logName))
+	for _, name := range names {
+		if strings.HasPrefix(name, optionsPrefix) {
+			err = cmp.Or(err, d.fs.Remove(d.fs.PathJoin(d.file(logName), name)))
+		}
+	}
+	return err
+}
+
+// verifyTables reads tables against their checksums until the budget is used up, and
+// returns those that are left.
+func (d *directory) verifyTables(tables []string, budget time.Duration) (rest []string, err error) {
+	start := time.Now()
+	for i, name := range tables {
+		if time.Since(start) > budget {
+			return tables[i:], nil
+		}
+		if err := verifyTable(d.fs, d.fs.PathJoin(d.file(logName), name)); err != nil {
+			return nil, d.refuse(d.fs.PathJoin(logName, name), err)
+		}
+	}
+	return nil, nil
+}
+
+// verifyTable reads every block of a table.
+func verifyTable(fsys vfs.FS, path string) error {
+	r, err := openTable(fsys, path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.ValidateBlockChecksums(), r.Close())
+}
+
+func openTable(fsys vfs.FS, path string) (*sstable.Reader, error) {
+	f, err := fsys.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	readable, err := sstable.NewSimpleReadable(f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	opts := &pebble.Options{}
+	opts.EnsureDefaults()
+	r, err := sstable.NewReader(context.Background(), readable, opts.MakeReaderOptions())
+	if err != nil {
+		return nil, errors.Join(err, readable.Close())
+	}
+	return r, nil
+}
+
+// silent drops what Pebble says.
+type silent struct{}
+
+func (silent) Infof(string, ...any)  {}
+func (silent) Errorf(string, ...any) {}
+
+// Fatalf is not reached by what only reads; it must not return.
+func (silent) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
