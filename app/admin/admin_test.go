@@ -355,25 +355,6 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-func TestTooManyRequests(t *testing.T) {
-	waiting := make(chan context.Context, maxRequests)
-	s := started(t, Config{more: testOperations(waiting)})
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	for range maxRequests {
-		wg.Go(func() { _ = (&Client{BaseURL: s.url}).Get(ctx, "/v1/wait", nil, nil) })
-	}
-	for range maxRequests {
-		<-waiting
-	}
-	status, h, body := ask(t, "GET", s.url+"/v1/build", "", nil)
-	if status != 429 || h.Get("Retry-After") == "" || !strings.Contains(body, "ask again") {
-		t.Errorf("got %d %s", status, body)
-	}
-	cancel()
-	wg.Wait()
-}
-
 // What an operation uses may be closed when Shutdown has returned.
 func TestShutdownWaitsForOperations(t *testing.T) {
 	waiting := make(chan context.Context, 1)

@@ -65,9 +65,12 @@ type Server struct {
 	stopped  bool // requests may not grow any more
 }
 
-// maxRequests are answered at once: people and scripts ask here, and an answer may take a
-// look at a whole topic.
-const maxRequests = 64
+// Bounds of the answers that are made. People and scripts ask here, and an answer
+// may take a look at a whole topic.
+const (
+	maxRequests = 64               // at once
+	slotTimeout = 30 * time.Second // until a request has its turn
+)
 
 // New builds the server. Listen binds the address, Serve answers.
 func New(cfg Config) (*Server, error) {
@@ -199,20 +202,34 @@ func (s *Server) count(next http.Handler) http.Handler {
 func (s *Server) bound(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := &answer{ResponseWriter: w}
-		select {
-		case s.slots <- struct{}{}:
+		if s.slot(r.Context()) {
 			func() {
 				defer func() { <-s.slots }()
 				s.conns.Busy(r)
 				defer s.conns.Waits(r)
 				next.ServeHTTP(a, r)
 			}()
-		default:
+		} else {
 			w.Header().Set("Retry-After", "1")
-			problem(a, http.StatusTooManyRequests, fmt.Sprintf("%d requests are being answered; ask again in a second", maxRequests))
+			problem(a, http.StatusTooManyRequests, fmt.Sprintf("%d requests are answered at once and no turn came within %s; ask again in a second", maxRequests, slotTimeout))
 		}
 		s.send(a)
 	})
+}
+
+// slot waits for a slot, first come, first served: more than maxRequests may come at
+// once and each be answered soon. A connection in the queue still makes room for a
+// newer one, so the queue is no longer than maxConns.
+func (s *Server) slot(ctx context.Context) bool {
+	patience := time.NewTimer(slotTimeout)
+	defer patience.Stop()
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	case <-patience.C: // each slot has a long look at a topic
+	case <-ctx.Done(): // the client is gone
+	}
+	return false
 }
 
 func (s *Server) began() bool {
