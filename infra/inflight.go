@@ -3,17 +3,17 @@ package infra
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // InFlight counts the messages that a subscription has handed out and that are
 // not settled, for its Drain. The zero value is not usable.
 type InFlight struct {
-	mu       sync.Mutex
-	n        int
-	drained  bool
+	n        atomic.Int64
+	drained  atomic.Bool
 	draining chan struct{}
 	idle     chan struct{}
-	isIdle   bool
+	isIdle   sync.Once
 }
 
 // NewInFlight returns a count of nothing.
@@ -23,38 +23,29 @@ func NewInFlight() *InFlight {
 
 // Begin counts a message; false once draining: hand out nothing more.
 func (f *InFlight) Begin() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.drained {
+	f.n.Add(1) // first: Drain either sees it, or is seen
+	if f.drained.Load() {
+		f.End()
 		return false
 	}
-	f.n++
 	return true
 }
 
 // End counts a message less. Each Begin that returned true has one End.
 func (f *InFlight) End() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.n--
-	f.check()
+	if f.n.Add(-1) == 0 && f.drained.Load() {
+		f.isIdle.Do(func() { close(f.idle) })
+	}
 }
 
 // Drain makes Begin return false from now on. Later calls do nothing.
 func (f *InFlight) Drain() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !f.drained {
-		f.drained = true
-		close(f.draining)
+	if !f.drained.CompareAndSwap(false, true) {
+		return
 	}
-	f.check()
-}
-
-func (f *InFlight) check() {
-	if f.drained && f.n == 0 && !f.isIdle {
-		f.isIdle = true
-		close(f.idle)
+	close(f.draining)
+	if f.n.Load() == 0 {
+		f.isIdle.Do(func() { close(f.idle) })
 	}
 }
 
@@ -62,11 +53,7 @@ func (f *InFlight) check() {
 func (f *InFlight) Draining() <-chan struct{} { return f.draining }
 
 // Drained reports whether Drain was called.
-func (f *InFlight) Drained() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.drained
-}
+func (f *InFlight) Drained() bool { return f.drained.Load() }
 
 // Wait returns when Drain was called and nothing is in flight, when ended is
 // closed (nil: never), or with the error of ctx.

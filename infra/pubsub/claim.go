@@ -1,0 +1,394 @@
+package pubsub
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"eventserver/infra"
+	"eventserver/infra/progress"
+)
+
+// claim is one ownership of a partition. It hands out messages in offset order,
+// many at once, and keeps exactly what is done.
+//
+// One goroutine (run) reads and hands out, so that the order of a key is the order
+// of its calls. What is in flight is bounded: by messages, by bytes, by offsets, and
+// by messages of one key (see pass.go).
+type claim struct {
+	sub *subscription
+	of  infra.Claim
+	ctx context.Context    // of its messages
+	end context.CancelFunc // of ctx
+	cut context.CancelFunc // ends the attempts that are under way (infra.WithGrace)
+
+	gone  chan struct{} // closed when the handlers had their time: an ack no longer counts
+	woken chan struct{} // run has something to do
+
+	// Of run alone.
+	reading reading // ahead of everything that was read
+	pass    *pass   // over what was read past; nil: none
+	begun   bool    // it has had a message
+	made    made    // of infra.Resumed
+	timer   *time.Timer
+	fullAt  time.Time // since when the window is full; zero: it is not
+	anew    bool      // begin anew from what is done
+	placed  bool      // the position is within the partition
+
+	mu       sync.Mutex
+	tracker  *progress.Tracker
+	keys     map[string]*keyState // keys that have messages in flight or deferred
+	behind   map[string]*keyState // those that have deferred ones
+	nacked   []*flight            // to be handed out again, by the time they are due
+	starved  bool                 // run waits for room in the window
+	told     bool                 // that the window is full
+	dirty    bool                 // the keeper knows that something is to be kept
+	left     bool                 // nothing is kept any more: another owner may be at work
+	messages int                  // unacked
+	bytes    int
+	text     int           // bytes of the last position's
+	overflow bool          // the last position could not hold all that was done
+	idle     chan struct{} // closed by the settlement that leaves nothing in flight, once finish waits
+}
+
+// newClaim makes the claim, whose work ends with of and with the subscription.
+func newClaim(s *subscription, of infra.Claim, from progress.State) *claim {
+	later, cut := context.WithCancel(s.values)
+	ctx, end := context.WithCancel(infra.WithGrace(s.values, later))
+	return &claim{
+		sub: s, of: of, ctx: ctx, end: end, cut: cut,
+		gone: make(chan struct{}), woken: make(chan struct{}, 1),
+		reading: reading{next: from.Next},
+		tracker: progress.NewTracker(from), keys: map[string]*keyState{}, behind: map[string]*keyState{},
+	}
+}
+
+// takeMost is how many records are taken at once.
+const takeMost = 64
+
+// run reads until the claim ends.
+func (c *claim) run() {
+	defer context.AfterFunc(c.of.Context, c.end)()
+	defer context.AfterFunc(c.sub.closing, c.end)()
+	defer c.giveBack()
+	defer c.release()
+	for c.ctx.Err() == nil {
+		draining := c.sub.flights.Drained()
+		c.resend(draining)
+		if draining {
+			c.wait(true)
+			continue
+		}
+		did := false
+		if !c.isFull() {
+			passed := c.step(c.back) // first, because what was read past is older than what comes
+			took := c.step(c.take)
+			did = passed || took
+		}
+		if !did {
+			c.wait(false)
+		}
+	}
+}
+
+// step hands out what one of the two readings has; false when it has nothing now.
+func (c *claim) step(of func() ([]*flight, bool)) bool {
+	flights, did := of()
+	for i, f := range flights {
+		if !c.send(f) {
+			for _, f := range flights[i:] {
+				c.settle(f, false)
+			}
+			return did
+		}
+	}
+	return did
+}
+
+// wake is for a caller that holds mu, or does not.
+func (c *claim) wake() {
+	select {
+	case c.woken <- struct{}{}:
+	default:
+	}
+}
+
+// wait returns when there may be something to do.
+func (c *claim) wait(draining bool) {
+	var more <-chan struct{}
+	stop := c.sub.flights.Draining()
+	if draining {
+		stop = nil
+	} else if c.reading.atEnd {
+		more = c.reading.cursor.More()
+	}
+	var due <-chan time.Time
+	if at := c.nextDue(); !at.IsZero() {
+		if c.timer == nil {
+			c.timer = time.NewTimer(time.Until(at))
+		} else {
+			c.timer.Reset(time.Until(at))
+		}
+		due = c.timer.C
+		defer c.timer.Stop()
+	}
+	select {
+	case <-c.ctx.Done():
+	case <-stop:
+	case <-c.woken:
+	case <-more:
+		c.reading.atEnd = false
+	case <-due:
+	}
+}
+
+// nextDue is when something is to be done although nothing happens; zero: never.
+func (c *claim) nextDue() (at time.Time) {
+	earliest := func(t time.Time) {
+		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
+	}
+	c.mu.Lock()
+	if len(c.nacked) > 0 {
+		earliest(c.nacked[0].due)
+	}
+	c.mu.Unlock()
+	if !c.fullAt.IsZero() { // it reads nothing until there is room
+		if c.reading.cursor != nil || c.pass != nil {
+			earliest(c.fullAt.Add(fullRelease))
+		}
+		return at
+	}
+	earliest(c.reading.again)
+	if c.pass != nil {
+		earliest(c.pass.again)
+	}
+	return at
+}
+
+// take takes what comes next in the partition, as far as there is room for it. It
+// returns false when there is nothing now.
+func (c *claim) take() ([]*flight, bool) {
+	if len(c.reading.records) == 0 {
+		if did := c.fetch(); len(c.reading.records) == 0 {
+			return nil, did
+		}
+	}
+	c.begin()
+	var out []*flight
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for ; n < min(len(c.reading.records), takeMost) && c.share() < 1; n++ {
+		if f := c.takeOne(c.reading.records[n]); f != nil {
+			out = append(out, f)
+		}
+	}
+	c.reading.drop(n)
+	return out, true
+}
+
+// takeOne notes that a record was read. It returns nil when it is done, or its key
+// holds as much as it may. The caller holds mu.
+func (c *claim) takeOne(rec *infra.Record) *flight {
+	open := c.tracker.Add(rec.Offset)
+	if open && c.made.has(rec) {
+		open = false
+		c.tracker.Done(rec.Offset)
+	}
+	if !open {
+		c.sub.suppressed.Add(1)
+		c.changed()
+		return nil
+	}
+	k := c.keyOf(rec.Key)
+	if c.deferOver(k, rec.Offset) {
+		return nil
+	}
+	return c.hold(rec, k)
+}
+
+// hold counts a record as in flight. The caller holds mu.
+func (c *claim) hold(rec *infra.Record, k *keyState) *flight {
+	f := &flight{rec: rec, key: k, size: sizeOf(rec)}
+	c.messages++
+	c.bytes += f.size
+	k.held++
+	return f
+}
+
+const (
+	// roomAgain is the share of the window at which it has room again: one that
+	// stays nearly full is one stall.
+	roomAgain = 0.5
+	// fullRelease is how long the window is full until what is read ahead and the
+	// log's cursors are let go. A receiver may be down for days.
+	fullRelease = time.Second
+)
+
+// isFull reports whether the window is full, and says so when that changes.
+func (c *claim) isFull() bool {
+	c.mu.Lock()
+	share := c.share()
+	full := share >= 1
+	c.starved = full
+	tell := full && !c.told || c.told && share < roomAgain
+	if tell {
+		c.told = full
+	}
+	c.mu.Unlock()
+	if tell {
+		c.sub.stalled(full)
+	}
+	switch {
+	case !full:
+		c.fullAt = time.Time{}
+	case c.fullAt.IsZero():
+		c.fullAt = time.Now()
+	case time.Since(c.fullAt) >= fullRelease:
+		c.release()
+	}
+	return full
+}
+
+// release closes the cursors; they are opened again where they were.
+func (c *claim) release() {
+	c.reading.close()
+	c.closePass()
+}
+
+// share is how much of the window is taken. The caller holds mu.
+func (c *claim) share() float64 {
+	cfg := &c.sub.b.cfg
+	return max(float64(c.messages)/float64(cfg.WindowMessages), float64(c.bytes)/float64(cfg.WindowBytes),
+		float64(c.tracker.Span())/float64(cfg.WindowSpan))
+}
+
+// addTo adds what this partition holds to the subscriber's Stats.
+func (c *claim) addTo(all *infra.Stats) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all.Messages += c.messages
+	for _, k := range c.behind {
+		all.Deferred += k.deferred
+	}
+	all.MetadataBytes = max(all.MetadataBytes, c.text)
+	all.Window = max(all.Window, min(1, c.share()))
+}
+
+func (c *claim) deferredOf(key string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.behind[key]; k != nil {
+		return k.deferred
+	}
+	return 0
+}
+
+// changed says that there is something to keep. The caller holds mu.
+func (c *claim) changed() {
+	if !c.dirty && !c.left {
+		c.dirty = true
+		c.sub.keeper.due(c)
+	}
+}
+
+// mark takes what is to be kept; the last time when the claim leaves. It returns false
+// when nothing has changed.
+func (c *claim) mark(last bool) (p infra.Progressed, changed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left || !c.dirty {
+		c.left = c.left || last
+		return p, false
+	}
+	c.left = last
+	c.dirty = false
+	at, whole := c.tracker.Position(c.sub.b.codec)
+	c.text = len(at.Text)
+	if !whole {
+		c.sub.metadataFull.Add(1)
+		if !c.overflow {
+			c.sub.log.Warn("progress full: until the oldest messages are done, a restart repeats some of what is done after them",
+				slog.Int("partition", int(c.of.Partition)), slog.Int64("oldest", at.Next))
+		}
+	}
+	c.overflow = !whole
+	return infra.Progressed{Group: c.sub.group, Topic: c.of.Topic, Partition: c.of.Partition, Position: at}, true
+}
+
+// unmark notes that what was marked is still to be kept; false when the keeper
+// knows already.
+func (c *claim) unmark() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := c.dirty
+	c.dirty = true
+	return !known
+}
+
+// state is where another claim goes on.
+func (c *claim) state() progress.State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at, _ := c.tracker.Position(c.sub.b.codec)
+	s, _ := c.sub.b.codec.Decode(at.Next, at.Text)
+	return s
+}
+
+// isLost reports whether another member may own the partition already.
+func (c *claim) isLost() bool { return errors.Is(context.Cause(c.of.Context), infra.ErrLost) }
+
+// attemptGrace is how long an attempt that is under way goes on when its claim
+// has ended: until then the receiver's answer counts, and the next owner does not
+// repeat the event. The next owner waits so long for the partition.
+const attemptGrace = time.Second
+
+// grace is attemptGrace when the partition is given up in an orderly way. Where it
+// is lost the next owner is at work. A subscription that closes has drained for as
+// long as it may.
+func (c *claim) grace() time.Duration {
+	if c.sub.closing.Err() != nil || c.isLost() {
+		return 0
+	}
+	return attemptGrace
+}
+
+// finish waits for the handlers, whose contexts have ended. A handler that does not
+// return within ReleaseTimeout is left behind: the partition is given up all the same.
+func (c *claim) finish() {
+	defer c.cut()
+	if grace := c.grace(); grace > 0 {
+		defer time.AfterFunc(grace, c.cut).Stop()
+	} else {
+		c.cut()
+	}
+	defer context.AfterFunc(c.sub.closing, c.cut)()
+	idle := make(chan struct{})
+	c.mu.Lock()
+	told := c.told
+	if c.messages == 0 {
+		close(idle)
+	} else {
+		c.idle = idle
+	}
+	c.mu.Unlock()
+	if told {
+		c.sub.stalled(false)
+	}
+	late := time.NewTimer(c.sub.b.releaseTimeout())
+	defer late.Stop()
+	select {
+	case <-idle:
+	case <-late.C:
+		c.mu.Lock()
+		n := c.messages
+		c.mu.Unlock()
+		c.sub.log.Error("handlers did not stop in time; their messages come again",
+			slog.Int("partition", int(c.of.Partition)), slog.Int("messages", n))
+	}
+	close(c.gone)
+}

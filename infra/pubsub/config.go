@@ -1,0 +1,73 @@
+package pubsub
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"eventserver/infra"
+)
+
+// Config bounds what subscribers hold. The zero value is ready to use.
+type Config struct {
+	// The window bounds what is unacked of one partition. Beyond it nothing
+	// more is read.
+	WindowMessages int // default 1,000
+	WindowBytes    int // default 32 MiB
+	// WindowKey is the most unacked messages of one key; default a sixteenth
+	// of WindowMessages. Those that follow are read past, and again later, so
+	// that one key cannot fill the window.
+	WindowKey int
+	// WindowSpan is the most offsets from the oldest unacked message to the
+	// last one read; default 1,000,000.
+	WindowSpan int
+	// PartitionOrder has one message of a partition in flight, whatever the
+	// window says.
+	PartitionOrder bool
+
+	NackDelay      time.Duration // pause before a nacked message comes again; default 100 ms
+	ReleaseTimeout time.Duration // how long a partition that is given up waits for its handlers; default 20 s
+	// TrimAge is how long a record stays after every group has done it. Zero:
+	// nothing is ever trimmed.
+	TrimAge time.Duration
+
+	Logger *slog.Logger // default: discard
+	// Damaged is told of records that a group cannot be given because they
+	// cannot be read. Default: only logged.
+	Damaged func(group string, d *infra.DamageError)
+}
+
+func (c Config) withDefaults() (Config, error) {
+	var errs []error
+	for name, v := range map[string]int64{
+		"WindowMessages": int64(c.WindowMessages), "WindowBytes": int64(c.WindowBytes), "WindowKey": int64(c.WindowKey), "WindowSpan": int64(c.WindowSpan),
+		"NackDelay": int64(c.NackDelay), "ReleaseTimeout": int64(c.ReleaseTimeout), "TrimAge": int64(c.TrimAge),
+	} {
+		if v < 0 {
+			errs = append(errs, fmt.Errorf("%s is negative", name))
+		}
+	}
+	if c.PartitionOrder {
+		c.WindowMessages, c.WindowKey = 1, 1
+	}
+	def(&c.WindowMessages, 1000)
+	def(&c.WindowBytes, 32<<20)
+	def(&c.WindowKey, max(1, c.WindowMessages/16))
+	def(&c.WindowSpan, 1_000_000)
+	def(&c.NackDelay, 100*time.Millisecond)
+	def(&c.ReleaseTimeout, 20*time.Second)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Damaged == nil {
+		c.Damaged = func(string, *infra.DamageError) {}
+	}
+	return c, errors.Join(errs...)
+}
+
+func def[T int | time.Duration](v *T, d T) {
+	if *v == 0 {
+		*v = d
+	}
+}

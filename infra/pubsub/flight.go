@@ -1,0 +1,148 @@
+package pubsub
+
+import (
+	"context"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
+)
+
+// flight is one message in flight, until it is acked or its claim ends.
+type flight struct {
+	rec    *infra.Record
+	key    *keyState
+	size   int
+	cancel context.CancelFunc // ends the message's context; nil where that is the claim's
+	due    time.Time          // when it is nacked: to be handed out again
+}
+
+// send gives the handlers a message; false when it was not taken: the claim has
+// ended, or the subscriber drains. The message's context ends with the claim, or
+// when the message is settled; that of one with a receipt ends with the claim alone,
+// so that many are watched as one.
+func (c *claim) send(f *flight) bool {
+	if c.ctx.Err() != nil || !c.sub.flights.Begin() {
+		return false
+	}
+	msg := read(f.rec) // anew at each delivery: what a middleware wrote on the last is not on it
+	if c.sub.cfg.Receipts {
+		msg.SetContext(infra.WithReceipt(c.ctx, func(acked bool) { c.verdict(f, acked) }))
+	} else {
+		var ctx context.Context
+		ctx, f.cancel = context.WithCancel(c.ctx)
+		msg.SetContext(ctx)
+	}
+	select {
+	case c.sub.out <- msg:
+		if !c.sub.cfg.Receipts {
+			go c.await(msg, f)
+		}
+		return true
+	case <-c.ctx.Done():
+	case <-c.sub.flights.Draining():
+	}
+	c.land(f)
+	return false
+}
+
+// land ends the message's context and its part in a drain.
+func (c *claim) land(f *flight) {
+	if f.cancel != nil {
+		f.cancel()
+	}
+	c.sub.flights.End()
+}
+
+// await watches a message of a consumer that uses no receipts.
+func (c *claim) await(msg *message.Message, f *flight) {
+	select {
+	case <-msg.Acked():
+		c.verdict(f, true)
+	case <-msg.Nacked():
+		c.verdict(f, false)
+	case <-c.gone:
+		c.land(f)
+	}
+}
+
+// verdict is what a handler said of a message. A Nack brings it again after a
+// pause, unless the claim ended or the subscriber drains: then the next owner
+// has it.
+func (c *claim) verdict(f *flight, acked bool) {
+	if !acked && c.queue(f) {
+		c.land(f)
+		return
+	}
+	c.settle(f, acked) // before land: a drain ends when all is counted
+	c.land(f)
+}
+
+// queue has run hand the message out again; false when it does so no more.
+func (c *claim) queue(f *flight) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx.Err() != nil || c.sub.flights.Drained() {
+		return false
+	}
+	f.due = time.Now().Add(c.sub.b.cfg.NackDelay)
+	c.nacked = append(c.nacked, f)
+	c.wake()
+	return true
+}
+
+// resend hands out the nacked messages whose pause is over; all are given back when
+// the subscriber drains.
+func (c *claim) resend(draining bool) {
+	for {
+		c.mu.Lock()
+		if len(c.nacked) == 0 || !draining && time.Until(c.nacked[0].due) > 0 {
+			c.mu.Unlock()
+			return
+		}
+		f := c.nacked[0]
+		c.nacked[0] = nil
+		c.nacked = c.nacked[1:]
+		c.mu.Unlock()
+		if !c.send(f) {
+			c.settle(f, false)
+		}
+	}
+}
+
+// giveBack ends run's part: what is nacked is the next owner's. Nothing is any more,
+// since the claim's context has ended.
+func (c *claim) giveBack() {
+	c.mu.Lock()
+	nacked := c.nacked
+	c.nacked = nil
+	c.mu.Unlock()
+	for _, f := range nacked {
+		c.settle(f, false)
+	}
+}
+
+// settle ends a message's flight; done or not.
+func (c *claim) settle(f *flight, acked bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if acked {
+		c.tracker.Done(f.rec.Offset)
+		c.changed()
+	}
+	c.messages--
+	c.bytes -= f.size
+	k := f.key
+	k.held--
+	if k.held == 0 && k.deferred == 0 {
+		delete(c.keys, k.name)
+	}
+	if c.messages == 0 && c.idle != nil {
+		close(c.idle)
+		c.idle = nil
+	}
+	if k.deferred > 0 && c.wants(k) || c.starved && c.share() < 1 || c.told && c.share() < roomAgain {
+		c.wake()
+	}
+}

@@ -1,0 +1,73 @@
+package pubsub
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"eventserver/infra"
+	"eventserver/infra/progress"
+)
+
+// Progress implements infra.Broker. Gaps of the offsets count as undone, and so does
+// what a text says that is not ours.
+func (b *broker) Progress(ctx context.Context, group, topic string) (map[int32]infra.Progress, error) {
+	bounds, err := b.Bounds(ctx, topic, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	kept, err := b.log.Kept(ctx, topic)
+	if err != nil {
+		return nil, missing(topic, err)
+	}
+	out := make(map[int32]infra.Progress, len(bounds))
+	for p, have := range bounds {
+		state := progress.State{Next: have.Oldest}
+		if at, known := kept[group][p]; known {
+			state, _ = b.codec.Decode(at.Next, at.Text)
+		}
+		out[p] = state.Of(have)
+	}
+	return out, nil
+}
+
+// Members implements infra.Broker.
+func (b *broker) Members(ctx context.Context, group string) ([]infra.Member, error) {
+	if err := b.usable(ctx); err != nil {
+		return nil, err
+	}
+	return b.log.Members(ctx, group)
+}
+
+// Reset implements infra.Broker.
+func (b *broker) Reset(ctx context.Context, group, topic string, to map[int32]int64) error {
+	bounds, err := b.Bounds(ctx, topic, time.Time{})
+	if err != nil {
+		return err
+	}
+	within := make(map[int32]int64, len(to))
+	for p, at := range to {
+		have, there := bounds[p]
+		if !there {
+			return fmt.Errorf("topic %s has no partition %d", topic, p)
+		}
+		within[p] = min(max(at, have.Oldest), have.End)
+	}
+	return b.log.Reset(ctx, group, topic, within)
+}
+
+// DeleteGroups implements infra.Broker.
+func (b *broker) DeleteGroups(ctx context.Context, groups ...string) error {
+	if err := b.usable(ctx); err != nil {
+		return err
+	}
+	return b.log.DeleteGroups(ctx, groups...)
+}
+
+// Leave implements infra.Broker.
+func (b *broker) Leave(ctx context.Context, group string) error {
+	if err := b.usable(ctx); err != nil {
+		return err
+	}
+	return b.log.Leave(ctx, group)
+}

@@ -1,0 +1,130 @@
+package pubsub
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"eventserver/infra"
+)
+
+// keeper keeps what the claims of a subscription have done, soon after it was:
+// what is done and not kept comes again after a kill. It has no goroutine and no
+// timer of its own while nothing is done.
+type keeper struct {
+	sub *subscription
+
+	mu sync.Mutex // held while a Keep is under way
+
+	list  sync.Mutex
+	dirty []*claim // each once; see claim.dirty
+	timer *time.Timer
+	armed bool
+
+	failing bool // told so; guarded by mu
+}
+
+const (
+	// keepInterval is how long what is done is gathered. It is what a kill costs
+	// in duplicates, beside the log's own few milliseconds.
+	keepInterval = 3 * time.Millisecond
+	keepRetry    = 250 * time.Millisecond // the pause after a Keep that failed
+	keepTimeout  = 10 * time.Second
+	keepTries    = 3 // of the last one of a claim
+)
+
+func newKeeper(s *subscription) *keeper { return &keeper{sub: s} }
+
+// due says that c has something to keep. It is called once until that is taken.
+func (k *keeper) due(c *claim) {
+	k.list.Lock()
+	defer k.list.Unlock()
+	k.dirty = append(k.dirty, c)
+	k.arm(keepInterval)
+}
+
+// arm is for a caller that holds list.
+func (k *keeper) arm(wait time.Duration) {
+	switch {
+	case k.armed:
+		return
+	case k.timer == nil:
+		k.timer = time.AfterFunc(wait, k.keep)
+	default:
+		k.timer.Reset(wait)
+	}
+	k.armed = true
+}
+
+// keep is the timer's function.
+func (k *keeper) keep() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.list.Lock()
+	claims := k.dirty
+	k.dirty, k.armed = nil, false
+	k.list.Unlock()
+	what := make([]infra.Progressed, 0, len(claims))
+	for _, c := range claims {
+		if p, changed := c.mark(false); changed {
+			what = append(what, p)
+		}
+	}
+	if len(what) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), keepTimeout)
+	defer cancel()
+	if err := k.sub.b.log.Keep(ctx, what...); err != nil {
+		k.failed(err)
+		k.again(claims)
+		return
+	}
+	k.failing = false
+}
+
+// again has what was marked kept later.
+func (k *keeper) again(claims []*claim) {
+	claims = slices.DeleteFunc(claims, func(c *claim) bool { return !c.unmark() }) // the lock of a claim comes before list
+	k.list.Lock()
+	defer k.list.Unlock()
+	k.dirty = append(k.dirty, claims...)
+	k.arm(keepRetry)
+}
+
+// failed says it once.
+func (k *keeper) failed(err error) {
+	if !k.failing {
+		k.failing = true
+		k.sub.log.Warn("progress not kept; trying again, and a kill meanwhile repeats what is done", slog.Any("error", err))
+	}
+}
+
+// leave keeps the last of c, and returns when nothing of it is under way and
+// nothing will be. What another member may have done since is not overwritten.
+func (k *keeper) leave(c *claim) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p, changed := c.mark(true)
+	if !changed || c.isLost() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), keepTimeout)
+	defer cancel()
+	pause := time.NewTicker(keepRetry / keepTries)
+	defer pause.Stop()
+	err := k.sub.b.log.Keep(ctx, p)
+	for try := 1; err != nil && try < keepTries; try++ {
+		<-pause.C
+		if c.isLost() {
+			return
+		}
+		err = k.sub.b.log.Keep(ctx, p)
+	}
+	if err == nil {
+		return
+	}
+	k.sub.log.Error("progress not kept; what was done last comes again", slog.Int("partition", int(c.of.Partition)), slog.Any("error", err))
+}

@@ -1,0 +1,276 @@
+package pubsub
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"eventserver/infra"
+)
+
+// A key that has WindowKey messages in flight gets no more: those that follow
+// are deferred, that is read past and dropped from memory, so that a user with
+// a hundred thousand queued events takes a bounded part of the window and the
+// reading goes on for the others. When half of them are done, a second reading
+// goes back to where the key's deferred ones begin and hands them out, in order.
+
+// keyState is one key of a claim. It is guarded by claim.mu.
+type keyState struct {
+	name     string
+	held     int   // messages in flight
+	deferred int   // records read past
+	first    int64 // no deferred record of the key lies below
+}
+
+// keyOf is for a caller that holds mu.
+func (c *claim) keyOf(name []byte) *keyState {
+	k := c.keys[string(name)]
+	if k == nil {
+		k = &keyState{name: string(name)}
+		c.keys[k.name] = k
+	}
+	return k
+}
+
+// deferOver defers a record of a key that holds as much as it may, or that has
+// deferred ones, which come first. Records without a key, written by other
+// programs, have no order and no bound of their own. The caller holds mu.
+func (c *claim) deferOver(k *keyState, offset int64) bool {
+	if k.name == "" || k.held < c.sub.b.cfg.WindowKey && k.deferred == 0 {
+		return false
+	}
+	if k.deferred == 0 {
+		k.first = offset
+		c.behind[k.name] = k
+	}
+	k.deferred++
+	c.tracker.Defer(offset)
+	return true
+}
+
+// wants reports whether the key has room for half of what it may hold.
+func (c *claim) wants(k *keyState) bool { return k.held <= c.sub.b.cfg.WindowKey/2 }
+
+// pass is one way over records that were read past. Its cursor stays open between
+// passes while keys have deferred ones: the next mostly begins where it is.
+type pass struct {
+	reading
+
+	over     bool                // it has served its keys
+	from, to int64               // offsets; what is below next was looked at
+	wanting  map[string]struct{} // keys that it is for and has not served yet
+	full     map[string]struct{} // keys of which it has seen a record and could not hand it out
+}
+
+// openPass begins a pass when a key has room for what it deferred; false when none
+// has. The caller holds mu.
+func (c *claim) openPass() bool {
+	if c.pass != nil && !c.pass.over {
+		return true
+	}
+	if len(c.behind) == 0 {
+		c.closePass()
+		return false
+	}
+	b := &pass{to: c.tracker.Next(), wanting: map[string]struct{}{}, full: map[string]struct{}{}}
+	for key, k := range c.behind {
+		if !c.wants(k) {
+			continue
+		}
+		if len(b.wanting) == 0 || k.first < b.from {
+			b.from = k.first
+		}
+		b.wanting[key] = struct{}{}
+	}
+	if len(b.wanting) == 0 {
+		return false
+	}
+	if old := c.pass; old != nil && old.next <= b.from && b.from < old.next+takeMost {
+		b.reading = old.reading
+		b.atEnd = false
+	} else {
+		c.closePass()
+		b.next = b.from
+	}
+	c.pass = b
+	return true
+}
+
+func (c *claim) closePass() {
+	if c.pass != nil {
+		c.pass.close()
+		c.pass = nil
+	}
+}
+
+// back takes up what was read past.
+func (c *claim) back() ([]*flight, bool) {
+	c.mu.Lock()
+	open := c.openPass()
+	c.mu.Unlock()
+	if !open {
+		return nil, false
+	}
+	p := c.pass
+	if len(p.records) == 0 && p.hurt == nil && !c.fill(&p.reading, passBytes) {
+		if !p.atEnd {
+			return nil, false // it waits before it tries again
+		}
+		p.atEnd = false
+		return nil, c.closeGap(p, p.to)
+	}
+	if len(p.records) == 0 {
+		return nil, c.lose(p)
+	}
+	out, gap := c.refill(p)
+	if gap > p.next {
+		c.closeGap(p, gap)
+	}
+	return out, true
+}
+
+// refill hands out the records of the pass that are the next ones of their keys. It
+// stops at offsets below gap that are to be handed out and that the log did not have.
+func (c *claim) refill(p *pass) (out []*flight, gap int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for n < min(len(p.records), takeMost) && c.share() < 1 && !p.over {
+		rec := p.records[n]
+		if upTo := min(rec.Offset, p.to); c.deferredIn(p.next, upTo) {
+			gap = upTo
+			break
+		}
+		if rec.Offset >= p.to {
+			p.over = true
+			break
+		}
+		f, looked := c.refillOne(p, rec)
+		if !looked {
+			break
+		}
+		if f != nil {
+			out = append(out, f)
+		}
+		p.next = rec.Offset + 1
+		n++
+	}
+	p.drop(n)
+	p.over = p.over || p.next >= p.to
+	return out, gap
+}
+
+// refillOne hands out a record when it is the key's next one. The pass ends when
+// every key that it is for has what it may hold; the record is then not looked at, for
+// the next pass to begin with. The caller holds mu.
+func (c *claim) refillOne(p *pass, rec *infra.Record) (f *flight, looked bool) {
+	if !c.tracker.IsDeferred(rec.Offset) {
+		return nil, true
+	}
+	k := c.keys[string(rec.Key)]
+	_, passed := p.full[k.name]
+	switch {
+	case passed || k.first < p.from: // an earlier one was not handed out
+		return nil, true
+	case k.held >= c.sub.b.cfg.WindowKey:
+		k.first = rec.Offset
+		p.full[k.name] = struct{}{}
+		delete(p.wanting, k.name)
+		p.over = len(p.wanting) == 0
+		return nil, !p.over
+	}
+	c.tracker.TakeUp(rec.Offset)
+	k.first = rec.Offset + 1
+	if k.deferred--; k.deferred == 0 {
+		delete(c.behind, k.name)
+		delete(p.wanting, k.name)
+		p.over = len(p.wanting) == 0
+	}
+	return c.hold(rec, k), true
+}
+
+// deferredIn is for a caller that holds mu.
+func (c *claim) deferredIn(from, to int64) bool {
+	for o := from; o < to; o++ {
+		if c.tracker.IsDeferred(o) {
+			return true
+		}
+	}
+	return false
+}
+
+// closeGap is called where the log has no records any more from the pass's next one
+// up to an offset. What was deleted from under us is lost. It returns false when it is
+// to be looked at again later.
+func (c *claim) closeGap(p *pass, to int64) bool {
+	c.mu.Lock()
+	lacks := c.deferredIn(p.next, to)
+	c.mu.Unlock()
+	if !lacks {
+		p.next = to
+		p.over = p.next >= p.to
+		return true
+	}
+	p.records = nil
+	b, err := c.bounds()
+	if err == nil && b.Oldest <= p.next {
+		err = errMissing
+	}
+	if err != nil {
+		c.retry(&p.reading, err)
+		return false
+	}
+	c.sub.log.Error("messages were deleted before they could be delivered", slog.Int("partition", int(c.of.Partition)),
+		slog.Int("messages", c.giveUp(p.next, min(to, b.Oldest))))
+	return true
+}
+
+var errMissing = errors.New("records are missing that were there")
+
+// lose gives up deferred records that cannot be read.
+func (c *claim) lose(p *pass) bool {
+	d := p.hurt
+	p.hurt = nil
+	c.sub.damaged(d)
+	b, err := c.bounds()
+	if to := min(d.Offsets.To, b.End); err == nil && to > p.next {
+		if c.giveUp(max(p.next, d.Offsets.From), min(to, p.to)) == 0 {
+			p.next = to
+			p.over = p.next >= p.to
+		}
+		return true
+	}
+	c.retry(&p.reading, d)
+	return false
+}
+
+// giveUp counts deferred records as done, which are lost, and has the claim begin
+// anew when there are any: whose they were is not known any more.
+func (c *claim) giveUp(from, to int64) (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for o := from; o < to; o++ {
+		if c.tracker.IsDeferred(o) {
+			c.tracker.Done(o)
+			n++
+		}
+	}
+	if n > 0 {
+		c.changed()
+		c.anew = true
+		c.end()
+	}
+	return n
+}
+
+func (c *claim) bounds() (infra.Bounds, error) {
+	all, err := c.sub.b.log.Bounds(c.ctx, c.of.Topic, time.Time{})
+	if err != nil {
+		return infra.Bounds{}, err
+	}
+	b, there := all[c.of.Partition]
+	if !there {
+		return b, errMissing
+	}
+	return b, nil
+}

@@ -1,0 +1,107 @@
+package pubsub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
+)
+
+// publisher stores messages.
+type publisher struct {
+	b          *broker
+	durability infra.Durability
+}
+
+var _ message.Publisher = publisher{}
+
+// Publish returns when the log has every message. What one call stores of a key
+// is in order.
+func (p publisher) Publish(topic string, msgs ...*message.Message) error {
+	if p.b.closed.Load() {
+		return ErrClosed
+	}
+	recs, err := p.records(topic, msgs)
+	if err != nil {
+		return fmt.Errorf("publish to %s: %w", topic, err)
+	}
+	err = p.append(topic, recs)
+	if errors.Is(err, infra.ErrNoTopic) { // or it was deleted and made anew, with other partitions
+		p.b.partitions.Delete(topic)
+		err = p.append(topic, recs)
+	}
+	if err == nil {
+		return nil
+	}
+	var some *infra.AppendError
+	if errors.As(err, &some) && len(some.Failed) < len(msgs) {
+		failed := make([]*message.Message, 0, len(some.Failed))
+		for _, i := range some.Failed {
+			failed = append(failed, msgs[i])
+		}
+		return &infra.PublishError{Failed: failed, Err: fmt.Errorf("publish to %s: %d of %d messages: %w", topic, len(failed), len(msgs), some.Err)}
+	}
+	return fmt.Errorf("publish to %s: %w", topic, err)
+}
+
+func (p publisher) records(topic string, msgs []*message.Message) ([]*infra.Record, error) {
+	most := p.b.log.Limits().RecordBytes
+	all, recs := make([]infra.Record, len(msgs)), make([]*infra.Record, len(msgs))
+	for i, m := range msgs {
+		rec := &all[i]
+		rec.Topic = topic
+		if err := write(rec, m); err != nil {
+			return nil, fmt.Errorf("message %s: %w", m.UUID, err)
+		}
+		if size := sizeOf(rec); size > most {
+			return nil, fmt.Errorf("message %s: %w: %d bytes, at most %d", m.UUID, infra.ErrTooLarge, size, most)
+		}
+		recs[i] = rec
+	}
+	return recs, nil
+}
+
+func (p publisher) append(topic string, recs []*infra.Record) error {
+	ctx := context.Background()
+	partitions, err := p.b.partitionsOf(ctx, topic)
+	if err != nil {
+		return err
+	}
+	for _, rec := range recs {
+		rec.Partition = place(rec.Key, partitions)
+	}
+	return p.b.log.Append(ctx, infra.Batch{Records: recs, Durability: p.durability})
+}
+
+// Close does nothing: the publisher is shared and a stopping Watermill handler
+// closes the one it was given.
+func (publisher) Close() error { return nil }
+
+// partitionsOf is the number of a topic's partitions.
+func (b *broker) partitionsOf(ctx context.Context, topic string) (int32, error) {
+	if n, known := b.partitions.Load(topic); known {
+		return n.(int32), nil
+	}
+	bounds, err := b.log.Bounds(ctx, topic, time.Time{})
+	if err != nil {
+		return 0, missing(topic, err)
+	}
+	n := int32(len(bounds))
+	if n == 0 {
+		return 0, fmt.Errorf("topic %s has no partitions", topic)
+	}
+	b.partitions.Store(topic, n)
+	return n, nil
+}
+
+// missing says what to do about a topic that there is not.
+func missing(topic string, err error) error {
+	if errors.Is(err, infra.ErrNoTopic) {
+		return fmt.Errorf("topic %s %w; create it with EnsureTopics", topic, infra.ErrNoTopic)
+	}
+	return err
+}

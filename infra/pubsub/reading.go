@@ -1,0 +1,147 @@
+package pubsub
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"eventserver/infra"
+	"eventserver/infra/progress"
+)
+
+// reading is a claim's way through its partition: a cursor, which is opened when
+// something is to be read, and what was read and not taken.
+type reading struct {
+	cursor  infra.Cursor // nil: closed
+	next    int64        // offset of the next record to take, or below it
+	records []*infra.Record
+	hurt    *infra.DamageError // behind records
+	atEnd   bool               // there was nothing more to read
+	again   time.Time          // not before this, after an error
+	wait    time.Duration      // of that error; zero: the last read was good
+}
+
+const (
+	readBytes = 128 << 10
+	passBytes = 64 << 10
+	// readPatience is the longest pause before what cannot be read is tried again.
+	readPatience = 10 * time.Second
+)
+
+// close lets go of the cursor and of what was read ahead.
+func (r *reading) close() {
+	if r.cursor != nil {
+		r.cursor.Close()
+	}
+	r.cursor, r.records, r.hurt, r.atEnd = nil, nil, nil, false
+}
+
+// drop notes that n records are taken.
+func (r *reading) drop(n int) {
+	if n == 0 {
+		return
+	}
+	r.next = r.records[n-1].Offset + 1
+	clear(r.records[:n]) // the array lives on behind the slice
+	r.records = r.records[n:]
+}
+
+// fill reads more into r, which has no records. It returns false when there are
+// none now.
+func (c *claim) fill(r *reading, bytes int) bool {
+	if r.atEnd || !r.again.IsZero() && time.Until(r.again) > 0 {
+		return false
+	}
+	var err error
+	if r.cursor == nil {
+		r.cursor, err = c.sub.b.log.Open(c.ctx, c.of.Topic, c.of.Partition, r.next)
+	}
+	if err == nil {
+		r.records, err = r.cursor.Read(c.ctx, bytes)
+	}
+	switch {
+	case errors.As(err, &r.hurt):
+		return true
+	case err != nil:
+		c.retry(r, err)
+		return len(r.records) > 0
+	}
+	r.again, r.wait = time.Time{}, 0
+	r.atEnd = len(r.records) == 0
+	return !r.atEnd
+}
+
+// retry has r wait before what failed is tried again.
+func (c *claim) retry(r *reading, err error) {
+	if c.ctx.Err() != nil {
+		return
+	}
+	if r.cursor != nil {
+		r.cursor.Close()
+		r.cursor = nil
+	}
+	first := r.wait == 0
+	r.wait = min(max(2*r.wait, c.sub.b.cfg.NackDelay), readPatience)
+	r.again = time.Now().Add(r.wait)
+	level := slog.LevelDebug
+	if first {
+		level = slog.LevelWarn
+	}
+	c.sub.log.Log(c.ctx, level, "cannot read; trying again", slog.Int("partition", int(c.of.Partition)),
+		slog.Int64("offset", r.next), slog.Any("error", err), slog.Duration("wait", r.wait))
+}
+
+// fetch reads what comes next in the partition. It returns true when it has come on,
+// be it without a record.
+func (c *claim) fetch() bool {
+	r := &c.reading
+	if r.hurt == nil && !c.fill(r, readBytes) {
+		return r.atEnd && c.rewind()
+	}
+	if len(r.records) > 0 {
+		return true
+	}
+	d := r.hurt
+	r.hurt = nil
+	c.sub.damaged(d)
+	b, err := c.bounds()
+	to := min(d.Offsets.To, b.End)
+	if err != nil || to <= r.next { // it is not known how to go on
+		c.retry(r, d)
+		return false
+	}
+	r.next = to
+	c.mu.Lock()
+	c.tracker.PassOver(to) // it counts as done
+	c.changed()
+	c.mu.Unlock()
+	return true
+}
+
+// rewind goes back to the end of a partition that is shorter than what the group
+// has done of it: what comes next would count as done.
+func (c *claim) rewind() bool {
+	r := &c.reading
+	if c.placed {
+		return false
+	}
+	b, err := c.bounds()
+	if err != nil {
+		r.atEnd = false
+		c.retry(r, err)
+		return false
+	}
+	c.placed = true
+	if r.next <= b.End {
+		return false
+	}
+	c.sub.log.Error("the partition is shorter than what was done of it: its end was lost; reading goes on with what comes",
+		slog.Int("partition", int(c.of.Partition)), slog.Int64("done", r.next), slog.Int64("end", b.End))
+	r.close()
+	r.next = b.End
+	c.mu.Lock()
+	c.tracker = progress.NewTracker(progress.State{Next: b.End})
+	c.changed()
+	c.mu.Unlock()
+	return true
+}

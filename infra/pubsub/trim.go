@@ -1,0 +1,186 @@
+package pubsub
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"eventserver/infra"
+)
+
+// trimmer deletes records that every group has done, TrimAge after it saw that they
+// were. Disk and memory stay bounded by what is undelivered.
+type trimmer struct {
+	b    *broker
+	age  time.Duration
+	quit context.CancelFunc // nil: nothing is trimmed
+	done chan struct{}
+
+	mu     sync.Mutex
+	topics map[string]struct{} // to be trimmed
+	failed bool                // told so
+}
+
+// below is, for each partition, the offset below which every group is done.
+type below map[int32]int64
+
+// looks is how often the trimmer looks in TrimAge.
+const looks = 4
+
+func newTrimmer(b *broker, age time.Duration) *trimmer {
+	t := &trimmer{b: b, age: age, done: make(chan struct{}), topics: map[string]struct{}{}}
+	if age <= 0 {
+		return t
+	}
+	ctx, quit := context.WithCancel(context.Background())
+	t.quit = quit
+	go t.run(ctx)
+	return t
+}
+
+func (t *trimmer) watch(topics []infra.Topic) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, topic := range topics {
+		if !topic.Keep {
+			t.topics[topic.Name] = struct{}{}
+		}
+	}
+}
+
+func (t *trimmer) forget(topics []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, topic := range topics {
+		delete(t.topics, topic)
+	}
+}
+
+func (t *trimmer) stop() {
+	if t.quit != nil {
+		t.quit()
+		<-t.done
+	}
+}
+
+// run looks again and again. What it sees as done now may go one age later.
+func (t *trimmer) run(ctx context.Context) {
+	defer close(t.done)
+	tick := time.NewTicker(max(t.age/looks, 10*time.Millisecond))
+	defer tick.Stop()
+	var seen []map[string]below
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := t.look(ctx)
+		seen = append(seen, now)
+		if len(seen) <= looks {
+			continue
+		}
+		for topic, then := range seen[0] {
+			if at := still(then, now[topic]); len(at) > 0 {
+				t.outcome(ctx, t.b.log.Trim(ctx, topic, at)) // tried again at the next look
+			}
+		}
+		seen = seen[1:]
+	}
+}
+
+// look asks how far every topic is done. The topics are those that there are.
+func (t *trimmer) look(ctx context.Context) map[string]below {
+	there, err := t.b.log.Topics(ctx)
+	if err != nil {
+		t.outcome(ctx, err)
+		return nil
+	}
+	reads := t.b.readers()
+	now := map[string]below{}
+	for _, topic := range there {
+		t.mu.Lock()
+		_, watched := t.topics[topic]
+		t.mu.Unlock()
+		if !watched {
+			continue
+		}
+		done, err := t.doneByAll(ctx, topic, reads[topic])
+		if err != nil && !errors.Is(err, infra.ErrNoTopic) { // it was deleted meanwhile
+			t.outcome(ctx, err)
+		} else if len(done) > 0 {
+			now[topic] = done
+		}
+	}
+	return now
+}
+
+// doneByAll is how far every group of a topic has come: those that have progress
+// there, and those that this process subscribed, which begin at the oldest record
+// where they have none. Partitions of which nothing can go are left out.
+func (t *trimmer) doneByAll(ctx context.Context, topic string, readers []string) (below, error) {
+	kept, err := t.b.log.Kept(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	if len(kept) == 0 {
+		return nil, nil
+	}
+	bounds, err := t.b.log.Bounds(ctx, topic, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	groups := append(slices.Collect(maps.Keys(kept)), readers...)
+	done := below{}
+	for p, b := range bounds {
+		low := b.End
+		for _, g := range groups {
+			low = min(low, kept[g][p].Next) // 0 without progress
+		}
+		if low > b.Oldest {
+			done[p] = low
+		}
+	}
+	return done, nil
+}
+
+// readers are the groups that this process subscribed, by topic.
+func (b *broker) readers() map[string][]string {
+	b.mu.Lock()
+	subs := slices.Collect(maps.Keys(b.subs))
+	b.mu.Unlock()
+	out := map[string][]string{}
+	for _, s := range subs {
+		for _, sub := range s.subscriptions() {
+			out[sub.topic] = append(out[sub.topic], sub.group)
+		}
+	}
+	return out
+}
+
+// outcome says once that trimming fails.
+func (t *trimmer) outcome(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil && !t.failed {
+		t.b.cfg.Logger.Warn("cannot trim; trying again, and the disk fills meanwhile", slog.Any("error", err))
+	}
+	t.failed = err != nil
+}
+
+// still returns what was done then and is done now. A group may have come since
+// then, or have been set back to deliver again.
+func still(then, now below) below {
+	both := below{}
+	for p, at := range then {
+		if low, known := now[p]; known {
+			both[p] = min(at, low)
+		}
+	}
+	return both
+}
