@@ -55,7 +55,7 @@ func openDirectory(path string, other vfs.FS, readOnly bool, log *slog.Logger) (
 		d.fs = privateFS{vfs.Default}
 	}
 	if !readOnly {
-		if err := d.fs.MkdirAll(path, dirMode); err != nil {
+		if err := makeSynced(d.fs, path); err != nil {
 			return nil, fmt.Errorf("broker.dir: %w", err)
 		}
 	}
@@ -68,6 +68,28 @@ func openDirectory(path string, other vfs.FS, readOnly bool, log *slog.Logger) (
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
+}
+
+// makeSynced makes a directory that a crash of the machine does not take: what is
+// synced below it would be gone with it, and the next start a first one.
+func makeSynced(fsys vfs.FS, path string) error {
+	missing := []string{}
+	for p := path; ; p = fsys.PathDir(p) {
+		if _, err := fsys.Stat(p); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		missing = append(missing, p)
+	}
+	if err := fsys.MkdirAll(path, dirMode); err != nil {
+		return err
+	}
+	for _, p := range missing {
+		// A parent that may be written and not read cannot be synced.
+		if err := syncDir(fsys, fsys.PathDir(p)); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+	}
+	return nil
 }
 
 // own locks the directory and takes it from other users.

@@ -36,6 +36,8 @@ func open(t testing.TB, cfg Config, topics ...string) *Log {
 	return l
 }
 
+var zeroTime time.Time
+
 func record(topic string, partition int32, value string) *infra.Record {
 	return &infra.Record{Topic: topic, Partition: partition, Key: []byte("k"), Value: []byte(value), Headers: []infra.Header{{Key: []byte("h"), Value: []byte(value)}}}
 }
