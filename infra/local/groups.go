@@ -158,7 +158,7 @@ func (g *groups) publish(ps []progressed) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, p := range ps {
-		if k := p.kept; k.order < p.order {
+		if k := p.kept; k.order <= p.order { // a batch may have it twice
 			k.position, k.known, k.order = p.position, true, p.order
 		}
 	}
