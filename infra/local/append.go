@@ -26,7 +26,8 @@ func (l *Log) Append(ctx context.Context, b infra.Batch) error {
 				return err
 			}
 		}
-		if n := recordSize(rec); n > l.cfg.MaxRecordBytes {
+		n := recordSize(rec)
+		if r.bytes += n; n > l.cfg.MaxRecordBytes {
 			r.recycle()
 			return fmt.Errorf("local: topic %s: %w: %d bytes, at most %d", rec.Topic, infra.ErrTooLarge, n, l.cfg.MaxRecordBytes)
 		}

@@ -25,14 +25,10 @@ type committer struct {
 	syncs chan *group
 	done  chan struct{}
 
-	// Taken from the queue and not committed.
-	steps, durables []*request
-	unsynced        bool // a group was stored since the last sync began
-	due             bool // the timer fired
+	steps, durables []*request // of the next groups
+	unsynced        bool       // a group was stored since the last sync began
+	due             bool       // the timer fired
 }
-
-// groupBytes is where a group takes no more calls.
-const groupBytes = 4 << 20
 
 func (c *committer) init(l *Log) {
 	c.log = l
@@ -76,14 +72,16 @@ func (c *committer) soon() {
 func (c *committer) run() {
 	defer close(c.syncs)
 	for {
-		syncing, closed := c.log.queue.take(&c.steps, &c.durables)
-		if c.commitSteps(syncing) {
+		c.log.queue.takeSteps(&c.steps)
+		stored := c.commitSteps()
+		syncing, closed, empty := c.log.queue.takeDurables(&c.durables)
+		if !syncing {
+			stored = c.commitSynced() || stored
+		}
+		if stored {
 			continue
 		}
-		if !syncing && c.commitSynced() {
-			continue
-		}
-		if closed && !syncing && len(c.steps)+len(c.durables) == 0 {
+		if closed && !syncing && empty {
 			if !c.dirty() {
 				return
 			}
@@ -104,25 +102,18 @@ func (c *committer) run() {
 func (c *committer) dirty() bool { return c.unsynced && c.log.wal || c.log.groups.isDirty() }
 
 // commitSteps stores what need not wait for the disk; false when there is nothing.
-func (c *committer) commitSteps(syncing bool) bool {
+func (c *committer) commitSteps() bool {
 	if len(c.steps) == 0 {
 		return false
 	}
 	g := c.newGroup()
-	held := c.steps[:0]
 	for _, r := range c.steps {
-		// Records of a partition become readable in order.
-		if len(held) > 0 || g.full() || syncing && r.awaitsSync() {
-			held = append(held, r)
-			continue
-		}
 		c.encode(g, r)
 	}
-	clear(c.steps[len(held):])
-	c.steps = held
+	clear(c.steps)
 	if len(g.requests) == 0 {
 		g.free()
-		return false
+		return true
 	}
 	c.unsynced = true
 	c.apply(g)
@@ -140,13 +131,10 @@ func (c *committer) commitSynced() bool {
 		return false
 	}
 	g := c.newGroup()
-	n := 0
-	for ; n < len(c.durables) && !g.full(); n++ {
-		c.encode(g, c.durables[n])
+	for _, r := range c.durables {
+		c.encode(g, r)
 	}
-	rest := copy(c.durables, c.durables[n:])
-	clear(c.durables[rest:])
-	c.durables = c.durables[:rest]
+	clear(c.durables)
 	if due {
 		c.log.groups.encodeDirty(g)
 	}
@@ -289,8 +277,6 @@ func (g *group) free() {
 	groupPool.Put(g)
 }
 
-func (g *group) full() bool { return g.batch.Len() >= groupBytes }
-
 // touch is the group's touch of p.
 func (g *group) touch(p *partition) *touch {
 	if p.touched < len(g.touches) && g.touches[p.touched].p == p {
@@ -334,16 +320,16 @@ func (t *touch) keep(p *partition, rec *infra.Record, encoded []byte) {
 type flight struct {
 	mu     sync.Mutex
 	groups []*group
-	full   error // the disk is full: outcomes are unknown
+	err    error // the disk is full or dead: outcomes are unknown
 }
 
 func (f *flight) add(g *group) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.groups = append(f.groups, g)
-	if f.full != nil {
-		g.answer(f.full)
+	if f.err != nil {
+		g.answer(f.err)
 	}
-	f.mu.Unlock()
 }
 
 // land answers a group's calls.
@@ -359,22 +345,17 @@ func (f *flight) land(g *group) {
 	f.mu.Unlock()
 }
 
-// answer gives every call that waits for a group err: whether it is stored is not known.
-func (f *flight) answer(err error) {
+// fail gives every call err, those of later groups too, until it is called with nil.
+// Whether they are stored is not known.
+func (f *flight) fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.err = err
+	if err == nil {
+		return
+	}
 	for _, g := range f.groups {
 		g.answer(err)
-	}
-}
-
-// block gives every call err, those that come too, until it is called with nil.
-func (f *flight) block(err error) {
-	f.mu.Lock()
-	f.full = err
-	f.mu.Unlock()
-	if err != nil {
-		f.answer(err)
 	}
 }
 

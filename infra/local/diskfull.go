@@ -25,6 +25,9 @@ type fullFS struct {
 	// tell is called with why nothing can be stored now, the error of the system such
 	// as syscall.ENOSPC, and with nil when that is over; mu is held.
 	tell func(cause error)
+	// dead is called with the error of a write-ahead log. Pebble panics on some of
+	// them; dead does not return where there is nothing to go on with.
+	dead func(err error)
 
 	mu      sync.Mutex
 	waiting int
@@ -35,8 +38,8 @@ type fullFS struct {
 // fullRetry is how often what waits looks for room.
 const fullRetry = 200 * time.Millisecond
 
-func newFullFS(fs vfs.FS, dir string, tell func(cause error)) *fullFS {
-	return &fullFS{FS: fs, dir: dir, tell: tell, ended: make(chan struct{})}
+func newFullFS(fs vfs.FS, dir string, tell, dead func(error)) *fullFS {
+	return &fullFS{FS: fs, dir: dir, tell: tell, dead: dead, ended: make(chan struct{})}
 }
 
 // giveUp lets what waits fail, now and later: the log is closed while its disk is
@@ -66,6 +69,19 @@ func isFull(err error) bool {
 
 // try calls op until the disk has room for it.
 func (f *fullFS) try(path string, op func() error) error {
+	err := f.wait(path, op)
+	f.fatal(path, err)
+	return err
+}
+
+// fatal hands the error of a write-ahead log to dead.
+func (f *fullFS) fatal(path string, err error) {
+	if err != nil && strings.HasSuffix(path, ".log") {
+		f.dead(err)
+	}
+}
+
+func (f *fullFS) wait(path string, op func() error) error {
 	if f.killed.Load() {
 		return errKilled
 	}
@@ -188,6 +204,26 @@ func (f *fullFile) WriteAt(p []byte, off int64) (n int, err error) {
 		return err
 	})
 	return n, err
+}
+
+// Sync implements vfs.File.
+func (f *fullFile) Sync() error { return f.checked(f.File.Sync()) }
+
+// SyncData implements vfs.File.
+func (f *fullFile) SyncData() error { return f.checked(f.File.SyncData()) }
+
+// SyncTo implements vfs.File.
+func (f *fullFile) SyncTo(length int64) (bool, error) {
+	full, err := f.File.SyncTo(length)
+	return full, f.checked(err)
+}
+
+// Close implements vfs.File.
+func (f *fullFile) Close() error { return f.checked(f.File.Close()) }
+
+func (f *fullFile) checked(err error) error {
+	f.fs.fatal(f.name, err)
+	return err
 }
 
 // needRoom refuses a start for which the disk has no room: Pebble replays its

@@ -62,7 +62,7 @@ func TestFullDiskWaitsForRoom(t *testing.T) {
 		disk := &smallDisk{FS: vfs.NewMem()}
 		disk.left.Store(100)
 		states := make(chan error, 1)
-		fs := newFullFS(disk, "data", func(cause error) { states <- cause })
+		fs := newFullFS(disk, "data", func(cause error) { states <- cause }, noError(t))
 		must(t, disk.MkdirAll("data", 0o700))
 		must(t, disk.MkdirAll("database", 0o700))
 		f, err := fs.Create("data/a", vfs.WriteCategoryUnspecified)
@@ -101,7 +101,7 @@ func TestFullDiskGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := &smallDisk{FS: vfs.NewMem()}
 		full := make(chan error, 10)
-		fs := newFullFS(disk, "data", func(cause error) { full <- cause })
+		fs := newFullFS(disk, "data", func(cause error) { full <- cause }, noError(t))
 		must(t, disk.MkdirAll("data", 0o700))
 		created := make(chan error, 1)
 		go func() {
@@ -139,7 +139,7 @@ func TestPebbleOutlivesAFullDisk(t *testing.T) {
 			fulls.Add(1)
 			room <- struct{}{}
 		}
-	})
+	}, noError(t))
 	open := func(fs vfs.FS) *pebble.DB {
 		db, err := pebble.Open("data", &pebble.Options{FS: fs, MemTableSize: 256 << 10, FormatMajorVersion: pebble.FormatNewest, Logger: failing{t}})
 		must(t, err)
@@ -184,4 +184,8 @@ func (failing) Errorf(string, ...any) {}
 func (f failing) Fatalf(format string, args ...any) {
 	f.t.Errorf(format, args...)
 	select {}
+}
+
+func noError(t *testing.T) func(error) {
+	return func(err error) { t.Errorf("a write-ahead log: %v", err) }
 }

@@ -96,7 +96,7 @@ type Log struct {
 	damages   damages
 	checker   checker
 
-	opened  atomic.Bool
+	opened  atomic.Bool // between Open and Close
 	closing atomic.Bool
 	close   sync.Once
 	closed  error // of Close
@@ -249,7 +249,7 @@ func (l *Log) writable() error {
 func (l *Log) die(cause error) {
 	err := fmt.Errorf("local: the disk failed, restart when it works: %w", cause)
 	if l.queue.kill(err) {
-		l.committer.flight.answer(err)
+		l.committer.flight.fail(err)
 		l.cursors.wake()
 		if !l.closing.Load() {
 			l.cfg.Fatal(err)
@@ -261,11 +261,11 @@ func (l *Log) die(cause error) {
 // outcome is then unknown. unblock ends that.
 func (l *Log) block(err error) {
 	l.queue.block(err)
-	l.committer.flight.block(err)
+	l.committer.flight.fail(err)
 }
 
 func (l *Log) unblock() {
-	l.committer.flight.block(nil)
+	l.committer.flight.fail(nil)
 	l.queue.unblock()
 }
 
@@ -285,6 +285,7 @@ func (l *Log) shut() error {
 		l.full.kill() // Pebble hangs in a failed write: leave it alone, and let it write no more
 		return errors.Join(l.queue.state(), l.release())
 	}
+	l.opened.Store(false)
 	l.cursors.close()
 	if err := errors.Join(l.db.Close(), l.release()); err != nil {
 		return fmt.Errorf("local: close: %w", err)

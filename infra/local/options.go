@@ -37,6 +37,11 @@ func (l *Log) fs() vfs.FS {
 			l.cfg.Logger.Error("broker.dir: the disk is full: the start waits for room", slog.Any("error", cause))
 		}
 		l.block(fmt.Errorf("broker.dir: %w", cause))
+	}, func(err error) {
+		if l.opened.Load() {
+			l.die(err)
+			select {} // as after Fatalf
+		}
 	})
 	return l.full
 }

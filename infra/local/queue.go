@@ -10,6 +10,7 @@ import (
 // request is one call that waits for the committer.
 type request struct {
 	records  []*infra.Record
+	bytes    int          // of records, about
 	parts    []*partition // of records
 	progress []progressed
 	durable  bool
@@ -130,19 +131,43 @@ func (q *queue) add(r *request) error {
 	return nil
 }
 
-// take adds what can be committed now to steps and durables.
-func (q *queue) take(steps, durables *[]*request) (syncing, closed bool) {
+// groupBytes is where a group takes no more calls.
+const groupBytes = 4 << 20
+
+// takeSteps moves what need not wait for the disk into steps: what one group may
+// hold. Nothing stays with the committer, where it would hang with Pebble.
+func (q *queue) takeSteps(steps *[]*request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	*steps = append(*steps, q.steps...)
-	clear(q.steps)
-	q.steps = q.steps[:0]
+	q.steps = move(steps, q.steps, q.syncing)
+}
+
+// takeDurables moves what the next sync may hold into durables, nothing while one is
+// under way. empty says that nothing is left.
+func (q *queue) takeDurables(durables *[]*request) (syncing, closed, empty bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if !q.syncing {
-		*durables = append(*durables, q.durables...)
-		clear(q.durables)
-		q.durables = q.durables[:0]
+		q.durables = move(durables, q.durables, false)
 	}
-	return q.syncing, q.closed
+	return q.syncing, q.closed, len(q.steps)+len(q.durables) == 0
+}
+
+// move fills into from the front of from, and returns what is left of it.
+func move(into *[]*request, from []*request, syncing bool) []*request {
+	*into = (*into)[:0]
+	bytes := 0
+	for _, r := range from {
+		// Records of a partition become readable in order.
+		if bytes >= groupBytes || syncing && r.awaitsSync() {
+			break
+		}
+		bytes += r.bytes
+		*into = append(*into, r)
+	}
+	rest := copy(from, from[len(*into):])
+	clear(from[rest:])
+	return from[:rest]
 }
 
 func (q *queue) setSyncing(on bool) {
