@@ -4,7 +4,7 @@ GO ?= go
 # Linters have a module of their own: their dependencies are not ours.
 LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build test vet fmt lint generate generated test-kafka public-schemas chaos chaos-short real-kafka bench watch picture check clean
+.PHONY: build test vet fmt lint generate generated test-kafka public-schemas chaos chaos-short real-kafka damage bench watch picture check clean
 
 build:
 	$(GO) build -o bin/eventserver ./cmd/eventserver
@@ -87,7 +87,11 @@ watch:
 picture:
 	@dir=$$(scripts/prometheus) && EVENTSERVER_TEST_PROMETHEUS=$$dir EVENTSERVER_PICTURE=../../docs/overview.png $(GO) test -count=1 -v -run 'Watch' ./cmd/eventserver
 
-check: fmt build vet lint generated real-kafka watch test
+# Hundreds of damaged directories of the embedded broker: some two minutes.
+damage:
+	EVENTSERVER_DAMAGE=long $(GO) test -count=1 -timeout 30m -run RandomDamage ./infra/local
+
+check: fmt build vet lint generated real-kafka watch damage test
 
 clean:
 	rm -rf bin

@@ -16,7 +16,7 @@ import (
 //
 //	'e' topic(4) partition(4)           low, end: kept when records are trimmed
 //	'g' topic(4) group 0 partition(4)   progress: number of its batch, next, text
-//	'm'                                 number of the last batch, and of records so far
+//	'm'                                 number of the last batch, sum of all partitions' ends
 //	'n'                                 id of the next topic
 //	'r' topic(4) partition(4) offset(8) a record
 //	't' name                            a topic: id, partitions, keep, created
@@ -165,7 +165,7 @@ func timeOf(b []byte) (int64, error) {
 	if len(b) < recordHead {
 		return 0, errRecord
 	}
-	if b[0] != recordVersion {
+	if b[0] != recordVersion && b[0] != holeVersion {
 		return 0, fmt.Errorf("a record has the version %d: a newer release wrote it", b[0])
 	}
 	return int64(binary.BigEndian.Uint64(b[1:])), nil
@@ -186,6 +186,9 @@ func decodeRecord(b []byte) (*stored, error) {
 	at, err := timeOf(b)
 	if err != nil {
 		return nil, err
+	}
+	if b[0] != recordVersion {
+		return nil, errRecord
 	}
 	r := &stored{}
 	r.Time = time.Unix(0, at).UTC()
@@ -227,8 +230,8 @@ func takeBytes(b []byte) (v, rest []byte, ok bool) {
 	return b[l:end:end], b[end:], true
 }
 
-// encodeSequence is the value of sequenceKey: the number of a batch, and of the
-// records since the log was made.
+// encodeSequence is the value of sequenceKey: the number of a batch, and the sum of
+// the ends of all partitions, which tells whether the last records of any are lost.
 func encodeSequence(seq, records uint64) []byte {
 	return binary.AppendUvarint(binary.AppendUvarint(make([]byte, 0, 2*binary.MaxVarintLen64), seq), records)
 }

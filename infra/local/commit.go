@@ -16,7 +16,7 @@ import (
 type committer struct {
 	log     *Log
 	seq     uint64 // of the last group
-	records uint64 // stored since the log was made
+	records uint64 // the sum of the ends of all partitions
 	nextID  uint32 // of the next topic
 	flight  flight
 
@@ -238,7 +238,7 @@ func (c *committer) encode(g *group, r *request) {
 type group struct {
 	batch    *pebble.Batch
 	seq      uint64
-	records  uint64 // stored up to here since the log was made
+	records  uint64 // the sum of the ends of all partitions
 	now      int64  // unix nanoseconds
 	sync     bool
 	touches  []touch

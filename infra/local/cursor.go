@@ -77,11 +77,11 @@ func (c *cursor) Read(ctx context.Context, maxBytes int) ([]*infra.Record, error
 				return nil, err
 			}
 			if len(records) == 0 {
-				continue // trimmed meanwhile
+				continue // trimmed meanwhile, or a hole
 			}
 		}
 		if n := len(records); n > 0 {
-			c.next = records[n-1].Offset + 1
+			c.next = max(c.next, records[n-1].Offset+1)
 		}
 		return records, nil
 	}
@@ -124,27 +124,60 @@ func (c *cursor) scan(end int64, maxBytes int) (records []*infra.Record, err err
 	defer func() { _ = it.Close() }() // its error is it.Error
 	bytes, want := 0, c.next
 	for ok := it.First(); ok && (len(records) == 0 || bytes < maxBytes); ok = it.Next() {
-		r, err := c.record(it)
-		if err != nil {
+		offset, err := offsetOf(it.Key())
+		if err != nil || offset != want && !c.trimmed(offset) && !c.inHole(want, offset) {
 			break
 		}
-		if r.Offset != want && !c.trimmed(r.Offset) {
+		if next, ok := holeAt(it); ok {
+			want = max(want, next)
+			continue
+		}
+		r, err := c.record(it)
+		if err != nil {
 			break
 		}
 		want = r.Offset + 1
 		records = append(records, &r.Record)
 		bytes += recordSize(&r.Record)
 	}
-	if len(records) > 0 {
+	if len(records) > 0 || want > c.next {
+		c.next = want
 		return records, nil // what is wrong behind them is met by the next Read
 	}
 	if err := it.Error(); err != nil && !pebble.IsCorruptionError(err) {
 		return nil, c.failed(err)
 	}
+	if it.Error() == nil && c.inHole(c.next, end) {
+		c.next = end
+		return nil, nil
+	}
 	if c.trimmed(end) {
 		return nil, nil
 	}
 	return nil, c.damaged(end, it.Error())
+}
+
+// holeAt is where the hole ends that it is at.
+func holeAt(it *pebble.Iterator) (next int64, ok bool) {
+	v, err := it.ValueAndErr()
+	if err != nil {
+		return 0, false
+	}
+	return holeIn(v)
+}
+
+// inHole reports whether a hole that begins before from reaches to to.
+func (c *cursor) inHole(from, to int64) bool {
+	it, err := c.log.records(c.p, 0, from)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = it.Close() }() // looked at below
+	if !it.Last() {
+		return false
+	}
+	next, ok := holeAt(it)
+	return ok && next >= to
 }
 
 // record copies the record that it is at.
@@ -215,6 +248,9 @@ func (c *cursor) whole(offset, end int64) bool {
 	defer func() { _ = it.Close() }() // looked at below
 	if !it.First() {
 		return false
+	}
+	if _, ok := holeAt(it); ok {
+		return true
 	}
 	_, err = c.record(it)
 	return err == nil

@@ -13,9 +13,11 @@ import (
 )
 
 // What is in a directory: Pebble's files, the mark (mark.go), the format
-// (format.go), and the lock file where a directory cannot be locked itself.
+// (format.go), the names of the topics (topicfile.go), and the lock file where a
+// directory cannot be locked itself.
 const (
 	logName    = "log"
+	topicsName = "topics"
 	markName   = "mark"
 	formatName = "format"
 	lockName   = "lock"
@@ -125,6 +127,8 @@ func (d *directory) look(readOnly bool) error {
 		return fmt.Errorf("broker.dir: %s: %w", d.file(formatName), err)
 	case err != nil:
 		return d.refuse(formatName, err)
+	case state == formatPartial:
+		return fmt.Errorf("broker.dir: the backup or repair that wrote %s did not end: delete it and run that again", d.path)
 	default:
 		d.fresh = state == formatNew // a first start that was cut short: nothing was accepted
 	}

@@ -24,7 +24,7 @@ func mustOpenDirectory(t *testing.T, path string) *directory {
 	return d
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +32,7 @@ func must(t *testing.T, err error) {
 }
 
 // wantRefused checks that an error has all the words.
-func wantRefused(t *testing.T, err error, words ...string) {
+func wantRefused(t testing.TB, err error, words ...string) {
 	t.Helper()
 	if err == nil {
 		t.Fatal("it was not refused")

@@ -17,6 +17,9 @@
 //	dir.go      a locked, private directory      format.go   what a directory is
 //	mark.go     how far the log was written      verify.go   files held against each other
 //	damage.go   damage met while it runs         diskfull.go waiting for room
+//	repair.go   a copy of what can be read       gather.go   what can be read, of any file
+//	hole.go     where records were lost          salvage*.go a damaged log, a damaged table
+//	topicfile.go the names of the topics, once more
 //
 // # Damage
 //

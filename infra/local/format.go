@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,8 +27,9 @@ const (
 	formatTitle   = "eventserver log"
 	formatVersion = "1"
 
-	formatNew   = "new"
-	formatReady = "ready"
+	formatNew     = "new"
+	formatPartial = "partial" // a backup or a repair that writes here has not ended
+	formatReady   = "ready"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -46,29 +48,34 @@ func withChecksum(text string) string {
 	return fmt.Sprintf("%scrc32c %08x\n", text, crc32.Checksum([]byte(text), castagnoli))
 }
 
+// checked is a text without its last line, which must hold for it.
+func checked(text string) (string, error) {
+	body := text[:strings.LastIndex(strings.TrimSuffix(text, "\n"), "\n")+1]
+	if text != withChecksum(body) {
+		return "", errFormat
+	}
+	return body, nil
+}
+
 // readFormat is the state in the file.
 func readFormat(fs vfs.FS, path string) (state string, err error) {
-	f, err := fs.Open(path)
+	text, err := readFile(fs, path)
 	if err != nil {
 		return "", err
 	}
-	text, err := io.ReadAll(f)
-	if err := errors.Join(err, f.Close()); err != nil {
+	body, err := checked(string(text))
+	if err != nil {
 		return "", err
 	}
-	at := strings.LastIndex(strings.TrimSuffix(string(text), "\n"), "\n") + 1
-	if string(text) != withChecksum(string(text[:at])) {
-		return "", errFormat
-	}
 	fields := map[string]string{}
-	for line := range strings.Lines(string(text[:at])) {
+	for line := range strings.Lines(body) {
 		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		fields[name] = value
 	}
 	switch {
 	case fields["version"] != formatVersion:
 		return "", fmt.Errorf("format %q, and this release knows %q: %w", fields["version"], formatVersion, errNewer)
-	case fields["state"] != formatNew && fields["state"] != formatReady:
+	case !slices.Contains([]string{formatNew, formatPartial, formatReady}, fields["state"]):
 		return "", errFormat
 	}
 	return fields["state"], nil
@@ -105,4 +112,16 @@ func syncDir(fs vfs.FS, dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+func readFile(fsys vfs.FS, path string) ([]byte, error) {
+	f, err := fsys.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(f)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	return text, err
 }

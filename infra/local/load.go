@@ -21,6 +21,7 @@ func (l *Log) load() error {
 	if err := l.number(nextIDKey, func(v []byte) bool {
 		if len(v) == 4 {
 			l.committer.nextID = binary.BigEndian.Uint32(v)
+			l.topics.last = l.committer.nextID
 		}
 		return len(v) == 4
 	}); err != nil {
@@ -33,6 +34,7 @@ func (l *Log) load() error {
 		}
 		t := newTopic(string(key[1:]), m)
 		byName[t.name], byID[t.id] = t, t
+		l.topicFile.change(t.id, []*topic{t}, nil)
 		return nil
 	}); err != nil {
 		return err
@@ -139,6 +141,9 @@ func (l *Log) loadEnds(topics map[string]*topic) (err error) {
 					return err
 				}
 				p.end = max(p.end, offset+1)
+				if next, ok := holeIn(v); ok {
+					p.end = max(p.end, next)
+				}
 			} else if err := it.Error(); err != nil {
 				return err
 			}

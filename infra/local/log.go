@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,8 @@ type Config struct {
 	Fatal          func(error)              // called once when the disk fails: nothing more can be stored, the process should end
 	Damaged        func(*infra.DamageError) // called once for each place where records cannot be read
 
-	fs vfs.FS // tests: instead of the disk's or the one in memory
+	fs     vfs.FS        // tests: instead of the disk's or the one in memory
+	verify time.Duration // tests: instead of verifyBudget; negative: no table is read before it is needed
 }
 
 func (c *Config) validate() error {
@@ -65,6 +67,7 @@ func (c *Config) validate() error {
 	if c.MaxRecordBytes == 0 {
 		c.MaxRecordBytes = defaultRecordBytes
 	}
+	c.verify = cmp.Or(c.verify, verifyBudget)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -95,6 +98,7 @@ type Log struct {
 	cursors   cursors
 	damages   damages
 	checker   checker
+	topicFile topicFile
 
 	opened  atomic.Bool // between Open and Close
 	closing atomic.Bool
@@ -144,7 +148,7 @@ func (l *Log) open() error {
 	fresh := l.dir.fresh
 	if !fresh {
 		var err error
-		if f, err = l.dir.ready(l.cfg.ReadOnly); err != nil {
+		if f, err = l.dir.ready(l.cfg.ReadOnly, l.cfg.verify); err != nil {
 			return err
 		}
 	}
@@ -164,6 +168,7 @@ func (l *Log) open() error {
 		return fmt.Errorf("broker.dir: %w", err)
 	}
 	l.checker.start(l, f.tables)
+	l.topicFile.start(l)
 	return nil
 }
 
@@ -177,6 +182,20 @@ func (l *Log) openPebble(fs vfs.FS, path string) error {
 	l.db = db
 	if err := l.load(); err != nil {
 		return fmt.Errorf("local: open %s: %w", path, err)
+	}
+	return l.count()
+}
+
+// count looks whether the last records of every partition are there.
+func (l *Log) count() error {
+	ends := uint64(0)
+	for _, t := range *l.topics.byName.Load() {
+		for _, p := range t.parts {
+			ends += uint64(p.end)
+		}
+	}
+	if ends != l.committer.records {
+		return l.dir.refuse(logName, fmt.Errorf("the offsets of all partitions add up to %d, and %d were stored", ends, l.committer.records))
 	}
 	return nil
 }
@@ -281,7 +300,9 @@ func (l *Log) shut() error {
 	l.queue.close()
 	l.checker.stop()
 	l.full.giveUp() // what waits for room on the disk
-	if !l.cfg.ReadOnly && !l.committer.stop() {
+	stored := l.cfg.ReadOnly || l.committer.stop()
+	l.topicFile.stop()
+	if !stored {
 		l.full.kill() // Pebble hangs in a failed write: leave it alone, and let it write no more
 		return errors.Join(l.queue.state(), l.release())
 	}

@@ -29,7 +29,7 @@ type markFile struct {
 // position is what a slot holds.
 type position struct {
 	sequence uint64 // of the newest batch
-	records  uint64 // appended since the log was made
+	records  uint64 // the sum of the ends of all partitions
 	unsynced bool   // broker.sync is false: a crash of the machine may take what the mark counts
 }
 

@@ -18,6 +18,7 @@ import (
 // topics are read without a lock. The committer replaces the map.
 type topics struct {
 	byName atomic.Pointer[map[string]*topic]
+	last   uint32 // the highest number that any had when the log was opened
 }
 
 // topic is a number of partitions.
@@ -26,13 +27,15 @@ type topic struct {
 	name  string
 	keep  bool
 	parts []*partition
-	gone  atomic.Bool // deleted
+
+	created int64       // unix nanoseconds
+	gone    atomic.Bool // deleted
 
 	groups map[string][]*kept // progress by group and partition; groups.mu
 }
 
 func newTopic(name string, m topicMeta) *topic {
-	t := &topic{id: m.id, name: name, keep: m.keep, parts: make([]*partition, m.partitions), groups: map[string][]*kept{}}
+	t := &topic{id: m.id, name: name, keep: m.keep, created: m.created, parts: make([]*partition, m.partitions), groups: map[string][]*kept{}}
 	for i := range t.parts {
 		t.parts[i] = &partition{topic: t, n: int32(i)}
 	}
@@ -100,11 +103,14 @@ func (l *Log) CreateTopics(ctx context.Context, want ...infra.Topic) error {
 		return g.batch.Set(nextIDKey, binary.BigEndian.AppendUint32(nil, l.committer.nextID), nil)
 	}
 	r.stored = func() {
+		last := uint32(0)
 		l.topics.change(func(m map[string]*topic) {
 			for _, t := range made {
 				m[t.name] = t
+				last = t.id
 			}
 		})
+		l.topicFile.change(last, made, nil)
 	}
 	return l.do(ctx, r)
 }
@@ -134,14 +140,18 @@ func (l *Log) DeleteTopics(ctx context.Context, names ...string) error {
 	if err := l.writable(); err != nil {
 		return err
 	}
+	gone := map[string]*topic{}
 	r := newRequest()
 	r.durable = true
+	r.stored = func() { l.topicFile.change(0, nil, gone) }
 	r.encode = func(g *group) error {
-		gone := map[string]*topic{}
 		for _, name := range names {
 			if t := (*l.topics.byName.Load())[name]; t != nil {
 				gone[name] = t
 				t.gone.Store(true) // calls that wait behind this one fail
+				for _, p := range t.parts {
+					l.committer.records -= uint64(p.next)
+				}
 				_ = g.batch.Delete(topicKey(name), nil)
 				for _, space := range []byte{spaceRecord, spaceProgress, spaceEnd} {
 					from, to := topicSpan(space, t.id)

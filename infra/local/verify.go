@@ -28,13 +28,13 @@ type found struct {
 	tables   []string // names of the tables
 }
 
-// ready makes the directory ready for Pebble to open. Nothing is changed when it is
-// refused.
-func (d *directory) ready(readOnly bool) (f found, err error) {
+// ready makes the directory ready for Pebble to open, which reads the tables as it
+// needs them; budget is for reading them before. Nothing is changed when it is refused.
+func (d *directory) ready(readOnly bool, budget time.Duration) (f found, err error) {
 	if f, err = d.examine(); err != nil || readOnly {
 		return f, err
 	}
-	if f.tables, err = d.verifyTables(f.tables, verifyBudget); err != nil {
+	if f.tables, err = d.verifyTables(f.tables, budget); err != nil {
 		return f, err
 	}
 	if err := needRoom(d.fs, d.path, f.walBytes); err != nil {
@@ -285,7 +285,7 @@ func (d *directory) dropOptions() error {
 func (d *directory) verifyTables(tables []string, budget time.Duration) (rest []string, err error) {
 	start := time.Now()
 	for i, name := range tables {
-		if time.Since(start) > budget {
+		if time.Since(start) >= budget {
 			return tables[i:], nil
 		}
 		if err := verifyTable(d.fs, d.fs.PathJoin(d.file(logName), name)); err != nil {

@@ -1,0 +1,177 @@
+package local
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/batchrepr"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/wal"
+)
+
+// gathered is what repair has read of a directory: records, which never change, in
+// the new one at once, the few other keys in memory.
+type gathered struct {
+	db    *pebble.DB
+	batch *pebble.Batch
+	meta  map[string]versioned
+	dels  []deletion
+	files []FileDamage
+	err   error // of writing
+}
+
+// versioned is a value, and what tells the newer of two.
+type versioned struct {
+	value []byte
+	seq   uint64 // Pebble's
+}
+
+// deletion deletes keys in [from, to) that are older.
+type deletion struct {
+	from, to string
+	seq      uint64
+}
+
+// FileDamage is a file that cannot be read whole.
+type FileDamage struct {
+	File string // below the directory
+	Err  error
+}
+
+const gatherBytes = 1 << 20
+
+// gather reads every table and write-ahead log in dir, also those that no manifest
+// names: what is double or old does no harm, the newest counts.
+func gather(ctx context.Context, fsys vfs.FS, dir string, db *pebble.DB) (*gathered, error) {
+	g := &gathered{db: db, batch: db.NewBatch(), meta: map[string]versioned{}}
+	names, err := fsys.List(dir)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return nil, errors.Join(err, g.batch.Close())
+		}
+		path := fsys.PathJoin(dir, name)
+		number, _, isLog := wal.ParseLogFilename(name)
+		var err error
+		switch {
+		case isLog:
+			err = salvageLog(fsys, path, uint64(number), g.replay)
+		case strings.HasSuffix(name, ".sst"):
+			err = salvageTable(fsys, path, g)
+		}
+		if err != nil {
+			g.files = append(g.files, FileDamage{fsys.PathJoin(logName, name), err})
+		}
+	}
+	g.write(0)
+	return g, errors.Join(g.err, g.batch.Close())
+}
+
+// replay takes a batch of a write-ahead log.
+func (g *gathered) replay(text []byte) {
+	head, ok := batchrepr.ReadHeader(text)
+	if !ok {
+		return
+	}
+	seq := uint64(head.SeqNum)
+	for ops := batchrepr.Read(text); ; {
+		kind, key, value, ok, err := ops.Next()
+		if !ok || err != nil {
+			return
+		}
+		switch kind {
+		case pebble.InternalKeyKindLogData:
+			continue // has no number
+		case pebble.InternalKeyKindRangeDelete:
+			g.delRange(key, value, seq)
+		default:
+			point(g, key, value, seq, kind)
+		}
+		seq++
+	}
+}
+
+func (g *gathered) set(key, value []byte, seq uint64) {
+	if !knownKey(key) {
+		return
+	}
+	if key[0] == spaceRecord {
+		_, hole := holeIn(value)
+		if _, err := timeOf(value); err == nil && (hole || isRecord(value)) {
+			g.err = errors.Join(g.err, g.batch.Set(key, value, nil))
+			g.write(gatherBytes)
+		}
+		return
+	}
+	old, ok := g.meta[string(key)]
+	if !ok || newer(key[0], old, versioned{value, seq}) {
+		g.meta[string(key)] = versioned{bytes.Clone(value), seq}
+	}
+}
+
+func isRecord(value []byte) bool {
+	_, err := decodeRecord(value)
+	return err == nil
+}
+
+// newer reports whether b is newer than a, of a key in space.
+func newer(space byte, a, b versioned) bool {
+	switch space {
+	case spaceSequence, spaceEnd, spaceProgress: // they begin with a number that only rises
+		x, _ := binary.Uvarint(a.value)
+		y, _ := binary.Uvarint(b.value)
+		return y > x
+	case spaceNextID:
+		return bytes.Compare(b.value, a.value) > 0
+	case spaceTopic:
+		x, errX := decodeTopic(a.value)
+		y, errY := decodeTopic(b.value)
+		return errX != nil || errY == nil && y.id > x.id
+	}
+	return b.seq > a.seq
+}
+
+func (g *gathered) del(key []byte, seq uint64) {
+	g.dels = append(g.dels, deletion{string(key), string(key) + "\x00", seq})
+}
+
+func (g *gathered) delRange(from, to []byte, seq uint64) {
+	g.dels = append(g.dels, deletion{string(from), string(to), seq})
+}
+
+// write stores what has been gathered when it is that much.
+func (g *gathered) write(atLeast int) {
+	if g.batch.Len() < atLeast || g.batch.Empty() {
+		return
+	}
+	g.err = errors.Join(g.err, g.db.Apply(g.batch, pebble.NoSync))
+	g.batch.Reset()
+}
+
+// settle applies what was deleted. Records are only deleted for good: offsets and
+// numbers of topics are used once.
+func (g *gathered) settle() error {
+	for _, d := range g.dels {
+		switch {
+		case d.from != "" && d.from[0] == spaceRecord && d.to <= string(rune(spaceRecord+1)):
+			if err := g.db.DeleteRange([]byte(d.from), []byte(d.to), pebble.NoSync); err != nil {
+				return err
+			}
+		default:
+			for key, v := range g.meta {
+				if key >= d.from && key < d.to && v.seq < d.seq {
+					delete(g.meta, key)
+				}
+			}
+		}
+	}
+	return nil
+}

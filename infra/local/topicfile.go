@@ -1,0 +1,142 @@
+package local
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// topicFile keeps the names of the topics beside Pebble too, for repair: one damaged
+// block could otherwise take the names of all, and what deleted topics leave in files
+// would look like theirs. It is written behind the changes and may be a little older:
+// a topic with a higher number than last is not in it. It is text:
+//
+//	eventserver topics
+//	last 2
+//	1 8 false 1764417600000000000 "events"
+//	2 8 true 1764417600000000000 "poison.a"
+//	crc32c 1a2b3c4d
+type topicFile struct {
+	log  *Log
+	wake chan struct{} // holds one
+	end  chan struct{} // closed by stop
+	done chan struct{}
+
+	mu   sync.Mutex
+	all  map[uint32]namedTopic // what is stored, and no more
+	last uint32                // the highest number that was stored
+}
+
+const topicsTitle = "eventserver topics"
+
+// namedTopic is a topic in the file.
+type namedTopic struct {
+	name string
+	topicMeta
+}
+
+func (f *topicFile) start(l *Log) {
+	f.log = l
+	f.wake, f.end, f.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(f.done)
+		for {
+			select {
+			case <-f.wake:
+				f.write()
+			case <-f.end:
+				select {
+				case <-f.wake:
+					f.write()
+				default:
+				}
+				return
+			}
+		}
+	}()
+	f.change(l.topics.last, nil, nil)
+}
+
+// stop writes the last change.
+func (f *topicFile) stop() {
+	if f.end != nil {
+		close(f.end)
+		<-f.done
+	}
+}
+
+// change is called when topics were stored or deleted.
+func (f *topicFile) change(last uint32, stored []*topic, deleted map[string]*topic) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.all == nil {
+		f.all = map[uint32]namedTopic{}
+	}
+	f.last = max(f.last, last)
+	for _, t := range stored {
+		f.all[t.id] = namedTopic{t.name, topicMeta{t.id, int32(len(t.parts)), t.keep, t.created}}
+	}
+	for _, t := range deleted {
+		delete(f.all, t.id)
+	}
+	select {
+	case f.wake <- struct{}{}: // nil in memory
+	default:
+	}
+}
+
+func (f *topicFile) write() {
+	f.mu.Lock()
+	text := topicsText(f.last, slices.SortedFunc(maps.Values(f.all), func(a, b namedTopic) int { return cmp.Compare(a.id, b.id) }))
+	f.mu.Unlock()
+	if err := writeSynced(f.log.dir.fs, f.log.dir.path, topicsName, []byte(text)); err != nil {
+		f.log.cfg.Logger.Warn("broker.dir: the names of the topics cannot be written; only a repair reads them", slog.Any("error", err))
+	}
+}
+
+func topicsText(last uint32, all []namedTopic) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\nlast %d\n", topicsTitle, last)
+	for _, t := range all {
+		fmt.Fprintf(&b, "%d %d %t %d %q\n", t.id, t.partitions, t.keep, t.created, t.name)
+	}
+	return withChecksum(b.String())
+}
+
+// readTopics reads the file.
+func readTopics(fsys vfs.FS, path string) (last uint32, all []namedTopic, err error) {
+	text, err := readFile(fsys, path)
+	if err != nil {
+		return 0, nil, err
+	}
+	body, err := checked(string(text))
+	if err != nil {
+		return 0, nil, err
+	}
+	for i, line := range strings.Split(strings.TrimSuffix(body, "\n"), "\n") {
+		var t namedTopic
+		switch i {
+		case 0:
+			if line != topicsTitle {
+				return 0, nil, errFormat
+			}
+			continue
+		case 1:
+			_, err = fmt.Sscanf(line, "last %d", &last)
+		default:
+			_, err = fmt.Sscanf(line, "%d %d %t %d %q", &t.id, &t.partitions, &t.keep, &t.created, &t.name)
+			all = append(all, t)
+		}
+		if err != nil {
+			return 0, nil, errors.Join(errFormat, err)
+		}
+	}
+	return last, all, nil
+}
