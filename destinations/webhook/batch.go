@@ -4,36 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
 
 	"eventserver/destinations"
 )
 
 const headerBatchSize = "Batch-Size"
-
-// item is one delivery in the body of a batch: what is in headers otherwise,
-// and the payload as it is.
-type item struct {
-	EventID    string    `json:"event_id"`
-	EventType  string    `json:"event_type,omitempty"`
-	Key        string    `json:"key"`
-	DeliveryID string    `json:"delivery_id"`
-	Attempt    int       `json:"attempt"`
-	Redrives   int       `json:"redrives,omitempty"`
-	Sequence   *int64    `json:"sequence,omitempty"`
-	Time       time.Time `json:"time,omitzero"`
-	ReceivedAt time.Time `json:"received_at,omitzero"`
-	// Metadata and Headers, the payload's, are headers of a request without batches.
-	Metadata    map[string]string `json:"metadata,omitempty"`
-	Headers     map[string]string `json:"headers,omitempty"`
-	ContentType string            `json:"content_type,omitempty"`
-	Data        json.RawMessage   `json:"data,omitempty"`
-	DataBase64  []byte            `json:"data_base64,omitempty"`
-}
 
 // DeliverBatch sends one request whose body is a JSON array of the deliveries,
 // also of one. The same deliveries make the same webhook-id.
@@ -71,34 +49,4 @@ func (d *Destination) DeliverBatch(ctx context.Context, ds []destinations.Delive
 		return destinations.Permanent(fmt.Errorf("webhook: %w", err))
 	}
 	return d.send(ctx, h, body)
-}
-
-// appendItem writes the item with its payload's own bytes: json.Marshal would
-// compact and escape them.
-func appendItem(body []byte, del destinations.Delivery) ([]byte, error) {
-	it := item{
-		EventID: del.EventID, EventType: del.EventType, Key: del.Key, DeliveryID: del.ID, Attempt: del.Attempt, Redrives: del.Redrives,
-		Time: del.Time.UTC(), ReceivedAt: del.ReceivedAt.UTC(), Metadata: del.Metadata, Headers: del.Payload.Headers, ContentType: del.Payload.ContentType,
-	}
-	if del.Sequence >= 0 {
-		it.Sequence = &del.Sequence
-	}
-	data := del.Payload.Body
-	switch {
-	case del.Payload.Null():
-		data = []byte("null")
-	case !destinations.IsJSON(del.Payload.ContentType) || !json.Valid(data): // of an event's own bytes that was checked; a transformation may make any
-		it.DataBase64, data = data, nil
-	}
-	head, err := json.Marshal(it)
-	if err != nil {
-		return nil, err
-	}
-	if data == nil {
-		return append(body, head...), nil
-	}
-	body = append(body, head[:len(head)-1]...)
-	body = append(body, `,"data":`...)
-	body = append(body, data...)
-	return append(body, '}'), nil
 }

@@ -15,6 +15,8 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"pgregory.net/rapid"
+
 	"eventserver/destinations"
 )
 
@@ -165,4 +167,65 @@ func TestNullPayload(t *testing.T) {
 			t.Errorf("%q in a batch: %s, %v", c.payload.Body, body, err)
 		}
 	}
+}
+
+// item is what encoding/json makes of a delivery in a batch, but for the payload.
+type item struct {
+	EventID    string    `json:"event_id"`
+	EventType  string    `json:"event_type,omitempty"`
+	Key        string    `json:"key"`
+	DeliveryID string    `json:"delivery_id"`
+	Attempt    int       `json:"attempt"`
+	Redrives   int       `json:"redrives,omitempty"`
+	Sequence   *int64    `json:"sequence,omitempty"`
+	Time       time.Time `json:"time,omitzero"`
+	ReceivedAt time.Time `json:"received_at,omitzero"`
+	// Metadata and Headers, the payload's, are headers of a request without batches.
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	Headers     map[string]string `json:"headers,omitempty"`
+	ContentType string            `json:"content_type,omitempty"`
+	Data        json.RawMessage   `json:"data,omitempty"`
+	DataBase64  []byte            `json:"data_base64,omitempty"`
+}
+
+func TestItemIsWhatEncodingJSONMakes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "01KB2J6Z7Q8V9W0X1Y2Z3A4B5C", `"\\`, "<a>&\u2028\x7f", "\xff"}))
+		texts := rapid.MapOfN(text, text, 0, 3)
+		at := rapid.Custom(func(t *rapid.T) time.Time {
+			if rapid.Bool().Draw(t, "none") {
+				return time.Time{}
+			}
+			zone := time.FixedZone("", rapid.IntRange(-5, 5).Draw(t, "hours")*3600)
+			return time.Unix(rapid.Int64Range(-1e9, 1e12).Draw(t, "seconds"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns")).In(zone)
+		})
+		del := destinations.Delivery{
+			ID: text.Draw(t, "id"), EventID: text.Draw(t, "event"), EventType: text.Draw(t, "type"), Key: text.Draw(t, "key"),
+			Attempt: rapid.IntRange(0, 99).Draw(t, "attempt"), Redrives: rapid.IntRange(0, 2).Draw(t, "redrives"), Sequence: rapid.Int64Range(-1, 9).Draw(t, "sequence"),
+			Time: at.Draw(t, "time"), ReceivedAt: at.Draw(t, "received"), Metadata: texts.Draw(t, "metadata"),
+			Payload: destinations.Payload{
+				ContentType: rapid.SampledFrom([]string{"application/json", "text/plain", "a\nb"}).Draw(t, "content type"), Headers: texts.Draw(t, "headers"),
+				Body: []byte(rapid.SampledFrom([]string{`{"a": [1]}`, "{", "plain"}).Draw(t, "body")),
+			},
+		}
+		it := item{
+			EventID: del.EventID, EventType: del.EventType, Key: del.Key, DeliveryID: del.ID, Attempt: del.Attempt, Redrives: del.Redrives,
+			Time: del.Time.UTC(), ReceivedAt: del.ReceivedAt.UTC(), Metadata: del.Metadata, Headers: del.Payload.Headers, ContentType: del.Payload.ContentType,
+		}
+		if del.Sequence >= 0 {
+			it.Sequence = &del.Sequence
+		}
+		asJSON := del.Payload.ContentType == "application/json" && json.Valid(del.Payload.Body)
+		if !asJSON {
+			it.DataBase64 = del.Payload.Body
+		}
+		want, wantErr := json.Marshal(it)
+		if asJSON && wantErr == nil {
+			want = append(append(want[:len(want)-1], `,"data":`...), append(del.Payload.Body, '}')...)
+		}
+		got, err := appendItem([]byte("["), del)
+		if (err == nil) != (wantErr == nil) || err == nil && string(got) != "["+string(want) {
+			t.Fatalf("%v\n%s\nwant %v\n%s", err, got, wantErr, want)
+		}
+	})
 }
