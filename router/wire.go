@@ -76,6 +76,13 @@ func set(msg *message.Message, key, value string) {
 // DecodeEvent reads what EncodeEvent wrote. A record that another program put
 // on the topic needs ce_id alone.
 func DecodeEvent(msg *message.Message) (destinations.Event, error) {
+	e, err := decodeEvent(msg)
+	e.Metadata = prefixed(msg.Metadata, hMeta)
+	return e, err
+}
+
+// decodeEvent leaves out the event's metadata.
+func decodeEvent(msg *message.Message) (destinations.Event, error) {
 	md := msg.Metadata
 	e := destinations.Event{
 		ID: md[hID], Type: md[hType], Source: md[hSource], Key: md[infra.MetaKey],
@@ -99,7 +106,6 @@ func DecodeEvent(msg *message.Message) (destinations.Event, error) {
 			return e, fmt.Errorf("header %s: is not a time in RFC 3339", hTime)
 		}
 	}
-	e.Metadata = prefixed(md, hMeta)
 	return e, nil
 }
 
@@ -107,13 +113,19 @@ func prefixed(md message.Metadata, prefix string) map[string]string {
 	var out map[string]string
 	for k, v := range md {
 		if name, ok := strings.CutPrefix(k, prefix); ok {
-			if out == nil {
-				out = map[string]string{}
-			}
-			out[name] = v
+			out = with(out, name, v)
 		}
 	}
 	return out
+}
+
+// with puts a value into a map that may be nil.
+func with(m map[string]string, name, value string) map[string]string {
+	if m == nil {
+		m = map[string]string{}
+	}
+	m[name] = value
+	return m
 }
 
 // encodeDelivery makes the record of p for one destination. The sequence is
@@ -131,9 +143,17 @@ func encodeDelivery(e destinations.Event, p destinations.Payload, sequence int64
 
 // DecodeDelivery reads a record of a destination's topic.
 func DecodeDelivery(destination string, msg *message.Message) (destinations.Delivery, error) {
-	e, err := DecodeEvent(msg)
+	e, err := decodeEvent(msg)
 	if err != nil {
 		return destinations.Delivery{}, err
+	}
+	var headers map[string]string
+	for k, v := range msg.Metadata { // once for both
+		if name, ok := strings.CutPrefix(k, hMeta); ok {
+			e.Metadata = with(e.Metadata, name, v)
+		} else if name, ok := strings.CutPrefix(k, hHeader); ok {
+			headers = with(headers, name, v)
+		}
 	}
 	seq := int64(-1)
 	if s := msg.Metadata[hSequence]; s != "" {
@@ -144,7 +164,7 @@ func DecodeDelivery(destination string, msg *message.Message) (destinations.Deli
 	return destinations.Delivery{
 		ID: e.ID + ":" + destination, EventID: e.ID, EventType: e.Type, Key: e.Key, Destination: destination,
 		Attempt: 1, Time: e.Time, ReceivedAt: e.ReceivedAt, Sequence: seq, Metadata: e.Metadata,
-		Payload:  destinations.Payload{ContentType: e.ContentType, Headers: prefixed(msg.Metadata, hHeader), Body: e.Data},
+		Payload:  destinations.Payload{ContentType: e.ContentType, Headers: headers, Body: e.Data},
 		Redrives: redrives(msg), RedrivenAt: redrivenAt(msg),
 	}, nil
 }
