@@ -51,7 +51,8 @@ type LogTopics interface {
 type LogRecords interface {
 	// Append stores a batch and sets the Offset and Time of its records. Records of
 	// one partition get rising offsets in the order of the batch, and a batch that
-	// was appended before another call began has the lower ones.
+	// was appended before another call began has the lower ones. The log may go on
+	// using the records and their bytes, and nobody writes to them any more.
 	//
 	// Where the log can, the batch is stored whole or not at all. Where it cannot,
 	// the progress is stored after every record, and the error of a partial append is

@@ -252,9 +252,9 @@ type group struct {
 type touch struct {
 	p     *partition
 	end   int64
-	live  bool      // somebody reads at the end: the tail gets all of them or none
-	tail  []*stored // what readers at the end are given
-	bytes int       // of tail
+	live  bool            // somebody reads at the end: the tail gets all of them or none
+	tail  []*infra.Record // what readers at the end are given
+	bytes int             // of tail
 }
 
 var groupPool = sync.Pool{New: func() any { return &group{} }}
@@ -301,19 +301,9 @@ func (g *group) add(p *partition, rec *infra.Record) {
 	_ = op.Finish()
 	rec.Offset, rec.Time = offset, time.Unix(0, p.last).UTC()
 	if t.live {
-		t.keep(p, rec, op.Value)
+		t.tail = append(t.tail, rec)
+		t.bytes += tailSize(rec)
 	}
-}
-
-// keep copies a record for readers at the end.
-func (t *touch) keep(p *partition, rec *infra.Record, encoded []byte) {
-	s, err := decodeRecord(append([]byte(nil), encoded...))
-	if err != nil {
-		return // never; the reader would find it in Pebble
-	}
-	s.Topic, s.Partition, s.Offset = p.topic.name, p.n, rec.Offset
-	t.tail = append(t.tail, s)
-	t.bytes += s.size()
 }
 
 // flight holds the groups that Pebble has and has not answered for.

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"slices"
 	"sync"
 	"unsafe"
 
@@ -10,23 +11,16 @@ import (
 // tail is the newest records of a partition, for cursors at its end. Its offsets
 // have no gap.
 type tail struct {
-	records []*stored // the first head of them are gone
+	records []*infra.Record // the first head of them are gone
 	head    int
 }
 
-// size is what a record takes in memory.
-func (s *stored) size() int {
-	n := int(unsafe.Sizeof(*s)) + len(s.Key) + len(s.Value)
-	for i := range s.Headers {
-		n += len(s.Headers[i].Key) + len(s.Headers[i].Value)
-	}
-	if cap(s.Headers) > inlineHeaders {
-		n += cap(s.Headers) * int(unsafe.Sizeof(infra.Header{}))
-	}
-	return n
+// tailSize is what a record takes in memory.
+func tailSize(r *infra.Record) int {
+	return int(unsafe.Sizeof(*r)) + cap(r.Headers)*int(unsafe.Sizeof(infra.Header{})) + recordSize(r)
 }
 
-func (t *tail) add(records []*stored) {
+func (t *tail) add(records []*infra.Record) {
 	if n := len(t.records); n > t.head && t.records[n-1].Offset+1 != records[0].Offset {
 		t.clear()
 	}
@@ -60,12 +54,13 @@ func (t *tail) read(from int64, maxBytes int) []*infra.Record {
 	here = here[from-here[0].Offset:]
 	n, bytes := 0, 0
 	for n < len(here) && (n == 0 || bytes < maxBytes) {
-		bytes += recordSize(&here[n].Record)
+		bytes += recordSize(here[n])
 		n++
 	}
 	out := make([]*infra.Record, n)
 	for i := range out {
-		r := here[i].Record
+		r := *here[i]
+		r.Headers = slices.Clip(r.Headers) // an append by a reader copies
 		out[i] = &r
 	}
 	return out
