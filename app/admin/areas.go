@@ -11,5 +11,6 @@ func (s *Server) areas() []func(huma.API) {
 		s.forgetOperations,
 		s.poisonOperations,
 		s.explainOperations,
+		s.tailOperations,
 	}
 }

@@ -29,6 +29,8 @@ type Client struct {
 	// HTTP sends the requests; default: no redirects, which would carry the
 	// token elsewhere, and no limit but the context's.
 	HTTP *http.Client
+
+	silence time.Duration // of a tail's server, of tests
 }
 
 // ErrNoServer is the error of a request for which no server could be reached.
@@ -84,13 +86,55 @@ func (c *Client) Post(ctx context.Context, path string, in, out any) error {
 }
 
 func (c *Client) do(ctx context.Context, method, path string, body []byte, out any) error {
-	base, err := baseURL(c.BaseURL)
+	a, err := c.ask(ctx, method, path, body)
 	if err != nil {
 		return err
 	}
+	defer a.close()
+	switch {
+	case out == nil:
+		return nil
+	case !access.JSONType(a.resp.Header.Get("Content-Type")):
+		return notAdmin(a.base)
+	}
+	answer, err := a.read()
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("the answer of %s is not understood: %w; use a command of the server's version", a.base, err)
+	}
+	return nil
+}
+
+// asked is an answer that is a success.
+type asked struct {
+	resp  *http.Response
+	base  string // the server's URL
+	close func()
+}
+
+// read reads the whole answer.
+func (a *asked) read() ([]byte, error) {
+	answer, err := io.ReadAll(io.LimitReader(a.resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the answer of %s broke off: %w", a.base, cause.Of(err))
+	case len(answer) > maxAnswer:
+		return nil, fmt.Errorf("the answer of %s is larger than %d bytes; ask for less", a.base, maxAnswer)
+	}
+	return answer, nil
+}
+
+// ask sends a request. The caller closes what it returns.
+func (c *Client) ask(ctx context.Context, method, path string, body []byte) (_ *asked, err error) {
+	base, err := baseURL(c.BaseURL)
+	if err != nil {
+		return nil, err
+	}
 	req, err := http.NewRequestWithContext(ctx, method, base+path, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("admin: %w", err)
+		return nil, fmt.Errorf("admin: %w", err)
 	}
 	req.Header.Set("Accept", "application/json")
 	if c.Agent != "" {
@@ -101,38 +145,30 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, out a
 	}
 	if c.Token != "" {
 		if strings.ContainsFunc(c.Token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-			return errors.New("the token has a space or a character that is not ASCII; give the token alone")
+			return nil, errors.New("the token has a space or a character that is not ASCII; give the token alone")
 		}
 		req.Header.Set("Authorization", "Bearer "+c.Token)
 	}
-	client := c.HTTP
+	client, idle := c.HTTP, func() {}
 	if client == nil {
 		client = plainClient()
-		defer client.CloseIdleConnections()
+		idle = client.CloseIdleConnections
 	}
-	resp, err := client.Do(req)
+	resp, err := client.Do(req) //nolint:bodyclose // asked.close does
 	if err != nil {
-		return unreachable(ctx, base, err)
+		idle()
+		return nil, unreachable(ctx, base, err)
 	}
-	defer func() { _ = resp.Body.Close() }() // it was read
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	switch {
-	case err != nil:
-		return fmt.Errorf("the answer of %s broke off: %w", base, cause.Of(err))
-	case len(answer) > maxAnswer:
-		return fmt.Errorf("the answer of %s is larger than %d bytes; ask for less", base, maxAnswer)
-	case resp.StatusCode/100 != 2:
-		return problemOf(resp, base, answer)
-	case out == nil:
-		return nil
+	a := &asked{resp: resp, base: base, close: func() { _ = resp.Body.Close(); idle() }} // it was read
+	if resp.StatusCode/100 == 2 {
+		return a, nil
 	}
-	if !access.JSONType(resp.Header.Get("Content-Type")) {
-		return notAdmin(base)
+	defer a.close()
+	answer, err := a.read()
+	if err != nil {
+		return nil, err
 	}
-	if err := json.Unmarshal(answer, out); err != nil {
-		return fmt.Errorf("the answer of %s is not understood: %w; use a command of the server's version", base, err)
-	}
-	return nil
+	return nil, problemOf(resp, base, answer)
 }
 
 func plainClient() *http.Client {

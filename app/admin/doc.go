@@ -10,6 +10,7 @@
 //	config.go   GET /v1/config    with what
 //	destinations.go  GET /v1/destinations...  what they do; pause, resume, replay, reload
 //	explain.go  GET /v1/events/{id}  where an event is
+//	tail.go     GET /v1/tail      events as they pass; an answer that goes on (stream.go)
 //
 // An area is an interface of three methods or fewer that stands in its file and
 // says what it needs, a nil-able field of Config that gives it, and a method of

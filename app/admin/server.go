@@ -41,24 +41,30 @@ type Config struct {
 	Poison        Poison
 	PoisonRuns    PoisonRuns
 	Explaining    Explaining
+	Tailing       Tailing
 
 	more func(huma.API) // operations of tests
+	pace *pace          // of tests
 }
 
 // Server is the admin API.
 type Server struct {
-	cfg      Config
-	keys     []access.Key // of cfg.Tokens
-	server   *http.Server
-	origins  *http.CrossOriginProtection
-	document []byte
-	slots    chan struct{} // one for each request that is being answered
-	senders  crowd         // clients whose bodies are read
-	readers  crowd         // clients that answers are written to
-	conns    *access.Connections
-	life     context.Context
-	end      context.CancelFunc
-	requests sync.WaitGroup
+	cfg        Config
+	keys       []access.Key // of cfg.Tokens
+	server     *http.Server
+	origins    *http.CrossOriginProtection
+	document   []byte
+	slots      chan struct{} // one for each request that is being answered
+	streams    chan struct{} // one for each stream
+	pace       pace          // of streams
+	senders    crowd         // clients whose bodies are read
+	readers    crowd         // clients that answers are written to
+	conns      *access.Connections
+	life       context.Context
+	end        context.CancelFunc
+	streaming  context.Context // of streams: ends when Shutdown begins
+	endStreams context.CancelFunc
+	requests   sync.WaitGroup
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -89,11 +95,15 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, origins: http.NewCrossOriginProtection(), slots: make(chan struct{}, maxRequests), senders: crowd{most: maxWaited}, readers: crowd{most: maxWaited}, conns: access.NewConnections(maxConns, nil)}
+	s := &Server{cfg: cfg, origins: http.NewCrossOriginProtection(), slots: make(chan struct{}, maxRequests), streams: make(chan struct{}, maxStreams), pace: defaultPace, senders: crowd{most: maxWaited}, readers: crowd{most: maxWaited}, conns: access.NewConnections(maxConns, nil)}
 	for _, t := range cfg.Tokens {
 		s.keys = append(s.keys, access.Key{Name: t.Name, SHA256: t.SHA256})
 	}
+	if cfg.pace != nil {
+		s.pace = *cfg.pace
+	}
 	s.life, s.end = context.WithCancel(context.Background())
+	s.streaming, s.endStreams = context.WithCancel(s.life)
 	handler, err := s.routes()
 	if err != nil {
 		return nil, err
@@ -207,11 +217,15 @@ func (s *Server) bound(next http.Handler) http.Handler {
 				defer func() { <-s.slots }()
 				s.conns.Busy(r)
 				defer s.conns.Waits(r)
-				next.ServeHTTP(a, r)
+				next.ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), answerKey{}, a)))
 			}()
 		} else {
 			w.Header().Set("Retry-After", "1")
 			problem(a, http.StatusTooManyRequests, fmt.Sprintf("%d requests are answered at once and no turn came within %s; ask again in a second", maxRequests, slotTimeout))
+		}
+		if a.stream != nil {
+			s.stream(a, r)
+			return
 		}
 		s.send(a)
 	})
@@ -298,10 +312,11 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Shutdown refuses new requests and returns when those under way have their
-// answers. When ctx ends first, they are cancelled and waited for: what they
+// Shutdown ends the streams, refuses new requests and returns when those under way
+// have their answers. When ctx ends first, they are cancelled and waited for: what they
 // use may be closed next.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.endStreams()
 	err := s.server.Shutdown(ctx)
 	s.end()
 	if err != nil {

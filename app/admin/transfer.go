@@ -72,6 +72,7 @@ type answer struct {
 	http.ResponseWriter
 	status int
 	body   bytes.Buffer
+	stream *stream // nil: the body is all
 }
 
 // WriteHeader implements http.ResponseWriter.
