@@ -114,11 +114,12 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 		return nil, err
 	}
 	a.log.Debug("opening the broker", slog.String("kind", cfg.Broker.Kind))
-	open := openBroker
 	if o.HandleOnly {
-		open = joinBroker
+		if err := needShared(cfg, handleInstead); err != nil {
+			return nil, err
+		}
 	}
-	if a.broker, err = open(ctx, cfg, a.log, a.fail); err != nil {
+	if a.broker, err = openBroker(ctx, cfg, a.log, a.fail); err != nil {
 		return nil, err
 	}
 	wm := wmmetrics.NewPrometheusMetricsBuilder(&metrics.Handlers{Registerer: reg}, "eventserver", "watermill")

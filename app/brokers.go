@@ -60,35 +60,6 @@ func secured(b config.Broker, k kafka.Config) (kafka.Config, error) {
 	return k, nil
 }
 
-// joinBroker connects to the broker of a server that may run in another
-// process: the cluster, or the embedded broker that serves on broker.dir.
-func joinBroker(ctx context.Context, c *config.Config, log *slog.Logger, fatal func(error)) (infra.Broker, error) {
-	k, err := joinConfig(c, log, fatal)
-	if err != nil {
-		return nil, err
-	}
-	return opened(connect(ctx, k, kafka.New))
-}
-
-// joinConfig says where the broker of a server listens that may run in another
-// process.
-func joinConfig(c *config.Config, log *slog.Logger, fatal func(error)) (kafka.Config, error) {
-	b, k := c.Broker, kafkaConfig(c, log, fatal)
-	switch b.Kind {
-	case "embedded":
-		addrs, err := embedded.Running(b.Dir)
-		if err != nil {
-			return k, fmt.Errorf("broker.dir: %w; start eventserver with the same broker.dir first", err)
-		}
-		k.Brokers, k.Retention = addrs, 0
-		return k, nil
-	case "kafka":
-		return secured(b, k)
-	default:
-		return k, fmt.Errorf("broker.kind: %s is in the memory of the server's process; use kafka or embedded", b.Kind)
-	}
-}
-
 // connectTimeout bounds the start: an address where something else answers
 // would hold it up for as long as the client is willing to try.
 const connectTimeout = 30 * time.Second

@@ -268,8 +268,22 @@ func TestCanaries(t *testing.T) {
 		awaitLine(t, debug, "destination is unavailable; its events wait", "destination="+dest)
 	}
 
-	for path := range adminPaths(t) {
+	paths := adminPaths(t)
+	delete(paths, "/v1/tail") // an answer without an end, unless it has seen all
+	for topic, query := range map[string]string{router.EventsTopic: "", router.DestinationTopic("echo"): "&destination=echo", router.PoisonTopic("echo"): "&destination=echo&poison=true"} {
+		bounds, err := a.broker.Bounds(t.Context(), topic, time.Time{})
+		require.NoError(t, err)
+		all := int64(0)
+		for _, b := range bounds {
+			all += b.End - b.Oldest
+		}
+		paths[fmt.Sprintf("/v1/tail?from=beginning&count=%d%s", all, query)] = true
+	}
+	for path := range paths {
 		_, answer := asked(t, http.MethodGet, steer+path, "", canaryToken)
+		if strings.HasPrefix(path, "/v1/tail") {
+			assert.Contains(t, answer, `{"record":{`, path)
+		}
 		shown["admin "+path] = answer
 	}
 	_, shown["metrics"] = asked(t, http.MethodGet, front+"/metrics", "", "")

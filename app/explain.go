@@ -21,8 +21,8 @@ func explainer(b infra.Broker, cfg *config.Config, live explain.Live, dests func
 		ByPartition: cfg.Ordering == "partition"})
 }
 
-// Explain tells where an event is, from the broker alone: that of a server that
-// runs in another process, or none at the moment. What an attempt, a breaker or
+// Explain tells where an event is, from the broker alone: a cluster, or the
+// directory of a stopped server. What an attempt, a breaker or
 // a pause does at the moment is not known here.
 func Explain(ctx context.Context, cfg *config.Config, o Options, q admin.ExplainQuestion) (_ *admin.Explanation, err error) {
 	log := o.logger()
@@ -42,7 +42,7 @@ func Explain(ctx context.Context, cfg *config.Config, o Options, q admin.Explain
 		judge.bind(&d, c.Schema)
 		dests = append(dests, d)
 	}
-	b, err := joinBroker(ctx, cfg, log, func(error) {})
+	b, err := openBeside(ctx, cfg, log, true)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,8 @@ type Options struct {
 	// Registry receives the metrics; default a new one.
 	Registry *prometheus.Registry
 	// HandleOnly leaves HTTP out, the admin API too: the program only runs
-	// destinations, on a broker that others write to.
+	// destinations, on a cluster that others write to. The other kinds of broker are
+	// in the server's own process: there, handlers are a Kind of the server's.
 	HandleOnly bool
 }
 
@@ -82,8 +83,14 @@ func LoadPartly(path string, o Options) (*config.Config, error) {
 // only the app knows together.
 func (o Options) wholeFaults(cfg *config.Config) error {
 	_, err := loadPolicy(cfg)
+	if o.HandleOnly {
+		err = errors.Join(needShared(cfg, handleInstead), err)
+	}
 	return errors.Join(readable(cfg), o.shared(cfg), unknownTopics(cfg), err)
 }
+
+// handleInstead is what to do where HandleOnly cannot be.
+const handleInstead = "give the handlers to the server as one of its app.Options.Kinds"
 
 // ErrReadOnce is the error of a reload where the configuration came through a
 // pipe, which cannot be read a second time.

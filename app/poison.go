@@ -46,8 +46,8 @@ type Poison struct {
 	built  map[string]*router.Destination
 }
 
-// OpenPoison connects to the broker that the configuration names: the cluster,
-// or the embedded broker of a server that runs. What is transformed again is so
+// OpenPoison opens the broker that the configuration names: the cluster, or the
+// directory of a stopped server. What is transformed again is so
 // by the configuration's destinations.
 func OpenPoison(ctx context.Context, cfg *config.Config, o Options) (_ *Poison, err error) {
 	log := o.logger()
@@ -55,7 +55,7 @@ func OpenPoison(ctx context.Context, cfg *config.Config, o Options) (_ *Poison, 
 	if p.contract, err = contractOf(cfg); err != nil {
 		return nil, err
 	}
-	if p.broker, err = joinBroker(ctx, cfg, log, func(error) {}); err != nil {
+	if p.broker, err = openBeside(ctx, cfg, log, false); err != nil {
 		return nil, err
 	}
 	p.Service, err = poison.New(poison.Config{Broker: p.broker, Destinations: func() []string { return ids(cfg) }, Again: p.again, Logger: log})

@@ -25,7 +25,7 @@ type SendConfig struct {
 	// the configuration's http.addr, on this machine.
 	URL    string
 	APIKey string // "": none
-	// Broker puts the events straight on the broker, and asks no server.
+	// Broker puts the events straight on the cluster, and asks no server.
 	Broker bool
 
 	// Type, Key and ID are given to events that have none of their own; ID only
@@ -108,6 +108,9 @@ func (c *SendConfig) open(ctx context.Context, cfg *config.Config, o Options) (s
 	}
 	if c.URL != "" || c.APIKey != "" {
 		return nil, errors.New("--broker: asks no server, so leave --url and --api-key-file out")
+	}
+	if err := needShared(cfg, "leave --broker out, so that events are posted to the server's http.addr"); err != nil {
+		return nil, fmt.Errorf("--broker: %w", err)
 	}
 	s, err := OpenStore(ctx, cfg, o)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 
 // Store puts events straight on the events topic, as the HTTP front does: held
 // against their schemas, with the ordering key that these name, and durable when
-// Put returns. Programs and the command line use it where there is a broker and
+// Put returns. Programs and the command line use it where there is a cluster and
 // no HTTP.
 type Store struct {
 	broker infra.Broker
@@ -27,8 +27,8 @@ type Store struct {
 	system string        // in them
 }
 
-// OpenStore connects to the broker that the configuration names: the cluster,
-// or the embedded broker of a server that runs.
+// OpenStore connects to the cluster that the configuration names. The other kinds
+// of broker are in the server's own process: App.Put is their way.
 func OpenStore(ctx context.Context, cfg *config.Config, o Options) (_ *Store, err error) {
 	log := o.logger()
 	s := &Store{limit: int(cfg.HTTP.MaxEventBytes)}
@@ -39,7 +39,10 @@ func OpenStore(ctx context.Context, cfg *config.Config, o Options) (_ *Store, er
 	if judge != nil {
 		s.judge = judge
 	}
-	if s.broker, err = joinBroker(ctx, cfg, log, func(error) {}); err != nil {
+	if err := needShared(cfg, "post events to the server's http.addr"); err != nil {
+		return nil, err
+	}
+	if s.broker, err = openBroker(ctx, cfg, log, func(error) {}); err != nil {
 		return nil, err
 	}
 	if err := s.broker.EnsureTopics(ctx, infra.Topic{Name: router.EventsTopic}); err != nil {

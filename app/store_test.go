@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io/fs"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kfake"
 
 	"eventserver/app/config"
 	"eventserver/app/schema"
@@ -52,13 +52,14 @@ func parsed(t *testing.T, yaml string) *config.Config {
 	return cfg
 }
 
-// A program beside the server puts events on its broker: they are judged, keyed
+// A program beside the server puts events on their cluster: they are judged, keyed
 // by their schema, and delivered.
-func TestStoreOnARunningServersBroker(t *testing.T) {
+func TestStoreOnACluster(t *testing.T) {
 	t.Parallel()
-	cfg := parsed(t, "http: {addr: '127.0.0.1:0'}\nbroker: {dir: '"+t.TempDir()+"'}\nschemas: {dir: ../schemas}\ndestinations: [{id: log, kind: log}]")
-	_, err := OpenStore(t.Context(), cfg, Options{})
-	require.ErrorIs(t, err, fs.ErrNotExist, "no server runs")
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond))
+	require.NoError(t, err)
+	t.Cleanup(cluster.Close)
+	cfg := parsed(t, "http: {addr: '127.0.0.1:0'}\nbroker: {kind: kafka, brokers: ['"+cluster.ListenAddrs()[0]+"']}\nschemas: {dir: ../schemas}\ndestinations: [{id: log, kind: log}]")
 	out := &output{}
 	started(t, cfg, Options{Stdout: out})
 	s, err := OpenStore(t.Context(), cfg, Options{})
@@ -79,10 +80,18 @@ func TestStoreOnARunningServersBroker(t *testing.T) {
 	assert.NotContains(t, out.String(), "e2")
 }
 
-func TestStoreNeedsABrokerOfItsOwn(t *testing.T) {
+// Whoever is in another process is told what to do instead.
+func TestNoOtherProgramReachesTheServersBroker(t *testing.T) {
 	t.Parallel()
-	_, err := OpenStore(t.Context(), parsed(t, "broker: {kind: memory}\ndestinations: []"), Options{})
-	assert.ErrorContains(t, err, "broker.kind: memory is in the memory of the server's process")
+	for kind, yaml := range map[string]string{"memory": "broker: {kind: memory}\ndestinations: []", "embedded": "destinations: []"} {
+		cfg := parsed(t, yaml)
+		_, err := OpenStore(t.Context(), cfg, Options{})
+		assert.EqualError(t, err, "broker.kind: "+kind+" is in the server's own process, where no other program reaches it; post events to the server's http.addr, or use broker.kind: kafka")
+		_, err = Send(t.Context(), cfg, Options{}, SendConfig{Broker: true}, strings.NewReader("{}"))
+		assert.EqualError(t, err, "--broker: broker.kind: "+kind+" is in the server's own process, where no other program reaches it; leave --broker out, so that events are posted to the server's http.addr, or use broker.kind: kafka")
+		_, err = New(t.Context(), cfg, Options{HandleOnly: true})
+		assert.EqualError(t, err, "broker.kind: "+kind+" is in the server's own process, where no other program reaches it; give the handlers to the server as one of its app.Options.Kinds, or use broker.kind: kafka")
+	}
 }
 
 // What a program puts is held to the limits of what is posted.

@@ -13,7 +13,6 @@ import (
 
 	"eventserver/app/config"
 	"eventserver/infra"
-	"eventserver/infra/kafka"
 	"eventserver/router"
 )
 
@@ -28,6 +27,7 @@ type TailConfig struct {
 	Count       int    // end after so many; 0: none
 	JSON        bool   // a JSON object a line, with all that is known
 	Width       int    // characters of a payload in a line that is not JSON; 0: all
+	Bare        bool   // without payloads, their headers and the events' context
 	// Started is called when it is settled where to begin. nil: nobody is told.
 	Started func(topic string, partitions int)
 }
@@ -37,35 +37,49 @@ type TailConfig struct {
 // in the order of their offsets; those of several come as they are read.
 // Partitions that the topic gains later are not seen.
 //
-// It reads the broker that the configuration names, the cluster or the embedded
-// broker of a server that runs. It joins no consumer group, commits nothing and
-// changes nothing.
+// It reads a cluster, or the directory of a stopped server: then it ends with the
+// last record. A running server's own broker is seen through its admin API. Tail
+// joins no consumer group, commits nothing and changes nothing.
 func Tail(ctx context.Context, w io.Writer, cfg *config.Config, o Options, c TailConfig) (err error) {
-	log := o.logger()
-	from, err := c.check(time.Now())
+	from, err := c.check(time.Now(), "--")
 	if err != nil {
 		return err
 	}
-	k, err := joinConfig(cfg, log, func(error) {})
+	r, err := openTailSource(ctx, cfg, o.logger())
 	if err != nil {
 		return err
 	}
-	r, err := connect(ctx, k, kafka.OpenReader)
+	defer func() { err = errors.Join(err, r.close()) }()
+	if from == (begin{}) && !r.grows {
+		return fmt.Errorf("broker.dir: no server runs on %s, so nothing comes after the end; start eventserver, or give --from beginning for what is stored", cfg.Broker.Dir)
+	}
+	t, err := c.tailing(ctx, r, from)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	t := &tailing{c: c, w: w, log: log, running: func() error { _, err := joinConfig(cfg, log, nil); return err }}
-	err = t.run(ctx, r, from)
-	switch {
-	case errors.Is(err, errTailed):
-		return t.failed
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+	if c.Started != nil {
+		c.Started(t.name, len(t.ranges))
+	}
+	err = t.run(ctx, func(line []byte) error {
+		_, err := w.Write(append(line, '\n'))
+		return err
+	}, func(cause error) error {
+		o.logger().Warn("cannot read; trying again", slog.Any("error", cause))
 		return nil
-	case errors.Is(err, infra.ErrNoTopic):
-		return fmt.Errorf("%w; %w", err, c.known(r))
+	})
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
 	}
 	return err
+}
+
+// tailSource is what a tail reads.
+type tailSource struct {
+	infra.Reader
+	name   func(topic string) string               // on the broker
+	topics func(context.Context) ([]string, error) // by these names
+	grows  bool                                    // records may come
+	close  func() error
 }
 
 // begin is where a Tail begins; the zero value is the end of the topic.
@@ -74,16 +88,23 @@ type begin struct {
 	since  time.Time // with those stored then or later
 }
 
-// check reads what begins where, and refuses what cannot be meant.
-func (c TailConfig) check(now time.Time) (begin, error) {
+// Check finds what cannot be meant.
+func (c TailConfig) Check() error {
+	_, err := c.check(time.Now(), "--")
+	return err
+}
+
+// check reads what begins where, and refuses what cannot be meant. dash stands
+// before the names of fields.
+func (c TailConfig) check(now time.Time, dash string) (begin, error) {
 	if c.Poison && c.Destination == "" {
-		return begin{}, errors.New("--poison: say whose poison queue, with --destination ID")
+		return begin{}, fmt.Errorf("%[1]spoison: say whose poison queue, with %[1]sdestination ID", dash)
 	}
 	if p := strings.TrimSuffix(c.Type, ".*"); c.Type != "*" && strings.Contains(p, "*") {
-		return begin{}, fmt.Errorf("--type: %q is not a pattern; write a whole type, a prefix with .* behind it, or *", c.Type)
+		return begin{}, fmt.Errorf(dash+"type: %q is not a pattern; write a whole type, a prefix with .* behind it, or *", c.Type)
 	}
 	if c.Count < 0 || c.Width < 0 {
-		return begin{}, errors.New("--count, --width: write 0 for all, or more")
+		return begin{}, fmt.Errorf("%[1]scount, %[1]swidth: write 0 for all, or more", dash)
 	}
 	switch c.From {
 	case "", "end":
@@ -93,7 +114,7 @@ func (c TailConfig) check(now time.Time) (begin, error) {
 	}
 	ago, err := time.ParseDuration(c.From)
 	if err != nil || ago < 0 {
-		return begin{}, fmt.Errorf("--from: %q is not beginning, end or a time span such as 10m or 24h", c.From)
+		return begin{}, fmt.Errorf(dash+"from: %q is not beginning, end or a time span such as 10m or 24h", c.From)
 	}
 	return begin{since: now.Add(-ago)}, nil
 }
@@ -109,8 +130,8 @@ func (c TailConfig) topic() string {
 }
 
 // known says which topics there are.
-func (c TailConfig) known(r *kafka.Reader) error {
-	names, err := r.Topics()
+func (r *tailSource) known(ctx context.Context) error {
+	names, err := r.topics(ctx)
 	if err != nil {
 		return err
 	}
@@ -126,48 +147,68 @@ func (c TailConfig) known(r *kafka.Reader) error {
 	return fmt.Errorf("the broker has %s%s; eventserver makes a destination's topics when it starts with it", strings.Join(names, ", "), more)
 }
 
-// errTailed ends the reading after Count events, or when a line cannot be written.
-var errTailed = errors.New("enough")
-
 // tailing is one Tail under way.
 type tailing struct {
-	c       TailConfig
-	w       io.Writer
-	log     *slog.Logger
-	running func() error // whether there is still a broker to read
-	shown   int
-	told    bool                  // of trouble that has not ended
-	failed  error                 // of the writing
-	ranges  map[int32]infra.Range // what is still to be read
+	c      TailConfig
+	r      *tailSource
+	name   string                // of the topic, on the broker
+	ranges map[int32]infra.Range // what is still to be read
+	shown  int
+	warned bool // of trouble that has not ended
 }
 
-// run shows what there is from its beginning on, until ctx or the server ends.
-func (t *tailing) run(ctx context.Context, r *kafka.Reader, from begin) error {
-	const pause = time.Second // before what could not be read is tried again
-	topic := t.c.topic()
-	bounds, err := r.Bounds(ctx, topic, from.since)
-	if err != nil {
-		return err
+// tailing settles where to begin. The error wraps infra.ErrNoTopic where there is
+// no such topic, and says which there are.
+func (c TailConfig) tailing(ctx context.Context, r *tailSource, from begin) (*tailing, error) {
+	t := &tailing{c: c, r: r, name: r.name(c.topic()), ranges: map[int32]infra.Range{}}
+	bounds, err := r.Bounds(ctx, c.topic(), from.since)
+	if errors.Is(err, infra.ErrNoTopic) {
+		return nil, fmt.Errorf("topic %s %w; %w", r.name(c.topic()), infra.ErrNoTopic, r.known(ctx))
 	}
-	t.ranges = map[int32]infra.Range{}
+	if err != nil {
+		return nil, err
+	}
 	for p, b := range bounds {
-		at := b.End
+		at, to := b.End, b.End
 		if from.oldest || !from.since.IsZero() {
 			at = b.At
 		}
-		t.ranges[p] = infra.Range{From: at, To: infra.Forever}
+		if r.grows {
+			to = infra.Forever
+		}
+		t.ranges[p] = infra.Range{From: at, To: to}
 	}
-	if t.c.Started != nil {
-		t.c.Started(r.RealName(topic), len(bounds))
-	}
+	return t, nil
+}
+
+// errTailed ends the reading after Count events.
+var errTailed = errors.New("enough")
+
+// failedLine is the error of whoever takes the lines.
+type failedLine struct{ error }
+
+// run hands show a line for each record, without its end, until ctx or Count ends
+// it. The error is nil then only for Count, and at the end of what does not grow.
+// warn is told once of what is tried again.
+func (t *tailing) run(ctx context.Context, show func(line []byte) error, warn func(cause error) error) error {
+	const pause = time.Second // before what could not be read is tried again
 	for {
-		err := r.Scan(ctx, topic, t.ranges, t.record)
-		if err == nil || ctx.Err() != nil || errors.Is(err, errTailed) {
+		err := t.r.Scan(ctx, t.c.topic(), t.ranges, func(m *message.Message, at time.Time) error { return t.record(m, at, show) })
+		var failed failedLine
+		switch {
+		case err == nil, errors.Is(err, errTailed):
+			return nil
+		case errors.As(err, &failed):
+			return failed.error
+		case ctx.Err() != nil, !t.r.grows:
 			return err
 		}
-		if err := t.trouble(err); err != nil {
-			return err
+		if !t.warned {
+			if err := warn(err); err != nil {
+				return err
+			}
 		}
+		t.warned = true
 		wait := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
@@ -178,36 +219,24 @@ func (t *tailing) run(ctx context.Context, r *kafka.Reader, from begin) error {
 	}
 }
 
-func (t *tailing) record(m *message.Message, at time.Time) error {
-	t.told = false
-	t.ranges[infra.Partition(m)] = infra.Range{From: infra.Offset(m) + 1, To: infra.Forever}
+func (t *tailing) record(m *message.Message, at time.Time, show func(line []byte) error) error {
+	next := t.ranges[infra.Partition(m)]
+	next.From = infra.Offset(m) + 1
+	t.ranges[infra.Partition(m)] = next
+	t.warned = false
 	r := t.c.read(m, at)
 	if t.c.Type != "" && !router.MatchTypes([]string{t.c.Type}, r.Type) || t.c.Key != "" && t.c.Key != r.Key {
 		return nil
 	}
-	line := r.text(t.c.Width)
+	line := r.text(t.c.Width, t.c.Bare)
 	if t.c.JSON {
 		line = r.json()
 	}
-	if _, err := io.WriteString(t.w, line); err != nil {
-		t.failed = err
-		return errTailed
+	if err := show([]byte(line)); err != nil {
+		return failedLine{err}
 	}
 	if t.shown++; t.shown == t.c.Count {
 		return errTailed
 	}
-	return nil
-}
-
-// trouble goes on, unless the embedded broker has gone with its server: the
-// next one listens elsewhere.
-func (t *tailing) trouble(cause error) error {
-	if err := t.running(); err != nil {
-		return fmt.Errorf("the server has stopped: %w", err)
-	}
-	if !t.told {
-		t.log.Warn("cannot read; trying again", slog.Any("error", cause))
-	}
-	t.told = true
 	return nil
 }

@@ -6,9 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"log/slog"
+	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,11 +18,12 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kfake"
 
+	"eventserver/app/admin"
 	"eventserver/app/config"
 	"eventserver/destinations"
 	"eventserver/infra"
-	"eventserver/infra/embedded"
 	"eventserver/router"
 )
 
@@ -39,14 +40,39 @@ func (refuser) Deliver(context.Context, destinations.Delivery) error {
 	return destinations.Permanent(errors.New("no\x1b[31m, never"))
 }
 
-// tailed runs Tail until it has shown count events and returns its lines.
-func tailed(t *testing.T, cfg *config.Config, c TailConfig, count int) []string {
+// tail is how the events of a server are followed: through its admin API, or on
+// the cluster.
+type tail func(ctx context.Context, out io.Writer, c TailConfig) error
+
+// tailOf asks the server.
+func tailOf(a *App) tail {
+	return func(ctx context.Context, out io.Writer, c TailConfig) error {
+		if err := c.Check(); err != nil {
+			return err
+		}
+		err := (&admin.Client{BaseURL: "http://" + a.AdminAddr()}).Tail(ctx, c.Question(), admin.TailReader{
+			Started: func(s admin.TailStarted) {
+				if c.Started != nil {
+					c.Started(s.Topic, s.Partitions)
+				}
+			},
+			Record: func(line []byte) error { _, err := out.Write(append(line, '\n')); return err },
+		})
+		if errors.Is(err, context.Canceled) {
+			return nil
+		}
+		return err
+	}
+}
+
+// lines runs it until it has shown count events.
+func (to tail) lines(t *testing.T, c TailConfig, count int) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	var out bytes.Buffer
 	c.Count = count
-	require.NoError(t, Tail(ctx, &out, cfg, Options{}, c))
+	require.NoError(t, to(ctx, &out, c))
 	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 	require.Len(t, lines, count, "in 30 s")
 	return lines
@@ -81,12 +107,20 @@ func parsedLines(t *testing.T, lines []string) []shown {
 
 func TestSendAndTail(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	sendAndTail(t, "{dir: '"+dir+"', partitions: 4}", "", func() []string {
-		addrs, err := embedded.Running(dir)
-		require.NoError(t, err)
-		return addrs
-	})
+	sendAndTail(t, "{dir: '"+t.TempDir()+"', partitions: 4}")
+}
+
+func TestSendAndTailInMemory(t *testing.T) {
+	t.Parallel()
+	sendAndTail(t, "{kind: memory, partitions: 4}")
+}
+
+func TestSendAndTailOnACluster(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond))
+	require.NoError(t, err)
+	t.Cleanup(cluster.Close)
+	sendAndTail(t, "{kind: kafka, brokers: ['"+cluster.ListenAddrs()[0]+"'], partitions: 4, topic_prefix: p.}")
 }
 
 // TestSendAndTailOnKafka needs EVENTSERVER_TEST_KAFKA.
@@ -95,26 +129,29 @@ func TestSendAndTailOnKafka(t *testing.T) {
 	if addrs == "" {
 		t.Skip("EVENTSERVER_TEST_KAFKA is not set")
 	}
-	prefix := fmt.Sprintf("tail%d.", time.Now().UnixNano())
-	sendAndTail(t, "{kind: kafka, brokers: ["+addrs+"], partitions: 4, topic_prefix: "+prefix+"}", prefix, func() []string { return strings.Split(addrs, ",") })
+	sendAndTail(t, fmt.Sprintf("{kind: kafka, brokers: [%s], partitions: 4, topic_prefix: tail%d.}", addrs, time.Now().UnixNano()))
 }
 
 // What is sent over HTTP and to the broker is shown in order, at its filters,
 // and to look at it changes nothing.
-func sendAndTail(t *testing.T, broker, prefix string, addrs func() []string) {
+func sendAndTail(t *testing.T, broker string) {
 	o := Options{Stdout: &output{}, Kinds: []Kind{NewKind("refuser", func(string, struct{}) (destinations.Destination, error) { return refuser{}, nil })}}
 	cfg, err := config.Parse("test", []byte("http: {addr: '127.0.0.1:0'}\nbroker: "+broker+"\nschemas: {dir: ../schemas}\n"+
 		"destinations: [{id: log, kind: log}, {id: bad, kind: refuser, types: ['bad.*']}]"), o.checks())
 	require.NoError(t, err)
 	a := started(t, cfg, o)
-	url := "http://" + a.Addr()
+	url, prefix := "http://"+a.Addr(), cfg.Broker.TopicPrefix
+	straight, follow := !InProcess(cfg), tailOf(a)
+	if straight {
+		follow = func(ctx context.Context, out io.Writer, c TailConfig) error { return Tail(ctx, out, cfg, Options{}, c) }
+	}
 
 	// Some are seen as they come, from the time that the tail has begun.
 	ready := make(chan struct{})
 	seen := make(chan []string, 1)
 	go func() {
 		defer close(seen) // also when it fails
-		seen <- tailed(t, cfg, TailConfig{JSON: true, Started: func(topic string, partitions int) {
+		seen <- follow.lines(t, TailConfig{JSON: true, Started: func(topic string, partitions int) {
 			assert.Equal(t, prefix+"events", topic)
 			assert.Equal(t, 4, partitions)
 			close(ready)
@@ -140,7 +177,12 @@ func sendAndTail(t *testing.T, broker, prefix string, addrs func() []string) {
 		return b.String()
 	}
 	sending(SendConfig{URL: url, Type: "a.b", Batch: 7}, text("http", 0, 20))
-	sending(SendConfig{Broker: true, Type: "a.c", Batch: 7}, text("broker", 20, 40))
+	other := SendConfig{URL: url}
+	if straight {
+		other = SendConfig{Broker: true}
+	}
+	other.Type, other.Batch = "a.c", 7
+	sending(other, text("other", 20, 40))
 	sending(SendConfig{URL: url, Type: "a.b"}, text("http", 40, 60))
 	require.Len(t, want, 60)
 	live := parsedLines(t, <-seen)
@@ -165,101 +207,130 @@ func sendAndTail(t *testing.T, broker, prefix string, addrs func() []string) {
 	// to its poison queue.
 	examples, err := Examples(cfg, "order.placed")
 	require.NoError(t, err)
-	sending(SendConfig{Broker: true, Type: "order.placed"}, string(bytes.Join(examples, []byte("\n"))))
+	other.Type = "order.placed"
+	sending(other, string(bytes.Join(examples, []byte("\n"))))
 	sending(SendConfig{URL: url, Type: "order.placed"}, string(bytes.Join(examples, nil)))
-	sending(SendConfig{Broker: true, Type: "bad.one", Key: "k", ID: "poor"}, "{}")
-	_, err = Send(t.Context(), cfg, Options{}, SendConfig{Broker: true}, strings.NewReader("{}\n{\"type\":\"order.placed\"}"))
-	assert.ErrorContains(t, err, "line 2: order.placed v1: required: ")
-	assert.ErrorContains(t, err, "; no event is stored")
-	_, err = Send(t.Context(), cfg, Options{}, SendConfig{Broker: true}, strings.NewReader("{\"time\":1}"))
-	assert.EqualError(t, err, "line 1: time: must be a string, not a number; put it in quotes; no event is stored")
+	other.Type, other.Key, other.ID = "bad.one", "k", "poor"
+	sending(other, "{}")
+	if straight {
+		_, err = Send(t.Context(), cfg, Options{}, SendConfig{Broker: true}, strings.NewReader("{}\n{\"type\":\"order.placed\"}"))
+		assert.ErrorContains(t, err, "line 2: order.placed v1: required: ")
+		assert.ErrorContains(t, err, "; no event is stored")
+		_, err = Send(t.Context(), cfg, Options{}, SendConfig{Broker: true}, strings.NewReader("{\"time\":1}"))
+		assert.EqualError(t, err, "line 1: time: must be a string, not a number; put it in quotes; no event is stored")
+	}
 	_, err = Send(t.Context(), cfg, Options{}, SendConfig{URL: url}, strings.NewReader("{}\n{\"type\":\"order.placed\"}"))
 	assert.ErrorContains(t, err, "line 2: "+url+`/v1/events answered 422 Unprocessable Entity: {"type":"about:blank",`)
 
-	before := committed(t, cfg, addrs())
-	placed := tailed(t, cfg, TailConfig{From: "beginning", Type: "order.*", Width: 30}, 4)
+	before := committed(t, a)
+	placed := follow.lines(t, TailConfig{From: "beginning", Type: "order.*", Width: 30}, 4)
 	for _, l := range placed {
 		assert.Regexp(t, `^2\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d\d\dZ `+prefix+`events/\d/\d+ id=\w+ type=order.placed key=ada \{"type":"order.placed",.{7}\.\.\. \(\d+ bytes\)$`, l)
 	}
-	assert.Len(t, tailed(t, cfg, TailConfig{From: "1h", Key: "u1", Type: "*"}, 20), 20)
-	assert.Contains(t, tailed(t, cfg, TailConfig{From: "beginning", Type: "bad.one"}, 1)[0], `id=poor type=bad.one key=k {"id":"poor","type":"bad.one","key":"k"}`)
+	assert.Len(t, follow.lines(t, TailConfig{From: "1h", Key: "u1", Type: "*"}, 20), 20)
+	assert.Contains(t, follow.lines(t, TailConfig{From: "beginning", Type: "bad.one"}, 1)[0], `id=poor type=bad.one key=k {"id":"poor","type":"bad.one","key":"k"}`)
 
-	delivered := parsedLines(t, tailed(t, cfg, TailConfig{From: "beginning", Destination: "log", Type: "a.b", Key: "u2", JSON: true}, 13))
+	delivered := parsedLines(t, follow.lines(t, TailConfig{From: "beginning", Destination: "log", Type: "a.b", Key: "u2", JSON: true}, 13))
 	for i, l := range delivered {
 		assert.Equal(t, prefix+"dest.log", l.Topic)
 		require.NotNil(t, l.Sequence)
 		assert.True(t, i == 0 || *l.Sequence > *delivered[i-1].Sequence)
 	}
-	payload := tailed(t, cfg, TailConfig{From: "beginning", Destination: "bad"}, 1)[0]
+	payload := follow.lines(t, TailConfig{From: "beginning", Destination: "bad"}, 1)[0]
 	assert.Contains(t, payload, ` id=poor type=bad.one key=k "\x00 not \xff JSON: poor"`)
-	poor := parsedLines(t, tailed(t, cfg, TailConfig{From: "beginning", Destination: "bad", Poison: true, JSON: true}, 1))[0]
+	poor := parsedLines(t, follow.lines(t, TailConfig{From: "beginning", Destination: "bad", Poison: true, JSON: true}, 1))[0]
 	assert.Equal(t, "\x00 not \xff JSON: poor", string(poor.Binary))
 	assert.Equal(t, map[string]string{"X-A": "b"}, poor.Headers)
 	assert.Equal(t, [4]any{"deliver", "permanent", 1, prefix + "poison.bad"}, [4]any{poor.Stage, poor.Reason, poor.Attempts, poor.Topic})
 	assert.NotEmpty(t, poor.Last)
-	assert.Contains(t, tailed(t, cfg, TailConfig{From: "beginning", Destination: "bad", Poison: true}, 1)[0],
+	assert.Contains(t, follow.lines(t, TailConfig{From: "beginning", Destination: "bad", Poison: true}, 1)[0],
 		` key=k stage=deliver reason=permanent attempts=1 detail="`)
-	assert.Equal(t, before, committed(t, cfg, addrs()), "no group has moved, none has come")
+	assert.Equal(t, before, committed(t, a), "no group has moved, none has come")
 
-	err = Tail(t.Context(), &bytes.Buffer{}, cfg, Options{}, TailConfig{Destination: "nope"})
+	if straight { // the server says the same, byte for byte
+		for _, c := range []TailConfig{{From: "beginning", Key: "k", Width: 30}, {From: "beginning", Key: "k", Destination: "bad", Poison: true, JSON: true}} {
+			assert.Equal(t, follow.lines(t, c, 1), tailOf(a).lines(t, c, 1))
+		}
+	}
+	bare := TailConfig{From: "beginning", Destination: "bad", Bare: true, JSON: true}
+	assert.NotContains(t, follow.lines(t, bare, 1)[0], "data")
+	assert.NotContains(t, follow.lines(t, bare, 1)[0], "headers")
+	bare.JSON = false
+	assert.Regexp(t, ` id=poor type=bad.one key=k$`, follow.lines(t, bare, 1)[0])
+
+	err = follow(t.Context(), &bytes.Buffer{}, TailConfig{Destination: "nope"})
 	list := prefix + strings.Join([]string{"control", "dest.bad", "dest.log", "events", "poison.bad", "poison.log"}, ", "+prefix)
-	assert.EqualError(t, err, "topic "+prefix+"dest.nope does not exist; the broker has "+list+"; eventserver makes a destination's topics when it starts with it")
+	require.Error(t, err)
+	assert.Regexp(t, "^(http://\\S+ answered 404: )?"+regexp.QuoteMeta("topic "+prefix+"dest.nope does not exist; the broker has "+list+"; eventserver makes a destination's topics when it starts with it")+"$", err.Error())
 	ctx, cancel := context.WithCancel(t.Context())
-	assert.NoError(t, Tail(ctx, &bytes.Buffer{}, cfg, Options{}, TailConfig{Started: func(string, int) { cancel() }}), "Ctrl-C is how it ends")
+	assert.NoError(t, follow(ctx, &bytes.Buffer{}, TailConfig{Started: func(string, int) { cancel() }}), "Ctrl-C is how it ends")
 }
 
-// committed waits until the groups have done all, and returns their offsets.
-func committed(t *testing.T, cfg *config.Config, addrs []string) string {
+// committed waits until the groups have done all, and returns how far they are.
+func committed(t *testing.T, a *App) string {
 	t.Helper()
-	b, err := joinBroker(t.Context(), cfg, slog.New(slog.DiscardHandler), func(error) {})
-	require.NoError(t, err)
-	defer func() { assert.NoError(t, b.Close()) }()
-	var lags []string
+	var at []string
 	for group, topic := range map[string]string{
 		router.TransformGroup("log"): router.EventsTopic, router.DeliverGroup("log"): router.DestinationTopic("log"),
 		router.TransformGroup("bad"): router.EventsTopic, router.DeliverGroup("bad"): router.DestinationTopic("bad"),
 	} {
-		require.Eventually(t, func() bool {
-			lag, err := infra.LagOf(t.Context(), b, group, topic)
-			return assert.NoError(t, err) && lag == 0
+		var done map[int32]infra.Progress
+		require.Eventually(t, func() (ok bool) {
+			var err error
+			done, err = a.broker.Progress(t.Context(), group, topic)
+			return assert.NoError(t, err) && infra.Lag(done) == 0
 		}, 20*time.Second, 20*time.Millisecond, group)
+		at = append(at, fmt.Sprint(group, " ", done))
 	}
+	if !InProcess(a.cfg) {
+		at = append(at, clusterGroups(t, a.cfg)...)
+	}
+	slices.Sort(at)
+	return strings.Join(at, "\n")
+}
+
+// clusterGroups are the groups on the cluster, with all that they have committed.
+func clusterGroups(t *testing.T, cfg *config.Config) (at []string) {
+	t.Helper()
 	c := sarama.NewConfig()
 	c.Version = sarama.V3_6_0_0
-	admin, err := sarama.NewClusterAdmin(addrs, c)
+	clients, err := sarama.NewClusterAdmin(cfg.Broker.Brokers, c)
 	require.NoError(t, err)
-	defer func() { assert.NoError(t, admin.Close()) }()
-	groups, err := admin.ListConsumerGroups()
+	defer func() { assert.NoError(t, clients.Close()) }()
+	groups, err := clients.ListConsumerGroups()
 	require.NoError(t, err)
 	for g := range groups {
 		if !strings.HasPrefix(g, cfg.Broker.TopicPrefix) {
 			continue // another test's
 		}
-		resp, err := admin.ListConsumerGroupOffsets(g, nil)
+		resp, err := clients.ListConsumerGroupOffsets(g, nil)
 		require.NoError(t, err)
 		for _, topics := range resp.Groups {
 			for topic, parts := range topics.Blocks {
-				for p, at := range parts {
-					lags = append(lags, fmt.Sprint(g, " ", topic, "/", p, "=", at.Offset, at.Metadata))
+				for p, b := range parts {
+					at = append(at, fmt.Sprint(g, " ", topic, "/", p, "=", b.Offset, b.Metadata))
 				}
 			}
 		}
-		lags = append(lags, g)
+		at = append(at, g)
 	}
-	slices.Sort(lags)
-	return strings.Join(lags, "\n")
+	return at
 }
 
-func TestTailNeedsABrokerThatServes(t *testing.T) {
+// Without a server there is no way to what it has in its process.
+func TestTailWithoutTheServer(t *testing.T) {
 	t.Parallel()
 	for yaml, want := range map[string]string{
-		"broker: {kind: memory}":               "broker.kind: memory is in the memory of the server's process; use kafka or embedded",
+		"broker: {kind: memory}":               "broker.kind: memory is in the memory of the server's process, and its admin API is the only way to it: see admin.addr",
 		"broker: {dir: '" + t.TempDir() + "'}": "; start eventserver with the same broker.dir first",
 	} {
 		assert.ErrorContains(t, Tail(t.Context(), &bytes.Buffer{}, parsed(t, yaml+"\ndestinations: []"), Options{}, TailConfig{}), want)
 	}
 	cfg := parsed(t, "broker: {kind: kafka, brokers: ['127.0.0.1:1']}\ndestinations: []")
 	assert.ErrorContains(t, Tail(t.Context(), &bytes.Buffer{}, cfg, Options{}, TailConfig{}), "kafka: connect to 127.0.0.1:1: ")
+	cfg = parsed(t, "http: {addr: '127.0.0.1:0'}\nadmin: {addr: \"off\"}\nbroker: {dir: '"+t.TempDir()+"'}\ndestinations: []")
+	started(t, cfg, Options{})
+	assert.EqualError(t, Tail(t.Context(), &bytes.Buffer{}, cfg, Options{}, TailConfig{}), "broker.dir: a server runs on "+cfg.Broker.Dir+", and its admin API is the only way to it: see admin.addr")
 }
 
 func TestTailConfigFaults(t *testing.T) {
@@ -289,9 +360,8 @@ func TestTailEndsWithTheServer(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
 	<-a.Ready()
-	err = Tail(t.Context(), &bytes.Buffer{}, cfg, Options{}, TailConfig{Started: func(string, int) { stop() }})
-	assert.ErrorContains(t, err, "the server has stopped: broker.dir: no server runs on ")
-	assert.ErrorIs(t, err, fs.ErrNotExist)
+	err = tailOf(a)(t.Context(), &bytes.Buffer{}, TailConfig{Started: func(string, int) { stop() }})
+	assert.EqualError(t, err, "the server at http://"+a.AdminAddr()+" has stopped")
 	assert.NoError(t, <-ended)
 }
 
@@ -305,7 +375,7 @@ func TestTailLines(t *testing.T) {
 		for i := 0; i < len(md); i += 2 {
 			m.Metadata[md[i]] = md[i+1]
 		}
-		return strings.TrimSuffix(c.read(m, at).text(c.Width), "\n"), strings.TrimSuffix(c.read(m, at).json(), "\n")
+		return c.read(m, at).text(c.Width, c.Bare), c.read(m, at).json()
 	}
 	const head = `2026-01-31T12:00:00.005Z events/3/42 id=e1 type=order.placed key=ada `
 	const jsonHead = `{"received_at":"2026-01-31T12:00:00.005Z","topic":"events","partition":3,"offset":42,"id":"e1","type":"order.placed","key":"ada"`

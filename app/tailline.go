@@ -13,52 +13,14 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"eventserver/app/admin"
 	"eventserver/destinations/log"
 	"eventserver/infra"
 	"eventserver/router"
 )
 
 // tailLine is one record as Tail shows it; its JSON is a line of --json.
-type tailLine struct {
-	ReceivedAt  string            `json:"received_at"` // of the event; of the record when it does not say
-	Topic       string            `json:"topic"`
-	Partition   int32             `json:"partition"`
-	Offset      int64             `json:"offset"`
-	ID          string            `json:"id"`
-	Type        string            `json:"type"`
-	Source      string            `json:"source,omitempty"`
-	Key         string            `json:"key"`
-	Time        string            `json:"time,omitempty"`
-	ContentType string            `json:"content_type,omitempty"`
-	Metadata    map[string]string `json:"metadata,omitempty"`
-	Sequence    *int64            `json:"sequence,omitempty"` // of what a destination is sent
-	Headers     map[string]string `json:"headers,omitempty"`  // of its payload
-	Redrives    int               `json:"redrives,omitempty"` // times that an operator sent it on again
-	*tailPoison
-	*tailMark
-	Error      string          `json:"error,omitempty"` // of a record that event-server did not write
-	Data       json.RawMessage `json:"data,omitempty"`
-	DataBase64 []byte          `json:"data_base64,omitempty"` // of a payload that is no JSON
-}
-
-// tailPoison is why a delivery was given up.
-type tailPoison struct {
-	Stage    string `json:"stage"`
-	Reason   string `json:"reason"`
-	Detail   string `json:"detail"`
-	Attempts int    `json:"attempts"`
-	First    string `json:"first_attempt,omitempty"`
-	Last     string `json:"last_attempt,omitempty"`
-}
-
-// tailMark says that a record of the poison queue is settled, and how.
-type tailMark struct {
-	Mark  string `json:"mark"`    // redriven, discarded or skipped
-	Of    string `json:"mark_of"` // the record's partition:offset
-	By    string `json:"mark_by,omitempty"`
-	Run   string `json:"mark_run,omitempty"`
-	Event string `json:"mark_event,omitempty"`
-}
+type tailLine admin.TailRecord
 
 const (
 	tailStamp = "2006-01-02T15:04:05.000Z07:00" // in a line for people
@@ -71,18 +33,23 @@ func (c TailConfig) read(m *message.Message, at time.Time) *tailLine {
 	l := &tailLine{Topic: m.Metadata.Get(infra.MetaTopic), Partition: infra.Partition(m), Offset: infra.Offset(m),
 		ID: e.ID, Type: e.Type, Source: e.Source, Key: m.Metadata.Get(infra.MetaKey), ContentType: e.ContentType, Metadata: e.Metadata,
 		Data: e.Data, Time: stampOf(e.Time)}
+	if c.Bare {
+		l.Data, l.Metadata = nil, nil
+	}
 	if e.ReceivedAt.IsZero() {
 		e.ReceivedAt = at
 	}
 	l.ReceivedAt = stampOf(e.ReceivedAt)
 	if mark, is := router.DecodeMark(m); c.Poison && is {
-		l.tailMark = &tailMark{Mark: mark.Kind, Of: mark.Of.String(), By: mark.By, Run: mark.Run, Event: mark.EventID}
+		l.TailMark = &admin.TailMark{Mark: mark.Kind, Of: mark.Of.String(), By: mark.By, Run: mark.Run, Event: mark.EventID}
 		return l
 	}
 	if c.Destination != "" && err == nil {
 		d, derr := router.DecodeDelivery(c.Destination, m)
 		if err = derr; err == nil {
-			l.Headers, l.Redrives = d.Payload.Headers, d.Redrives
+			if l.Redrives = d.Redrives; !c.Bare {
+				l.Headers = d.Payload.Headers
+			}
 			if d.Sequence >= 0 {
 				l.Sequence = &d.Sequence
 			}
@@ -90,7 +57,7 @@ func (c TailConfig) read(m *message.Message, at time.Time) *tailLine {
 	}
 	if c.Poison {
 		g := router.DecodePoison(c.Destination, m)
-		l.tailPoison = &tailPoison{Stage: g.Stage, Reason: g.Reason, Detail: g.Detail, Attempts: g.Attempts, First: stampOf(g.First), Last: stampOf(g.Last)}
+		l.TailPoison = &admin.TailPoison{Stage: g.Stage, Reason: g.Reason, Detail: g.Detail, Attempts: g.Attempts, First: stampOf(g.First), Last: stampOf(g.Last)}
 	}
 	if err != nil {
 		l.Error = err.Error()
@@ -108,29 +75,31 @@ func stampOf(t time.Time) string {
 // text is a line such as
 //
 //	2026-01-02T03:04:05.000Z events/3/42 id=e1 type=order.placed key=ada {"n":1}
-func (l *tailLine) text(width int) string {
+func (l *tailLine) text(width int, bare bool) string {
 	var b strings.Builder
 	received := l.ReceivedAt
 	if t, err := time.Parse(jsonStamp, received); err == nil {
 		received = t.Format(tailStamp)
 	}
-	if m := l.tailMark; m != nil {
-		fmt.Fprintf(&b, "%s %s/%d/%d key=%s mark=%s of=%s event=%s by=%s run=%s\n", received, printable(l.Topic), l.Partition, l.Offset, log.Word(l.Key),
+	if m := l.TailMark; m != nil {
+		fmt.Fprintf(&b, "%s %s/%d/%d key=%s mark=%s of=%s event=%s by=%s run=%s", received, printable(l.Topic), l.Partition, l.Offset, log.Word(l.Key),
 			log.Word(m.Mark), log.Word(m.Of), log.Word(m.Event), log.Word(m.By), log.Word(m.Run))
 		return b.String()
 	}
 	fmt.Fprintf(&b, "%s %s/%d/%d id=%s type=%s key=%s", received, printable(l.Topic), l.Partition, l.Offset, log.Word(l.ID), log.Word(l.Type), log.Word(l.Key))
-	if p := l.tailPoison; p != nil {
+	if p := l.TailPoison; p != nil {
 		fmt.Fprintf(&b, " stage=%s reason=%s attempts=%d detail=%s", log.Word(p.Stage), log.Word(p.Reason), p.Attempts, log.Word(p.Detail))
 	}
 	if l.Error != "" {
 		b.WriteString(" error=" + log.Word(l.Error))
 	}
-	b.WriteString(" " + cutTo(width, payload(l.Data), len(l.Data)) + "\n")
+	if !bare {
+		b.WriteString(" " + cutTo(width, payload(l.Data), len(l.Data)))
+	}
 	return b.String()
 }
 
-// json is the line of --json.
+// json is the line of --json, without the end of it.
 func (l *tailLine) json() string {
 	if len(l.Data) > 0 && !isJSON(l.Data) {
 		l.DataBase64, l.Data = l.Data, nil
@@ -139,9 +108,9 @@ func (l *tailLine) json() string {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false) // the payload should look like what was sent
 	if err := enc.Encode(l); err != nil {
-		return fmt.Sprintf("{\"error\":%q}\n", err) // the payload was looked at: it cannot be
+		return fmt.Sprintf("{\"error\":%q}", err) // the payload was looked at: it cannot be
 	}
-	return printable(strings.TrimSuffix(b.String(), "\n")) + "\n"
+	return printable(strings.TrimSuffix(b.String(), "\n"))
 }
 
 func isJSON(b []byte) bool { return utf8.Valid(b) && json.Valid(b) }

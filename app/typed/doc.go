@@ -5,9 +5,10 @@
 // and comes back: JSON for the structs that `make generate` writes from the
 // schemas, NewCodec for a type that looks otherwise than its event.
 //
-// Start runs a program that only handles: in a process of its own, with its own
-// consumer groups, without HTTP, with the same order, retry, poison queue and
-// shutdown as any destination. Kind makes handlers a destination of a server.
+// Kind makes handlers a destination of a server. Start runs a program that only
+// handles: in a process of its own, on the server's cluster, with its own consumer
+// groups, without HTTP, with the same order, retry, poison queue and shutdown as
+// any destination.
 //
 // It imports app, app/config and the contract. What does not belong here:
 // schemas themselves (app/schema) and how events move (router, infra).

@@ -90,9 +90,9 @@ func Kind(h Handlers) app.Kind {
 }
 
 // Start runs handlers until ctx ends, in a process of their own: nothing but the
-// broker and the destinations of kind handler that the configuration file
-// names, each in its own consumer groups. There is no HTTP. With the embedded
-// broker it works on the one of a server that runs with the same broker.dir.
+// cluster and the destinations of kind handler that the configuration file
+// names, each in its own consumer groups. There is no HTTP. The brokers memory and
+// embedded are in the server's own process: there, handlers are a Kind.
 func Start(ctx context.Context, config string, h Handlers, o app.Options) error {
 	if _, err := h.config(); err != nil {
 		return err

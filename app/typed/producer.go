@@ -14,8 +14,8 @@ import (
 	"eventserver/destinations/handler"
 )
 
-// Store is where a Producer puts events: *app.Store (the broker of a server in
-// another process) and *app.App (this process's own).
+// Store is where a Producer puts events: *app.App (this process's server) and
+// *app.Store (a cluster).
 type Store interface {
 	// Put returns when the events are durable. It holds them against their
 	// schemas and fills in an ordering key that is "".

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"go.uber.org/goleak"
 
 	"eventserver/app"
@@ -194,15 +195,19 @@ func TestMetadataGoesOn(t *testing.T) {
 	}
 }
 
-// A program that only handles works on the broker of a server in another
+// A program that only handles works on the cluster of a server in another
 // process: here, of another App. It stops without losing its place.
 func TestStart(t *testing.T) {
 	t.Parallel()
-	file := config(t, "http: {addr: '127.0.0.1:0'}\nbroker: {dir: 'DIR/data'}\ndestinations: []\n")
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond))
+	require.NoError(t, err)
+	t.Cleanup(cluster.Close)
+	broker := "kind: kafka, brokers: ['" + cluster.ListenAddrs()[0] + "']"
+	file := config(t, "http: {addr: '127.0.0.1:0'}\nbroker: {"+broker+"}\ndestinations: []\n")
 	server := running(t, file, app.Options{})
 	consumer := filepath.Join(filepath.Dir(file), "consumer.yaml")
 	dir := filepath.Dir(file)
-	require.NoError(t, os.WriteFile(consumer, []byte("broker: {dir: '"+dir+"/data', instance_id: billing}\nschemas: {dir: '"+dir+"/schemas'}\ndestinations: [{id: billing, kind: handler, retry: {attempts: 2, initial: 1ms}}]\n"), 0o600))
+	require.NoError(t, os.WriteFile(consumer, []byte("broker: {"+broker+", instance_id: billing}\nschemas: {dir: '"+dir+"/schemas'}\ndestinations: [{id: billing, kind: handler, retry: {attempts: 2, initial: 1ms}}]\n"), 0o600))
 
 	p, err := typed.NewProducer(typed.ProducerConfig{Store: server, Codecs: codecs(t)})
 	require.NoError(t, err)
@@ -269,59 +274,16 @@ func TestFaultsAreToldAtOnce(t *testing.T) {
 	assert.ErrorContains(t, typed.Start(t.Context(), "", typed.Handlers{}, app.Options{}), "need Codecs")
 }
 
-// The embedded broker comes back on its port, so that a program beside the server
-// goes on when the server has been restarted.
-func TestHandlersGoOnAfterTheServersRestart(t *testing.T) {
+// No other process reaches the broker of a server, unless it is a cluster.
+func TestStartNeedsACluster(t *testing.T) {
 	t.Parallel()
-	file := config(t, "http: {addr: '127.0.0.1:0'}\nbroker: {dir: 'DIR/data'}\ndestinations: []\n")
-	dir := filepath.Dir(file)
-	consumer := filepath.Join(dir, "consumer.yaml")
-	require.NoError(t, os.WriteFile(consumer, []byte("broker: {dir: '"+dir+"/data', instance_id: m}\ndestinations: [{id: m, kind: handler}]\n"), 0o600))
-	cfg, err := app.Load(file, app.Options{})
-	require.NoError(t, err)
-	serve := func() (a *app.App, stop func()) {
-		ctx, cancel := context.WithCancel(context.Background())
-		a, err := app.New(ctx, cfg, app.Options{})
-		require.NoError(t, err)
-		ended := make(chan error, 1)
-		go func() { ended <- a.Run(ctx) }()
-		<-a.Ready()
-		return a, func() { cancel(); assert.NoError(t, <-ended) }
+	for _, broker := range []string{"{kind: memory}", "{dir: 'DIR/data'}"} {
+		file := config(t, "broker: "+broker+"\ndestinations: [{id: m, kind: handler, concurrency: -1}]\n")
+		err := typed.Start(t.Context(), file, typed.Handlers{Codecs: codecs(t), Handlers: []typed.Handler{
+			typed.Handle(func(context.Context, counted) error { return nil })}}, app.Options{})
+		assert.ErrorContains(t, err, "is in the server's own process, where no other program reaches it; give the handlers to the server as one of its app.Options.Kinds, or use broker.kind: kafka")
+		assert.ErrorContains(t, err, "concurrency", "the file's other faults are told with it")
 	}
-	publish := func(a *app.App, n int) {
-		p, err := typed.NewProducer(typed.ProducerConfig{Store: a, Codecs: codecs(t)})
-		require.NoError(t, err)
-		_, err = p.Publish(t.Context(), &counted{User: "ada", N: n})
-		require.NoError(t, err)
-	}
-	server, stop := serve()
-	got := make(chan int, 10)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() {
-		ended <- typed.Start(ctx, consumer, typed.Handlers{Codecs: codecs(t), Handlers: []typed.Handler{
-			typed.Handle(func(_ context.Context, c counted) error { got <- c.N; return nil })}}, app.Options{})
-	}()
-	next := func() int {
-		select {
-		case n := <-got:
-			return n
-		case <-time.After(timeout):
-			t.Fatal("nothing came")
-			return -1
-		}
-	}
-	publish(server, 1)
-	require.Equal(t, 1, next())
-	stop()
-	server, stop = serve()
-	publish(server, 2)
-	for n := next(); n != 2; n = next() { // the first may come again: its commit met a server that was gone
-		require.Equal(t, 1, n)
-	}
-	cancel()
-	require.NoError(t, <-ended)
-	stop()
 }
 
 // hidden has no field that JSON can have, and picky reads itself.

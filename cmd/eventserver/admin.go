@@ -72,27 +72,37 @@ type target struct {
 
 // target resolves the flags. Nothing is asked yet.
 func (a *adminFlags) target() (target, error) {
-	var t target
+	t, err := a.loaded()
+	if err != nil {
+		return t, err
+	}
+	return t, a.reach(&t)
+}
+
+// loaded reads the configuration, where there is one.
+func (a *adminFlags) loaded() (t target, err error) {
 	if a.url != "" && a.path != "" {
 		return t, misuse("give --admin or --config, not both")
 	}
-	url := cmp.Or(a.url, os.Getenv(adminVariable))
 	if a.path != "" {
-		var err error
-		if t.Config, err = app.LoadPartly(a.path, app.Options{}); err != nil {
-			return t, err
+		t.Config, err = app.LoadPartly(a.path, app.Options{})
+	}
+	return t, err
+}
+
+// reach finds the server.
+func (a *adminFlags) reach(t *target) (err error) {
+	url := cmp.Or(a.url, os.Getenv(adminVariable))
+	if t.Config != nil && url == "" {
+		if err := t.Config.Need("http.addr", "admin.addr"); err != nil {
+			return err
 		}
-		if url == "" {
-			if err := t.Config.Need("http.addr", "admin.addr"); err != nil {
-				return t, err
-			}
-			if url, err = adminURL(t.Config.Admin.Addr); err != nil || url == "" {
-				return t, err
-			}
+		if url, err = adminURL(t.Config.Admin.Addr); err != nil || url == "" {
+			return err
 		}
 	}
 	t.Client = &admin.Client{BaseURL: cmp.Or(url, admin.DefaultURL), Token: cmp.Or(a.token, os.Getenv(tokenVariable)), Agent: versions.Get().Product()}
-	return t, nil
+	return nil
 }
 
 // loadFor reads a configuration for a command that needs some of its values.

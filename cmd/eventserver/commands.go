@@ -33,7 +33,7 @@ func commands() []command {
 			{name: "new", summary: "write the schema of a new TYPE, its example and its test events", run: schemaNew},
 			{name: "generate", summary: "write the Go package of the schemas", run: schemaGenerate},
 		}},
-		{name: "send", summary: "send events, over HTTP or straight to the broker", run: send},
+		{name: "send", summary: "send events, over HTTP or straight to a Kafka cluster", run: send},
 		{name: "tail", summary: "show events as they pass, and change nothing", run: tail},
 		{name: "destinations", summary: "show what each destination does, what is stuck, and why", run: showDestinations},
 		{name: "pause", summary: "hold back the attempts of a destination", run: pauseDestination},

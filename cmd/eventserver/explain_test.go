@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kfake"
 
 	"eventserver/app/admin"
 )
@@ -37,18 +38,21 @@ func TestExplainEndToEnd(t *testing.T) {
 		}
 	}))
 	defer receiver.Close()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond))
+	require.NoError(t, err)
+	t.Cleanup(cluster.Close)
 	bin, dir, front, steer := binary(t), t.TempDir(), freeAddr(t), freeAddr(t)
 	write := func(name, adminAddr string) string {
 		path := filepath.Join(dir, name)
 		require.NoError(t, os.WriteFile(path, []byte(fmt.Sprintf(`http: {addr: %q}
 admin: {addr: %q}
-broker: {kind: embedded, dir: %q, partitions: 4}
+broker: {kind: kafka, brokers: [%q], instance_id: eventserver, partitions: 4}
 destinations:
   - {id: crm, kind: webhook, url: %q, allow_private: true, retry: {initial: 1h, max: 1h}}
   - {id: orders, kind: webhook, url: %q, allow_private: true, types: [order.*]}
   - {id: paid, kind: webhook, url: %q, allow_private: true, filter: "event.type == 'paid'"}
   - {id: down, kind: webhook, url: %q, allow_private: true, breaker: {initial: 1h, max: 1h}}
-`, front, adminAddr, filepath.Join(dir, "data"), receiver.URL, receiver.URL, receiver.URL, receiver.URL+"/down")), 0o600))
+`, front, adminAddr, cluster.ListenAddrs()[0], receiver.URL, receiver.URL, receiver.URL, receiver.URL+"/down")), 0o600))
 		return path
 	}
 	config := write("eventserver.yaml", steer)
@@ -136,7 +140,7 @@ destinations:
 	}
 	t.Log(text)
 
-	// From the broker alone: another configuration, which has no admin API.
+	// From the cluster alone: another configuration, which has no admin API.
 	text, said = asked(stuck[1], "--config", write("off.yaml", "off"), "--destination", "crm")
 	assert.Contains(t, said, "the admin API is off in --config")
 	assert.Contains(t, said, "reading the broker alone")

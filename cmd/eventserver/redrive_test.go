@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
 )
 
 // refusing answers 422 until it is mended, and counts what it took.
@@ -59,10 +61,15 @@ func TestRedriveIsKilled(t *testing.T) {
 	to := &refusing{took: map[string]int{}, order: map[string][]string{}}
 	receiver := httptest.NewServer(to)
 	defer receiver.Close()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
 	bin, dir, addr := binary(t), t.TempDir(), freeAddr(t)
 	path := filepath.Join(dir, "eventserver.yaml")
-	yaml := fmt.Sprintf("http: {addr: %q}\nadmin: {addr: \"off\"}\nbroker: {dir: %q, sync: false}\ndestinations:\n- {id: shop, kind: webhook, url: %q, allow_private: true, concurrency: 32}\n",
-		addr, filepath.Join(dir, "data"), receiver.URL)
+	yaml := fmt.Sprintf("http: {addr: %q}\nadmin: {addr: \"off\"}\nbroker: {kind: kafka, brokers: [%q]}\ndestinations:\n- {id: shop, kind: webhook, url: %q, allow_private: true, concurrency: 32}\n",
+		addr, cluster.ListenAddrs()[0], receiver.URL)
 	if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}

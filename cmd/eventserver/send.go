@@ -21,7 +21,7 @@ func send(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	files, err := parse("send", "FILE [flags], or --example --type TYPE", args, 0, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&path, "config", "", "configuration ("+configForms+"), for its http.addr, broker and schemas; without it, what runs without one")
 		fs.StringVar(&c.URL, "url", "", "where the server listens (default http://127.0.0.1:8080, or the http.addr of --config)")
-		fs.BoolVar(&c.Broker, "broker", false, "put the events straight on the broker of --config, or of the server that runs on ./data")
+		fs.BoolVar(&c.Broker, "broker", false, "put the events straight on the Kafka cluster of --config")
 		fs.StringVar(&c.Type, "type", "", "type of events that have none; another one is an error")
 		fs.StringVar(&c.Key, "key", "", "ordering key of events that have none")
 		fs.StringVar(&c.ID, "id", "", "id of a single event that has none")

@@ -96,7 +96,7 @@ func TestFaultsAreInOurWords(t *testing.T) {
 	for _, base := range []string{"http://127.0.0.1:1", other.URL, cuts, "foo", "http://a b:c", "http://127.0.0.1:x"} {
 		for _, args := range [][]string{
 			{"destinations"}, {"explain", "e"}, {"poison", "list"}, {"poison", "counts"}, {"poison", "show", "e"}, {"poison", "redrive", "--destination", "a"}, {"pause", "a"},
-			{"resume", "a"}, {"retry", "a"}, {"replay", "a", "--since", "1h"}, {"forget", "a"}, {"reload"}, {"config"},
+			{"resume", "a"}, {"retry", "a"}, {"replay", "a", "--since", "1h"}, {"forget", "a"}, {"reload"}, {"config"}, {"tail"},
 		} {
 			if _, err := shell(t, append(args, "--admin", base)...); err == nil {
 				t.Errorf("%q at %s: no error", args, base)

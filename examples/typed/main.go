@@ -3,7 +3,7 @@
 // by `eventserver schema generate`), and it produces and handles payments.
 //
 //	go run ./examples/typed                # a server that also produces
-//	go run ./examples/typed -handle-only   # beside it: another program's handlers
+//	go run ./examples/typed -handle-only   # another program's handlers, where the server is on Kafka
 package main
 
 import (
@@ -55,7 +55,7 @@ func (l *ledger) book(ctx context.Context, p events.PaymentReceived) error {
 }
 
 func main() {
-	handleOnly := flag.Bool("handle-only", false, "only handle, on the broker of a server that runs")
+	handleOnly := flag.Bool("handle-only", false, "only handle, on the cluster of consumer.yaml")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, *handleOnly, "examples/typed", os.Stdout)
