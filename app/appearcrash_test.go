@@ -12,7 +12,8 @@ import (
 	"eventserver/app/control"
 	"eventserver/destinations"
 	"eventserver/infra"
-	"eventserver/infra/memory"
+	"eventserver/infra/brokertest/inmemory"
+	"eventserver/infra/pubsub"
 	"eventserver/router"
 )
 
@@ -20,7 +21,7 @@ var errKilled = errors.New("killed")
 
 // dying is a broker of a process that is killed at its nth step.
 type dying struct {
-	*memory.Broker
+	infra.Broker
 	left int
 }
 
@@ -66,10 +67,7 @@ func (p dyingPublisher) Publish(topic string, msgs ...*message.Message) error {
 // what was before is not.
 func TestFromSurvivesAKillAtEveryStep(t *testing.T) {
 	for steps := range 12 {
-		b, err := memory.New(memory.Config{Partitions: 2})
-		if err != nil {
-			t.Fatal(err)
-		}
+		b := inmemory.Open(t, 2, pubsub.Config{})
 		ctx := t.Context()
 		accept := func(n int) {
 			for i := range n {

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"slices"
 
 	"eventserver/app/config"
 	"eventserver/infra"
-	"eventserver/infra/embedded"
 	"eventserver/infra/kafka"
+	"eventserver/infra/local"
 )
 
 // A program beside the server reaches its events in one of three ways: through
@@ -41,21 +40,21 @@ func openBeside(ctx context.Context, cfg *config.Config, log *slog.Logger, readO
 	case !InProcess(cfg):
 		return openBroker(ctx, cfg, log, func(error) {})
 	case cfg.Broker.Kind == "embedded":
-		return openStopped(ctx, cfg, readOnly)
+		return openStopped(cfg, log, readOnly)
 	}
 	return nil, fmt.Errorf("broker.kind: %s is in the memory of the server's process, and its admin API is the only way to it: see admin.addr", cfg.Broker.Kind)
 }
 
 // openStopped opens the directory of a server that is stopped.
-func openStopped(_ context.Context, cfg *config.Config, _ bool) (infra.Broker, error) {
-	switch _, err := embedded.Running(cfg.Broker.Dir); {
-	case err == nil:
+func openStopped(cfg *config.Config, log *slog.Logger, readOnly bool) (infra.Broker, error) {
+	b, err := openLocal(cfg, local.Config{Dir: cfg.Broker.Dir, ReadOnly: readOnly, NoSync: !cfg.Broker.Sync}, 0, log, func(error) {})
+	switch {
+	case errors.Is(err, local.ErrLocked):
 		return nil, fmt.Errorf("broker.dir: a server runs on %s, and its admin API is the only way to it: see admin.addr", cfg.Broker.Dir)
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("broker.dir: %w; start eventserver with the same broker.dir first", err)
-	default:
-		return nil, fmt.Errorf("broker.dir: %w", err)
+	case err != nil:
+		return nil, err
 	}
+	return b, nil
 }
 
 // openTailSource opens what Tail reads.

@@ -10,9 +10,9 @@ import (
 
 	"eventserver/app/config"
 	"eventserver/infra"
-	"eventserver/infra/embedded"
 	"eventserver/infra/kafka"
-	"eventserver/infra/memory"
+	"eventserver/infra/local"
+	"eventserver/infra/pubsub"
 )
 
 // kafkaConfig is what the configuration says of a client of Kafka's protocol.
@@ -33,10 +33,9 @@ func openBroker(ctx context.Context, c *config.Config, log *slog.Logger, fatal f
 	b, k := c.Broker, kafkaConfig(c, log, fatal)
 	switch b.Kind {
 	case "embedded":
-		return opened(embedded.New(embedded.Config{Dir: b.Dir, NoSync: !b.Sync, TrimAge: b.TrimAge, Kafka: k}))
+		return opened(openLocal(c, local.Config{Dir: b.Dir, NoSync: !b.Sync}, b.TrimAge, log, fatal))
 	case "memory":
-		return opened(memory.New(memory.Config{Partitions: int(b.Partitions), MaxMessageBytes: k.MaxMessageBytes,
-			WindowMessages: memoryWindow(c), WindowKey: b.WindowKey, ReleaseTimeout: k.ReleaseTimeout}))
+		return opened(openLocal(c, local.Config{}, min(b.TrimAge, memoryTrimAge), log, fatal))
 	case "kafka":
 		k, err := secured(b, k)
 		if err != nil {
@@ -46,6 +45,23 @@ func openBroker(ctx context.Context, c *config.Config, log *slog.Logger, fatal f
 	default:
 		return nil, fmt.Errorf("broker.kind: %q is not built in", b.Kind)
 	}
+}
+
+// memoryTrimAge bounds what a broker in memory keeps of what is done.
+const memoryTrimAge = time.Minute
+
+// openLocal opens the broker that is in this process.
+func openLocal(c *config.Config, l local.Config, trimAge time.Duration, log *slog.Logger, fatal func(error)) (infra.Broker, error) {
+	b := c.Broker
+	l.Partitions, l.MaxRecordBytes, l.Logger, l.Fatal = b.Partitions, recordLimit(c), log, fatal
+	opened, err := local.Open(l)
+	if err != nil {
+		return nil, err
+	}
+	return pubsub.New(opened, pubsub.Config{
+		WindowMessages: b.WindowMessages, WindowBytes: int(b.WindowBytes), WindowKey: b.WindowKey, WindowSpan: b.WindowSpan,
+		PartitionOrder: c.Ordering == "partition", ReleaseTimeout: releaseTimeout(c), TrimAge: trimAge, Logger: log,
+	})
 }
 
 // secured adds how to reach a cluster that asks for TLS or SASL.
@@ -97,14 +113,6 @@ func opened[B infra.Broker](b B, err error) (infra.Broker, error) {
 		return nil, err
 	}
 	return b, nil
-}
-
-// memoryWindow is one message of a partition where partition order is asked for.
-func memoryWindow(c *config.Config) int {
-	if c.Ordering == "partition" {
-		return 1
-	}
-	return c.Broker.WindowMessages
 }
 
 // recordLimit leaves room for headers: an event accepted at the limit must

@@ -322,7 +322,7 @@ func TestTailWithoutTheServer(t *testing.T) {
 	t.Parallel()
 	for yaml, want := range map[string]string{
 		"broker: {kind: memory}":               "broker.kind: memory is in the memory of the server's process, and its admin API is the only way to it: see admin.addr",
-		"broker: {dir: '" + t.TempDir() + "'}": "; start eventserver with the same broker.dir first",
+		"broker: {dir: '" + t.TempDir() + "'}": "broker.dir: no server has stored anything in ",
 	} {
 		assert.ErrorContains(t, Tail(t.Context(), &bytes.Buffer{}, parsed(t, yaml+"\ndestinations: []"), Options{}, TailConfig{}), want)
 	}

@@ -14,13 +14,14 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/infra"
-	"eventserver/infra/memory"
+	"eventserver/infra/brokertest/inmemory"
+	"eventserver/infra/pubsub"
 	"eventserver/metrics"
 )
 
 // countingBroker counts who joins, so that a test sees that nobody else did.
 type countingBroker struct {
-	*memory.Broker
+	infra.Broker
 	mu    sync.Mutex
 	joins map[string]int // subscriptions, by group
 	fail  map[string]int // joins to refuse, by group; -1: all
@@ -138,10 +139,7 @@ type liveRig struct {
 
 func newLiveRig(t *testing.T, dests ...Destination) *liveRig {
 	t.Helper()
-	mem, err := memory.New(memory.Config{Partitions: 3, NackDelay: time.Millisecond, WindowMessages: 50})
-	if err != nil {
-		t.Fatal(err)
-	}
+	mem := inmemory.Open(t, 3, pubsub.Config{NackDelay: time.Millisecond, WindowMessages: 50})
 	r := &liveRig{broker: &countingBroker{Broker: mem, joins: map[string]int{}, fail: map[string]int{}}, ended: make(chan error, 1)}
 	m, err := metrics.New(prometheus.NewRegistry())
 	if err != nil {

@@ -9,14 +9,15 @@ import (
 	"go.uber.org/goleak"
 
 	"eventserver/infra"
-	"eventserver/infra/memory"
+	"eventserver/infra/brokertest/inmemory"
+	"eventserver/infra/pubsub"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // silent is a broker that does not answer what is published.
 type silent struct {
-	*memory.Broker
+	infra.Broker
 	asked, answer chan struct{}
 }
 
@@ -33,11 +34,7 @@ func (s *silent) Close() error { return nil }
 // A pause while the broker hung was answered after minutes, when the client had
 // long gone: the time it was given did not hold for the broker's part.
 func TestPutEndsWithItsContext(t *testing.T) {
-	b, err := memory.New(memory.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = b.Close() }()
+	b := inmemory.Open(t, 0, pubsub.Config{})
 	if err := b.EnsureTopics(t.Context(), Topics()...); err != nil {
 		t.Fatal(err)
 	}
@@ -63,11 +60,7 @@ func TestPutEndsWithItsContext(t *testing.T) {
 // An operator's order to a server that had just been fenced off hung for as long as
 // the operator waited: nobody read the record back any more.
 func TestPutEndsWithFollow(t *testing.T) {
-	b, err := memory.New(memory.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = b.Close() }()
+	b := inmemory.Open(t, 0, pubsub.Config{})
 	if err := b.EnsureTopics(t.Context(), Topics()...); err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,8 @@ import (
 	"eventserver/app/admin"
 	"eventserver/destinations"
 	"eventserver/infra"
-	"eventserver/infra/memory"
+	"eventserver/infra/brokertest/inmemory"
+	"eventserver/infra/pubsub"
 	"eventserver/metrics"
 	"eventserver/router"
 )
@@ -70,7 +71,7 @@ func (r *receiver) has(id string) bool {
 // rig is a pipeline on a broker in memory.
 type rig struct {
 	*testing.T
-	broker   *memory.Broker
+	broker   infra.Broker
 	pipeline *router.Pipeline
 	explain  *Explainer
 	stop     func()
@@ -80,11 +81,10 @@ type rig struct {
 
 func newRig(t *testing.T, dests ...router.Destination) *rig {
 	t.Helper()
-	b, err := memory.New(memory.Config{Partitions: 3, ReleaseTimeout: time.Second})
-	require.NoError(t, err)
+	b := inmemory.Open(t, 3, pubsub.Config{ReleaseTimeout: time.Second})
 	r := &rig{T: t, broker: b}
 	r.run(dests...)
-	t.Cleanup(func() { r.stop(); assert.NoError(t, b.Close()) })
+	t.Cleanup(r.stop)
 	return r
 }
 
@@ -226,11 +226,10 @@ func TestWaitingBehindItsPartition(t *testing.T) {
 		}
 		return nil
 	}}
-	b, err := memory.New(memory.Config{Partitions: 1, WindowMessages: 1, ReleaseTimeout: time.Second})
-	require.NoError(t, err)
+	b := inmemory.Open(t, 1, pubsub.Config{PartitionOrder: true, ReleaseTimeout: time.Second})
 	r := &rig{T: t, broker: b, byPartition: true}
 	r.run(router.Destination{Destination: d, Retry: router.Retry{Initial: time.Hour, Max: time.Hour, Attempts: 7}})
-	t.Cleanup(func() { r.stop(); assert.NoError(t, b.Close()) })
+	t.Cleanup(r.stop)
 	head, other := r.publish("u1", "t", 1)[0], r.publish("u2", "t", 2)[1]
 	first := r.await(head, admin.StateRetrying)
 	got := r.await(other, admin.StateWaiting)
@@ -239,6 +238,7 @@ func TestWaitingBehindItsPartition(t *testing.T) {
 	assert.Equal(t, first.Next, got.Behind.Next.UTC())
 	assert.EqualValues(t, 2, got.Ahead)
 	assert.Contains(t, got.Why, "it waits behind event "+head+" of the same partition: attempt 1 of 7 failed (answer 500); the next is at ")
+	var err error
 	r.explain, err = New(Config{Reader: r.broker, Groups: r.broker, Destinations: r.pipeline.Configured, ByPartition: true})
 	require.NoError(t, err)
 	got = r.ask(other)

@@ -8,27 +8,28 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/oklog/ulid/v2"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kfake"
 
 	"eventserver/app/admin"
 	"eventserver/destinations"
 	"eventserver/infra"
-	"eventserver/infra/embedded"
 	"eventserver/infra/kafka"
 	"eventserver/router"
 )
 
 // BenchmarkFind finds an event in the middle of 1,000,000 that came within a
-// day, on the embedded broker: by its id alone, which is a ULID; by its user too,
+// day, on kfake: by its id alone, which is a ULID; by its user too,
 // which reads a partition of 12; and the next one by an id without a time.
 func BenchmarkFind(b *testing.B) {
 	const events = 1_000_000
-	dir := b.TempDir()
-	broker, err := embedded.New(embedded.Config{Dir: dir, NoSync: true, Kafka: kafka.Config{Partitions: 12}})
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1)) // of all brokers, Kafka alone takes a record's time from its writer
+	require.NoError(b, err)
+	b.Cleanup(cluster.Close)
+	addrs := cluster.ListenAddrs()
+	broker, err := kafka.New(kafka.Config{Brokers: addrs, Partitions: 12})
 	require.NoError(b, err)
 	b.Cleanup(func() { _ = broker.Close() })
 	require.NoError(b, broker.EnsureTopics(b.Context(), infra.Topic{Name: router.EventsTopic}, infra.Topic{Name: router.DestinationTopic("d")}, infra.Topic{Name: router.PoisonTopic("d")}))
-	addrs, err := embedded.Running(dir)
-	require.NoError(b, err)
 	began := time.Now().Add(-24 * time.Hour)
 	id := fill(b, addrs, began, events)
 

@@ -16,7 +16,8 @@ import (
 	"eventserver/app/admin"
 	"eventserver/destinations"
 	"eventserver/infra"
-	"eventserver/infra/memory"
+	"eventserver/infra/brokertest/inmemory"
+	"eventserver/infra/pubsub"
 	"eventserver/router"
 )
 
@@ -32,9 +33,8 @@ type world struct {
 	marks  map[string]int
 }
 
-func newWorld(t require.TestingT) *world {
-	b, err := memory.New(memory.Config{Partitions: 3})
-	require.NoError(t, err)
+func newWorld(t inmemory.Test) *world {
+	b := inmemory.Open(t, 3, pubsub.Config{})
 	w := &world{t: t, broker: b, clock: time.Now(), marks: map[string]int{}}
 	require.NoError(t, b.EnsureTopics(context.Background(), router.Topics("d")...))
 	return w

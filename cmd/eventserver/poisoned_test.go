@@ -7,8 +7,7 @@ import (
 
 	"github.com/IBM/sarama"
 
-	"eventserver/infra/embedded"
-	"eventserver/infra/kafka"
+	"eventserver/infra/local"
 )
 
 // readPoison tells the checker what the poison queues hold. It reads the topics
@@ -29,33 +28,34 @@ func (o *oracle) readPoison(t *testing.T, addrs []string, prefix string) {
 			t.Errorf("poison queue of %s: %v", destination, err)
 		}
 		for _, rec := range records {
-			if header(rec, "es_mark") != "" { // it settles another record
-				continue
+			headers := map[string]string{}
+			for _, h := range rec.Headers {
+				headers[string(h.Key)] = string(h.Value)
 			}
-			user, n, ok := parseID(header(rec, "ce_id"))
-			if !ok || user != string(rec.Key) {
-				o.check.Foreign(fmt.Sprintf("poison of %s: event %q with the key %q", destination, header(rec, "ce_id"), rec.Key))
-				continue
-			}
-			if string(rec.Value) != string(eventBody(user, n)) {
-				o.check.Foreign(fmt.Sprintf("poison of %s: event %s has other bytes than were posted", destination, eventID(user, n)))
-			}
-			o.check.Poison(destination, user, n)
-			if !o.script.doomed(destination, user, n, o.isClosing(user, n)) {
-				t.Errorf("%s: event %d of %s is in the poison queue without reason: %s after %s attempts: %s", destination, n, user,
-					header(rec, "es_poison_reason"), header(rec, "es_poison_attempts"), header(rec, "es_poison_detail"))
-			}
+			o.checkPoison(t, destination, string(rec.Key), headers, rec.Value)
 		}
 	}
 }
 
-func header(rec *sarama.ConsumerMessage, name string) string {
-	for _, h := range rec.Headers {
-		if string(h.Key) == name {
-			return string(h.Value)
-		}
+// checkPoison tells the checker of one record of a poison queue.
+func (o *oracle) checkPoison(t *testing.T, destination, key string, headers map[string]string, value []byte) {
+	t.Helper()
+	if headers["es_mark"] != "" { // it settles another record
+		return
 	}
-	return ""
+	user, n, ok := parseID(headers["ce_id"])
+	if !ok || user != key {
+		o.check.Foreign(fmt.Sprintf("poison of %s: event %q with the key %q", destination, headers["ce_id"], key))
+		return
+	}
+	if string(value) != string(eventBody(user, n)) {
+		o.check.Foreign(fmt.Sprintf("poison of %s: event %s has other bytes than were posted", destination, eventID(user, n)))
+	}
+	o.check.Poison(destination, user, n)
+	if !o.script.doomed(destination, user, n, o.isClosing(user, n)) {
+		t.Errorf("%s: event %d of %s is in the poison queue without reason: %s after %s attempts: %s", destination, n, user,
+			headers["es_poison_reason"], headers["es_poison_attempts"], headers["es_poison_detail"])
+	}
 }
 
 // readTopic returns every record of a topic that nobody writes to any more.
@@ -103,14 +103,48 @@ func readTopic(client sarama.Client, topic string) ([]*sarama.ConsumerMessage, e
 	return all, nil
 }
 
-// readEmbeddedPoison opens the directory of an embedded broker whose server
+// readEmbeddedPoison is readPoison of an embedded broker's directory, whose server
 // has ended.
 func (o *oracle) readEmbeddedPoison(t *testing.T, dir string) {
 	t.Helper()
-	b, err := embedded.New(embedded.Config{Dir: dir, Kafka: kafka.Config{InstanceID: "oracle"}})
+	l, err := local.Open(local.Config{Dir: dir, ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = b.Close() }()
-	o.readPoison(t, b.Addrs(), "")
+	defer func() { _ = l.Close() }()
+	for _, destination := range o.names {
+		topic := "poison." + destination
+		bounds, err := l.Bounds(t.Context(), topic, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for partition, b := range bounds {
+			cursor, err := l.Open(t.Context(), topic, partition, b.Oldest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			read := int64(0)
+			for {
+				records, err := cursor.Read(t.Context(), 1<<20)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(records) == 0 {
+					break
+				}
+				for _, rec := range records {
+					read++
+					headers := map[string]string{}
+					for _, h := range rec.Headers {
+						headers[string(h.Key)] = string(h.Value)
+					}
+					o.checkPoison(t, destination, string(rec.Key), headers, rec.Value)
+				}
+			}
+			cursor.Close()
+			if read != b.End-b.Oldest {
+				t.Errorf("poison queue of %s, partition %d: read %d records of %d", destination, partition, read, b.End-b.Oldest)
+			}
+		}
+	}
 }
