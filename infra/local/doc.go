@@ -19,6 +19,7 @@
 //	damage.go   damage met while it runs         diskfull.go waiting for room
 //	repair.go   a copy of what can be read       gather.go   what can be read, of any file
 //	hole.go     where records were lost          salvage*.go a damaged log, a damaged table
+//	backup.go   a copy of a log that runs
 //	topicfile.go the names of the topics, once more
 //
 // # Damage

@@ -99,6 +99,7 @@ type Log struct {
 	damages   damages
 	checker   checker
 	topicFile topicFile
+	backups   sync.Mutex
 
 	opened  atomic.Bool // between Open and Close
 	closing atomic.Bool
@@ -298,6 +299,8 @@ func (l *Log) shut() error {
 	l.members.close() // claims may store and keep until they have ended
 	l.closing.Store(true)
 	l.queue.close()
+	l.backups.Lock()   // one that runs ends soon
+	l.backups.Unlock() //nolint:staticcheck // nothing to guard: it is waited for
 	l.checker.stop()
 	l.full.giveUp() // what waits for room on the disk
 	stored := l.cfg.ReadOnly || l.committer.stop()

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -43,7 +42,7 @@ func Repair(ctx context.Context, from, to string) (*Report, error) {
 	if _, err := os.Stat(filepath.Join(source, logName)); err != nil {
 		return nil, fmt.Errorf("repair: there is no %s in %s: nothing can be copied: %w", logName, from, err)
 	}
-	d, err := newDirectory(target)
+	d, _, err := newDirectory(target)
 	if err != nil {
 		return nil, fmt.Errorf("repair: %w", err)
 	}
@@ -53,28 +52,6 @@ func Repair(ctx context.Context, from, to string) (*Report, error) {
 	}
 	report.From, report.To = from, to
 	return report, nil
-}
-
-// newDirectory makes a directory that no server opens until it is ready.
-func newDirectory(path string) (*directory, error) {
-	entries, err := os.ReadDir(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if len(entries) > 0 {
-		return nil, fmt.Errorf("%s is not empty: name a directory that is, or that does not exist", path)
-	}
-	d := &directory{path: path, fs: privateFS{vfs.Default}}
-	if err := d.fs.MkdirAll(path, dirMode); err != nil {
-		return nil, err
-	}
-	if d.lock, err = lockDirectory(path, false); err != nil {
-		return nil, fmt.Errorf("lock %s: %w", path, err)
-	}
-	if err := errors.Join(os.Chmod(path, dirMode), writeFormat(d.fs, path, formatPartial)); err != nil {
-		return nil, errors.Join(err, d.close())
-	}
-	return d, nil
 }
 
 // repairer copies one directory to another.

@@ -48,7 +48,7 @@ func TestRepairRefuses(t *testing.T) {
 	wantRefused(t, err, other, "no log")
 
 	must(t, os.RemoveAll(to))
-	d, err := newDirectory(to)
+	d, _, err := newDirectory(to)
 	must(t, err)
 	must(t, d.close())
 	_, err = Open(Config{Dir: to})

@@ -92,11 +92,14 @@ func (f *topicFile) change(last uint32, stored []*topic, deleted map[string]*top
 	}
 }
 
-func (f *topicFile) write() {
+func (f *topicFile) text() string {
 	f.mu.Lock()
-	text := topicsText(f.last, slices.SortedFunc(maps.Values(f.all), func(a, b namedTopic) int { return cmp.Compare(a.id, b.id) }))
-	f.mu.Unlock()
-	if err := writeSynced(f.log.dir.fs, f.log.dir.path, topicsName, []byte(text)); err != nil {
+	defer f.mu.Unlock()
+	return topicsText(f.last, slices.SortedFunc(maps.Values(f.all), func(a, b namedTopic) int { return cmp.Compare(a.id, b.id) }))
+}
+
+func (f *topicFile) write() {
+	if err := writeSynced(f.log.dir.fs, f.log.dir.path, topicsName, []byte(f.text())); err != nil {
 		f.log.cfg.Logger.Warn("broker.dir: the names of the topics cannot be written; only a repair reads them", slog.Any("error", err))
 	}
 }

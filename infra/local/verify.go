@@ -23,6 +23,7 @@ import (
 // found is what the files of a directory say before Pebble opens them.
 type found struct {
 	sequence uint64   // of the last batch
+	records  uint64   // sum of the ends of all partitions there
 	lost     uint64   // batches that a crash of the machine took; broker.sync is false
 	walBytes uint64   // that a start replays
 	tables   []string // names of the tables
@@ -56,15 +57,18 @@ func (d *directory) examine() (f found, err error) {
 	if err != nil {
 		return f, d.refuse(markName, err)
 	}
-	inTables, err := d.readTables(&f)
+	return d.examineUpTo(last)
+}
+
+// examineUpTo does so with a mark.
+func (d *directory) examineUpTo(last position) (f found, err error) {
+	if err := d.readTables(&f); err != nil {
+		return f, err
+	}
+	logs, err := d.readLogs(&f)
 	if err != nil {
 		return f, err
 	}
-	logs, err := d.readLogs(inTables)
-	if err != nil {
-		return f, err
-	}
-	f.sequence, f.walBytes = logs.next-1, logs.bytes
 	if f.sequence >= last.sequence && logs.gap == 0 {
 		return f, nil
 	}
@@ -75,21 +79,21 @@ func (d *directory) examine() (f found, err error) {
 	case logs.err != nil:
 		return f, d.refuse(logs.file, logs.err)
 	case logs.gap != 0:
-		return f, d.refuse(logName, fmt.Errorf("batches %d to %d are missing: a write-ahead log (*.log) was deleted or cut short, or the MANIFEST was", logs.next, logs.gap-1))
+		return f, d.refuse(logName, fmt.Errorf("batches %d to %d are missing: a write-ahead log (*.log) was deleted or cut short, or the MANIFEST was", f.sequence+1, logs.gap-1))
 	}
 	return f, d.refuse(logName, fmt.Errorf("it ends with batch %d, and %d were stored: a write-ahead log (*.log) was deleted or cut short, or the MANIFEST was", f.sequence, last.sequence))
 }
 
-// readTables is the sequence number of the newest batch in the tables.
-func (d *directory) readTables(f *found) (sequence uint64, err error) {
+// readTables finds the tables and the newest batch in them.
+func (d *directory) readTables(f *found) (err error) {
 	dir := d.file(logName)
 	names, err := d.fs.List(dir)
 	if err != nil {
-		return 0, d.refuse(logName, err)
+		return d.refuse(logName, err)
 	}
 	for _, marker := range []string{"marker.manifest.", "marker.format-version."} {
 		if !slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, marker) }) {
-			return 0, d.refuse(d.fs.PathJoin(logName, marker+"*"), fs.ErrNotExist)
+			return d.refuse(d.fs.PathJoin(logName, marker+"*"), fs.ErrNotExist)
 		}
 	}
 	opts := &pebble.Options{
@@ -104,12 +108,12 @@ func (d *directory) readTables(f *found) (sequence uint64, err error) {
 	}
 	db, err := pebble.Open(dir, opts)
 	if err != nil {
-		return 0, d.refuse(blame(err), err)
+		return d.refuse(blame(err), err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	levels, err := db.SSTables()
 	if err != nil {
-		return 0, d.refuse(blame(err), err)
+		return d.refuse(blame(err), err)
 	}
 	for _, level := range levels {
 		for _, t := range level {
@@ -117,9 +121,9 @@ func (d *directory) readTables(f *found) (sequence uint64, err error) {
 			info, err := d.fs.Stat(d.fs.PathJoin(dir, name))
 			switch {
 			case err != nil:
-				return 0, d.refuse(d.fs.PathJoin(logName, name), err)
+				return d.refuse(d.fs.PathJoin(logName, name), err)
 			case !t.Virtual && uint64(info.Size()) != t.Size:
-				return 0, d.refuse(d.fs.PathJoin(logName, name), fmt.Errorf("it has %d bytes instead of %d", info.Size(), t.Size))
+				return d.refuse(d.fs.PathJoin(logName, name), fmt.Errorf("it has %d bytes instead of %d", info.Size(), t.Size))
 			}
 			f.tables = append(f.tables, name)
 		}
@@ -129,32 +133,32 @@ func (d *directory) readTables(f *found) (sequence uint64, err error) {
 	v, closer, err := db.Get(sequenceKey)
 	switch {
 	case errors.Is(err, pebble.ErrNotFound):
-		return 0, nil
+		return nil
 	case err != nil:
-		return 0, d.refuse(blame(err), err)
+		return d.refuse(blame(err), err)
 	}
-	sequence, _, ok := decodeSequence(v)
+	var ok bool
+	f.sequence, f.records, ok = decodeSequence(v)
 	if err := closer.Close(); err != nil {
-		return 0, err
+		return err
 	}
 	if !ok {
-		return 0, d.refuse(logName, errors.New("the number of the last batch is malformed"))
+		return d.refuse(logName, errors.New("the number of the last batch is malformed"))
 	}
-	return sequence, nil
+	return nil
 }
 
 // chain is what the write-ahead logs hold.
 type chain struct {
-	next  uint64 // number of the first batch that is not there
-	gap   uint64 // number of the first batch behind a gap; 0: there is none
-	bytes uint64
+	found *found // gets the last batch before a gap
+	gap   uint64 // number of the first batch behind it; 0: there is none
 	file  string // where reading ended before the end of a log, and why
 	err   error
 }
 
-// readLogs follows the batches from the one behind sequence on.
-func (d *directory) readLogs(sequence uint64) (chain, error) {
-	c := chain{next: sequence + 1}
+// readLogs follows the batches from the one behind those in the tables on.
+func (d *directory) readLogs(f *found) (chain, error) {
+	c := chain{found: f}
 	dir := d.file(logName)
 	logs, err := wal.Scan(wal.Dir{FS: d.fs, Dirname: dir})
 	if err != nil {
@@ -188,37 +192,36 @@ func (c *chain) follow(log wal.LogicalLog) (file string, needed bool, err error)
 		if err != nil {
 			return file, needed, err
 		}
-		c.bytes += uint64(len(text))
-		n, err := batchNumber(text)
+		c.found.walBytes += uint64(len(text))
+		n, records, err := batchNumber(text)
 		if err != nil {
 			return file, needed, fmt.Errorf("at byte %d: %w", at.Physical, err)
 		}
 		switch {
-		case n < c.next:
-		case n == c.next && c.gap == 0:
-			c.next++
-			needed = true
+		case n <= c.found.sequence:
+		case n == c.found.sequence+1 && c.gap == 0:
+			c.found.sequence, c.found.records, needed = n, records, true
 		case c.gap == 0:
 			c.gap = n
 		}
 	}
 }
 
-// batchNumber is the number of an encoded batch.
-func batchNumber(text []byte) (uint64, error) {
+// batchNumber is the number in an encoded batch, and the sum beside it.
+func batchNumber(text []byte) (n, records uint64, err error) {
 	for ops := batchrepr.Read(text); ; {
 		_, key, v, ok, err := ops.Next()
 		switch {
 		case err != nil:
-			return 0, err
+			return 0, 0, err
 		case !ok:
-			return 0, errors.New("a batch without a number")
+			return 0, 0, errors.New("a batch without a number")
 		case string(key) == string(sequenceKey):
-			n, _, ok := decodeSequence(v)
+			n, records, ok = decodeSequence(v)
 			if !ok {
-				return 0, errors.New("the number of a batch is malformed")
+				return 0, 0, errors.New("the number of a batch is malformed")
 			}
-			return n, nil
+			return n, records, nil
 		}
 	}
 }

@@ -1,0 +1,121 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Backup copies the log, as it is now, to a directory of this machine, which must be
+// missing or empty: a server opens it like any other. Tables are linked where the
+// file system is the same. A backup that fails leaves nothing; one that is cut short
+// leaves what no server opens.
+func (l *Log) Backup(ctx context.Context, to string) (err error) {
+	switch {
+	case l.dir == nil:
+		return errors.New("backup: the broker is in memory: it has no directory to copy")
+	case l.cfg.ReadOnly:
+		return ErrReadOnly
+	}
+	l.backups.Lock() // Close waits
+	defer l.backups.Unlock()
+	if err := l.writable(); err != nil {
+		return err
+	}
+	source, err := filepath.Abs(l.dir.path)
+	if err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	if to, err = filepath.Abs(to); err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	if below, err := filepath.Rel(source, to); err == nil && filepath.IsLocal(below) {
+		return fmt.Errorf("backup: %s is within broker.dir: name another directory", to)
+	}
+	d, made, err := newDirectory(to)
+	if err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	err = l.backup(ctx, d)
+	if err != nil {
+		err = errors.Join(err, d.undo(made))
+	}
+	if err := errors.Join(err, d.close()); err != nil {
+		return fmt.Errorf("backup to %s: %w", to, err)
+	}
+	return nil
+}
+
+func (l *Log) backup(ctx context.Context, d *directory) error {
+	stored, _, err := readMark(l.dir.fs, l.dir.file(markName)) // the copy has that much at least
+	if err != nil {
+		return err
+	}
+	topics := l.topicFile.text() // before: what is missing with a low number counts as deleted
+	if err := writeSynced(d.fs, d.path, topicsName, []byte(topics)); err != nil {
+		return err
+	}
+	if err := l.db.Checkpoint(d.file(logName), pebble.WithFlushedWAL()); err != nil {
+		return err
+	}
+	stored.unsynced = false
+	f, err := d.examineUpTo(stored)
+	if err != nil {
+		return err
+	}
+	for _, name := range f.tables {
+		if l.closing.Load() {
+			return ErrClosed
+		}
+		path := d.fs.PathJoin(d.file(logName), name)
+		if err := errors.Join(ctx.Err(), verifyTable(d.fs, path)); err != nil {
+			return d.refuse(d.fs.PathJoin(logName, name), err)
+		}
+	}
+	if err := createMark(d.fs, d.file(markName), position{f.sequence, f.records, l.cfg.NoSync}); err != nil {
+		return err
+	}
+	return d.created()
+}
+
+// newDirectory makes a directory that no server opens until it is ready. made: there
+// was none.
+func newDirectory(path string) (d *directory, made bool, err error) {
+	entries, err := os.ReadDir(path)
+	made = errors.Is(err, fs.ErrNotExist)
+	if err != nil && !made {
+		return nil, false, err
+	}
+	if len(entries) > 0 {
+		return nil, false, fmt.Errorf("%s is not empty: name a directory that is, or that does not exist", path)
+	}
+	d = &directory{path: path, fs: privateFS{vfs.Default}}
+	if err := d.fs.MkdirAll(path, dirMode); err != nil {
+		return nil, false, err
+	}
+	if d.lock, err = lockDirectory(path, false); err != nil {
+		return nil, false, fmt.Errorf("lock %s: %w", path, err)
+	}
+	if err := errors.Join(os.Chmod(path, dirMode), writeFormat(d.fs, path, formatPartial)); err != nil {
+		return nil, false, errors.Join(err, d.close())
+	}
+	return d, made, nil
+}
+
+// undo removes what was written to a new directory.
+func (d *directory) undo(made bool) error {
+	if made {
+		return os.RemoveAll(d.path)
+	}
+	entries, err := os.ReadDir(d.path)
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(d.path, e.Name())))
+	}
+	return err
+}
