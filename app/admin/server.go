@@ -68,14 +68,15 @@ type Server struct {
 
 	mu       sync.Mutex
 	listener net.Listener
-	stopped  bool // requests may not grow any more
+	stopped  bool      // requests may not grow any more
+	freed    time.Time // when the last slot was
 }
 
 // Bounds of the answers that are made. People and scripts ask here, and an answer
 // may take a look at a whole topic.
 const (
 	maxRequests = 64               // at once
-	slotTimeout = 30 * time.Second // until a request has its turn
+	slotTimeout = 30 * time.Second // for any of them to end
 )
 
 // New builds the server. Listen binds the address, Serve answers.
@@ -214,14 +215,14 @@ func (s *Server) bound(next http.Handler) http.Handler {
 		a := &answer{ResponseWriter: w}
 		if s.slot(r.Context()) {
 			func() {
-				defer func() { <-s.slots }()
+				defer s.free()
 				s.conns.Busy(r)
 				defer s.conns.Waits(r)
 				next.ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), answerKey{}, a)))
 			}()
 		} else {
 			w.Header().Set("Retry-After", "1")
-			problem(a, http.StatusTooManyRequests, fmt.Sprintf("%d requests are answered at once and no turn came within %s; ask again in a second", maxRequests, slotTimeout))
+			problem(a, http.StatusTooManyRequests, fmt.Sprintf("%d requests are being answered and none ended within %s; ask again in a second", maxRequests, slotTimeout))
 		}
 		if a.stream != nil {
 			s.stream(a, r)
@@ -231,19 +232,36 @@ func (s *Server) bound(next http.Handler) http.Handler {
 	})
 }
 
-// slot waits for a slot, first come, first served: more than maxRequests may come at
-// once and each be answered soon. A connection in the queue still makes room for a
-// newer one, so the queue is no longer than maxConns.
+// slot waits for a slot, first come, first served, for as long as others become free:
+// who was refused earlier and asked again would be the last once more. A connection in
+// the queue still makes room for a newer one, so the queue is no longer than maxConns.
 func (s *Server) slot(ctx context.Context) bool {
 	patience := time.NewTimer(slotTimeout)
 	defer patience.Stop()
-	select {
-	case s.slots <- struct{}{}:
-		return true
-	case <-patience.C: // each slot has a long look at a topic
-	case <-ctx.Done(): // the client is gone
+	for {
+		select {
+		case s.slots <- struct{}{}:
+			return true
+		case <-ctx.Done(): // the client is gone
+			return false
+		case <-patience.C:
+			s.mu.Lock()
+			left := slotTimeout - time.Since(s.freed)
+			s.mu.Unlock()
+			if left <= 0 { // each slot has a long look at a topic
+				return false
+			}
+			patience.Reset(left)
+		}
 	}
-	return false
+}
+
+// free gives a slot back.
+func (s *Server) free() {
+	s.mu.Lock()
+	s.freed = time.Now()
+	s.mu.Unlock()
+	<-s.slots
 }
 
 func (s *Server) began() bool {

@@ -11,27 +11,35 @@ import (
 	"time"
 )
 
-// full is a server all of whose slots are taken by requests that end with release.
-func full(t *testing.T) (s *Server, release func()) {
+// full is a server all of whose slots are taken. release ends n of the requests
+// that have them.
+func full(t *testing.T) (s *Server, release func(n int)) {
 	t.Helper()
-	waiting := make(chan context.Context, maxRequests)
+	waiting := make(chan context.Context, 2*maxRequests)
 	s, err := New(Config{Addr: "127.0.0.1:0", more: testOperations(waiting)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
 	var taken sync.WaitGroup
-	for range maxRequests {
+	ends := make([]context.CancelFunc, maxRequests)
+	for i := range ends {
+		var ctx context.Context
+		ctx, ends[i] = context.WithCancel(t.Context())
 		taken.Go(func() { get(ctx, s, "/v1/wait") })
 	}
 	for range maxRequests {
 		<-waiting
 	}
-	release = func() {
-		cancel()
-		taken.Wait()
+	release = func(n int) {
+		for _, end := range ends[:n] {
+			end()
+		}
+		ends = ends[n:]
 	}
-	t.Cleanup(release)
+	t.Cleanup(func() {
+		release(len(ends))
+		taken.Wait()
+	})
 	return s, release
 }
 
@@ -54,11 +62,32 @@ func TestRequestsWaitForASlot(t *testing.T) {
 		if n := len(answered); n != 0 {
 			t.Errorf("%d were answered while all slots were taken", n)
 		}
-		release()
+		release(maxRequests)
 		for range cap(answered) {
 			if w := <-answered; w.Code != http.StatusOK {
 				t.Errorf("got %d %s", w.Code, w.Body)
 			}
+		}
+	})
+}
+
+// Who was refused while others had their turns came back as the last of the queue.
+func TestTheQueueIsKeptWhileItMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, release := full(t)
+		start, turns := time.Now(), 5
+		for range turns - 1 { // they keep the slots that they get
+			go get(t.Context(), s, "/v1/wait")
+			synctest.Wait()
+		}
+		answered := make(chan *httptest.ResponseRecorder)
+		go func() { answered <- get(t.Context(), s, "/v1/build") }()
+		for range turns {
+			<-time.NewTimer(slotTimeout - time.Second).C
+			release(1)
+		}
+		if w := <-answered; w.Code != http.StatusOK || time.Since(start) != time.Duration(turns)*(slotTimeout-time.Second) {
+			t.Errorf("got %d %s after %s", w.Code, w.Body, time.Since(start))
 		}
 	})
 }
