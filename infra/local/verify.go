@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -178,6 +179,7 @@ func (c *chain) follow(log wal.LogicalLog) (file string, needed bool, err error)
 	_, file = log.SegmentLocation(0)
 	r := log.OpenForRead()
 	defer func() { err = errors.Join(err, r.Close()) }()
+	var text bytes.Buffer // of one batch after the other
 	for {
 		batch, at, err := r.NextRecord()
 		switch {
@@ -188,12 +190,12 @@ func (c *chain) follow(log wal.LogicalLog) (file string, needed bool, err error)
 		case err != nil:
 			return file, needed, err
 		}
-		text, err := io.ReadAll(batch)
-		if err != nil {
+		text.Reset()
+		if _, err := text.ReadFrom(batch); err != nil {
 			return file, needed, err
 		}
-		c.found.walBytes += uint64(len(text))
-		n, records, err := batchNumber(text)
+		c.found.walBytes += uint64(text.Len())
+		n, records, err := batchNumber(text.Bytes())
 		if err != nil {
 			return file, needed, fmt.Errorf("at byte %d: %w", at.Physical, err)
 		}
