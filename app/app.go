@@ -127,7 +127,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if a.pipeline, err = router.New(router.Config{
 		Broker: a.broker, Destinations: dests, Unordered: cfg.Ordering == "partition",
 		MaxPayloadBytes: recordLimit(cfg) - poisonHeadroom, Probe: control.Probe, Metrics: m, Watermill: &wm, Logger: a.log,
-		Tracer: a.tracer(), TraceSystem: messagingSystem(cfg.Broker.Kind),
+		Tracer: a.tracer(), TraceSystem: cfg.Broker.Kind,
 	}); err != nil {
 		return nil, err
 	}
@@ -226,7 +226,7 @@ func (a *App) Addr() string {
 
 // Put stores events as the HTTP front does; see Store.Put.
 func (a *App) Put(ctx context.Context, events ...destinations.Event) error {
-	s := Store{broker: a.broker, judge: a.judge, limit: int(a.cfg.HTTP.MaxEventBytes), tracer: a.tracer(), system: messagingSystem(a.cfg.Broker.Kind)}
+	s := Store{broker: a.broker, judge: a.judge, limit: int(a.cfg.HTTP.MaxEventBytes), tracer: a.tracer(), system: a.cfg.Broker.Kind}
 	return s.Put(ctx, events...)
 }
 

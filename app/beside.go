@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"slices"
 
@@ -45,12 +46,24 @@ func openBeside(ctx context.Context, cfg *config.Config, log *slog.Logger, readO
 	return nil, fmt.Errorf("broker.kind: %s is in the memory of the server's process, and its admin API is the only way to it: see admin.addr", cfg.Broker.Kind)
 }
 
-// openStopped opens the directory of a server that is stopped.
+// openStopped opens the directory of a server that is stopped, which must have
+// stored something there.
 func openStopped(cfg *config.Config, log *slog.Logger, readOnly bool) (infra.Broker, error) {
+	if !readOnly { // that makes what is missing, which only a server may
+		b, err := openStopped(cfg, log, true)
+		if err != nil {
+			return nil, err
+		}
+		if err := b.Close(); err != nil {
+			return nil, err
+		}
+	}
 	b, err := openLocal(cfg, local.Config{Dir: cfg.Broker.Dir, ReadOnly: readOnly, NoSync: !cfg.Broker.Sync}, 0, log, func(error) {})
 	switch {
 	case errors.Is(err, local.ErrLocked):
 		return nil, fmt.Errorf("broker.dir: a server runs on %s, and its admin API is the only way to it: see admin.addr", cfg.Broker.Dir)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("broker.dir: no server has stored anything in %s", cfg.Broker.Dir)
 	case err != nil:
 		return nil, err
 	}

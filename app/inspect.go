@@ -33,7 +33,6 @@ func WriteTopology(w io.Writer, cfg *config.Config) error {
 		fmt.Fprintf(&b, "  no authentication: everyone who reaches the address may send\n")
 	}
 	fmt.Fprintf(&b, "broker %s (%s), %s, ordering by %s\n", cfg.Broker.Kind, where, plural.Count(cfg.Broker.Partitions, "partition"), cfg.Ordering)
-	prefix := cfg.Broker.TopicPrefix
 	topic := func(name string) string { return topicName(cfg, name) }
 	fmt.Fprintf(&b, "topic %s\n", topic(router.EventsTopic))
 	for _, d := range cfg.Destinations {
@@ -48,7 +47,7 @@ func WriteTopology(w io.Writer, cfg *config.Config) error {
 			}
 		}
 		fmt.Fprintf(&b, "     group %s -> topic %s -> group %s, at most %d attempts at once, %s each\n",
-			prefix+router.TransformGroup(d.ID), topic(router.DestinationTopic(d.ID)), prefix+router.DeliverGroup(d.ID), d.Concurrency, d.Timeout)
+			groupName(cfg, router.TransformGroup(d.ID)), topic(router.DestinationTopic(d.ID)), groupName(cfg, router.DeliverGroup(d.ID)), d.Concurrency, d.Timeout)
 		fmt.Fprintf(&b, "     retry %s to %s, %d attempts or %s, then topic %s\n",
 			d.Retry.Initial, d.Retry.Max, d.Retry.Attempts, d.Retry.MaxAge, topic(router.PoisonTopic(d.ID)))
 	}

@@ -46,16 +46,29 @@ type Poison struct {
 	built  map[string]*router.Destination
 }
 
+// PoisonUse is what poison queues are opened for.
+type PoisonUse int
+
+// A dry run looks.
+const (
+	PoisonLook PoisonUse = iota
+	PoisonDiscard
+	PoisonRedrive
+)
+
 // OpenPoison opens the broker that the configuration names: the cluster, or the
 // directory of a stopped server. What is transformed again is so
 // by the configuration's destinations.
-func OpenPoison(ctx context.Context, cfg *config.Config, o Options) (_ *Poison, err error) {
+func OpenPoison(ctx context.Context, cfg *config.Config, o Options, use PoisonUse) (_ *Poison, err error) {
+	if use == PoisonRedrive && InProcess(cfg) {
+		return nil, fmt.Errorf("broker.kind: %s is in the server's own process, which alone sends events on again; start eventserver with its admin API first", cfg.Broker.Kind)
+	}
 	log := o.logger()
 	p := &Poison{kinds: o.kinds(), cfg: cfg, served: map[string]*served{}, built: map[string]*router.Destination{}}
 	if p.contract, err = contractOf(cfg); err != nil {
 		return nil, err
 	}
-	if p.broker, err = openBeside(ctx, cfg, log, false); err != nil {
+	if p.broker, err = openBeside(ctx, cfg, log, use == PoisonLook); err != nil {
 		return nil, err
 	}
 	p.Service, err = poison.New(poison.Config{Broker: p.broker, Destinations: func() []string { return ids(cfg) }, Again: p.again, Logger: log})

@@ -200,7 +200,7 @@ func TestPoisonEndToEnd(t *testing.T) {
 				return
 			}
 			// The same, straight from the cluster.
-			direct, err := app.OpenPoison(t.Context(), s.cfg, s.o)
+			direct, err := app.OpenPoison(t.Context(), s.cfg, s.o, app.PoisonLook)
 			require.NoError(t, err)
 			same, err := direct.Show(t.Context(), "d", "u3-1", false)
 			require.NoError(t, err)

@@ -41,16 +41,27 @@ func TopologyOf(cfg *config.Config) Topology {
 		EventsTopic: topicName(cfg, router.EventsTopic), Destinations: []TopologyDestination{}}
 	for _, d := range cfg.Destinations {
 		t.Destinations = append(t.Destinations, TopologyDestination{ID: d.ID, Kind: d.Kind, Types: append([]string{}, d.Types...),
-			TransformGroup: b.TopicPrefix + router.TransformGroup(d.ID), Topic: topicName(cfg, router.DestinationTopic(d.ID)),
-			DeliverGroup: b.TopicPrefix + router.DeliverGroup(d.ID), PoisonTopic: topicName(cfg, router.PoisonTopic(d.ID))})
+			TransformGroup: groupName(cfg, router.TransformGroup(d.ID)), Topic: topicName(cfg, router.DestinationTopic(d.ID)),
+			DeliverGroup: groupName(cfg, router.DeliverGroup(d.ID)), PoisonTopic: topicName(cfg, router.PoisonTopic(d.ID))})
 	}
 	return t
 }
 
 // topicName is the real name of a topic on the broker.
 func topicName(cfg *config.Config, name string) string {
+	if cfg.Broker.Kind != "kafka" { // nobody shares it
+		return name
+	}
 	if real, ok := cfg.Broker.Topics[name]; ok {
 		name = real
+	}
+	return cfg.Broker.TopicPrefix + name
+}
+
+// groupName is the real name of a consumer group on the broker.
+func groupName(cfg *config.Config, name string) string {
+	if cfg.Broker.Kind != "kafka" {
+		return name
 	}
 	return cfg.Broker.TopicPrefix + name
 }

@@ -32,15 +32,6 @@ func (a *App) tracer() trace.Tracer {
 	return a.traces.Tracer()
 }
 
-// messagingSystem is OpenTelemetry's name of a broker. The embedded one is
-// Kafka to whoever speaks with it.
-func messagingSystem(kind string) string {
-	if kind == "embedded" {
-		return "kafka"
-	}
-	return kind
-}
-
 // lastSpans is how long a stop waits for the collector. Deliveries are done by
 // then: nobody should wait half a minute for spans.
 const lastSpans = 3 * time.Second

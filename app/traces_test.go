@@ -150,7 +150,7 @@ const quickRetry = "retry: {initial: 2ms, max: 5ms, attempts: 5}, breaker: {init
 func TestTraceOfAnEvent(t *testing.T) {
 	for _, broker := range []struct{ name, yaml, system string }{
 		{"memory", "{kind: memory, partitions: 2}", "memory"},
-		{"embedded", fmt.Sprintf("{kind: embedded, partitions: 2, dir: %q}", t.TempDir()), "kafka"},
+		{"embedded", fmt.Sprintf("{kind: embedded, partitions: 2, dir: %q}", t.TempDir()), "embedded"},
 	} {
 		t.Run(broker.name, func(t *testing.T) {
 			collector, receiver := tracestest.New(t), newHook(t, http.StatusInternalServerError)

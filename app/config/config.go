@@ -77,15 +77,15 @@ type Broker struct {
 	Sync           bool              `yaml:"sync" default:"true" doc:"Embedded: write to the disk itself before a request is answered. With false, a power failure can lose accepted events; kill -9 cannot."`
 	TrimAge        time.Duration     `yaml:"trim_age" default:"1h" min:"1s" doc:"Embedded and memory: how long events stay after every destination has them."`
 	Brokers        []string          `yaml:"brokers" doc:"Kafka: addresses to start from, host:port. Required for kafka, refused elsewhere."`
-	TopicPrefix    string            `yaml:"topic_prefix" default:"" doc:"Put before every topic and consumer group name; letters, digits and . _ - only."`
-	Topics         map[string]string `yaml:"topics" doc:"Other names for topics: the server's name -> the real name, without the prefix."`
+	TopicPrefix    string            `yaml:"topic_prefix" default:"" doc:"Kafka: put before every topic and consumer group name; letters, digits and . _ - only."`
+	Topics         map[string]string `yaml:"topics" doc:"Kafka: other names for topics: the server's name -> the real name, without the prefix."`
 	Partitions     int32             `yaml:"partitions" default:"8" min:"1" max:"10000" doc:"Partitions of topics that the server makes."`
 	Replication    int16             `yaml:"replication" default:"1" min:"1" doc:"Kafka: copies of topics that the server makes; 3 for production."`
 	Retention      time.Duration     `yaml:"retention" default:"168h" min:"0" doc:"Kafka: how long topics that the server makes keep events; 0 for ever. Longer than every retry.max_age."`
 	InstanceID     string            `yaml:"instance_id" default:"" doc:"Name of this process among those that share the work; each needs its own, and the same again after a restart. Default: the host name with kafka, otherwise eventserver."`
 	TLS            TLS               `yaml:"tls" doc:"Kafka: encryption."`
 	SASL           *SASL             `yaml:"sasl" doc:"Kafka: authentication; none without it."`
-	SessionTimeout time.Duration     `yaml:"session_timeout" default:"10s" min:"1s" doc:"How long a silent process keeps its partitions. Kafka by default refuses less than 6s."`
+	SessionTimeout time.Duration     `yaml:"session_timeout" default:"10s" min:"1s" doc:"Kafka: how long a silent process keeps its partitions. By default a cluster refuses less than 6s."`
 	Rebalance      string            `yaml:"rebalance" default:"eager" oneof:"eager cooperative" doc:"Kafka: what happens when a process joins or leaves; eager: all give their partitions back for a moment; cooperative: only those that move. The same for all processes."`
 	WindowMessages int               `yaml:"window_messages" default:"1000" min:"1" doc:"Most unfinished events of one partition held in memory, for each destination. Beyond it reading waits."`
 	WindowBytes    ByteSize          `yaml:"window_bytes" default:"32MiB" min:"1" doc:"Most bytes of them; at least http.max_event_bytes."`

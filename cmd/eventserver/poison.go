@@ -48,7 +48,7 @@ func (p *poisonFlags) flags(fs *flag.FlagSet) {
 
 // on finds the poison queues: those of the server that is asked, or of the broker
 // in --config when none answers.
-func (p *poisonFlags) on(ctx context.Context, stderr io.Writer, f func(poisonQueues) error) error {
+func (p *poisonFlags) on(ctx context.Context, stderr io.Writer, use app.PoisonUse, f func(poisonQueues) error) error {
 	t, err := p.target()
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func (p *poisonFlags) on(ctx context.Context, stderr io.Writer, f func(poisonQue
 	return t.orElse(stderr,
 		func(c *admin.Client) error { return f(admin.PoisonClient{Client: c}) },
 		onBroker(func(c *config.Config) error {
-			q, err := app.OpenPoison(ctx, c, app.Options{Logger: warnings(stderr)})
+			q, err := app.OpenPoison(ctx, c, app.Options{Logger: warnings(stderr)}, use)
 			if err != nil {
 				return err
 			}
@@ -79,7 +79,7 @@ func poisonList(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	}
 	q.PoisonFilter = p.filter
 	var page admin.PoisonPage
-	if err := p.on(ctx, stderr, func(pq poisonQueues) (err error) { page, err = pq.List(ctx, q); return err }); err != nil {
+	if err := p.on(ctx, stderr, app.PoisonLook, func(pq poisonQueues) (err error) { page, err = pq.List(ctx, q); return err }); err != nil {
 		return err
 	}
 	if p.json {
@@ -108,7 +108,7 @@ func poisonCounts(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		return err
 	}
 	var c admin.PoisonCounts
-	if err := p.on(ctx, stderr, func(pq poisonQueues) (err error) { c, err = pq.Counts(ctx, p.filter); return err }); err != nil {
+	if err := p.on(ctx, stderr, app.PoisonLook, func(pq poisonQueues) (err error) { c, err = pq.Counts(ctx, p.filter); return err }); err != nil {
 		return err
 	}
 	var err error
@@ -137,7 +137,7 @@ func poisonShow(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	}
 	p := poisonFlags{adminFlags: a}
 	var found admin.PoisonFound
-	if err := p.on(ctx, stderr, func(pq poisonQueues) (err error) {
+	if err := p.on(ctx, stderr, app.PoisonLook, func(pq poisonQueues) (err error) {
 		found, err = pq.Show(ctx, destination, ids[0], payload)
 		return err
 	}); err != nil {
@@ -163,7 +163,7 @@ func poisonRedrive(ctx context.Context, args []string, stdout, stderr io.Writer)
 		return err
 	}
 	order.PoisonFilter = p.filter
-	return p.on(ctx, stderr, func(pq poisonQueues) error { return p.carryOut(ctx, pq, order, stdout, stderr) })
+	return p.on(ctx, stderr, useOf(order, app.PoisonRedrive), func(pq poisonQueues) error { return p.carryOut(ctx, pq, order, stdout, stderr) })
 }
 
 func poisonDiscard(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -178,7 +178,7 @@ func poisonDiscard(ctx context.Context, args []string, stdout, stderr io.Writer)
 		return err
 	}
 	order.PoisonFilter = p.filter
-	return p.on(ctx, stderr, func(pq poisonQueues) error {
+	return p.on(ctx, stderr, useOf(order, app.PoisonDiscard), func(pq poisonQueues) error {
 		if !yes && !order.DryRun {
 			if err := confirm(ctx, pq, order, os.Stdin, stderr); err != nil {
 				return err
@@ -186,6 +186,14 @@ func poisonDiscard(ctx context.Context, args []string, stdout, stderr io.Writer)
 		}
 		return p.carryOut(ctx, pq, order, stdout, stderr)
 	})
+}
+
+// useOf is what an order needs the queues for.
+func useOf(order admin.PoisonOrder, use app.PoisonUse) app.PoisonUse {
+	if order.DryRun {
+		return app.PoisonLook
+	}
+	return use
 }
 
 func orderFlags(fs *flag.FlagSet, o *admin.PoisonOrder) {
