@@ -74,7 +74,9 @@ func copied(t *testing.T, changes ...string) string {
 
 func TestProgram(t *testing.T) {
 	server := started(t, false, copied(t))
-	server.await(t, "ada has paid 1250 EUR in all\nada has paid 1750 EUR in all\nada has paid 1849 EUR in all\n")
+	server.await(t, "ada has paid 1250 EUR in all\n")
+	server.await(t, "ada has paid 1750 EUR in all\n")
+	server.await(t, "ada has paid 1849 EUR in all\n")
 	server.await(t, "not stored: payment.received v1: /amount: minimum: must be >= 1 but is -5")
 }
 
