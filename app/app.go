@@ -119,7 +119,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 			return nil, err
 		}
 	}
-	if a.broker, err = openBroker(ctx, cfg, a.log, a.fail); err != nil {
+	if a.broker, err = o.openBroker(ctx, cfg, a.log, a.fail); err != nil {
 		return nil, err
 	}
 	wm := wmmetrics.NewPrometheusMetricsBuilder(&metrics.Handlers{Registerer: reg}, "eventserver", "watermill")

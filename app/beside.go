@@ -36,10 +36,10 @@ func needShared(cfg *config.Config, instead string) error {
 
 // openBeside opens the broker of a server for a command that got no answer from
 // it. With the embedded broker readOnly leaves the directory as it is.
-func openBeside(ctx context.Context, cfg *config.Config, log *slog.Logger, readOnly bool) (infra.Broker, error) {
+func (o Options) openBeside(ctx context.Context, cfg *config.Config, log *slog.Logger, readOnly bool) (infra.Broker, error) {
 	switch {
 	case !InProcess(cfg):
-		return openBroker(ctx, cfg, log, func(error) {})
+		return o.openBroker(ctx, cfg, log, func(error) {})
 	case cfg.Broker.Kind == "embedded":
 		return openStopped(cfg, log, readOnly)
 	}
@@ -71,9 +71,10 @@ func openStopped(cfg *config.Config, log *slog.Logger, readOnly bool) (infra.Bro
 }
 
 // openTailSource opens what Tail reads.
-func openTailSource(ctx context.Context, cfg *config.Config, log *slog.Logger) (*tailSource, error) {
+func (o Options) openTailSource(ctx context.Context, cfg *config.Config) (*tailSource, error) {
+	log := o.logger()
 	if cfg.Broker.Kind != "kafka" {
-		b, err := openBeside(ctx, cfg, log, true)
+		b, err := o.openBeside(ctx, cfg, log, true)
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -29,8 +30,11 @@ func kafkaConfig(c *config.Config, log *slog.Logger, fatal func(error)) kafka.Co
 
 // openBroker opens the broker that the configuration names. fatal is called
 // when it cannot go on.
-func openBroker(ctx context.Context, c *config.Config, log *slog.Logger, fatal func(error)) (infra.Broker, error) {
+func (o Options) openBroker(ctx context.Context, c *config.Config, log *slog.Logger, fatal func(error)) (infra.Broker, error) {
 	b, k := c.Broker, kafkaConfig(c, log, fatal)
+	if own, ok := o.brokers()[b.Kind]; ok {
+		return own.broker(ctx, c, log, fatal)
+	}
 	switch b.Kind {
 	case "embedded":
 		return opened(openLocal(c, local.Config{Dir: b.Dir, NoSync: !b.Sync}, b.TrimAge, log, fatal))
@@ -52,16 +56,25 @@ const memoryTrimAge = time.Minute
 
 // openLocal opens the broker that is in this process.
 func openLocal(c *config.Config, l local.Config, trimAge time.Duration, log *slog.Logger, fatal func(error)) (infra.Broker, error) {
-	b := c.Broker
-	l.Partitions, l.MaxRecordBytes, l.Logger, l.Fatal = b.Partitions, recordLimit(c), log, fatal
+	l.Partitions, l.MaxRecordBytes, l.Logger, l.Fatal = c.Broker.Partitions, recordLimit(c), log, fatal
 	opened, err := local.Open(l)
 	if err != nil {
 		return nil, err
 	}
-	return pubsub.New(opened, pubsub.Config{
+	return onLog(opened, c, trimAge, log)
+}
+
+// onLog makes a broker of a log, which it closes when it cannot.
+func onLog(l infra.Log, c *config.Config, trimAge time.Duration, log *slog.Logger) (infra.Broker, error) {
+	b := c.Broker
+	broker, err := pubsub.New(l, pubsub.Config{
 		WindowMessages: b.WindowMessages, WindowBytes: int(b.WindowBytes), WindowKey: b.WindowKey, WindowSpan: b.WindowSpan,
 		PartitionOrder: c.Ordering == "partition", ReleaseTimeout: releaseTimeout(c), TrimAge: trimAge, Logger: log,
 	})
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return broker, nil
 }
 
 // secured adds how to reach a cluster that asks for TLS or SASL.

@@ -42,7 +42,7 @@ func Explain(ctx context.Context, cfg *config.Config, o Options, q admin.Explain
 		judge.bind(&d, c.Schema)
 		dests = append(dests, d)
 	}
-	b, err := openBeside(ctx, cfg, log, true)
+	b, err := o.openBeside(ctx, cfg, log, true)
 	if err != nil {
 		return nil, err
 	}

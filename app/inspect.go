@@ -21,18 +21,20 @@ import (
 // destinations. Secrets are hidden.
 func WriteTopology(w io.Writer, cfg *config.Config) error {
 	var b strings.Builder
-	where := cfg.Broker.Dir
+	where := ""
 	switch cfg.Broker.Kind {
+	case "embedded":
+		where = " (" + cfg.Broker.Dir + ")"
 	case "kafka":
-		where = strings.Join(cfg.Broker.Brokers, ", ")
+		where = " (" + strings.Join(cfg.Broker.Brokers, ", ") + ")"
 	case "memory":
-		where = "lost when the process ends"
+		where = " (lost when the process ends)"
 	}
 	fmt.Fprintf(&b, "POST http://%s/v1/events\n", cfg.HTTP.Addr)
 	if len(cfg.HTTP.Keys) == 0 {
 		fmt.Fprintf(&b, "  no authentication: everyone who reaches the address may send\n")
 	}
-	fmt.Fprintf(&b, "broker %s (%s), %s, ordering by %s\n", cfg.Broker.Kind, where, plural.Count(cfg.Broker.Partitions, "partition"), cfg.Ordering)
+	fmt.Fprintf(&b, "broker %s%s, %s, ordering by %s\n", cfg.Broker.Kind, where, plural.Count(cfg.Broker.Partitions, "partition"), cfg.Ordering)
 	topic := func(name string) string { return topicName(cfg, name) }
 	fmt.Fprintf(&b, "topic %s\n", topic(router.EventsTopic))
 	for _, d := range cfg.Destinations {

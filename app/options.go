@@ -13,9 +13,10 @@ import (
 
 // Options are what a program that embeds event-server may change.
 type Options struct {
-	Kinds  []Kind       // destination kinds of the program's own
-	Stdout io.Writer    // where destinations of kind log write; default os.Stdout
-	Logger *slog.Logger // default: discard
+	Kinds   []Kind       // destination kinds of the program's own
+	Brokers []BrokerKind // kinds of broker of the program's own
+	Stdout  io.Writer    // where destinations of kind log write; default os.Stdout
+	Logger  *slog.Logger // default: discard
 	// LogDropped is how many lines the writer behind Logger has dropped, for the
 	// metrics; nil: it drops none. The App writes through Logger alone and waits
 	// for it: a Logger that may block belongs in front of a logwriter.Writer.
@@ -70,13 +71,13 @@ func Check(path string, o Options) (*config.Config, error) {
 }
 
 func (o Options) served() config.Checks {
-	return config.Checks{Kinds: o.checks(), Whole: o.wholeFaults, Here: !o.HandleOnly}
+	return config.Checks{Kinds: o.checks(), Brokers: o.brokerChecks(), Whole: o.wholeFaults, Here: !o.HandleOnly}
 }
 
 // LoadPartly is Load for a program beside the server, on a machine that may lack
 // the server's variables, secrets and files: config.Need says what is missing.
 func LoadPartly(path string, o Options) (*config.Config, error) {
-	return config.Load(path, config.Checks{Kinds: o.checks(), Partly: true})
+	return config.Load(path, config.Checks{Kinds: o.checks(), Brokers: o.brokerChecks(), Partly: true})
 }
 
 // wholeFaults are those of the schemas, of what names them, and of sections that

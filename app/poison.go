@@ -68,7 +68,7 @@ func OpenPoison(ctx context.Context, cfg *config.Config, o Options, use PoisonUs
 	if p.contract, err = contractOf(cfg); err != nil {
 		return nil, err
 	}
-	if p.broker, err = openBeside(ctx, cfg, log, use == PoisonLook); err != nil {
+	if p.broker, err = o.openBeside(ctx, cfg, log, use == PoisonLook); err != nil {
 		return nil, err
 	}
 	p.Service, err = poison.New(poison.Config{Broker: p.broker, Destinations: func() []string { return ids(cfg) }, Again: p.again, Logger: log})

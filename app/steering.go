@@ -222,7 +222,7 @@ func answered(err error) error {
 // the oldest event, of the groups' commits. The server may run or not.
 func LookAtDestinations(ctx context.Context, cfg *config.Config, o Options) ([]admin.DestinationState, error) {
 	log := o.logger()
-	broker, err := openBeside(ctx, cfg, log, true)
+	broker, err := o.openBeside(ctx, cfg, log, true)
 	if err != nil {
 		return nil, err
 	}

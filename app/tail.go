@@ -45,7 +45,7 @@ func Tail(ctx context.Context, w io.Writer, cfg *config.Config, o Options, c Tai
 	if err != nil {
 		return err
 	}
-	r, err := openTailSource(ctx, cfg, o.logger())
+	r, err := o.openTailSource(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ type Broker struct {
 	Kind           string            `yaml:"kind" default:"embedded" oneof:"embedded memory kafka" doc:"embedded: in this process, on disk; memory: in this process, lost when it ends; kafka: a Kafka cluster."`
 	Dir            string            `yaml:"dir" default:"./data" doc:"Directory of the embedded broker."`
 	Sync           bool              `yaml:"sync" default:"true" doc:"Embedded: write to the disk itself before a request is answered. With false, a power failure can lose accepted events; kill -9 cannot."`
-	TrimAge        time.Duration     `yaml:"trim_age" default:"1h" min:"1s" doc:"Embedded and memory: how long events stay after every destination has them."`
+	TrimAge        time.Duration     `yaml:"trim_age" default:"1h" min:"1s" doc:"Embedded and memory: how long events stay after every destination has them; in memory at most 1m."`
 	Brokers        []string          `yaml:"brokers" doc:"Kafka: addresses to start from, host:port. Required for kafka, refused elsewhere."`
 	TopicPrefix    string            `yaml:"topic_prefix" default:"" doc:"Kafka: put before every topic and consumer group name; letters, digits and . _ - only."`
 	Topics         map[string]string `yaml:"topics" doc:"Kafka: other names for topics: the server's name -> the real name, without the prefix."`
@@ -91,6 +91,7 @@ type Broker struct {
 	WindowBytes    ByteSize          `yaml:"window_bytes" default:"32MiB" min:"1" doc:"Most bytes of them; at least http.max_event_bytes."`
 	WindowKey      int               `yaml:"window_key" default:"0" min:"0" doc:"Most of them with one key; those that follow stay in the broker until it is their turn, and other keys go on. 0, the default, is a sixteenth of window_messages."`
 	WindowSpan     int               `yaml:"window_span" default:"1000000" min:"1" doc:"Most events of a partition from the oldest unfinished one to the last one read."`
+	Settings       *Settings         `yaml:"-"` // the keys of a kind that is not built in; nil of one that is
 }
 
 // TLS is the encryption of connections to Kafka.

@@ -3,7 +3,9 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -200,10 +202,14 @@ func (l *loader) structure(n *yaml.Node, path string, v reflect.Value) {
 		return
 	}
 	dest, isDest := v.Addr().Interface().(*Destination)
-	l.keys(n, path, v, nil, isDest)
+	broker, isBroker := v.Addr().Interface().(*Broker)
+	l.keys(n, path, v, nil, isDest || isBroker)
 	l.validate(n, path, v)
-	if isDest {
+	switch {
+	case isDest:
 		l.destination(n, path, dest)
+	case isBroker:
+		l.broker(n, path, broker)
 	}
 }
 
@@ -225,6 +231,9 @@ func (l *loader) keys(n *yaml.Node, path string, v reflect.Value, others []strin
 	}
 	for _, f := range fields {
 		at, fv := joinPath(path, f.name), v.FieldByIndex(f.index)
+		if v.Type() == brokerType && f.name == "kind" {
+			f.oneof = append(f.oneof, slices.Sorted(maps.Keys(l.checks.Brokers))...)
+		}
 		e, ok := given[f.name]
 		if f.isSecret() {
 			if file, byFile := given[f.name+"_file"]; byFile && ok {

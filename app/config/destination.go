@@ -14,7 +14,7 @@ import (
 	"eventserver/app/textfile"
 )
 
-// KindCheck decodes and validates the keys of one kind of destination, usually
+// KindCheck decodes and validates the keys of one kind of destination, or of broker, usually
 // by Settings.Decode into a fresh struct. It may check more: an error that
 // starts with a key ("filter: ...") is reported at that key. CheckInto makes
 // one for a plain struct.
@@ -27,19 +27,21 @@ func CheckInto[T any](s *Settings) error {
 	return s.Decode(&c)
 }
 
-// Settings are the keys of one destination, still in YAML, for its kind to
-// decode. Safe for use from many goroutines.
+// Settings are the keys of one destination, or of the broker, still in YAML, for its
+// kind to decode. Safe for use from many goroutines.
 type Settings struct {
 	file, path string
 	node       *yaml.Node
-	common     Destination
-	nodes      *int // shared with the load that is going on; nil after it
+	others     []string    // keys that are not the kind's
+	common     Destination // zero for the broker
+	nodes      *int        // shared with the load that is going on; nil after it
 	checks     Checks
 
 	mu    sync.Mutex
 	hide  hider
 	keys  []string   // the kind's keys
 	shown *yaml.Node // their effective values, secrets hidden
+	value any        // the struct that was decoded last
 
 	warnings []*Fault // of the kind's Warner
 	missing  []*Fault // what Checks.Partly left out
@@ -48,7 +50,8 @@ type Settings struct {
 // Path is where the destination stands in the file: "destinations[2]".
 func (s *Settings) Path() string { return s.path }
 
-// Common returns the destination's common keys. Its Settings is nil.
+// Common returns the destination's common keys. Its Settings is nil. Of a broker it
+// is the zero value.
 func (s *Settings) Common() Destination { return s.common }
 
 // Decode fills the struct that dst points to from the destination's keys:
@@ -70,13 +73,14 @@ func (s *Settings) Decode(dst any) error {
 		n = &yaml.Node{Kind: yaml.MappingNode}
 	}
 	setDefaults(v)
-	l.keys(n, s.path, v, commonKeys(), false)
+	l.keys(n, s.path, v, s.others, false)
 	l.validate(n, s.path, v)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hide.addAll(&l.hide)
 	s.keys, s.shown, s.missing = keysOf(fieldsOf(v.Type())), redactStruct(v), l.missing
+	s.value = v.Interface()
 	s.warnings = l.warnings
 	for _, unknown := range l.unknown { // no kind is to take the text of the file for a value
 		unknown.SetZero()
@@ -86,18 +90,27 @@ func (s *Settings) Decode(dst any) error {
 
 func commonKeys() []string { return keysOf(fieldsOf(reflect.TypeFor[Destination]())) }
 
+// byKind lets a kind check its keys.
+func (l *loader) byKind(s *Settings, check KindCheck) {
+	err := check(s)
+	l.hide.addAll(&s.hide)
+	l.missing = append(l.missing, s.missing...)
+	l.warnings = append(l.warnings, s.warnings...)
+	l.attribute(err, s.node, s.path, slices.Concat(s.others, s.keys))
+}
+
 // destination finishes the common keys and lets the kind check its own.
 func (l *loader) destination(n *yaml.Node, path string, d *Destination) {
 	if d.RateLimit.Burst == 0 {
 		d.RateLimit.Burst = int(math.Max(1, math.Min(math.Ceil(d.RateLimit.PerSecond), math.MaxInt32)))
 	}
-	s := &Settings{file: l.file, path: path, node: n, common: *d, nodes: l.nodes, checks: l.checks}
+	s := &Settings{file: l.file, path: path, node: n, others: commonKeys(), common: *d, nodes: l.nodes, checks: l.checks}
 	defer func() { s.nodes = nil }()
 	d.Settings = s
 	if l.checks.Kinds == nil {
 		return
 	}
-	common := commonKeys()
+	common := s.others
 	known := slices.Sorted(maps.Keys(l.checks.Kinds))
 	check, ok := l.checks.Kinds[d.Kind]
 	near := ""
@@ -110,11 +123,7 @@ func (l *loader) destination(n *yaml.Node, path string, d *Destination) {
 		l.add(line, at, fmt.Sprintf("%s is not a kind of destination; %s", quote(d.Kind), cure))
 	}
 	if ok {
-		err := check(s)
-		l.hide.addAll(&s.hide)
-		l.missing = append(l.missing, s.missing...)
-		l.warnings = append(l.warnings, s.warnings...)
-		l.attribute(err, n, path, append(common, s.keys...))
+		l.byKind(s, check)
 		return
 	}
 	// Whose keys the others are is not known, but a slip in a common key is

@@ -26,6 +26,9 @@ func differences(path string, a, b reflect.Value) []string {
 		switch {
 		case x.Kind() == reflect.Struct:
 			out = append(out, differences(at, x, y)...)
+			if s, t := settingsOf(x), settingsOf(y); s != nil && t != nil && !reflect.DeepEqual(s.value, t.value) {
+				out = append(out, at) // of its kind alone
+			}
 		case !reflect.DeepEqual(x.Interface(), y.Interface()):
 			out = append(out, at)
 		}

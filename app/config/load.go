@@ -17,6 +17,8 @@ import (
 type Checks struct {
 	// Kinds holds the check of each kind of destination; nil leaves the kinds' keys unchecked.
 	Kinds map[string]KindCheck
+	// Brokers holds the check of each kind of broker beside those that are built in.
+	Brokers map[string]KindCheck
 	// Whole checks what only the caller can; its errors are as those of a Validator.
 	// It is called with a configuration that has faults, too.
 	Whole func(*Config) error

@@ -43,10 +43,21 @@ func redactStruct(v reflect.Value) *yaml.Node {
 		}
 		n.Content = append(n.Content, text(f.name), redactValue(fv, f))
 	}
-	if d, ok := v.Interface().(Destination); ok && d.Settings != nil {
-		n.Content = append(n.Content, d.Settings.redacted().Content...)
+	if s := settingsOf(v); s != nil {
+		n.Content = append(n.Content, s.redacted().Content...)
 	}
 	return n
+}
+
+// settingsOf are the keys of a kind beside those of v; nil where there are none.
+func settingsOf(v reflect.Value) *Settings {
+	switch of := v.Interface().(type) {
+	case Destination:
+		return of.Settings
+	case Broker:
+		return of.Settings
+	}
+	return nil
 }
 
 func redactValue(v reflect.Value, f field) *yaml.Node {
@@ -134,7 +145,7 @@ func (s *Settings) redacted() *yaml.Node {
 	if s.node == nil {
 		return n
 	}
-	common := commonKeys()
+	common := s.others
 	l := newLoader(s.file, Checks{})
 	for _, e := range l.entries(s.node, s.path, 0) {
 		if !slices.Contains(common, e.key) {
