@@ -137,9 +137,9 @@ type LogGroups interface {
 	// appended earlier. It is for partitions that the caller owns: one that a Claim
 	// gave it and that is not given up.
 	Keep(ctx context.Context, p ...Progressed) error
-	// Kept is the progress of every group that has some in topic, by group and
-	// partition.
-	Kept(ctx context.Context, topic string) (map[string]map[int32]Position, error)
+	// Kept is the progress in topic, by group and partition: of the given groups, as
+	// far as they have some, or without any given of every group that has some.
+	Kept(ctx context.Context, topic string, groups ...string) (map[string]map[int32]Position, error)
 	// Members lists who reads in the group now.
 	Members(ctx context.Context, group string) ([]Member, error)
 	// Reset keeps progress in a group that has no members: otherwise the error

@@ -168,6 +168,11 @@ func (e *logEnv) claimsOfTwo() {
 	require.NoError(e, e.log.Keep(e.Context(), infra.Progressed{Group: "a", Topic: topic, Position: infra.Position{Next: 4}}))
 	e.eventually("it is kept", func() bool { return e.kept("a", 0).Next == 4 })
 	assert.Zero(e, e.kept("b", 0))
+	require.NoError(e, e.log.Keep(e.Context(), infra.Progressed{Group: "b", Topic: topic, Position: infra.Position{Next: 5}}))
+	e.eventually("it is kept", func() bool { return e.kept("b", 0).Next == 5 })
+	some, err := e.log.Kept(e.Context(), topic, "b", "nobody")
+	require.NoError(e, err)
+	assert.Equal(e, map[string]map[int32]infra.Position{"b": {0: {Next: 5}}}, some)
 	a.close()
 	assert.Equal(e, e.opts.Partitions, b.partitions(), "a group touches no other")
 }

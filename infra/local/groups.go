@@ -222,7 +222,7 @@ func (g *groups) position(p *partition, group string) infra.Position {
 }
 
 // Kept implements infra.LogGroups.
-func (l *Log) Kept(ctx context.Context, topic string) (map[string]map[int32]infra.Position, error) {
+func (l *Log) Kept(ctx context.Context, topic string, groups ...string) (map[string]map[int32]infra.Position, error) {
 	if err := l.readable(ctx); err != nil {
 		return nil, err
 	}
@@ -232,19 +232,29 @@ func (l *Log) Kept(ctx context.Context, topic string) (map[string]map[int32]infr
 	}
 	l.groups.mu.Lock()
 	defer l.groups.mu.Unlock()
-	all := make(map[string]map[int32]infra.Position, len(t.groups))
-	for group, parts := range t.groups {
-		for _, k := range parts {
-			if k == nil || !k.known {
-				continue
-			}
-			if all[group] == nil {
-				all[group] = make(map[int32]infra.Position, len(parts))
-			}
-			all[group][k.partition] = k.position
+	all := make(map[string]map[int32]infra.Position, max(len(groups), 1))
+	if len(groups) == 0 {
+		for group, parts := range t.groups {
+			keptOf(all, group, parts)
 		}
 	}
+	for _, group := range groups {
+		keptOf(all, group, t.groups[group])
+	}
 	return all, nil
+}
+
+// keptOf adds the positions of a group to all.
+func keptOf(all map[string]map[int32]infra.Position, group string, parts []*kept) {
+	for _, k := range parts {
+		if k == nil || !k.known {
+			continue
+		}
+		if all[group] == nil {
+			all[group] = make(map[int32]infra.Position, len(parts))
+		}
+		all[group][k.partition] = k.position
+	}
 }
 
 // Reset implements infra.LogGroups.

@@ -71,9 +71,9 @@ func (l *faulty) Topics(ctx context.Context) ([]string, error) {
 	return l.Log.Topics(ctx)
 }
 
-func (l *faulty) Kept(ctx context.Context, topic string) (map[string]map[int32]infra.Position, error) {
+func (l *faulty) Kept(ctx context.Context, topic string, groups ...string) (map[string]map[int32]infra.Position, error) {
 	l.asked.Add(1)
-	return l.Log.Kept(ctx, topic)
+	return l.Log.Kept(ctx, topic, groups...)
 }
 
 // lose takes every partition away without waiting.

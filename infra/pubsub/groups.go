@@ -16,7 +16,7 @@ func (b *broker) Progress(ctx context.Context, group, topic string) (map[int32]i
 	if err != nil {
 		return nil, err
 	}
-	kept, err := b.log.Kept(ctx, topic)
+	kept, err := b.log.Kept(ctx, topic, group)
 	if err != nil {
 		return nil, missing(topic, err)
 	}

@@ -171,11 +171,13 @@ func (l *memlog) Keep(ctx context.Context, all ...infra.Progressed) error {
 	return nil
 }
 
-func (l *memlog) Kept(ctx context.Context, topic string) (map[string]map[int32]infra.Position, error) {
+func (l *memlog) Kept(ctx context.Context, topic string, groups ...string) (map[string]map[int32]infra.Position, error) {
 	out := map[string]map[int32]infra.Position{}
 	return out, l.on(ctx, topic, func(t *memtopic) error {
 		for g, p := range t.kept {
-			out[g] = map[int32]infra.Position{0: p}
+			if len(groups) == 0 || slices.Contains(groups, g) {
+				out[g] = map[int32]infra.Position{0: p}
+			}
 		}
 		return nil
 	})
