@@ -10,7 +10,7 @@ COPY . .
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     { [ -d .git ] || rm -f .git; } && CGO_ENABLED=0 go build -trimpath \
     -ldflags "-X eventserver/app/version.release=$VERSION -X eventserver/app/version.commit=$COMMIT" \
-    -o /out/eventserver ./cmd/eventserver && mkdir /out/data
+    -o /out/eventserver ./cmd/eventserver && mkdir -m 0700 /out/data
 
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /out/eventserver /eventserver

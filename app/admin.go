@@ -21,7 +21,7 @@ func (a *App) steer() error {
 	c := admin.Config{
 		Addr: cfg.Admin.Addr, Logger: a.log,
 		Build:         admin.Build{Version: build.Version, Commit: build.Commit, Modified: build.Modified, Go: build.Go, Instance: cfg.Broker.InstanceID, Started: time.Now().UTC()},
-		Configuration: inForce{a}, Destinations: steering{a}, Stuck: steering{a}, Reloading: steering{a}, Forgetting: steering{a}, Tailing: steering{a},
+		Configuration: inForce{a}, Destinations: steering{a}, Stuck: steering{a}, Reloading: steering{a}, Forgetting: steering{a}, Tailing: steering{a}, Backing: steering{a},
 	}
 	x, err := explainer(a.broker, cfg, a.pipeline, a.pipeline.Configured, begins(a.control))
 	if err != nil {

@@ -25,6 +25,7 @@ import (
 	"eventserver/app/version"
 	"eventserver/destinations"
 	"eventserver/infra"
+	"eventserver/infra/local"
 	"eventserver/metrics"
 	"eventserver/router"
 )
@@ -34,6 +35,7 @@ type App struct {
 	cfg      *config.Config
 	log      *slog.Logger
 	broker   infra.Broker
+	store    *local.Log // under broker, where that is in this process
 	pipeline *router.Pipeline
 	traces   *traces.Traces // nil: off
 	front    *http.Server   // nil with HandleOnly
@@ -119,14 +121,15 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 			return nil, err
 		}
 	}
-	if a.broker, err = o.openBroker(ctx, cfg, a.log, a.fail); err != nil {
+	damage := router.NewDamage(m, a.log)
+	if a.broker, err = o.openBroker(ctx, cfg, a.log, hooks{a.fail, damage, func(l *local.Log) { a.store = l }}); err != nil {
 		return nil, err
 	}
 	wm := wmmetrics.NewPrometheusMetricsBuilder(&metrics.Handlers{Registerer: reg}, "eventserver", "watermill")
 	wm.HandlerBuckets, wm.PublishBuckets = metrics.Seconds(), metrics.Seconds()
 	if a.pipeline, err = router.New(router.Config{
 		Broker: a.broker, Destinations: dests, Unordered: cfg.Ordering == "partition",
-		MaxPayloadBytes: recordLimit(cfg) - poisonHeadroom, Probe: control.Probe, Metrics: m, Watermill: &wm, Logger: a.log,
+		MaxPayloadBytes: recordLimit(cfg) - poisonHeadroom, Probe: control.Probe, Damage: damage, Metrics: m, Watermill: &wm, Logger: a.log,
 		Tracer: a.tracer(), TraceSystem: cfg.Broker.Kind,
 	}); err != nil {
 		return nil, err

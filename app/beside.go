@@ -39,18 +39,18 @@ func needShared(cfg *config.Config, instead string) error {
 func (o Options) openBeside(ctx context.Context, cfg *config.Config, log *slog.Logger, readOnly bool) (infra.Broker, error) {
 	switch {
 	case !InProcess(cfg):
-		return o.openBroker(ctx, cfg, log, func(error) {})
+		return o.openBroker(ctx, cfg, log, hooks{})
 	case cfg.Broker.Kind == "embedded":
-		return openStopped(cfg, log, readOnly)
+		return openStopped(cfg, log, readOnly, hooks{})
 	}
 	return nil, fmt.Errorf("broker.kind: %s is in the memory of the server's process, and its admin API is the only way to it: see admin.addr", cfg.Broker.Kind)
 }
 
 // openStopped opens the directory of a server that is stopped, which must have
 // stored something there.
-func openStopped(cfg *config.Config, log *slog.Logger, readOnly bool) (infra.Broker, error) {
+func openStopped(cfg *config.Config, log *slog.Logger, readOnly bool, to hooks) (infra.Broker, error) {
 	if !readOnly { // that makes what is missing, which only a server may
-		b, err := openStopped(cfg, log, true)
+		b, err := openStopped(cfg, log, true, hooks{})
 		if err != nil {
 			return nil, err
 		}
@@ -58,7 +58,7 @@ func openStopped(cfg *config.Config, log *slog.Logger, readOnly bool) (infra.Bro
 			return nil, err
 		}
 	}
-	b, err := openLocal(cfg, local.Config{Dir: cfg.Broker.Dir, ReadOnly: readOnly, NoSync: !cfg.Broker.Sync}, 0, log, func(error) {})
+	b, err := openLocal(cfg, local.Config{Dir: cfg.Broker.Dir, ReadOnly: readOnly, NoSync: !cfg.Broker.Sync}, 0, log, to)
 	switch {
 	case errors.Is(err, local.ErrLocked):
 		return nil, fmt.Errorf("broker.dir: a server runs on %s, and its admin API is the only way to it: see admin.addr", cfg.Broker.Dir)

@@ -66,12 +66,12 @@ func (o Options) brokerChecks() map[string]config.KindCheck {
 }
 
 // broker opens the log that the configuration names, and the broker on it.
-func (k BrokerKind) broker(ctx context.Context, c *config.Config, log *slog.Logger, fatal func(error)) (infra.Broker, error) {
+func (k BrokerKind) broker(ctx context.Context, c *config.Config, log *slog.Logger, to hooks) (infra.Broker, error) {
 	if c.Broker.Settings == nil {
 		return nil, fmt.Errorf("broker.kind: %s was read without its kind; read the configuration with the same app.Options", k.name)
 	}
 	l, err := k.open(ctx, BrokerConfig{
-		Dir: c.Broker.Dir, Sync: c.Broker.Sync, Partitions: c.Broker.Partitions, RecordBytes: recordLimit(c), InstanceID: c.Broker.InstanceID, Logger: log, Fatal: fatal,
+		Dir: c.Broker.Dir, Sync: c.Broker.Sync, Partitions: c.Broker.Partitions, RecordBytes: recordLimit(c), InstanceID: c.Broker.InstanceID, Logger: log, Fatal: to.fatal,
 	}, c.Broker.Settings)
 	if err != nil {
 		return nil, fmt.Errorf("broker of kind %s: %w", k.name, err)
@@ -79,5 +79,5 @@ func (k BrokerKind) broker(ctx context.Context, c *config.Config, log *slog.Logg
 	if most, need := l.Limits().RecordBytes, recordLimit(c); most < need {
 		return nil, errors.Join(fmt.Errorf("broker.kind: %s takes records of %d bytes, and http.max_event_bytes needs %d; lower it", k.name, most, need), l.Close())
 	}
-	return onLog(l, c, c.Broker.TrimAge, log)
+	return onLog(l, c, c.Broker.TrimAge, log, to)
 }

@@ -14,6 +14,7 @@ import (
 	"eventserver/infra/kafka"
 	"eventserver/infra/local"
 	"eventserver/infra/pubsub"
+	"eventserver/router"
 )
 
 // kafkaConfig is what the configuration says of a client of Kafka's protocol.
@@ -28,18 +29,27 @@ func kafkaConfig(c *config.Config, log *slog.Logger, fatal func(error)) kafka.Co
 	}
 }
 
-// openBroker opens the broker that the configuration names. fatal is called
-// when it cannot go on.
-func (o Options) openBroker(ctx context.Context, c *config.Config, log *slog.Logger, fatal func(error)) (infra.Broker, error) {
-	b, k := c.Broker, kafkaConfig(c, log, fatal)
+// hooks are called about an open broker; nil ones are not.
+type hooks struct {
+	fatal  func(error)      // it cannot go on
+	damage *router.Damage   // what cannot be read
+	store  func(*local.Log) // the one in this process is open
+}
+
+// openBroker opens the broker that the configuration names.
+func (o Options) openBroker(ctx context.Context, c *config.Config, log *slog.Logger, to hooks) (infra.Broker, error) {
+	if to.fatal == nil {
+		to.fatal = func(error) {}
+	}
+	b, k := c.Broker, kafkaConfig(c, log, to.fatal)
 	if own, ok := o.brokers()[b.Kind]; ok {
-		return own.broker(ctx, c, log, fatal)
+		return own.broker(ctx, c, log, to)
 	}
 	switch b.Kind {
 	case "embedded":
-		return opened(openLocal(c, local.Config{Dir: b.Dir, NoSync: !b.Sync}, b.TrimAge, log, fatal))
+		return opened(openLocal(c, local.Config{Dir: b.Dir, NoSync: !b.Sync}, b.TrimAge, log, to))
 	case "memory":
-		return opened(openLocal(c, local.Config{}, min(b.TrimAge, memoryTrimAge), log, fatal))
+		return opened(openLocal(c, local.Config{}, min(b.TrimAge, memoryTrimAge), log, to))
 	case "kafka":
 		k, err := secured(b, k)
 		if err != nil {
@@ -55,22 +65,32 @@ func (o Options) openBroker(ctx context.Context, c *config.Config, log *slog.Log
 const memoryTrimAge = time.Minute
 
 // openLocal opens the broker that is in this process.
-func openLocal(c *config.Config, l local.Config, trimAge time.Duration, log *slog.Logger, fatal func(error)) (infra.Broker, error) {
-	l.Partitions, l.MaxRecordBytes, l.Logger, l.Fatal = c.Broker.Partitions, recordLimit(c), log, fatal
+func openLocal(c *config.Config, l local.Config, trimAge time.Duration, log *slog.Logger, to hooks) (infra.Broker, error) {
+	l.Partitions, l.MaxRecordBytes, l.Logger, l.Fatal = c.Broker.Partitions, recordLimit(c), log, to.fatal
+	if to.damage != nil {
+		l.Damaged = to.damage.Met
+	}
 	opened, err := local.Open(l)
 	if err != nil {
 		return nil, err
 	}
-	return onLog(opened, c, trimAge, log)
+	if to.store != nil {
+		to.store(opened)
+	}
+	return onLog(opened, c, trimAge, log, to)
 }
 
 // onLog makes a broker of a log, which it closes when it cannot.
-func onLog(l infra.Log, c *config.Config, trimAge time.Duration, log *slog.Logger) (infra.Broker, error) {
+func onLog(l infra.Log, c *config.Config, trimAge time.Duration, log *slog.Logger, to hooks) (infra.Broker, error) {
 	b := c.Broker
-	broker, err := pubsub.New(l, pubsub.Config{
+	p := pubsub.Config{
 		WindowMessages: b.WindowMessages, WindowBytes: int(b.WindowBytes), WindowKey: b.WindowKey, WindowSpan: b.WindowSpan,
 		PartitionOrder: c.Ordering == "partition", ReleaseTimeout: releaseTimeout(c), TrimAge: trimAge, Logger: log,
-	})
+	}
+	if to.damage != nil {
+		p.Damaged = to.damage.Passed
+	}
+	broker, err := pubsub.New(l, p)
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}

@@ -42,7 +42,7 @@ func OpenStore(ctx context.Context, cfg *config.Config, o Options) (_ *Store, er
 	if err := needShared(cfg, "post events to the server's http.addr"); err != nil {
 		return nil, err
 	}
-	if s.broker, err = o.openBroker(ctx, cfg, log, func(error) {}); err != nil {
+	if s.broker, err = o.openBroker(ctx, cfg, log, hooks{}); err != nil {
 		return nil, err
 	}
 	if err := s.broker.EnsureTopics(ctx, infra.Topic{Name: router.EventsTopic}); err != nil {

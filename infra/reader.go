@@ -20,11 +20,21 @@ type Reader interface {
 	// offset, one call at a time; at is when a message was stored. It returns
 	// when every range is read, when f returns an error, which it returns, or
 	// when ctx ends. What was deleted meanwhile is passed over. A partition
-	// that cannot be read is tried again for some seconds.
+	// that cannot be read is tried again for some seconds. Records that are damaged
+	// are passed over too, and the error, when all else was read, is a *DamageError.
 	Scan(ctx context.Context, topic string, ranges map[int32]Range, f func(m *message.Message, at time.Time) error) error
 	// Place returns the partition where the broker puts messages of key. Other
 	// programs may have put theirs elsewhere.
 	Place(ctx context.Context, topic, key string) (int32, error)
+}
+
+// Readable is the error of a Scan for those who take what can be read: nil where all
+// that is wrong is that records are damaged, of which the broker itself tells.
+func Readable(err error) error {
+	if errors.As(err, new(*DamageError)) {
+		return nil
+	}
+	return err
 }
 
 // Bounds is what a partition holds.

@@ -105,6 +105,9 @@ type Metrics struct {
 	// schema, or "unknown") and mode.
 	SchemaViolations *prometheus.CounterVec
 	BrokerUp         prometheus.Gauge
+	BrokerDamaged    prometheus.Gauge
+	// Unreadable has the labels destination and stage (transform, deliver).
+	Unreadable *prometheus.CounterVec
 	// ConfigReloaded is 0 after a reload that failed, ConfigReloadedAt the Unix
 	// time of the last one that did not; the start counts as one.
 	ConfigReloaded, ConfigReloadedAt prometheus.Gauge
@@ -156,6 +159,9 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 		SchemaViolations: counter("schema_violations_total", "Events that break the schema of their type, by where that was seen and the mode.", "stage", "type", "mode"),
 		BrokerUp: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "broker_up",
 			Help: "1 while the broker answers this process and stores its records, 0 while it does not; asked every 5 s."}),
+		BrokerDamaged: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "broker_damaged",
+			Help: "1 once this process has met a file or records of its broker that cannot be read, until it is started again."}),
+		Unreadable: counter("unreadable_messages_total", "Messages that a destination was not given because they cannot be read.", "destination", "stage"),
 		ConfigReloaded: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "config_last_reload_successful",
 			Help: "1 if the last reload of the configuration succeeded, 0 if it failed; the start counts as one."}),
 		ConfigReloadedAt: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "config_last_reload_success_timestamp_seconds",
@@ -173,7 +179,7 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{m.Accepted, m.Rejected, acceptDur, m.ConnectionsDropped, m.ClientAccepted, m.ClientRejected, m.WrongKeys, m.deliveries, m.attempts,
-		m.attemptDur, m.latency, m.retries, m.poisoned, m.settled, m.SchemaViolations, m.SpansDropped, m.BrokerUp, m.ConfigReloaded, m.ConfigReloadedAt, m.info, m.state, m.build} {
+		m.attemptDur, m.latency, m.retries, m.poisoned, m.settled, m.SchemaViolations, m.SpansDropped, m.BrokerUp, m.BrokerDamaged, m.Unreadable, m.ConfigReloaded, m.ConfigReloadedAt, m.info, m.state, m.build} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -222,6 +228,9 @@ func (m *Metrics) Destination(id, kind string, state func() State) *Destination 
 	for _, mark := range []string{MarkRedriven, MarkDiscarded, MarkSkipped} {
 		m.settled.WithLabelValues(id, mark)
 	}
+	for _, stage := range []string{"transform", "deliver"} {
+		m.Unreadable.WithLabelValues(id, stage)
+	}
 	m.state.add(id, state)
 	return &Destination{m: m, id: id, finished: finished, attempts: attempts,
 		AttemptDur: &Histogram{to: m.attemptDur.WithLabelValues(id)}, Latency: &Histogram{to: m.latency.WithLabelValues(id)}, Retries: m.retries.WithLabelValues(id)}
@@ -257,7 +266,7 @@ func (d *Destination) Remove() {
 	d.m.state.remove(d.id)
 	labels := prometheus.Labels{"destination": d.id}
 	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		d.m.deliveries, d.m.attempts, d.m.attemptDur, d.m.latency, d.m.retries, d.m.poisoned, d.m.settled, d.m.info} {
+		d.m.deliveries, d.m.attempts, d.m.attemptDur, d.m.latency, d.m.retries, d.m.poisoned, d.m.settled, d.m.Unreadable, d.m.info} {
 		v.DeletePartialMatch(labels)
 	}
 }

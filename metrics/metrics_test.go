@@ -46,7 +46,7 @@ func TestIdleDestinationExportsZeroes(t *testing.T) {
 		"deliveries_total": 3, "attempts_total": 8, "attempt_duration_seconds": 1, "delivery_latency_seconds": 1, "retries_total": 1,
 		"poisoned_total": 7, "poison_settled_total": 3, "destination_info": 1, "in_flight_attempts": 1, "buffered_messages": 1, "blocked_keys": 8, "oldest_blocked_key_seconds": 1,
 		"oldest_undelivered_seconds": 1, "breaker_open": 1, "destination_paused": 1, "partitions_assigned": 2, "read_window_ratio": 2, "deferred_messages": 2, "commit_metadata_bytes": 2,
-		"commit_metadata_full_total": 2, "duplicates_suppressed_total": 2,
+		"commit_metadata_full_total": 2, "duplicates_suppressed_total": 2, "unreadable_messages_total": 2,
 	}
 	got := series(t, reg)
 	for name, n := range want {
@@ -134,7 +134,7 @@ func TestNamesEndInAUnit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unit := regexp.MustCompile(`_(seconds|bytes|ratio|messages|attempts|keys|info|breaker_open|broker_up|config_last_reload_successful|destination_paused|partitions_assigned|[a-z]+_total)$`)
+	unit := regexp.MustCompile(`_(seconds|bytes|ratio|messages|attempts|keys|info|breaker_open|broker_up|broker_damaged|config_last_reload_successful|destination_paused|partitions_assigned|[a-z]+_total)$`)
 	for _, f := range families {
 		if !unit.MatchString(f.GetName()) {
 			t.Errorf("%s does not end in a unit", f.GetName())

@@ -52,7 +52,9 @@ type Config struct {
 	MaxPayloadBytes int
 	// Probe makes a record, of a few pages of a disk, that nobody reads. It is
 	// stored once a second while the broker stores nothing, until one is. nil: none.
-	Probe   func() (topic string, m *message.Message)
+	Probe func() (topic string, m *message.Message)
+	// Damage is told of by the broker; nil: by nobody.
+	Damage  *Damage
 	Metrics *metrics.Metrics
 	// Tracer makes spans of what happens to events; nil: none. TraceSystem is
 	// the broker's name in them, messaging.system.

@@ -127,7 +127,7 @@ func (b *backlog) age(ctx context.Context, reader infra.Reader, topic string, pr
 			ranges[n] = infra.Range{From: p.Next, To: p.Next + 1}
 		}
 	}
-	return reader.Scan(ctx, topic, ranges, func(m *message.Message, stored time.Time) error {
+	return infra.Readable(reader.Scan(ctx, topic, ranges, func(m *message.Message, stored time.Time) error {
 		received := m.Metadata.Get(hReceived)
 		if redriven := m.Metadata.Get(hRedrivenAt); redriven != "" { // it was not on its way in between
 			received = redriven
@@ -140,5 +140,5 @@ func (b *backlog) age(ctx context.Context, reader infra.Reader, topic string, pr
 			b.oldest = at
 		}
 		return nil
-	})
+	}))
 }

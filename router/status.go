@@ -26,6 +26,7 @@ type Status struct {
 	Replay   *Note    // nil: none is under way
 	Assigned bool     // it has been given partitions to read
 	Silent   *Silence // nil: the broker answers
+	Damage   []string // what cannot be read, in words
 
 	Breaker       BreakerStatus
 	Failing       *Failing // nil: the last attempt succeeded, or this process has made none
@@ -76,6 +77,7 @@ func (p *Pipeline) Status(id string) (Status, bool) {
 		return s, false
 	}
 	r.describe(&s)
+	s.Damage = p.cfg.Damage.problems(id)
 	if b := p.silent(); b != nil {
 		s.Silent = &Silence{Since: b.since, Cause: b.err.Error(), Answers: b.answers}
 	}
@@ -173,7 +175,7 @@ func (s Status) Problems(now time.Time) (all []string) {
 	if n := s.BlockedBy[metrics.WaitBroker]; n > 0 {
 		all = append(all, plural.Count(n, "user waits", "users wait")+" for the broker to take a record, such as that of the poison queue")
 	}
-	return all
+	return append(all, s.Damage...)
 }
 
 // failingFor is how long a single failed attempt with no success after it is in the

@@ -12,5 +12,6 @@ func (s *Server) areas() []func(huma.API) {
 		s.poisonOperations,
 		s.explainOperations,
 		s.tailOperations,
+		s.backupOperations,
 	}
 }

@@ -42,6 +42,7 @@ type Config struct {
 	PoisonRuns    PoisonRuns
 	Explaining    Explaining
 	Tailing       Tailing
+	Backing       Backing
 
 	more func(huma.API) // operations of tests
 	pace *pace          // of tests

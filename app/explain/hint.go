@@ -9,6 +9,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"eventserver/app/admin"
+	"eventserver/infra"
 	"eventserver/router/plural"
 )
 
@@ -85,6 +86,9 @@ func (c *inquiry) notFound() error {
 			text += ", or give an earlier --since"
 		}
 	}
+	if c.damaged {
+		text += "; some records cannot be read, and that of the event may be one of them: look up EventServerBrokerDamaged in docs/runbooks.md"
+	}
 	if c.gone {
 		text += "; older records are deleted, and that of the event may be one of them"
 	}
@@ -97,6 +101,14 @@ func (c *inquiry) endedEarly(topic string, n int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.short = append(c.short, topic)
+}
+
+// unreadable notes that records of a topic are damaged. All else of it was read.
+func (c *inquiry) unreadable(topic string, damage *infra.DamageError) {
+	c.note("Records of topic %s cannot be read, and one of this event may be among them: %s.", topic, damage)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.damaged = true
 }
 
 // firstOf is the part of a destination's topic that is read first, where all that

@@ -44,9 +44,13 @@ func (s *search) scan(ctx context.Context, ranges map[int32]infra.Range, f func(
 			f(m, at)
 			return nil
 		})
-		if errors.Is(err, errEnough) {
+		var damage *infra.DamageError
+		switch {
+		case errors.Is(err, errEnough):
 			early = true
-		} else if err != nil {
+		case errors.As(err, &damage):
+			s.c.unreadable(s.topic, damage)
+		case err != nil:
 			return n, early, err
 		}
 		for p, r := range part {

@@ -82,7 +82,8 @@ func (x *index) refresh(ctx context.Context) (map[int32]infra.Range, error) {
 		at.low, at.next = max(at.low, b.Oldest), max(at.next, b.Oldest)
 		ranges[p] = infra.Range{From: at.next, To: b.End}
 	}
-	if err := x.reader.Scan(ctx, x.topic, ranges, func(m *message.Message, _ time.Time) error { x.take(m); return nil }); err != nil {
+	err = x.reader.Scan(ctx, x.topic, ranges, func(m *message.Message, _ time.Time) error { x.take(m); return nil })
+	if err := infra.Readable(err); err != nil {
 		return nil, err
 	}
 	out := map[int32]infra.Range{}

@@ -95,7 +95,7 @@ func (s *Service) since(ctx context.Context, topic string, since time.Time, rang
 }
 
 func (s *Service) part(ctx context.Context, d string, q *index, m *filter, p int32, r infra.Range, f func(*entry) error) error {
-	return s.cfg.Broker.Scan(ctx, q.topic, map[int32]infra.Range{p: r}, func(msg *message.Message, when time.Time) error {
+	return infra.Readable(s.cfg.Broker.Scan(ctx, q.topic, map[int32]infra.Range{p: r}, func(msg *message.Message, when time.Time) error {
 		e := &entry{GivenUp: router.DecodePoison(d, msg), msg: msg, at: router.PositionOf(msg), when: when}
 		waits, mixed, err := q.open(ctx, e.at, e.Key)
 		if err != nil || !waits || !m.match(e.GivenUp, e.at, when) {
@@ -103,7 +103,7 @@ func (s *Service) part(ctx context.Context, d string, q *index, m *filter, p int
 		}
 		e.mixed = mixed
 		return f(e)
-	})
+	}))
 }
 
 // List implements admin.Poison.
@@ -224,7 +224,7 @@ func (s *Service) Show(ctx context.Context, destination, item string, payload bo
 		for p, b := range bounds {
 			ranges[p] = infra.Range{From: b.Oldest, To: b.End}
 		}
-		return s.cfg.Broker.Scan(ctx, topic, ranges, func(msg *message.Message, when time.Time) error {
+		return infra.Readable(s.cfg.Broker.Scan(ctx, topic, ranges, func(msg *message.Message, when time.Time) error {
 			at := router.PositionOf(msg)
 			if mark, is := router.DecodeMark(msg); is {
 				of := mark.Of.String()
@@ -241,7 +241,7 @@ func (s *Service) Show(ctx context.Context, destination, item string, payload bo
 				}
 			}
 			return nil
-		})
+		}))
 	})
 	if err != nil {
 		return out, err

@@ -51,6 +51,8 @@ func commands() []command {
 		}},
 		{name: "explain", summary: "say where an event is, what it waits for and what became of it", run: explainEvent},
 		{name: "config", summary: "print the configuration of a running server, without secrets", run: showConfig},
+		{name: "backup", summary: "copy what the embedded broker has stored to another directory", run: backupBroker},
+		{name: "repair", summary: "copy what can be read of a damaged directory of the embedded broker", run: repairBroker},
 		{name: "secret", summary: "make secrets, keys and tokens", sub: []command{
 			{name: "new", summary: "make a signing secret, an API key or an admin token, with its digest", run: secretNew},
 		}},

@@ -30,6 +30,7 @@ type watchCast struct {
 	kafka  *deafKafka  // of edge
 
 	main, busy, edge, spare string // addresses
+	hurt                    *hurt  // its disk goes bad
 	bin, admin              string // the program, and where main is steered
 	spareServer, busyServer *server
 	sparing, working        *process
@@ -106,6 +107,7 @@ func (w *watchCast) open(t *testing.T, bin string) {
 	w.edge = server.addr
 	w.spareServer, w.sparing = start("spare", "127.0.0.1:0", "broker: {kind: memory}\ndestinations: [{id: spare, kind: log}]\n")
 	w.spare = w.spareServer.addr
+	w.hurt = newHurt(t, bin)
 }
 
 // command runs one that a runbook names, on main.
@@ -256,11 +258,12 @@ func TestWatch(t *testing.T) {
 	}
 	wait("Prometheus has no target", time.Minute, map[alert]bool{{"EventServerAbsent", ""}: true})
 
+	books, _ := readRunbooks(t)
 	w := &watchCast{t: t, hold: 2 * time.Second}
 	w.client.Timeout = 5 * time.Second
 	w.open(t, bin)
 	watched := time.Now()
-	p.watch(t, w.main, w.busy, w.edge, w.spare)
+	p.watch(t, w.main, w.busy, w.edge, w.spare, w.hurt.s.addr)
 	ctx, stop := context.WithCancel(t.Context())
 	var loading sync.WaitGroup
 	loading.Go(func() { w.load(ctx) })
@@ -278,6 +281,7 @@ func TestWatch(t *testing.T) {
 	w.kafka.deaf.Store(true)
 	w.kafka.wires.cutSome(1)
 	w.sparing.kill()
+	w.hurt.damage()
 	w.reload("mistake: 1\n")
 	if err := w.leaveGaps(ctx); err != nil {
 		t.Fatal(err)
@@ -285,6 +289,7 @@ func TestWatch(t *testing.T) {
 	faults := map[alert]bool{
 		{"EventServerDown", ""}:                     true,
 		{"EventServerBrokerUnreachable", ""}:        true,
+		{"EventServerBrokerDamaged", ""}:            true,
 		{"EventServerIngestRefusing", ""}:           true,
 		{"EventServerNoPartitionsAssigned", "edge"}: true,
 		{"EventServerDestinationDown", "down"}:      true,
@@ -306,6 +311,7 @@ func TestWatch(t *testing.T) {
 	w.faulty.Store(false)
 	w.kafka.deaf.Store(false)
 	w.sparing = w.spareServer.start(t)
+	w.hurt.mend(books["eventserverbrokerdamaged"])
 	w.reload("")
 	w.command("resume", "held")
 	mended := map[alert]bool{}

@@ -12,6 +12,10 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
+// ErrTarget is wrapped by the error of a Backup or a Repair to a directory that is
+// none for it.
+var ErrTarget = errors.New("name a directory that is empty or does not exist, outside of broker.dir")
+
 // Backup copies the log, as it is now, to a directory of this machine, which must be
 // missing or empty: a server opens it like any other. Tables are linked where the
 // file system is the same. A backup that fails leaves nothing; one that is cut short
@@ -36,7 +40,7 @@ func (l *Log) Backup(ctx context.Context, to string) (err error) {
 		return fmt.Errorf("backup: %w", err)
 	}
 	if below, err := filepath.Rel(source, to); err == nil && filepath.IsLocal(below) {
-		return fmt.Errorf("backup: %s is within broker.dir: name another directory", to)
+		return fmt.Errorf("backup: %s is within broker.dir: %w", to, ErrTarget)
 	}
 	d, made, err := newDirectory(to)
 	if err != nil {
@@ -93,7 +97,7 @@ func newDirectory(path string) (d *directory, made bool, err error) {
 		return nil, false, err
 	}
 	if len(entries) > 0 {
-		return nil, false, fmt.Errorf("%s is not empty: name a directory that is, or that does not exist", path)
+		return nil, false, fmt.Errorf("%s is not empty: %w", path, ErrTarget)
 	}
 	d = &directory{path: path, fs: privateFS{vfs.Default}}
 	if err := d.fs.MkdirAll(path, dirMode); err != nil {

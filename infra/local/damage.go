@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"eventserver/infra"
 )
 
@@ -26,7 +28,23 @@ func (d *damages) init(l *Log) {
 // file tells of a file that cannot be read whole. What is lost with it is told when
 // it is read.
 func (d *damages) file(path string, err error) {
-	d.tell(path, &infra.DamageError{File: path, Err: fmt.Errorf("broker.dir: %s is damaged: %w", path, err)})
+	d.tell(path, &infra.DamageError{File: path, Err: fmt.Errorf("broker.dir: %s is damaged: %w%s", path, err, d.log.dir.cure())})
+}
+
+// corruptFile is the file that an error of Pebble's is about; "": it does not say.
+func corruptFile(err error) string {
+	if info := pebble.ExtractDataCorruptionInfo(err); info != nil {
+		return info.Path
+	}
+	return ""
+}
+
+// cure ends the text of an error that is met while the log runs.
+func (d *directory) cure() string {
+	if d == nil {
+		return ""
+	}
+	return ": stop the server, then copy what can be read to a new directory with: eventserver repair " + d.path
 }
 
 // records tells of records that cannot be read.

@@ -29,7 +29,7 @@ func Repair(ctx context.Context, from, to string) (*Report, error) {
 		return nil, err
 	}
 	if below, err := filepath.Rel(source, target); err == nil && filepath.IsLocal(below) {
-		return nil, fmt.Errorf("repair: %s is within %s, which is not to be changed: name another directory", to, from)
+		return nil, fmt.Errorf("repair: %s is within %s, which is not to be changed: %w", to, from, ErrTarget)
 	}
 	lock, err := lockDirectory(source, true)
 	if errors.Is(err, errHeld) {
