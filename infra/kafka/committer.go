@@ -18,8 +18,7 @@ var codec = progress.Codec{Form: progress.Plain, Limit: 4096}
 // committer commits what the claims of one group session have done: at once,
 // and then no more often than CommitInterval, or less often on a busy cluster
 // (see pace). What is done and not committed comes again after a kill, so that
-// this time is what a kill costs in duplicates. Where commits are dear a journal
-// can have them sooner.
+// this time is what a kill costs in duplicates.
 //
 // Its requests have a connection of their own. sarama's commits share one with
 // the fetches, where a broker answers one request after the other: each would
@@ -33,13 +32,19 @@ type committer struct {
 
 	mu      sync.Mutex // held while a commit is under way
 	conn    *sarama.Broker
-	pending map[*claim]Commit // not committed yet
+	pending map[*claim]pending // not committed yet
 
 	failing bool // told so
 }
 
+// pending is what a claim has done, for a commit.
+type pending struct {
+	offset   int64  // of the first message that is not done
+	metadata string // what is done above it
+}
+
 func newCommitter(s *subscription, session sarama.ConsumerGroupSession) *committer {
-	return &committer{sub: s, session: session, wake: make(chan struct{}, 1), ended: make(chan struct{}), pending: map[*claim]Commit{}}
+	return &committer{sub: s, session: session, wake: make(chan struct{}, 1), ended: make(chan struct{}), pending: map[*claim]pending{}}
 }
 
 // due says that a claim has something to commit.
@@ -51,8 +56,6 @@ func (c *committer) due() {
 }
 
 const (
-	// journalInterval is the pace of a journal.
-	journalInterval = 5 * time.Millisecond
 	// commitRetry is the pause after a commit that failed.
 	commitRetry = 250 * time.Millisecond
 	// commitsPerSecond bounds the commits of all groups of this process: a
@@ -88,9 +91,6 @@ func (c *committer) run(ctx context.Context) {
 			}
 			next = time.Now().Add(wait)
 		}
-		if c.sub.broker.cfg.Journal != nil {
-			wait = min(wait, journalInterval)
-		}
 		select {
 		case <-ctx.Done():
 			return
@@ -115,7 +115,7 @@ func (c *committer) failed(err error) {
 	c.sub.log.Warn("commit failed; trying again, and a kill meanwhile repeats what is done", slog.Any("error", err))
 }
 
-// collect takes from the claims what is new, and tells the journal.
+// collect takes from the claims what is new.
 func (c *committer) collect() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,11 +134,7 @@ func (c *committer) take(cl *claim) {
 	if !changed {
 		return
 	}
-	now := Commit{Group: c.sub.group, Topic: cl.topic, Partition: cl.partition, Offset: position, Metadata: metadata}
-	c.pending[cl] = now
-	if journal := c.sub.broker.cfg.Journal; journal != nil {
-		journal(now)
-	}
+	c.pending[cl] = pending{position, metadata}
 }
 
 func (c *committer) uncommitted() bool {
@@ -160,16 +156,16 @@ func (c *committer) commit() error {
 	if c.sub.instance != "" {
 		req.GroupInstanceId = &c.sub.instance
 	}
-	for _, p := range c.pending {
-		req.AddBlockWithLeaderEpoch(p.Topic, p.Partition, p.Offset, -1, sarama.ReceiveTime, p.Metadata)
+	for cl, p := range c.pending {
+		req.AddBlockWithLeaderEpoch(cl.topic, cl.partition, p.offset, -1, sarama.ReceiveTime, p.metadata)
 	}
 	resp, took, err := c.send(req)
 	if err != nil {
 		return err
 	}
 	var refused error
-	for cl, p := range c.pending {
-		if code := resp.Errors[p.Topic][p.Partition]; code != sarama.ErrNoError {
+	for cl := range c.pending {
+		if code := resp.Errors[cl.topic][cl.partition]; code != sarama.ErrNoError {
 			refused = code
 		} else {
 			delete(c.pending, cl)

@@ -35,11 +35,7 @@ type Config struct {
 	SessionTimeout time.Duration // default 10 s
 	ReleaseTimeout time.Duration // how long a revoked partition waits for its handlers; default 20 s
 	CommitInterval time.Duration // least time between two commits of a group; default 10 ms
-	// Journal, if not nil, is told of each commit up to a hundred times a
-	// second, before it is sent. It is for a broker whose commits are too dear
-	// to make CommitInterval as short.
-	Journal   func(Commit)
-	NackDelay time.Duration // pause before a nacked message comes again; default 100 ms
+	NackDelay      time.Duration // pause before a nacked message comes again; default 100 ms
 
 	// The window bounds what is unacked of one partition. Beyond it nothing
 	// more is read.

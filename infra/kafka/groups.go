@@ -93,7 +93,7 @@ func (b *Broker) Reset(ctx context.Context, group, topic string, to map[int32]in
 		commits[p] = sarama.OffsetAndMetadata{Offset: at, LeaderEpoch: -1}
 	}
 	_, err = inContext(ctx, func() (struct{}, error) {
-		return struct{}{}, b.alter(b.group(group), map[string]map[int32]sarama.OffsetAndMetadata{real: commits}, nil)
+		return struct{}{}, b.alter(b.group(group), real, commits)
 	})
 	if errors.Is(err, sarama.ErrUnknownMemberId) || errors.Is(err, sarama.ErrRebalanceInProgress) || errors.Is(err, sarama.ErrGroupSubscribedToTopic) {
 		return fmt.Errorf("reset %s: %w: %w", b.group(group), infra.ErrGroupBusy, err)
@@ -101,31 +101,15 @@ func (b *Broker) Reset(ctx context.Context, group, topic string, to map[int32]in
 	return err
 }
 
-// Commit is the commit of an offset above which nothing is done, by the
-// cluster's own names.
-func (b *Broker) Commit(group, topic string, partition int32, offset int64) Commit {
-	return Commit{Group: b.group(group), Topic: b.topic(topic), Partition: partition, Offset: offset}
-}
-
-// alter writes commits of a group that has no members. tolerate lists the
-// answers of a partition that are no error.
-func (b *Broker) alter(group string, topics map[string]map[int32]sarama.OffsetAndMetadata, tolerate []sarama.KError) error {
-	resp, err := b.admin.AlterConsumerGroupOffsets(group, topics, nil)
+// alter writes commits of a group that has no members.
+func (b *Broker) alter(group, real string, commits map[int32]sarama.OffsetAndMetadata) error {
+	resp, err := b.admin.AlterConsumerGroupOffsets(group, map[string]map[int32]sarama.OffsetAndMetadata{real: commits}, nil)
 	b.asked(group, err)
 	if err != nil {
 		return err
 	}
-	for real, parts := range resp.Errors {
-	answers:
-		for p, code := range parts {
-			if code == sarama.ErrNoError {
-				continue
-			}
-			for _, ok := range tolerate {
-				if code == ok {
-					continue answers
-				}
-			}
+	for p, code := range resp.Errors[real] {
+		if code != sarama.ErrNoError {
 			return fmt.Errorf("commit of group %s in %s/%d: %w", group, real, p, code)
 		}
 	}

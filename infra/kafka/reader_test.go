@@ -172,7 +172,7 @@ func TestReadingWhatWasDeleted(t *testing.T) {
 	b := open(t, cfg)
 	ensure(t, b, "one")
 	put(t, b, "one", 0, 10)
-	require.NoError(t, b.Trim("one", Done{0: 4}))
+	require.NoError(t, b.admin.DeleteRecords("one", map[int32]int64{0: 4}))
 	r := openReader(t, cfg)
 	read := func(from, to int64, most int) (offsets []int64) {
 		err := r.Scan(t.Context(), "one", map[int32]infra.Range{0: {From: from, To: to}}, func(m *message.Message, _ time.Time) error {

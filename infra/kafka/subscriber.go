@@ -45,9 +45,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	cfg := s.broker.cfg
 	cfg.ReleaseTimeout = s.broker.releaseTimeout()
 	member := cfg.group(instance)
-	if cfg.Journal == nil { // a broker with one has its commits late because of its disk
-		(&pacedDialer{pace: &s.broker.pace}).on(member)
-	}
+	(&pacedDialer{pace: &s.broker.pace}).on(member)
 	cg, err := sarama.NewConsumerGroup(cfg.Brokers, s.group, member)
 	if err != nil {
 		s.broker.release(instance)
@@ -65,12 +63,6 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	s.subs = append(s.subs, sub)
 	go sub.run(ctx)
 	return sub.out, nil
-}
-
-func (s *subscriber) reads(real string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.subs, func(sub *subscription) bool { return sub.real == real })
 }
 
 // Assigned implements infra.Subscriber.
