@@ -1,6 +1,3 @@
-// Package inmemory opens a broker in memory for the tests of other packages. It is
-// what `broker.kind: memory` opens. It is no part of brokertest, which the tests of
-// infra/local import.
 package inmemory
 
 import (
