@@ -40,32 +40,37 @@ func (p *Pipeline) setBrokerUp() {
 func (p *Pipeline) watchBroker(ctx context.Context) {
 	tick := time.NewTicker(pingInterval)
 	defer tick.Stop()
-	up, since := true, time.Time{}
 	p.cfg.Metrics.BrokerUp.Set(1) // it has made its topics a moment ago
 	for {
-		asking, cancel := context.WithTimeout(ctx, pingTimeout)
-		err := p.cfg.Broker.Ping(asking)
-		cancel()
-		if ctx.Err() != nil {
-			return
-		}
-		switch {
-		case err != nil && up:
-			since = time.Now()
-			p.cfg.Logger.Warn("the broker does not answer", slog.Any("error", err))
-		case err == nil && !up:
-			p.cfg.Logger.Info("the broker answers again")
-		}
-		if up = err == nil; up {
-			p.broker.Store(nil)
-		} else {
-			p.broker.Store(&silence{since: since, err: err})
-		}
-		p.setBrokerUp()
+		p.askBroker(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 	}
+}
+
+// askBroker asks the broker whether it answers, and takes note of it.
+func (p *Pipeline) askBroker(ctx context.Context) {
+	p.asking.Lock()
+	defer p.asking.Unlock()
+	limited, cancel := context.WithTimeout(ctx, pingTimeout)
+	err := p.cfg.Broker.Ping(limited)
+	cancel()
+	if ctx.Err() != nil {
+		return
+	}
+	before := p.broker.Load()
+	switch {
+	case err == nil && before != nil:
+		p.cfg.Logger.Info("the broker answers again")
+		p.broker.Store(nil)
+	case err != nil && before == nil:
+		p.cfg.Logger.Warn("the broker does not answer", slog.Any("error", err))
+		p.broker.Store(&silence{since: time.Now(), err: err})
+	case err != nil:
+		p.broker.Store(&silence{since: before.since, err: err})
+	}
+	p.setBrokerUp()
 }

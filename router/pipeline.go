@@ -126,6 +126,7 @@ type Pipeline struct {
 	accepts bool                    // ingest has a handler; not written after Run
 	turns   turns                   // of Add, Remove and Replace, by destination
 	broker  atomic.Pointer[silence] // nil: the broker answers
+	asking  sync.Mutex              // one ping of the broker at a time
 	storing *storing
 
 	mu       sync.Mutex

@@ -115,12 +115,16 @@ func (p *Pipeline) watchStoring(ctx context.Context) {
 			return
 		case <-s.stops:
 		}
-		if now := s.silence(); now != nil {
-			p.cfg.Logger.Error("the broker stores nothing: requests are answered 503 until it does; look at its disk", slog.Any("error", now.err))
-		} else {
+		p.askBroker(ctx) // a broker that is gone stores nothing either: that is the cause to tell, now and not at the next ping
+		now := s.silence()
+		if now == nil || ctx.Err() != nil {
 			continue
 		}
-		p.setBrokerUp()
+		if p.broker.Load() == nil {
+			p.cfg.Logger.Error("the broker stores nothing: requests are answered 503 until it does; look at its disk", slog.Any("error", now.err))
+		} else {
+			p.cfg.Logger.Error("the broker stores nothing: requests are answered 503 until it does", slog.Any("error", now.err))
+		}
 		for s.silence() != nil {
 			if !p.probeStoring(ctx) {
 				return

@@ -88,6 +88,39 @@ func TestBrokerThatStoresNothing(t *testing.T) {
 	})
 }
 
+// A broker that is gone fails publishes before the next ping is due. What is told
+// is that it does not answer, and no full disk.
+func TestGoneBrokerIsNoFullDisk(t *testing.T) {
+	run(t, func(t *testing.T) {
+		m, err := metrics.New(prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		pub := &fakePub{}
+		b := &deafBroker{fakeBroker: &fakeBroker{pub: pub, subs: map[string]*chanSub{}}}
+		p := &Pipeline{storing: newStoring(nil), cfg: Config{Broker: b, Metrics: m, Logger: slog.New(slog.DiscardHandler)}}
+		ctx, cancel := context.WithCancel(t.Context())
+		go p.watchBroker(ctx)
+		go p.watchStoring(ctx)
+		elapse(time.Millisecond) // the first ping is answered
+		b.deaf.Store(true)
+		pub.mu.Lock()
+		pub.fails = -1
+		pub.mu.Unlock()
+		for range storeFailures {
+			if err := (watched{pub, p.storing}).Publish(EventsTopic, message.NewMessage("e", nil)); err == nil {
+				t.Error("it was stored")
+			}
+		}
+		elapse(pingTimeout)
+		if s := p.silent(); s == nil || s.answers || testutil.ToFloat64(m.BrokerUp) != 0 {
+			t.Errorf("told: %+v, broker_up %v", s, testutil.ToFloat64(m.BrokerUp))
+		}
+		cancel()
+		elapse(0)
+	})
+}
+
 // A failure that says nothing of other records is not the broker's state.
 func TestFailuresOfSingleRecords(t *testing.T) {
 	for name, err := range map[string]error{
