@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"net/http"
 	"net/url"
 	"strings"
 	"unicode"
@@ -77,15 +76,15 @@ const (
 // valuesSent are what a receiver may send back of a request besides our secrets
 // and the headers that may be shown: signatures, the event's metadata, values of
 // the payload. The router masks them where they stand as they were sent.
-func valuesSent(header http.Header, body []byte) []string {
+func valuesSent(header fields, body []byte) []string {
 	var values []string
-	for name, sent := range header {
-		switch name {
-		case headerEventID, headerEventType, headerEventKey, headerDeliveryID, headerIdempotency, headerWebhookID, headerEventTime, headerEventReceived, "Content-Type":
+	for _, sent := range header {
+		switch sent.name {
+		case headerEventID, headerEventType, headerEventKey, headerDeliveryID, headerIdempotency, headerWebhookID, headerEventTime, headerEventReceived, headerContentType:
 		case headerWebhookSignature:
-			values = append(values, strings.Fields(strings.Join(sent, " "))...)
+			values = append(values, strings.Fields(sent.value)...)
 		default:
-			values = append(values, sent...)
+			values = append(values, sent.value)
 		}
 	}
 	dec := json.NewDecoder(bytes.NewReader(body[:min(len(body), valuesBytes)]))

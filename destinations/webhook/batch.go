@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"net/http"
 	"strconv"
 
 	"eventserver/destinations"
@@ -35,18 +34,14 @@ func (d *Destination) DeliverBatch(ctx context.Context, ds []destinations.Delive
 		sum.Write([]byte{0})
 	}
 	body = append(body, ']')
-	h := make(http.Header, 8+len(d.cfg.Headers))
-	destinations.SetHeaders(h, destinations.CallMetadata(ctx), reserved)
-	for name, value := range d.cfg.Headers {
-		h.Set(name, value)
-	}
-	h["Content-Type"] = []string{"application/json"}
-	h["User-Agent"] = []string{d.cfg.UserAgent}
-	h[headerBatchSize] = []string{strconv.Itoa(len(ds))}
 	id := "batch_" + hex.EncodeToString(sum.Sum(nil)[:16])
-	h[headerIdempotency] = []string{id}
-	if err := d.sign(h, id, body); err != nil {
+	h := make(fields, 0, 8+len(d.headers))
+	h = append(h, field{headerContentType, "application/json"}, field{headerUserAgent, d.cfg.UserAgent},
+		field{headerBatchSize, strconv.Itoa(len(ds))}, field{headerIdempotency, id})
+	h, err := d.sign(h, id, body)
+	if err != nil {
 		return destinations.Permanent(fmt.Errorf("webhook: %w", err))
 	}
+	h = append(h, d.headers...).addMetadata(destinations.CallMetadata(ctx))
 	return d.send(ctx, h, body)
 }

@@ -29,6 +29,8 @@ const (
 	// a reused connection breaks, on one stale connection after the other.
 	// Header names have no case on the wire.
 	headerIdempotency = "idempotency-key"
+	headerContentType = "Content-Type"
+	headerUserAgent   = "User-Agent"
 	userAgent         = "eventserver" // the default
 )
 
@@ -45,7 +47,7 @@ func reserved(name string) bool {
 	switch name {
 	case headerEventID, headerEventType, headerEventKey, headerEventTime, headerEventReceived,
 		headerEventSequence, headerDeliveryID, headerAttempt, headerRedrives, headerBatchSize, "Idempotency-Key", "X-Idempotency-Key",
-		"User-Agent", "Content-Type",
+		headerUserAgent, headerContentType,
 		"Host", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Te", "Trailer",
 		"Upgrade", "Expect", "Proxy-Authorization", "Proxy-Connection", "Http2-Settings":
 		return true
@@ -55,75 +57,75 @@ func reserved(name string) bool {
 
 // header makes the headers of one attempt. Ours win over the operator's,
 // and those over the event's.
-func (d *Destination) header(del destinations.Delivery) (http.Header, error) {
-	const ours = 14 // those below and of sign; a map of 16 is twice as large
-	h := make(http.Header, ours+len(d.cfg.Headers)+len(del.Payload.Headers)+len(del.Metadata))
-	for name, value := range del.Payload.Headers {
-		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-			return nil, fmt.Errorf("the payload's header %.40q cannot be sent: its name or value has characters that HTTP forbids", name)
-		}
-		if !reserved(http.CanonicalHeaderKey(name)) {
-			h.Set(name, value)
-		}
+func (d *Destination) header(del destinations.Delivery) (fields, error) {
+	const ours = 14 // those below and of sign
+	h := make(fields, 0, ours+len(d.headers)+len(del.Payload.Headers)+len(del.Metadata))
+	id := encodeValue(del.ID)
+	h = append(h, field{headerEventID, encodeValue(del.EventID)}, field{headerDeliveryID, id}, field{headerIdempotency, id},
+		field{headerAttempt, strconv.Itoa(del.Attempt)}, field{headerUserAgent, d.cfg.UserAgent})
+	if del.EventType != "" {
+		h = append(h, field{headerEventType, encodeValue(del.EventType)})
 	}
-	destinations.SetHeaders(h, del.Metadata, reserved)
-	for name, value := range d.cfg.Headers {
-		h.Set(name, value)
+	if del.Key != "" {
+		h = append(h, field{headerEventKey, encodeValue(del.Key)})
+	}
+	if del.Redrives > 0 {
+		h = append(h, field{headerRedrives, strconv.Itoa(del.Redrives)})
+	}
+	received := ""
+	if !del.ReceivedAt.IsZero() {
+		received = del.ReceivedAt.UTC().Format(time.RFC3339Nano)
+		h = append(h, field{headerEventReceived, received})
+	}
+	switch {
+	case del.Time.IsZero():
+	case del.Time.Equal(del.ReceivedAt): // of an event that has no time of its own
+		h = append(h, field{headerEventTime, received})
+	default:
+		h = append(h, field{headerEventTime, del.Time.UTC().Format(time.RFC3339Nano)})
+	}
+	if del.Sequence >= 0 {
+		h = append(h, field{headerEventSequence, strconv.FormatInt(del.Sequence, 10)})
 	}
 	if ct := del.Payload.ContentType; ct != "" {
 		if !httpguts.ValidHeaderFieldValue(ct) {
 			return nil, fmt.Errorf("the payload's content type cannot be sent: it has characters that HTTP forbids")
 		}
-		h.Set("Content-Type", ct)
+		h = append(h, field{headerContentType, ct})
 	}
-	values := make([]string, 0, ours) // one array for all
-	set := func(name, value string) {
-		if value != "" {
-			values = append(values, value)
-			h[name] = values[len(values)-1 : len(values) : len(values)]
+	h, err := d.sign(h, webhookID(del.ID), del.Payload.Body)
+	if err != nil {
+		return nil, err
+	}
+	h = append(h, d.headers...).addMetadata(del.Metadata)
+	for name, value := range del.Payload.Headers {
+		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+			return nil, fmt.Errorf("the payload's header %.40q cannot be sent: its name or value has characters that HTTP forbids", name)
+		}
+		if canonical := http.CanonicalHeaderKey(name); !reserved(canonical) {
+			h = h.add(canonical, value)
 		}
 	}
-	id := encodeValue(del.ID)
-	set(headerEventID, encodeValue(del.EventID))
-	set(headerEventType, encodeValue(del.EventType))
-	set(headerEventKey, encodeValue(del.Key))
-	set(headerDeliveryID, id)
-	set(headerIdempotency, id)
-	set(headerAttempt, strconv.Itoa(del.Attempt))
-	if del.Redrives > 0 {
-		set(headerRedrives, strconv.Itoa(del.Redrives))
-	}
-	if !del.Time.IsZero() {
-		set(headerEventTime, del.Time.UTC().Format(time.RFC3339Nano))
-	}
-	if !del.ReceivedAt.IsZero() {
-		set(headerEventReceived, del.ReceivedAt.UTC().Format(time.RFC3339Nano))
-	}
-	if del.Sequence >= 0 {
-		set(headerEventSequence, strconv.FormatInt(del.Sequence, 10))
-	}
-	set("User-Agent", d.cfg.UserAgent)
-	return h, d.sign(h, webhookID(del.ID), del.Payload.Body)
+	return h, nil
 }
 
 // sign adds the headers of Standard Webhooks. The id and timestamp are there
 // without a secret too: they are useful by themselves.
-func (d *Destination) sign(h http.Header, id string, body []byte) error {
+func (d *Destination) sign(h fields, id string, body []byte) (fields, error) {
 	now := d.now()
-	h[headerWebhookID] = []string{id}
-	h[headerWebhookTimestamp] = []string{strconv.FormatInt(now.Unix(), 10)}
+	h = append(h, field{headerWebhookID, id}, field{headerWebhookTimestamp, strconv.FormatInt(now.Unix(), 10)})
 	var sigs []string
 	for _, signer := range d.signers {
 		sig, err := signer.Sign(id, now, body)
 		if err != nil {
-			return fmt.Errorf("sign: %w", err)
+			return nil, fmt.Errorf("sign: %w", err)
 		}
 		sigs = append(sigs, sig)
 	}
 	if len(sigs) > 0 {
-		h[headerWebhookSignature] = []string{strings.Join(sigs, " ")}
+		h = append(h, field{headerWebhookSignature, strings.Join(sigs, " ")})
 	}
-	return nil
+	return h, nil
 }
 
 func newSigners(secrets ...destinations.Secret) ([]*standardwebhooks.Webhook, error) {

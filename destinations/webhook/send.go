@@ -43,17 +43,13 @@ func (x *exchange) stale(ctx context.Context) bool {
 // send makes one attempt and judges its answer. An attempt has a second request
 // when the first one met a stale connection; its own connection is new, so what
 // fails there is the receiver's doing.
-func (d *Destination) send(ctx context.Context, header http.Header, body []byte) error {
+func (d *Destination) send(ctx context.Context, header fields, body []byte) error {
 	if d.closed.Load() {
 		return destinations.Unavailable(ErrClosed)
 	}
-	var via http.RoundTripper = d.transport
-	if d.plain != nil && len(body) <= plainMost {
-		via = d.plain
-	}
-	resp, x, err := d.exchange(ctx, via, header, body)
+	resp, x, err := d.exchange(ctx, header, body)
 	if err != nil && x.stale(ctx) {
-		resp, x, err = d.exchange(ctx, d.fresh, header, body)
+		resp, x, err = d.exchangeBy(ctx, d.fresh, header, body)
 	}
 	if err != nil {
 		return d.failed(ctx, x.connected.Load(), err, valuesSent(header, body)...)
@@ -62,9 +58,19 @@ func (d *Destination) send(ctx context.Context, header http.Header, body []byte)
 	return d.verdict(resp, d.read(resp, header, body))
 }
 
-// exchange makes one request. It uses the transport and not a Client: no
-// redirect, no cookie, and no url.Error with the query string in it.
-func (d *Destination) exchange(ctx context.Context, via http.RoundTripper, header http.Header, body []byte) (*http.Response, *exchange, error) {
+// exchange makes one request.
+func (d *Destination) exchange(ctx context.Context, header fields, body []byte) (*http.Response, *exchange, error) {
+	if d.plain == nil || len(body) > plainMost {
+		return d.exchangeBy(ctx, d.transport, header, body)
+	}
+	x := &exchange{}
+	resp, err := d.plain.do(ctx, x, header, body)
+	return resp, x, err
+}
+
+// exchangeBy makes one request by a transport and not by a Client: no redirect, no
+// cookie, and no url.Error with the query string in it.
+func (d *Destination) exchangeBy(ctx context.Context, via *http.Transport, header fields, body []byte) (*http.Response, *exchange, error) {
 	x := &exchange{}
 	resp, err := via.RoundTrip(d.request(x.trace(ctx), header, body))
 	return resp, x, err
@@ -77,9 +83,9 @@ var errReplayed = errors.New("the connection took no request, twice")
 // repeats by itself what surely was not processed (nothing was written, GOAWAY,
 // REFUSED_STREAM), for seconds and on the same connection. One repetition is
 // enough to tell; the next is on a fresh connection.
-func (d *Destination) request(ctx context.Context, header http.Header, body []byte) *http.Request {
+func (d *Destination) request(ctx context.Context, header fields, body []byte) *http.Request {
 	req := d.template.WithContext(ctx)
-	req.Header = header
+	req.Header = header.http()
 	if len(body) > 0 { // of the template there is none
 		var replayed atomic.Bool
 		reader := func() io.ReadCloser { return io.NopCloser(bytes.NewReader(body)) }
@@ -97,7 +103,7 @@ func (d *Destination) request(ctx context.Context, header http.Header, body []by
 // read takes the answer's beginning for the error text, and as much as is
 // allowed, so that the connection can be used again. Whatever happens here,
 // the status has already said what the receiver did.
-func (d *Destination) read(resp *http.Response, header http.Header, sent []byte) string {
+func (d *Destination) read(resp *http.Response, header fields, sent []byte) string {
 	if resp.StatusCode < 200 {
 		return "" // 101: the body is the connection itself, and reading it would not end with the context
 	}

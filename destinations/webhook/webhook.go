@@ -25,6 +25,7 @@ type Destination struct {
 	id        string
 	cfg       Config
 	template  *http.Request // of all requests: the URL is parsed once
+	headers   fields        // of the configuration
 	signers   []*standardwebhooks.Webhook
 	transport *http.Transport
 	fresh     *http.Transport // opens a connection for each request, for those that a reused one lost
@@ -60,10 +61,12 @@ func New(id string, cfg Config) (*Destination, error) {
 	fresh.DisableKeepAlives = true
 	d := &Destination{
 		id: id, cfg: cfg, template: template, signers: signers, transport: transport, fresh: fresh,
-		redactor: newRedactor(cfg, template.URL), now: time.Now,
+		headers: configured(cfg.Headers), redactor: newRedactor(cfg, template.URL), now: time.Now,
 	}
 	if template.URL.Scheme == "http" && cfg.Proxy == "" {
-		d.plain = &plain{dial: transport.DialContext, address: plainAddress(template.URL), pool: pool{most: cfg.MaxIdleConns, idle: transport.IdleConnTimeout}}
+		if d.plain, err = newPlain(template, transport); err != nil {
+			return nil, errors.New("url: is not one that a request can be sent to") // without err, which may repeat it
+		}
 	}
 	return d, nil
 }
