@@ -180,6 +180,9 @@ func (c *committer) sync() {
 			c.log.die(err)
 			return
 		}
+		if c.log.there() != nil { // it is dead
+			return
+		}
 		if m := c.log.mark; m != nil {
 			if err := m.write(position{g.seq, g.records, c.log.cfg.NoSync}); err != nil {
 				c.log.die(err)

@@ -210,6 +210,9 @@ func (c *cursor) failed(err error) error {
 
 // damaged passes over what cannot be read and says so.
 func (c *cursor) damaged(end int64, cause error) error {
+	if err := c.log.there(); err != nil {
+		return err
+	}
 	from := c.next
 	// The first that can be read: gallop, then halve.
 	bad, step := from, int64(1)

@@ -53,6 +53,9 @@ func (d *damages) records(e *infra.DamageError) {
 }
 
 func (d *damages) tell(place string, e *infra.DamageError) {
+	if errors.Is(e, errGone) { // the files are whole, and elsewhere
+		return
+	}
 	d.mu.Lock()
 	_, told := d.told[place]
 	d.told[place] = struct{}{}

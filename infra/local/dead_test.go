@@ -31,11 +31,18 @@ func TestDeadDisk(t *testing.T) {
 	for _, fault := range []string{"write log", "sync log", "create log", "write MANIFEST", "sync MANIFEST", "write mark"} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
-			child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestDeadDisk$", "-test.v")
-			child.Env = append(os.Environ(), env+"="+fault)
-			out, err := child.CombinedOutput()
-			require.NoError(t, err, "%s", out)
+			ownProcess(t, "TestDeadDisk", env+"="+fault)
 		})
+	}
+}
+
+// ownProcess runs a test in a process of its own, with a variable of the environment.
+func ownProcess(t *testing.T, test, variable string) {
+	t.Helper()
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$", "-test.v")
+	child.Env = append(os.Environ(), variable)
+	if out, err := child.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

@@ -41,7 +41,8 @@ type directory struct {
 	path  string
 	fs    vfs.FS
 	lock  io.Closer
-	fresh bool // nothing was stored here yet: Pebble's files are to be created
+	held  *heldFS // nil where fs is not the machine's
+	fresh bool    // nothing was stored here yet: Pebble's files are to be created
 }
 
 func (d *directory) file(name string) string { return d.fs.PathJoin(d.path, name) }
@@ -104,6 +105,11 @@ func (d *directory) own(readOnly bool, log *slog.Logger) error {
 		return fmt.Errorf("broker.dir: %w", err)
 	}
 	d.lock = lock
+	d.held = &heldFS{FS: d.fs, dir: d.path, named: lock.named}
+	d.fs = d.held
+	if err := d.check(); err != nil { // between opening and locking it
+		return errors.Join(err, d.close())
+	}
 	if readOnly {
 		return nil
 	}
@@ -176,6 +182,14 @@ func (d *directory) created() error {
 	return nil
 }
 
+// check is an error once the path leads elsewhere.
+func (d *directory) check() error {
+	if d.held == nil {
+		return nil
+	}
+	return d.held.check()
+}
+
 func (d *directory) close() error { return d.lock.Close() }
 
 // ErrDamaged is wrapped by the error of an Open that refuses a directory because
@@ -197,17 +211,31 @@ func (e *damagedError) Unwrap() []error { return []error{ErrDamaged, e.err} }
 
 func (d *directory) refuse(file string, err error) error { return &damagedError{d.path, file, err} }
 
+// dirLock is a lock on a directory.
+type dirLock struct {
+	io.Closer
+	named []namedFile // what must keep its name for the lock to keep others out
+}
+
 // lockFile locks a file in the directory.
-func lockFile(path string) (io.Closer, error) {
+func lockFile(path string) (*dirLock, error) {
 	name := filepath.Join(path, lockName)
 	c, err := vfs.Default.Lock(name)
-	if err == nil {
-		return c, nil
+	if err != nil {
+		if info, statErr := os.Stat(name); statErr == nil && info.Mode().IsRegular() && !errors.Is(err, fs.ErrPermission) {
+			return nil, errHeld
+		}
+		return nil, err
 	}
-	if info, statErr := os.Stat(name); statErr == nil && info.Mode().IsRegular() && !errors.Is(err, fs.ErrPermission) {
-		return nil, errHeld
+	lock := &dirLock{Closer: c}
+	for _, p := range []string{path, name} {
+		n, err := nameFile(p)
+		if err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+		lock.named = append(lock.named, n)
 	}
-	return nil, err
+	return lock, nil
 }
 
 // makePrivate takes dir and all below it from other users, whatever the umask is

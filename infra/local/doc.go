@@ -15,6 +15,7 @@
 //	publish.go  the end of a commit              trim.go     deleting old records
 //	groups.go   progress of consumer groups      members.go  who owns which partition
 //	dir.go      a locked, private directory      format.go   what a directory is
+//	held.go     whether it is still there
 //	mark.go     how far the log was written      verify.go   files held against each other
 //	damage.go   damage met while it runs         diskfull.go waiting for room
 //	repair.go   a copy of what can be read       gather.go   what can be read, of any file

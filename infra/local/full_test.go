@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -89,12 +88,7 @@ func TestFullDiskAndClose(t *testing.T) {
 		os.Exit(map[bool]int{true: 1}[t.Failed()]) // before goleak looks
 	}
 	t.Parallel()
-	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFullDiskAndClose$", "-test.v")
-	child.Env = append(os.Environ(), env+"=1")
-	out, err := child.CombinedOutput()
-	if err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
+	ownProcess(t, "TestFullDiskAndClose", env+"=1")
 }
 
 func fullDiskAndClose(t *testing.T) {

@@ -2,7 +2,5 @@
 
 package local
 
-import "io"
-
 // lockDirectory locks a file that cannot be deleted while it is open.
-func lockDirectory(path string, _ bool) (io.Closer, error) { return lockFile(path) }
+func lockDirectory(path string, _ bool) (*dirLock, error) { return lockFile(path) }

@@ -4,7 +4,6 @@ package local
 
 import (
 	"errors"
-	"io"
 	"os"
 	"syscall"
 )
@@ -12,7 +11,7 @@ import (
 // lockDirectory locks the directory itself, not a file in it: a file can be deleted
 // while a server runs, and the next server would then make and lock another. The
 // kernel drops the lock when the process dies. Readers share it.
-func lockDirectory(path string, readOnly bool) (io.Closer, error) {
+func lockDirectory(path string, readOnly bool) (*dirLock, error) {
 	d, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -29,7 +28,10 @@ func lockDirectory(path string, readOnly bool) (io.Closer, error) {
 	}
 	switch {
 	case err == nil:
-		return d, nil
+		var info os.FileInfo
+		if info, err = d.Stat(); err == nil {
+			return &dirLock{d, []namedFile{{path, info}}}, nil
+		}
 	case errors.Is(err, syscall.EWOULDBLOCK):
 		err = errHeld
 	case errors.Is(err, syscall.EBADF), errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENOLCK), errors.Is(err, syscall.ENOTSUP):

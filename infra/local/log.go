@@ -237,7 +237,19 @@ func (l *Log) Ping(ctx context.Context) error {
 	if err := l.usable(); err != nil {
 		return err
 	}
+	if err := l.there(); err != nil {
+		return err
+	}
 	return ctx.Err()
+}
+
+// there is an error when the directory is not where it was opened: the log is dead
+// then.
+func (l *Log) there() error {
+	if l.dir == nil {
+		return nil
+	}
+	return l.dir.check()
 }
 
 // usable is nil when the log takes calls.
@@ -267,7 +279,10 @@ func (l *Log) writable() error {
 
 // die is for a failure after which nothing can be stored: every later call returns it.
 func (l *Log) die(cause error) {
-	err := fmt.Errorf("local: the disk failed, restart when it works: %w", cause)
+	err := cause
+	if !errors.Is(cause, errGone) {
+		err = fmt.Errorf("local: the disk failed, restart when it works: %w", cause)
+	}
 	if l.queue.kill(err) {
 		l.committer.flight.fail(err)
 		l.cursors.wake()

@@ -22,6 +22,13 @@ func (l *Log) fs() vfs.FS {
 	case fs == nil:
 		fs = vfs.NewMem()
 	}
+	if l.dir != nil && l.dir.held != nil {
+		l.dir.held.gone = func(err error) {
+			if l.opened.Load() {
+				l.die(err)
+			}
+		}
+	}
 	if l.cfg.NoSync {
 		fs = noSyncFS{fs}
 	}
