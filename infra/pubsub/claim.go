@@ -34,6 +34,7 @@ type claim struct {
 	made    made    // of infra.Resumed
 	timer   *time.Timer
 	fullAt  time.Time // since when the window is full; zero: it is not
+	stallAt time.Time // since when it has been full without roomAgain; zero: it has not
 	anew    bool      // begin anew from what is done
 	placed  bool      // the position is within the partition
 
@@ -152,6 +153,7 @@ func (c *claim) nextDue() (at time.Time) {
 		}
 	}
 	c.mu.Lock()
+	told := c.told
 	if len(c.nacked) > 0 {
 		earliest(c.nacked[0].due)
 	}
@@ -159,6 +161,9 @@ func (c *claim) nextDue() (at time.Time) {
 	if !c.fullAt.IsZero() { // it reads nothing until there is room
 		if c.reading.cursor != nil || c.pass != nil {
 			earliest(c.fullAt.Add(fullRelease))
+		}
+		if !told {
+			earliest(c.stallAt.Add(stallAfter))
 		}
 		return at
 	}
@@ -227,17 +232,25 @@ const (
 	// fullRelease is how long the window is full until what is read ahead and the
 	// log's cursors are let go. A receiver may be down for days.
 	fullRelease = time.Second
+	// stallAfter is how long the window is full until that is told. With
+	// PartitionOrder it is full during every attempt.
+	stallAfter = 30 * time.Second
 )
 
-// isFull reports whether the window is full, and says so when that changes.
+// isFull reports whether the window is full, and tells a stall and its end.
 func (c *claim) isFull() bool {
 	c.mu.Lock()
 	share := c.share()
 	full := share >= 1
 	c.starved = full
-	tell := full && !c.told || c.told && share < roomAgain
-	if tell {
-		c.told = full
+	tell := false
+	switch {
+	case share < roomAgain:
+		tell, c.told, c.stallAt = c.told, false, time.Time{}
+	case full && c.stallAt.IsZero():
+		c.stallAt = time.Now()
+	case full && !c.told && time.Since(c.stallAt) >= stallAfter:
+		tell, c.told = true, true
 	}
 	c.mu.Unlock()
 	if tell {
