@@ -143,7 +143,8 @@ type LogGroups interface {
 	// Members lists who reads in the group now.
 	Members(ctx context.Context, group string) ([]Member, error)
 	// Reset keeps progress in a group that has no members: otherwise the error
-	// wraps ErrGroupBusy and nothing is changed. It is durable.
+	// wraps ErrGroupBusy and nothing is changed. It is durable. The offsets are within
+	// the topic's Bounds.
 	Reset(ctx context.Context, group, topic string, to map[int32]int64) error
 	// DeleteGroups deletes groups with their progress, durably. A missing group is no
 	// error. When one has members the error wraps ErrGroupBusy and none is deleted.

@@ -265,21 +265,9 @@ func (l *Log) Reset(ctx context.Context, group, topic string, to map[int32]int64
 	if err := checkGroup(group); err != nil {
 		return err
 	}
-	t, err := l.topic(topic)
-	if err != nil {
-		return err
-	}
 	b := infra.Batch{Durability: infra.Durable}
 	for n, at := range to {
-		p, err := t.partition(n)
-		if err != nil {
-			return err
-		}
-		low, end := p.bounds()
-		b.Progress = append(b.Progress, infra.Progressed{
-			Group: group, Topic: topic, Partition: n,
-			Position: infra.Position{Next: min(max(at, low), end)},
-		})
+		b.Progress = append(b.Progress, infra.Progressed{Group: group, Topic: topic, Partition: n, Position: infra.Position{Next: at}})
 	}
 	thaw, err := l.members.freeze(group)
 	if err != nil {

@@ -176,10 +176,10 @@ func (m *model) change() {
 
 func (m *model) reset() {
 	name, group, p := m.topic(), m.group(), m.part()
-	to := rapid.Int64Range(0, 30).Draw(m.T, "to")
-	require.NoError(m, m.log.Reset(m.Context(), group, name, map[int32]int64{p: to}))
 	t := m.topics[name]
-	t.keep(infra.Progressed{Group: group, Partition: p, Position: infra.Position{Next: min(max(to, t.low[p]), t.next[p])}})
+	to := rapid.Int64Range(t.low[p], t.next[p]).Draw(m.T, "to")
+	require.NoError(m, m.log.Reset(m.Context(), group, name, map[int32]int64{p: to}))
+	t.keep(infra.Progressed{Group: group, Partition: p, Position: infra.Position{Next: to}})
 }
 
 func (m *model) deleteGroup() {
