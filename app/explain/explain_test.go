@@ -518,21 +518,22 @@ func TestOneIDOfTwoUsers(t *testing.T) {
 		require.NoError(t, err)
 		return out, out.Destinations[0]
 	}
-	state := func(key, want string) {
-		require.Eventually(t, func() bool { _, got := ask(key); return got.State == want }, 10*time.Second, time.Millisecond)
+	state := func(key string) {
+		want := map[bool]string{true: admin.StatePoisoned, false: admin.StateDelivered}[key == "u1"]
+		require.Eventually(t, func() bool { _, got := ask(key); return got.State == want }, 10*time.Second, time.Millisecond, key)
 	}
 	for _, key := range []string{"u4", "u1", "u2", "u3", "u5"} { // one partition has two of them at least
 		r.store("1", key, "t")
-		state(key, map[bool]string{true: admin.StatePoisoned, false: admin.StateDelivered}[key == "u1"])
+		state(key)
 	}
 	for _, live := range []Live{r.pipeline, nil} {
 		r.explain.cfg.Live = live
 		for _, key := range []string{"u1", "u2", "u3", "u4", "u5"} {
+			state(key) // without a scheduler that is the progress, which is kept a moment after the delivery
 			out, got := ask(key)
 			require.Len(t, out.Accepted, 1, key)
 			assert.Equal(t, key, out.Accepted[0].Key)
 			assert.Len(t, got.Records, 1)
-			assert.Equal(t, map[bool]string{true: admin.StatePoisoned, false: admin.StateDelivered}[key == "u1"], got.State, "%s: %s", key, got.Why)
 		}
 	}
 	out, _ := ask("nobody")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,27 +14,54 @@ import (
 	"eventserver/infra"
 )
 
-// copyOf is what a kill leaves now: what was written to the files of a log that runs.
+// copyOf is what a kill leaves now: what was written to the files of a log that runs,
+// which is to be idle soon. A table that Pebble deleted meanwhile was missing in the copy.
 func copyOf(t testing.TB, dir string) string {
 	t.Helper()
-	to := filepath.Join(t.TempDir(), "copy")
+	for {
+		to := filepath.Join(t.TempDir(), "copy")
+		before := filesOf(t, dir)
+		whole := true
+		must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			rel, relErr := filepath.Rel(dir, path)
+			var text []byte
+			if err == nil && !d.IsDir() {
+				text, err = os.ReadFile(path)
+			}
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				whole = false
+				return nil
+			case err != nil || relErr != nil:
+				return errors.Join(err, relErr)
+			case d.IsDir():
+				return os.MkdirAll(filepath.Join(to, rel), 0o700)
+			}
+			return os.WriteFile(filepath.Join(to, rel), text, 0o600)
+		}))
+		if whole && maps.Equal(before, filesOf(t, dir)) {
+			return to
+		}
+	}
+}
+
+// filesOf is when the files of a directory were changed, and how long they are.
+func filesOf(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
 	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		rel, relErr := filepath.Rel(dir, path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // renamed meanwhile
-			return nil
-		case err != nil || relErr != nil:
-			return errors.Join(err, relErr)
-		case d.IsDir():
-			return os.MkdirAll(filepath.Join(to, rel), 0o700)
+		if err == nil {
+			var info fs.FileInfo
+			if info, err = d.Info(); err == nil {
+				files[path] = fmt.Sprint(info.ModTime(), info.Size())
+			}
 		}
-		text, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+			err = nil
 		}
-		return errors.Join(err, os.WriteFile(filepath.Join(to, rel), text, 0o600))
+		return err
 	}))
-	return to
+	return files
 }
 
 // filled is a directory with records in tables and in write-ahead logs, as a kill
