@@ -204,7 +204,7 @@ func (p *Pipeline) AddIngest(name, topic string, sub message.Subscriber) error {
 		return err
 	}
 	p.accepts = true
-	p.ingest.AddConsumerHandler(name, topic, sub, ingester{pub: pub, spans: newSpans(p.cfg, nil)}.handle).AddMiddleware(middleware.Recoverer)
+	p.ingest.AddConsumerHandler(name, topic, sub, ingester{pub: pub, spans: newSpans(p.cfg, nil)}.handle).AddMiddleware(roomyStack, middleware.Recoverer)
 	return nil
 }
 

@@ -76,7 +76,7 @@ func (r *running) newTransform() (*stage, error) {
 	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageTransform, on: d.OnExhausted, metrics: r.metrics, spans: spans, draining: s.draining, log: log,
 		waits: s.waits, recent: &r.recent}
 	t := &transformer{dest: d, pub: pub, limit: p.cfg.MaxPayloadBytes, poison: poison, metrics: r.metrics, spans: spans}
-	s.router.AddConsumerHandler(s.name, EventsTopic, s.source, t.handle).AddMiddleware(middleware.Recoverer)
+	s.router.AddConsumerHandler(s.name, EventsTopic, s.source, t.handle).AddMiddleware(roomyStack, middleware.Recoverer)
 	return s, nil
 }
 
