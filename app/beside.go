@@ -49,16 +49,7 @@ func (o Options) openBeside(ctx context.Context, cfg *config.Config, log *slog.L
 // openStopped opens the directory of a server that is stopped, which must have
 // stored something there.
 func openStopped(cfg *config.Config, log *slog.Logger, readOnly bool, to hooks) (infra.Broker, error) {
-	if !readOnly { // that makes what is missing, which only a server may
-		b, err := openStopped(cfg, log, true, hooks{})
-		if err != nil {
-			return nil, err
-		}
-		if err := b.Close(); err != nil {
-			return nil, err
-		}
-	}
-	b, err := openLocal(cfg, local.Config{Dir: cfg.Broker.Dir, ReadOnly: readOnly, NoSync: !cfg.Broker.Sync}, 0, log, to)
+	b, err := openLocal(cfg, local.Config{Dir: cfg.Broker.Dir, ReadOnly: readOnly, MustExist: true, NoSync: !cfg.Broker.Sync}, 0, log, to)
 	switch {
 	case errors.Is(err, local.ErrLocked):
 		return nil, fmt.Errorf("broker.dir: a server runs on %s, and its admin API is the only way to it: see admin.addr", cfg.Broker.Dir)

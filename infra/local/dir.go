@@ -47,28 +47,41 @@ type directory struct {
 
 func (d *directory) file(name string) string { return d.fs.PathJoin(d.path, name) }
 
-// openDirectory locks path and looks at what is there. A directory that is missing
-// or empty is fresh, unless it is opened to be read. What an older release or a
+// use is what a directory is opened for.
+type use int
+
+const (
+	useAny    use = iota // one that is missing or empty is fresh
+	useStored            // there must be something
+	useRead              // so must there, and it stays as it is
+)
+
+// openDirectory locks path and looks at what is there. What an older release or a
 // stranger left is refused.
 //
 // other is a file system that is not the machine's, for tests; it has no locks.
-func openDirectory(path string, other vfs.FS, readOnly bool, log *slog.Logger) (*directory, error) {
+func openDirectory(path string, other vfs.FS, u use, log *slog.Logger) (*directory, error) {
 	d := &directory{path: path, fs: other, lock: noLock{}}
 	if other == nil {
 		d.fs = privateFS{vfs.Default}
 	}
-	if !readOnly {
+	if u == useAny {
 		if err := makeSynced(d.fs, path); err != nil {
 			return nil, fmt.Errorf("broker.dir: %w", err)
 		}
 	}
 	if other == nil {
-		if err := d.own(readOnly, log); err != nil {
+		if err := d.own(u == useRead); err != nil {
 			return nil, err
 		}
 	}
-	if err := d.look(readOnly); err != nil {
+	if err := d.look(u); err != nil {
 		return nil, errors.Join(err, d.close())
+	}
+	if other == nil && u != useRead {
+		if err := makePrivate(d.path, log); err != nil {
+			return nil, errors.Join(fmt.Errorf("broker.dir: %w", err), d.close())
+		}
 	}
 	return d, nil
 }
@@ -95,8 +108,8 @@ func makeSynced(fsys vfs.FS, path string) error {
 	return nil
 }
 
-// own locks the directory and takes it from other users.
-func (d *directory) own(readOnly bool, log *slog.Logger) error {
+// own locks the directory.
+func (d *directory) own(readOnly bool) error {
 	lock, err := lockDirectory(d.path, readOnly)
 	switch {
 	case errors.Is(err, errHeld):
@@ -110,18 +123,12 @@ func (d *directory) own(readOnly bool, log *slog.Logger) error {
 	if err := d.check(); err != nil { // between opening and locking it
 		return errors.Join(err, d.close())
 	}
-	if readOnly {
-		return nil
-	}
-	if err := makePrivate(d.path, log); err != nil {
-		return errors.Join(fmt.Errorf("broker.dir: %w", err), d.close())
-	}
 	return nil
 }
 
 // look finds out whether the directory is fresh, and refuses what this release
 // cannot open.
-func (d *directory) look(readOnly bool) error {
+func (d *directory) look(u use) error {
 	state, err := readFormat(d.fs, d.file(formatName))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -141,7 +148,7 @@ func (d *directory) look(readOnly bool) error {
 	if !d.fresh {
 		return nil
 	}
-	if readOnly {
+	if u != useAny {
 		return fmt.Errorf("broker.dir: no server has stored anything in %s", d.path)
 	}
 	if err := writeFormat(d.fs, d.path, formatNew); err != nil {

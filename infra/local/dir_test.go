@@ -3,6 +3,8 @@ package local
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,7 +19,7 @@ var quiet = slog.New(slog.DiscardHandler)
 
 func mustOpenDirectory(t *testing.T, path string) *directory {
 	t.Helper()
-	d, err := openDirectory(path, nil, false, quiet)
+	d, err := openDirectory(path, nil, useAny, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +46,16 @@ func wantRefused(t testing.TB, err error, words ...string) {
 	}
 }
 
+func entries(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	es, err := os.ReadDir(dir)
+	must(t, err)
+	for _, e := range es {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
 // A tidy-up deleted the lock file of a running server, and a second server wrote to
 // the same files.
 func TestLockHoldsWhateverIsDeleted(t *testing.T) {
@@ -54,8 +66,8 @@ func TestLockHoldsWhateverIsDeleted(t *testing.T) {
 	for _, e := range entries {
 		must(t, os.RemoveAll(filepath.Join(path, e.Name())))
 	}
-	for _, readOnly := range []bool{false, true} {
-		_, err = openDirectory(path, nil, readOnly, quiet)
+	for _, u := range []use{useAny, useStored, useRead} {
+		_, err = openDirectory(path, nil, u, quiet)
 		wantRefused(t, err, path, "in use by another eventserver")
 		if !errors.Is(err, ErrLocked) {
 			t.Errorf("%v does not wrap ErrLocked", err)
@@ -70,12 +82,12 @@ func TestReadersShareADirectory(t *testing.T) {
 	d := mustOpenDirectory(t, path)
 	must(t, d.created())
 	must(t, d.close())
-	a, err := openDirectory(path, nil, true, quiet)
+	a, err := openDirectory(path, nil, useRead, quiet)
 	must(t, err)
-	b, err := openDirectory(path, nil, true, quiet)
+	b, err := openDirectory(path, nil, useRead, quiet)
 	must(t, err)
 	must(t, b.close())
-	_, err = openDirectory(path, nil, false, quiet)
+	_, err = openDirectory(path, nil, useAny, quiet)
 	if !errors.Is(err, ErrLocked) {
 		t.Errorf("a server started beside a reader: %v", err)
 	}
@@ -93,7 +105,7 @@ func TestFirstStartOnlyWhereNothingWas(t *testing.T) {
 		}
 	}
 	open := func(path string) (fresh bool, err error) {
-		d, err := openDirectory(path, nil, false, quiet)
+		d, err := openDirectory(path, nil, useAny, quiet)
 		if err != nil {
 			return false, err
 		}
@@ -167,16 +179,31 @@ func TestFirstStartOnlyWhereNothingWas(t *testing.T) {
 		_, err := open(path)
 		wantRefused(t, err, "newer release")
 	})
-	t.Run("read only", func(t *testing.T) {
-		path := t.TempDir()
-		_, err := openDirectory(path, nil, true, quiet)
-		wantRefused(t, err, path, "no server has stored anything")
-		entries, err := os.ReadDir(path)
-		must(t, err)
-		if len(entries) > 0 {
-			t.Errorf("a reader left %s", entries[0].Name())
-		}
-	})
+	for _, u := range []use{useStored, useRead} {
+		t.Run(fmt.Sprint("use ", u), func(t *testing.T) {
+			path := t.TempDir()
+			must(t, os.Chmod(path, 0o755))
+			fill(t, path, "another's")
+			must(t, os.Chmod(filepath.Join(path, "another's"), 0o644))
+			_, err := openDirectory(path, nil, u, quiet)
+			wantRefused(t, err, path, "no server has stored anything")
+			for name, mode := range map[string]os.FileMode{"": 0o755, "another's": 0o644} {
+				if info, err := os.Stat(filepath.Join(path, name)); err != nil || info.Mode().Perm() != mode {
+					t.Errorf("%q: %v, %v", name, info, err)
+				}
+			}
+			if got := entries(t, path); len(got) != 1 {
+				t.Errorf("it left %q", got)
+			}
+			missing := filepath.Join(path, "missing")
+			if _, err := openDirectory(missing, nil, u, quiet); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("a missing directory: %v", err)
+			}
+			if _, err := os.Stat(missing); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("it was made: %v", err)
+			}
+		})
+	}
 }
 
 func TestFormatIsReplacedWhole(t *testing.T) {

@@ -117,16 +117,6 @@ func moveFile(t *testing.T, from, to string) {
 	}
 }
 
-func entries(t *testing.T, dir string) (names []string) {
-	t.Helper()
-	es, err := os.ReadDir(dir)
-	must(t, err)
-	for _, e := range es {
-		names = append(names, e.Name())
-	}
-	return names
-}
-
 // After `mv data moved` a server went on with paths below data, which were another
 // server's by then; after `rm -rf data` it went on accepting. Pebble's goroutines
 // stay in the error for ever, so each case has a process of its own.

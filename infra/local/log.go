@@ -36,6 +36,7 @@ const (
 type Config struct {
 	Dir            string // "": in memory, gone when it is closed
 	ReadOnly       bool   // look at a directory without changing it
+	MustExist      bool   // refuse a directory without a log, and do not make it; ReadOnly does so too
 	Partitions     int32  // of topics that are created; default 8
 	NoSync         bool   // never wait for the disk: a crash of the machine may lose what was accepted, a kill does not
 	MaxRecordBytes int    // default 16 MiB
@@ -55,8 +56,8 @@ func (c *Config) validate() error {
 	if c.MaxRecordBytes < 0 {
 		errs = append(errs, fmt.Errorf("record bytes: %d: it must be positive", c.MaxRecordBytes))
 	}
-	if c.ReadOnly && c.Dir == "" {
-		errs = append(errs, errors.New("read-only needs a directory"))
+	if (c.ReadOnly || c.MustExist) && c.Dir == "" {
+		errs = append(errs, errors.New("what is to be read or must exist needs a directory"))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("local: %w", err)
@@ -78,6 +79,16 @@ func (c *Config) validate() error {
 		c.Damaged = func(*infra.DamageError) {}
 	}
 	return nil
+}
+
+func (c *Config) use() use {
+	switch {
+	case c.ReadOnly:
+		return useRead
+	case c.MustExist:
+		return useStored
+	}
+	return useAny
 }
 
 // Log is an infra.Log.
@@ -109,14 +120,14 @@ type Log struct {
 
 var _ infra.Log = (*Log)(nil)
 
-// Open opens a log. A directory that does not exist is made.
+// Open opens a log. A directory that does not exist is made, unless it must exist.
 func Open(cfg Config) (*Log, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	l := &Log{cfg: cfg, wal: cfg.Dir != ""}
 	if cfg.Dir != "" {
-		d, err := openDirectory(cfg.Dir, cfg.fs, cfg.ReadOnly, cfg.Logger)
+		d, err := openDirectory(cfg.Dir, cfg.fs, cfg.use(), cfg.Logger)
 		if err != nil {
 			return nil, err
 		}
