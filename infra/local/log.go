@@ -44,8 +44,10 @@ type Config struct {
 	Fatal          func(error)              // called once when the disk fails: nothing more can be stored, the process should end
 	Damaged        func(*infra.DamageError) // called once for each place where records cannot be read
 
-	fs     vfs.FS        // tests: instead of the disk's or the one in memory
-	verify time.Duration // tests: instead of verifyBudget; negative: no table is read before it is needed
+	fs      vfs.FS        // tests: instead of the disk's or the one in memory
+	reclaim time.Duration // tests: instead of reclaimDelay
+	deleted func()        // tests: called when a file was deleted
+	verify  time.Duration // tests: instead of verifyBudget; negative: no table is read before it is needed
 }
 
 func (c *Config) validate() error {
@@ -69,6 +71,10 @@ func (c *Config) validate() error {
 		c.MaxRecordBytes = defaultRecordBytes
 	}
 	c.verify = cmp.Or(c.verify, verifyBudget)
+	c.reclaim = cmp.Or(c.reclaim, reclaimDelay)
+	if c.deleted == nil {
+		c.deleted = func() {}
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

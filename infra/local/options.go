@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -71,6 +72,8 @@ func (l *Log) options(fs vfs.FS) *pebble.Options {
 		DisableWAL:                  !l.wal,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, max(1, runtime.GOMAXPROCS(0)/2) },
 		Logger:                      logger{l},
+		Cleaner:                     deleteCleaner{},
+		FlushDelayDeleteRange:       l.cfg.reclaim,
 	}
 	opts.Experimental.EnableDeleteOnlyCompactionExcises = func() bool { return true }
 	opts.EventListener = &pebble.EventListener{
@@ -78,9 +81,25 @@ func (l *Log) options(fs vfs.FS) *pebble.Options {
 			l.cfg.Logger.Warn("broker: background work failed and is tried again", slog.String("error", err.Error()))
 		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) { l.damages.file(info.Path, info.Details) }, // Pebble's own is fatal
+		TableDeleted:   func(pebble.TableDeleteInfo) { l.cfg.deleted() },
+		WALDeleted:     func(pebble.WALDeleteInfo) { l.cfg.deleted() },
 	}
 	return opts
 }
+
+// reclaimDelay is how soon the room of what was trimmed is given back: what is in a
+// memtable until then is not written at all.
+const reclaimDelay = time.Second
+
+// deleteCleaner deletes a file that is not needed any more. Pebble keeps five
+// write-ahead logs to use them again, unless its cleaner wants to read them, as
+// ArchiveCleaner does: they would be 40 MB on the disk of an idle server.
+type deleteCleaner struct {
+	pebble.DeleteCleaner
+	noRecycling
+}
+
+type noRecycling struct{ pebble.ArchiveCleaner }
 
 // logger takes what Pebble says. Pebble calls Fatalf when a write failed, and must
 // not go on then: the log is dead, and the goroutine stays here.
