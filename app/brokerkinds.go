@@ -28,6 +28,10 @@ type BrokerConfig struct {
 	// Fatal is for a log that cannot go on, such as when its disk failed: the
 	// process stops with the error.
 	Fatal func(error)
+	// Damaged is for damage that the log meets by itself, such as a file that is cut
+	// short, once for each place: a problem, a metric and an alert tell of it. What a
+	// cursor returns as an *infra.DamageError is told without it.
+	Damaged func(*infra.DamageError)
 }
 
 // NewBroker registers a kind of broker under name, for broker.kind. C is a struct
@@ -70,8 +74,13 @@ func (k BrokerKind) broker(ctx context.Context, c *config.Config, log *slog.Logg
 	if c.Broker.Settings == nil {
 		return nil, fmt.Errorf("broker.kind: %s was read without its kind; read the configuration with the same app.Options", k.name)
 	}
+	damaged := func(*infra.DamageError) {}
+	if to.damage != nil {
+		damaged = to.damage.Met
+	}
 	l, err := k.open(ctx, BrokerConfig{
-		Dir: c.Broker.Dir, Sync: c.Broker.Sync, Partitions: c.Broker.Partitions, RecordBytes: recordLimit(c), InstanceID: c.Broker.InstanceID, Logger: log, Fatal: to.fatal,
+		Dir: c.Broker.Dir, Sync: c.Broker.Sync, Partitions: c.Broker.Partitions, RecordBytes: recordLimit(c), InstanceID: c.Broker.InstanceID, Logger: log,
+		Fatal: to.fatal, Damaged: damaged,
 	}, c.Broker.Settings)
 	if err != nil {
 		return nil, fmt.Errorf("broker of kind %s: %w", k.name, err)

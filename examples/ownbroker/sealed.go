@@ -45,7 +45,7 @@ func open(_ context.Context, b app.BrokerConfig, c Config) (infra.Log, error) {
 		return nil, err
 	}
 	under, err := local.Open(local.Config{Dir: b.Dir, NoSync: !b.Sync, Partitions: b.Partitions,
-		MaxRecordBytes: b.RecordBytes + aead.Overhead(), Logger: b.Logger, Fatal: b.Fatal})
+		MaxRecordBytes: b.RecordBytes + aead.Overhead(), Logger: b.Logger, Fatal: b.Fatal, Damaged: b.Damaged})
 	if err != nil {
 		return nil, err
 	}
