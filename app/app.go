@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	wmmetrics "github.com/ThreeDotsLabs/watermill/components/metrics"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -125,11 +124,9 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if a.broker, err = o.openBroker(ctx, cfg, a.log, hooks{a.fail, damage, func(l *local.Log) { a.store = l }}); err != nil {
 		return nil, err
 	}
-	wm := wmmetrics.NewPrometheusMetricsBuilder(&metrics.Handlers{Registerer: reg}, "eventserver", "watermill")
-	wm.HandlerBuckets, wm.PublishBuckets = metrics.Seconds(), metrics.Seconds()
 	if a.pipeline, err = router.New(router.Config{
 		Broker: a.broker, Destinations: dests, Unordered: cfg.Ordering == "partition",
-		MaxPayloadBytes: recordLimit(cfg) - poisonHeadroom, Probe: control.Probe, Damage: damage, Metrics: m, Watermill: &wm, Logger: a.log,
+		MaxPayloadBytes: recordLimit(cfg) - poisonHeadroom, Probe: control.Probe, Damage: damage, Metrics: m, Logger: a.log,
 		Tracer: a.tracer(), TraceSystem: cfg.Broker.Kind,
 	}); err != nil {
 		return nil, err
@@ -169,9 +166,9 @@ func (a *App) accept(reg *prometheus.Registry, m *metrics.Metrics) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(
-		a.pipeline.AddIngest("ingest", http.PathEvents, a.front.Subscriber()),
-		a.pipeline.AddIngest("ingest.publish", http.PathPublish, a.front.Subscriber()))
+	a.pipeline.AddIngest("ingest", http.PathEvents, a.front.Subscriber())
+	a.pipeline.AddIngest("ingest.publish", http.PathPublish, a.front.Subscriber())
+	return nil
 }
 
 func (a *App) fail(err error) {

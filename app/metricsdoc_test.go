@@ -43,8 +43,8 @@ func documented(t *testing.T) (rows, values map[string]string) {
 	return rows, values
 }
 
-// named are the labels whose values the configuration, the build or Watermill
-// has; of every other one the code knows the values, and the page lists them.
+// named are the labels whose values the configuration, the build or the code of handlers
+// have; of every other one the page lists the values.
 var named = []string{"destination", "kind", "topic", "group", "type", "go", "version", "commit", "client", "handler_name", "publisher_name", "success"}
 
 // docs/metrics.md has every metric of a running server, with its type, its
@@ -62,7 +62,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
-	require.Eventually(t, func() bool { // then Watermill has made its own
+	require.Eventually(t, func() bool {
 		return value(t, reg, "eventserver_deliveries_total", map[string]string{"outcome": "delivered"}) == 1
 	}, 20*time.Second, 5*time.Millisecond)
 	families, err := reg.Gather()

@@ -36,7 +36,7 @@ func TestTraceID(t *testing.T) {
 const aTrace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 func newHistogram() (*Histogram, prometheus.Histogram) {
-	to := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "h", Buckets: Seconds()})
+	to := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "h", Buckets: seconds[:]})
 	return &Histogram{to: to}, to
 }
 

@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -84,11 +83,8 @@ const (
 	SpansExportFailed = "export_failed" // refused, or no answer in time; also at the stop
 )
 
-// Seconds are the buckets of every histogram of durations, Watermill's too.
-func Seconds() []float64 { return slices.Clone(seconds[:]) }
-
-// seconds are wider than Watermill's, whose last bucket is 1 s: a delivery
-// through retries takes minutes.
+// seconds are the buckets of every histogram of durations. They are wider than those
+// that Watermill has, whose last is 1 s: a delivery through retries takes minutes.
 var seconds = [...]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
 
 // Metrics is the system's metrics. Its methods are safe for concurrent use.
@@ -123,7 +119,8 @@ type Metrics struct {
 	build      *prometheus.GaugeVec     // version, commit, go
 	info       *prometheus.GaugeVec     // destination, kind
 
-	state *stateCollector
+	handlers handlers
+	state    *stateCollector
 }
 
 // New registers the metrics on reg.
@@ -132,10 +129,10 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
 	}
 	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
-		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: Seconds()}, labels)
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: seconds[:]}, labels)
 	}
 	acceptDur := prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "accept_duration_seconds",
-		Help: "Time from a whole request to its answer.", Buckets: Seconds()})
+		Help: "Time from a whole request to its answer.", Buckets: seconds[:]})
 	m := &Metrics{
 		Accepted: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "events_accepted_total",
 			Help: "Events stored durably and answered with a success."}),
@@ -167,6 +164,7 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 		ConfigReloadedAt: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "config_last_reload_success_timestamp_seconds",
 			Help: "Unix time of the last reload of the configuration that succeeded, or of the start."}),
 		SpansDropped: counter("spans_dropped_total", "Spans that were made and reached no collector, by reason.", "reason"),
+		handlers:     newHandlers(histogram),
 		state:        newStateCollector(),
 	}
 	m.build = prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info",
@@ -179,7 +177,8 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{m.Accepted, m.Rejected, acceptDur, m.ConnectionsDropped, m.ClientAccepted, m.ClientRejected, m.WrongKeys, m.deliveries, m.attempts,
-		m.attemptDur, m.latency, m.retries, m.poisoned, m.settled, m.SchemaViolations, m.SpansDropped, m.BrokerUp, m.BrokerDamaged, m.Unreadable, m.ConfigReloaded, m.ConfigReloadedAt, m.info, m.state, m.build} {
+		m.attemptDur, m.latency, m.retries, m.poisoned, m.settled, m.SchemaViolations, m.SpansDropped, m.BrokerUp, m.BrokerDamaged, m.Unreadable, m.ConfigReloaded, m.ConfigReloadedAt, m.info, m.state, m.build,
+		m.handlers.handled, m.handlers.published} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)

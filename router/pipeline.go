@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	wmmetrics "github.com/ThreeDotsLabs/watermill/components/metrics"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"go.opentelemetry.io/otel/trace"
@@ -60,9 +59,7 @@ type Config struct {
 	// the broker's name in them, messaging.system.
 	Tracer      trace.Tracer
 	TraceSystem string
-	// Watermill adds Watermill's own metrics to each router; nil: none.
-	Watermill *wmmetrics.PrometheusMetricsBuilder
-	Logger    *slog.Logger // default: discard
+	Logger      *slog.Logger // default: discard
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -186,47 +183,21 @@ func (p *Pipeline) all() []*running {
 // newRouter makes a Watermill router. CloseTimeout is short: Drain has let the
 // handlers finish by then, and Close cancels what is left at once.
 func (p *Pipeline) newRouter() (*message.Router, error) {
-	r, err := message.NewRouter(message.RouterConfig{CloseTimeout: 30 * time.Second}, newQuietLogger(p.cfg.Logger))
-	if err != nil {
-		return nil, err
-	}
-	if p.cfg.Watermill != nil {
-		r.AddMiddleware(p.cfg.Watermill.NewRouterMiddleware().Middleware)
-	}
-	return r, nil
+	return message.NewRouter(message.RouterConfig{CloseTimeout: 30 * time.Second}, newQuietLogger(p.cfg.Logger))
 }
 
 // AddIngest stores what sub receives on topic, a path for an HTTP subscriber.
 // The message is acked when the broker has every event of it.
-func (p *Pipeline) AddIngest(name, topic string, sub message.Subscriber) error {
-	pub, err := p.publisher(infra.Durable)
-	if err != nil {
-		return err
-	}
+func (p *Pipeline) AddIngest(name, topic string, sub message.Subscriber) {
+	pub := p.publisher(name, infra.Durable)
 	p.accepts = true
-	p.ingest.AddConsumerHandler(name, topic, sub, ingester{pub: pub, spans: newSpans(p.cfg, nil)}.handle).AddMiddleware(roomyStack, middleware.Recoverer)
-	return nil
+	p.ingest.AddConsumerHandler(name, topic, sub, ingester{pub: pub, spans: newSpans(p.cfg, nil)}.handle).
+		AddMiddleware(roomyStack, p.cfg.Metrics.Handler(name), middleware.Recoverer)
 }
 
-// publisher is the broker's, timed by Watermill's metrics where they are wanted.
-func (p *Pipeline) publisher(d infra.Durability) (message.Publisher, error) {
-	if p.cfg.Watermill == nil {
-		return watched{p.cfg.Broker.Publisher(d), p.storing}, nil
-	}
-	pub, err := p.cfg.Watermill.DecoratePublisher(p.cfg.Broker.Publisher(d))
-	return watched{pub, p.storing}, err
-}
-
-// forget drops handlers' series of Watermill's metrics, where they can be.
-func (p *Pipeline) forget(handlers ...string) {
-	if p.cfg.Watermill == nil {
-		return
-	}
-	if h, ok := p.cfg.Watermill.PrometheusRegistry.(*metrics.Handlers); ok {
-		for _, name := range handlers {
-			h.Forget(name)
-		}
-	}
+// publisher is the broker's, timed for one handler.
+func (p *Pipeline) publisher(handler string, d infra.Durability) message.Publisher {
+	return watched{p.cfg.Metrics.Publisher(handler, p.cfg.Broker.Publisher(d)), p.storing}
 }
 
 // ErrClosed is returned for what can no longer be done.

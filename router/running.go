@@ -45,9 +45,7 @@ func (p *Pipeline) newRunning(d Destination) (*running, error) {
 	r.gate = newGate(newBreaker(d.Breaker, log), d.Concurrency, d.Rate, r.deliver.draining)
 	r.gate.waits = r.deliver.waits
 	r.metrics = p.cfg.Metrics.Destination(id, d.Kind, r.state)
-	if err := r.handleDeliver(log); err != nil {
-		return nil, errors.Join(err, r.close(true))
-	}
+	r.handleDeliver(log)
 	p.mu.Lock()
 	_, suspended := p.replays[id]
 	p.mu.Unlock()
@@ -62,31 +60,23 @@ func (p *Pipeline) newRunning(d Destination) (*running, error) {
 
 func (r *running) newTransform() (*stage, error) {
 	p, d := r.pipeline, &r.dest
-	pub, err := p.publisher(infra.Step)
-	if err != nil {
-		return nil, err
-	}
 	log := p.cfg.Logger.With(slog.String("destination", r.id))
 	resume := (&standing{id: r.id, reader: p.cfg.Broker, log: log}).at
 	s, err := p.newStage(stageTransform, r.id, TransformGroup(r.id), EventsTopic, !p.cfg.Unordered, transformGrouping, resume)
 	if err != nil {
 		return nil, err
 	}
-	spans := newSpans(p.cfg, d)
+	pub, spans := p.publisher(s.name, infra.Step), newSpans(p.cfg, d)
 	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageTransform, on: d.OnExhausted, metrics: r.metrics, spans: spans, draining: s.draining, log: log,
 		waits: s.waits, recent: &r.recent}
 	t := &transformer{dest: d, pub: pub, limit: p.cfg.MaxPayloadBytes, poison: poison, metrics: r.metrics, spans: spans}
-	s.router.AddConsumerHandler(s.name, EventsTopic, s.source, t.handle).AddMiddleware(roomyStack, middleware.Recoverer)
+	s.router.AddConsumerHandler(s.name, EventsTopic, s.source, t.handle).AddMiddleware(roomyStack, p.cfg.Metrics.Handler(s.name), middleware.Recoverer)
 	return s, nil
 }
 
-func (r *running) handleDeliver(log *slog.Logger) error {
+func (r *running) handleDeliver(log *slog.Logger) {
 	p, d, s := r.pipeline, &r.dest, r.deliver
-	pub, err := p.publisher(infra.Step)
-	if err != nil {
-		return err
-	}
-	spans := newSpans(p.cfg, d)
+	pub, spans := p.publisher(s.name, infra.Step), newSpans(p.cfg, d)
 	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageDeliver, on: d.OnExhausted, metrics: r.metrics, spans: spans, draining: s.draining, log: log,
 		waits: s.waits, recent: &r.recent}
 	one := &deliverer{dest: d.Destination, metrics: r.metrics, spans: spans, log: log, recent: &r.recent}
@@ -97,13 +87,12 @@ func (r *running) handleDeliver(log *slog.Logger) error {
 	again := &retry{Retry: d.Retry, metrics: r.metrics, draining: s.draining, waits: s.waits}
 	delivery, attempt := spans.middlewares()
 	s.router.AddConsumerHandler(s.name, DestinationTopic(r.id), s.source, one.handle).AddMiddleware(slices.Concat(
-		[]message.HandlerMiddleware{roomyStack, many.middleware},
+		[]message.HandlerMiddleware{roomyStack, p.cfg.Metrics.Handler(s.name), many.middleware},
 		delivery,
 		[]message.HandlerMiddleware{poison.middleware, again.middleware, r.gate.middleware, observe(r.metrics)},
 		attempt,
 		[]message.HandlerMiddleware{attemptTimeout(d.Timeout), middleware.Recoverer},
 	)...)
-	return nil
 }
 
 // transformGrouping gathers what comes while the groups before are being
@@ -160,7 +149,8 @@ func (r *running) close(last bool) error {
 	r.gate.breaker.stop()
 	if last {
 		r.metrics.Remove()
-		r.pipeline.forget(stageTransform+"."+r.id, stageDeliver+"."+r.id)
+		r.pipeline.cfg.Metrics.ForgetHandler(stageTransform + "." + r.id)
+		r.pipeline.cfg.Metrics.ForgetHandler(stageDeliver + "." + r.id)
 	}
 	return err
 }
