@@ -46,7 +46,6 @@ type Config struct {
 
 	fs      vfs.FS        // tests: instead of the disk's or the one in memory
 	reclaim time.Duration // tests: instead of reclaimDelay
-	deleted func()        // tests: called when a file was deleted
 	verify  time.Duration // tests: instead of verifyBudget; negative: no table is read before it is needed
 }
 
@@ -72,9 +71,6 @@ func (c *Config) validate() error {
 	}
 	c.verify = cmp.Or(c.verify, verifyBudget)
 	c.reclaim = cmp.Or(c.reclaim, reclaimDelay)
-	if c.deleted == nil {
-		c.deleted = func() {}
-	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

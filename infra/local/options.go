@@ -81,8 +81,6 @@ func (l *Log) options(fs vfs.FS) *pebble.Options {
 			l.cfg.Logger.Warn("broker: background work failed and is tried again", slog.String("error", err.Error()))
 		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) { l.damages.file(info.Path, info.Details) }, // Pebble's own is fatal
-		TableDeleted:   func(pebble.TableDeleteInfo) { l.cfg.deleted() },
-		WALDeleted:     func(pebble.WALDeleteInfo) { l.cfg.deleted() },
 	}
 	return opts
 }
