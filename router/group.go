@@ -108,12 +108,14 @@ func (o *Ordered) gather(key string, q *keyQueue, msg *message.Message, out chan
 	q.group = g
 	g.members = append(g.members, member{msg: msg, key: key, q: q})
 	g.bytes += len(msg.Payload)
-	o.watch(msg.Context(), g)
 	full := len(g.members) >= o.grouping.MaxEvents || o.grouping.MaxBytes > 0 && g.bytes >= o.grouping.MaxBytes
 	if full || o.grouping.MaxWait == 0 && o.flying < o.grouping.AtOnce {
 		o.seal()
 	}
 	o.dispatch()
+	if !g.flies {
+		o.watch(msg.Context(), g)
+	}
 }
 
 // seal closes the open group to newcomers.
@@ -289,8 +291,14 @@ func (o *Ordered) vacate() {
 }
 
 // context ends with the claim of any member, and its grace with that of any: the
-// next owner of one of them must not find an attempt of ours under way.
+// next owner of one of them must not find an attempt of ours under way. Where all are
+// of one claim, as mostly in small groups, there is nothing to watch.
 func (g *group) context() (context.Context, func()) {
+	first := g.members[0].msg.Context()
+	others := slices.ContainsFunc(g.members, func(m member) bool { return m.msg.Context().Done() != first.Done() })
+	if !others {
+		return context.WithValue(first, groupKey{}, g), func() {}
+	}
 	later, cut := context.WithCancel(context.Background())
 	ctx, cancel := context.WithCancel(context.WithValue(infra.WithGrace(context.Background(), later), groupKey{}, g))
 	var ends, graces claims
