@@ -65,14 +65,14 @@ func (d *damages) tell(place string, e *infra.DamageError) {
 	}
 }
 
-// verifyBudget is how long a start reads tables against their checksums. The rest
-// is read behind it, and takes that share of the time.
+// verifyBytes is how much of the tables a start reads against their checksums. The
+// rest is read behind it, which takes a verifyShare of the time.
 const (
-	verifyBudget = 300 * time.Millisecond
-	verifyShare  = 5
+	verifyBytes = 32 << 20
+	verifyShare = 5
 )
 
-// checker reads the tables that the start had no time for.
+// checker reads the tables that the start leaves to it.
 type checker struct {
 	done chan struct{}
 	end  chan struct{} // nil: nothing to do

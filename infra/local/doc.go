@@ -22,6 +22,7 @@
 //	hole.go     where records were lost          salvage*.go a damaged log, a damaged table
 //	backup.go   a copy of a log that runs
 //	topicfile.go the names of the topics, once more
+//	compactions.go when Pebble may compact
 //
 // # Damage
 //

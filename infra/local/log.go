@@ -46,7 +46,7 @@ type Config struct {
 
 	fs      vfs.FS        // tests: instead of the disk's or the one in memory
 	reclaim time.Duration // tests: instead of reclaimDelay
-	verify  time.Duration // tests: instead of verifyBudget; negative: no table is read before it is needed
+	verify  int64         // tests: instead of verifyBytes; negative: no table is read before it is needed
 }
 
 func (c *Config) validate() error {
@@ -69,7 +69,7 @@ func (c *Config) validate() error {
 	if c.MaxRecordBytes == 0 {
 		c.MaxRecordBytes = defaultRecordBytes
 	}
-	c.verify = cmp.Or(c.verify, verifyBudget)
+	c.verify = cmp.Or(c.verify, verifyBytes)
 	c.reclaim = cmp.Or(c.reclaim, reclaimDelay)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -102,17 +102,18 @@ type Log struct {
 	db   *pebble.DB
 	wal  bool // what is stored outlives the process
 
-	topics    topics
-	queue     queue
-	committer committer
-	groups    groups
-	members   members
-	tail      tailBudget
-	cursors   cursors
-	damages   damages
-	checker   checker
-	topicFile topicFile
-	backups   sync.Mutex
+	topics      topics
+	queue       queue
+	committer   committer
+	groups      groups
+	members     members
+	compactions compactions
+	tail        tailBudget
+	cursors     cursors
+	damages     damages
+	checker     checker
+	topicFile   topicFile
+	backups     sync.Mutex
 
 	opened  atomic.Bool // between Open and Close
 	closing atomic.Bool
@@ -143,6 +144,7 @@ func Open(cfg Config) (*Log, error) {
 	}
 	l.opened.Store(true)
 	if !cfg.ReadOnly {
+		l.compactions.allow()
 		l.committer.start()
 	}
 	return l, nil

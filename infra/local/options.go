@@ -75,6 +75,7 @@ func (l *Log) options(fs vfs.FS) *pebble.Options {
 		Cleaner:                     deleteCleaner{},
 		FlushDelayDeleteRange:       l.cfg.reclaim,
 	}
+	opts.Experimental.CompactionScheduler = &l.compactions
 	opts.Experimental.EnableDeleteOnlyCompactionExcises = func() bool { return true }
 	opts.EventListener = &pebble.EventListener{
 		BackgroundError: func(err error) {

@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/batchrepr"
@@ -31,12 +30,12 @@ type found struct {
 }
 
 // ready makes the directory ready for Pebble to open, which reads the tables as it
-// needs them; budget is for reading them before. Nothing is changed when it is refused.
-func (d *directory) ready(readOnly bool, budget time.Duration) (f found, err error) {
+// needs them; most is how many bytes of them are read before. Nothing is changed when it is refused.
+func (d *directory) ready(readOnly bool, most int64) (f found, err error) {
 	if f, err = d.examine(); err != nil || readOnly {
 		return f, err
 	}
-	if f.tables, err = d.verifyTables(f.tables, budget); err != nil {
+	if f.tables, err = d.verifyTables(f.tables, most); err != nil {
 		return f, err
 	}
 	if err := needRoom(d.fs, d.path, f.walBytes); err != nil {
@@ -285,15 +284,20 @@ func (d *directory) dropOptions() error {
 	return err
 }
 
-// verifyTables reads tables against their checksums until the budget is used up, and
-// returns those that are left.
-func (d *directory) verifyTables(tables []string, budget time.Duration) (rest []string, err error) {
-	start := time.Now()
+// verifyTables reads tables against their checksums, most bytes of them, and returns
+// those that are left.
+func (d *directory) verifyTables(tables []string, most int64) (rest []string, err error) {
 	for i, name := range tables {
-		if time.Since(start) >= budget {
+		path := d.fs.PathJoin(d.file(logName), name)
+		info, err := d.fs.Stat(path)
+		if err == nil && info.Size() > most {
 			return tables[i:], nil
 		}
-		if err := verifyTable(d.fs, d.fs.PathJoin(d.file(logName), name)); err != nil {
+		if err == nil {
+			most -= info.Size()
+			err = verifyTable(d.fs, path)
+		}
+		if err != nil {
 			return nil, d.refuse(d.fs.PathJoin(logName, name), err)
 		}
 	}
