@@ -33,6 +33,11 @@ type Config struct {
 	Duration     time.Duration // measured; default 10 s
 	Drain        time.Duration // longest wait for what is left; default 60 s
 
+	// Undelivered measures something else: what a start takes with so many events in the
+	// directory whose destinations do not answer. 0: no.
+	Undelivered int
+	Starts      int // after a stop, and as many after a kill; default 5
+
 	Profile string    // directory for the server's CPU and heap profiles; "": none
 	Out     io.Writer // the table and the progress
 }
@@ -51,6 +56,7 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.Warmup, 3*time.Second)
 	def(&c.Duration, 10*time.Second)
 	def(&c.Drain, 60*time.Second)
+	def(&c.Starts, 5)
 	if len(c.Orderings) == 0 {
 		c.Orderings = []string{"key"}
 	}
@@ -67,7 +73,8 @@ func (c Config) withDefaults() (Config, error) {
 	for name, v := range map[string]float64{"pairs": float64(given.Pairs), "users": float64(given.Users), "connections": float64(given.Connections),
 		"size": float64(given.Size), "batch": float64(given.Batch), "rate": given.Rate, "destinations": float64(given.Destinations),
 		"deliver-batch": float64(given.DeliverBatch), "concurrency": float64(given.Concurrency), "backlog": float64(given.Backlog),
-		"warmup": float64(given.Warmup), "duration": float64(given.Duration), "drain": float64(given.Drain)} {
+		"warmup": float64(given.Warmup), "duration": float64(given.Duration), "drain": float64(given.Drain),
+		"undelivered": float64(given.Undelivered), "starts": float64(given.Starts)} {
 		if v < 0 {
 			errs = append(errs, fmt.Errorf("bench: %s %v: give 0 for the default, or more", name, v))
 		}

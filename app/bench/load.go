@@ -18,21 +18,23 @@ type clients struct {
 	cfg      Config
 	addr     string
 	recv     *receivers
+	numbers  []int // of each user's last event; a user belongs to one connection
 	accepted atomic.Int64
 	retried  atomic.Int64 // requests that were not answered with 202
 }
 
 func newClients(cfg Config, addr string, recv *receivers) *clients {
-	return &clients{cfg: cfg, addr: addr, recv: recv}
+	return &clients{cfg: cfg, addr: addr, recv: recv, numbers: make([]int, cfg.Users)}
 }
 
-// run posts until ctx ends; a request under way comes to its end.
-func (c *clients) run(ctx context.Context) error {
+// run posts until ctx ends or so many events are accepted in all; a request under way
+// comes to its end.
+func (c *clients) run(ctx context.Context, most int64) error {
 	var wg sync.WaitGroup
 	errs := make(chan error, c.cfg.Connections)
 	for conn := range c.cfg.Connections {
 		wg.Go(func() {
-			if err := c.connection(ctx, conn); err != nil {
+			if err := c.connection(ctx, conn, most); err != nil {
 				errs <- err
 			}
 		})
@@ -43,12 +45,11 @@ func (c *clients) run(ctx context.Context) error {
 }
 
 // connection posts for the users conn, conn+Connections, ... in turn.
-func (c *clients) connection(ctx context.Context, conn int) error {
+func (c *clients) connection(ctx context.Context, conn int, most int64) error {
 	var users []int
 	for u := conn; u < c.cfg.Users; u += c.cfg.Connections {
 		users = append(users, u)
 	}
-	numbers := make([]int, len(users))
 	var interval, due time.Duration
 	if c.cfg.Rate > 0 { // spread, so that the connections do not fire together
 		perRequest := float64(c.cfg.Batch) * float64(time.Second) / c.cfg.Rate
@@ -62,7 +63,7 @@ func (c *clients) connection(ctx context.Context, conn int) error {
 	defer func() { _ = link.Close() }()
 	p := &poster{clients: c, conn: link, br: bufio.NewReaderSize(link, 8<<10)}
 	var body []byte
-	for i := 0; ctx.Err() == nil; {
+	for i := 0; ctx.Err() == nil && c.accepted.Load() < most; {
 		if interval > 0 {
 			if !sleep(ctx, due-time.Since(c.recv.began)) {
 				return nil
@@ -83,9 +84,9 @@ func (c *clients) connection(ctx context.Context, conn int) error {
 			if b > 0 {
 				body = append(body, ',')
 			}
-			at := (i + b) % len(users)
-			numbers[at]++
-			body = appendEvent(body, c.cfg.Size, users[at], numbers[at], due)
+			user := users[(i+b)%len(users)]
+			c.numbers[user]++
+			body = appendEvent(body, c.cfg.Size, user, c.numbers[user], due)
 		}
 		if c.cfg.Batch > 1 {
 			body = append(body, ']')
@@ -94,8 +95,8 @@ func (c *clients) connection(ctx context.Context, conn int) error {
 			return err
 		}
 		for b := range min(c.cfg.Batch, len(users)) {
-			at := (i + b) % len(users)
-			c.recv.check.Accept("u"+strconv.Itoa(users[at]), numbers[at])
+			user := users[(i+b)%len(users)]
+			c.recv.check.Accept("u"+strconv.Itoa(user), c.numbers[user])
 		}
 		i += c.cfg.Batch
 		c.accepted.Add(int64(c.cfg.Batch))

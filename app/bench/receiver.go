@@ -23,6 +23,8 @@ type receivers struct {
 	check   *checker.Checker
 	listen  net.Listener
 
+	down      atomic.Bool                    // answer 503
+	awaited   atomic.Pointer[chan time.Time] // gets the time of the next request, which is answered whatever down says
 	measuring atomic.Bool
 	first     atomic.Int64 // first deliveries, of all destinations
 	perDest   []atomic.Int64
@@ -95,6 +97,7 @@ var answers = map[int][]byte{
 	200: []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
 	400: []byte("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
 	500: []byte("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"),
+	503: []byte("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
 }
 
 func destination(i int) string { return fmt.Sprintf("d%d", i) }
@@ -105,6 +108,11 @@ func (r *receivers) receive(body []byte, dest int) int {
 		<-time.After(r.latency)
 	}
 	now := time.Since(r.began)
+	if awaited := r.awaited.Swap(nil); awaited != nil {
+		*awaited <- time.Now()
+	} else if r.down.Load() {
+		return 503
+	}
 	for rest := body; len(rest) > 2; {
 		e, after, err := parseEvent(rest)
 		if err != nil {
@@ -126,6 +134,13 @@ func (r *receivers) receive(body []byte, dest int) int {
 		}
 	}
 	return 200
+}
+
+// next gets the time of the next request.
+func (r *receivers) next() <-chan time.Time {
+	c := make(chan time.Time, 1)
+	r.awaited.Store(&c)
+	return c
 }
 
 // slowest is the number of deliveries of the destination that has fewest.

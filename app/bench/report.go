@@ -26,6 +26,7 @@ type Report struct {
 	Schemas     bool      `json:"schemas"`
 	Runs        []Result  `json:"runs"`
 	Ratios      []Ratio   `json:"ratios,omitempty"`
+	Starts      []Start   `json:"starts,omitempty"`
 
 	out     io.Writer
 	program string // that the others are compared with

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"time"
 
@@ -36,6 +37,9 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Undelivered > 0 {
+		return measureStarts(ctx, cfg)
 	}
 	report := newReport(cfg)
 	programs := append([]string{cfg.Program}, cfg.Against...)
@@ -96,7 +100,7 @@ func (r *Result) measure(ctx context.Context, cfg Config, srv *server, recv *rec
 	defer stop()
 	ended := make(chan error, 1)
 	started := srv.usage()
-	go func() { ended <- load.run(posting) }()
+	go func() { ended <- load.run(posting, math.MaxInt64) }()
 
 	sleep(ctx, cfg.Warmup)
 	recv.measuring.Store(true)

@@ -58,6 +58,7 @@ type server struct {
 	setup *setup
 	cmd   *exec.Cmd
 	log   bytes.Buffer
+	began time.Time
 	ready time.Duration // what the start took
 	done  chan error
 }
@@ -72,14 +73,14 @@ func (s *setup) start(ctx context.Context, profiles string) (*server, error) {
 	srv := &server{setup: s, done: make(chan error, 1)}
 	srv.cmd = exec.CommandContext(context.WithoutCancel(ctx), s.program, args...) //nolint:gosec // the program is the caller's own
 	srv.cmd.Stdout, srv.cmd.Stderr = &srv.log, &srv.log
-	began := time.Now()
+	srv.began = time.Now()
 	if err := srv.cmd.Start(); err != nil {
 		return nil, err
 	}
 	go func() { srv.done <- srv.cmd.Wait() }()
 	for {
 		if s.ready(ctx) {
-			srv.ready = time.Since(began)
+			srv.ready = time.Since(srv.began)
 			return srv, nil
 		}
 		select {
@@ -114,10 +115,17 @@ func (s *server) stop() error {
 	return nil
 }
 
+// kill ends the server with kill -9.
+func (s *server) kill() {
+	_ = s.cmd.Process.Kill()
+	<-s.done //nolint:errcheck // it was killed
+}
+
 // usage is what the process has used of the machine.
 type usage struct {
-	cpu time.Duration // user and system
-	rss int64         // bytes now
+	cpu  time.Duration // user and system
+	rss  int64         // bytes now
+	read int64         // bytes of files, also from the page cache
 }
 
 // usage reads /proc; elsewhere than on Linux it returns zeroes.
@@ -136,5 +144,12 @@ func (s *server) usage() usage {
 		u.cpu = time.Duration(user+system) * time.Second / ticks
 		u.rss = pages * int64(os.Getpagesize())
 	}
+	io, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", s.cmd.Process.Pid))
+	if err != nil {
+		return u
+	}
+	_, after, _ = strings.Cut(string(io), "rchar: ")
+	after, _, _ = strings.Cut(after, "\n")
+	u.read, _ = strconv.ParseInt(after, 10, 64)
 	return u
 }

@@ -45,6 +45,8 @@ func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		fs.DurationVar(&cfg.Warmup, "warmup", 3*time.Second, "before the clock starts")
 		fs.DurationVar(&cfg.Duration, "duration", 10*time.Second, "measured")
 		fs.DurationVar(&cfg.Drain, "drain", time.Minute, "longest wait for the rest")
+		fs.IntVar(&cfg.Undelivered, "undelivered", 0, "measure what a start takes instead, with so many events in the directory whose destinations do not answer")
+		fs.IntVar(&cfg.Starts, "starts", 5, "with --undelivered: after a stop, and as many after kill -9")
 		fs.StringVar(&cfg.Profile, "profile", "", "directory for the server's CPU and heap profiles")
 		fs.StringVar(&file, "json", "", "file for the result in JSON")
 	}); err != nil {
@@ -70,6 +72,9 @@ func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	case "embedded":
 		cfg.Broker = fmt.Sprintf("{kind: embedded, dir: DIR, partitions: %d}", partitions)
 	case "memory":
+		if cfg.Undelivered > 0 {
+			return misuse("--undelivered: --broker memory keeps nothing over a start")
+		}
 		cfg.Broker = fmt.Sprintf("{kind: memory, partitions: %d}", partitions)
 	case "kafka":
 		list, err := json.Marshal(strings.Split(brokers, ","))

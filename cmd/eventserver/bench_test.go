@@ -51,3 +51,43 @@ func TestBench(t *testing.T) {
 		t.Errorf("%s", out)
 	}
 }
+
+// The benchmark of starts ends the program with undelivered events, starts it again,
+// and delivers them all at last.
+func TestBenchStarts(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "bench.json")
+	out, err := exec.CommandContext(t.Context(), binary(t), "bench", "--undelivered", "200", "--starts", "1", "--users", "20", "--connections", "4", "--batch", "5",
+		"--json", file).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var report struct {
+		Starts []struct {
+			After string
+			Ready int `json:"ready_ns"`
+			First int `json:"first_ns"`
+		}
+		Runs []struct {
+			Drained bool
+			Verdict struct{ Accepted, Delivered, Lost int }
+		}
+	}
+	b, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(b, &report)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Starts) != 2 || report.Starts[0].After != "a stop" || report.Starts[1].After != "kill -9" || len(report.Runs) != 1 {
+		t.Fatalf("%s", b)
+	}
+	for _, s := range report.Starts {
+		if s.Ready <= 0 || s.First <= 0 {
+			t.Errorf("%s", b)
+		}
+	}
+	if r := report.Runs[0]; !r.Drained || r.Verdict.Accepted < 220 || r.Verdict.Delivered != 2*r.Verdict.Accepted || r.Verdict.Lost != 0 {
+		t.Errorf("%s\n%s", b, out)
+	}
+}
