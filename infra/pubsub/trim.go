@@ -28,8 +28,12 @@ type trimmer struct {
 // below is, for each partition, the offset below which every group is done.
 type below map[int32]int64
 
-// looks is how often the trimmer looks in TrimAge.
-const looks = 4
+// looks is how often the trimmer looks in TrimAge, and firstLook when it does so first
+// after a start, at the latest.
+const (
+	looks     = 4
+	firstLook = 10 * time.Second
+)
 
 func newTrimmer(b *broker, age time.Duration) *trimmer {
 	t := &trimmer{b: b, age: age, done: make(chan struct{}), topics: map[string]struct{}{}}
@@ -67,9 +71,19 @@ func (t *trimmer) stop() {
 	}
 }
 
-// run looks again and again. What it sees as done now may go one age later.
+// run looks again and again. What it sees as done now may go one age later. Nobody
+// remembers what an earlier process saw: at a start goes what is done and is stored for
+// longer than that, so that a server that is often restarted trims too.
 func (t *trimmer) run(ctx context.Context) {
 	defer close(t.done)
+	first := time.NewTimer(min(t.age/looks, firstLook))
+	defer first.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-first.C:
+		t.trimOld(ctx)
+	}
 	tick := time.NewTicker(max(t.age/looks, 10*time.Millisecond))
 	defer tick.Stop()
 	var seen []map[string]below
@@ -90,6 +104,26 @@ func (t *trimmer) run(ctx context.Context) {
 			}
 		}
 		seen = seen[1:]
+	}
+}
+
+// trimOld trims what is done and older than the age.
+func (t *trimmer) trimOld(ctx context.Context) {
+	for topic, done := range t.look(ctx) {
+		bounds, err := t.b.log.Bounds(ctx, topic, time.Now().Add(-t.age))
+		if errors.Is(err, infra.ErrNoTopic) {
+			continue
+		}
+		old := below{}
+		for p, at := range done {
+			if b, known := bounds[p]; known && min(at, b.At) > b.Oldest {
+				old[p] = min(at, b.At)
+			}
+		}
+		if err == nil && len(old) > 0 {
+			err = t.b.log.Trim(ctx, topic, old)
+		}
+		t.outcome(ctx, err)
 	}
 }
 

@@ -119,3 +119,34 @@ func TestTrimAsksOnce(t *testing.T) {
 		assert.EqualValues(t, looks, e.faults.asked.Load()-asked)
 	})
 }
+
+// kept is a log that outlives its broker.
+type kept struct{ *memlog }
+
+func (kept) Close() error { return nil }
+
+// A server that was restarted more often than TrimAge never trimmed: what it had seen
+// as done was forgotten with each restart.
+func TestTrimOfAServerThatIsOftenRestarted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const age, rounds, each = time.Hour, 8, 10
+		log := kept{newMemlog()}
+		for range rounds {
+			b, err := New(log, Config{TrimAge: age, WindowKey: 1000})
+			require.NoError(t, err)
+			e := &env{T: t, Broker: b}
+			require.NoError(t, e.EnsureTopics(t.Context(), infra.Topic{Name: topic}))
+			e.publishTo(topic, each)
+			e.consume(group, topic, each)
+			e.publishTo(topic, 1) // is not done before the next start
+			after(age / 2)
+			e.consume(group, topic, 1)
+			require.NoError(t, b.Close())
+		}
+		bounds, err := log.Bounds(t.Context(), topic, time.Time{})
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, bounds[0].Oldest, int64((rounds-3)*(each+1)))
+		assert.Less(t, bounds[0].Oldest, bounds[0].End, "what is younger stays")
+	})
+}
