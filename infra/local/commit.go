@@ -135,7 +135,7 @@ func (c *committer) commitSynced() bool {
 		c.encode(g, r)
 	}
 	clear(c.durables)
-	if due {
+	if due || len(g.requests) > 0 { // a sync that is made all the same takes along what was kept
 		c.log.groups.encodeDirty(g)
 	}
 	if len(g.requests) == 0 && !due {
