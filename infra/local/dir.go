@@ -245,29 +245,34 @@ func lockFile(path string) (*dirLock, error) {
 	return lock, nil
 }
 
-// makePrivate takes dir and all below it from other users, whatever the umask is
-// and whoever made them: mkdir, systemd or an image. Links are not followed. What
-// belongs to another user cannot be changed, such as the root of a volume of
-// Kubernetes; the log says so, and what is made below it is private.
+// makePrivate takes dir and the broker's files in it from other users, whatever the
+// umask is and whoever made them: mkdir, systemd or an image. Links are not followed,
+// and what else is there keeps its mode: nobody comes past the directory. What belongs
+// to another user cannot be changed, such as the root of a volume of Kubernetes; the log
+// says so, and what is made below it is private.
 func makePrivate(dir string, log *slog.Logger) error {
 	if err := private(dir, dirMode, log); err != nil { // it may be a link itself
 		return err
 	}
-	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case path == dir && err == nil:
+	for _, name := range []string{logName, formatName, markName, topicsName, lockName} {
+		err := filepath.WalkDir(filepath.Join(dir, name), func(path string, d fs.DirEntry, err error) error {
+			switch {
+			case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
+				return nil
+			case err != nil:
+				return err
+			case d.IsDir():
+				return private(path, dirMode, log)
+			case d.Type().IsRegular():
+				return private(path, fileMode, log)
+			}
 			return nil
-		case errors.Is(err, fs.ErrPermission): // lost+found
-			return nil
-		case err != nil:
+		})
+		if err != nil {
 			return err
-		case d.IsDir():
-			return private(path, dirMode, log)
-		case d.Type().IsRegular():
-			return private(path, fileMode, log)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func private(path string, mode fs.FileMode, log *slog.Logger) error {
