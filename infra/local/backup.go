@@ -39,7 +39,7 @@ func (l *Log) Backup(ctx context.Context, to string) (err error) {
 	if to, err = filepath.Abs(to); err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	if below, err := filepath.Rel(source, to); err == nil && filepath.IsLocal(below) {
+	if isWithin(source, to) {
 		return fmt.Errorf("backup: %s is within broker.dir: %w", to, ErrTarget)
 	}
 	d, made, err := newDirectory(to)
@@ -122,4 +122,28 @@ func (d *directory) undo(made bool) error {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(d.path, e.Name())))
 	}
 	return err
+}
+
+// isWithin reports whether path, which need not exist, is dir or below it, whatever
+// links lead there.
+func isWithin(dir, path string) bool {
+	home, err := os.Stat(dir)
+	for ; err == nil; path = filepath.Dir(path) {
+		real, err := filepath.EvalSymlinks(path) // a link's parent is not its target's
+		if err != nil {
+			if path == filepath.Dir(path) {
+				return false
+			}
+			continue
+		}
+		for ; ; real = filepath.Dir(real) {
+			if info, err := os.Stat(real); err == nil && os.SameFile(home, info) {
+				return true
+			}
+			if real == filepath.Dir(real) {
+				return false
+			}
+		}
+	}
+	return false
 }

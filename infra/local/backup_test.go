@@ -10,9 +10,11 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"eventserver/infra"
 )
@@ -82,6 +84,13 @@ func TestBackupRefuses(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(full, "x"), nil, 0o600))
 	wantRefused(t, l.Backup(t.Context(), full), full, "is not empty")
 	wantRefused(t, l.Backup(t.Context(), filepath.Join(dir, "backup")), "within broker.dir")
+	link := filepath.Join(t.TempDir(), "link")
+	must(t, os.Symlink(filepath.Join(dir, logName), link))
+	for _, to := range []string{link, filepath.Join(link, "made", "backup")} {
+		wantRefused(t, l.Backup(t.Context(), to), "within broker.dir")
+		_, err := Repair(t.Context(), dir, to)
+		wantRefused(t, err, "which is not to be changed")
+	}
 	wantRefused(t, open(t, Config{}).Backup(t.Context(), t.TempDir()), "in memory")
 
 	// A damaged table: nothing is left of the backup.
@@ -116,4 +125,30 @@ func TestBackupCutShort(t *testing.T) {
 	must(t, os.Remove(filepath.Join(to, formatName)))
 	_, err = Open(Config{Dir: to})
 	wantRefused(t, err, formatName, fmt.Sprintf("eventserver repair %s", to))
+}
+
+// A backup's disk that fails, or is full, is the backup's affair. It ended the server
+// when it was a write-ahead log that had no room.
+func TestBackupOntoAFullDisk(t *testing.T) {
+	t.Parallel()
+	to := filepath.Join(t.TempDir(), "backup")
+	for _, cause := range []error{syscall.ENOSPC, syscall.EIO} {
+		failing := errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if strings.HasPrefix(op.Path, to) && strings.HasSuffix(op.Path, ".log") && (op.Kind == errorfs.OpFileWrite || op.Kind == errorfs.OpFileSync) {
+				return cause
+			}
+			return nil
+		}))
+		l := open(t, Config{Dir: t.TempDir(), fs: failing, Fatal: func(err error) { t.Error(err) }}, "a")
+		put(t, l, "a", 0, "x")
+		if err := l.Backup(t.Context(), to); !errors.Is(err, cause) {
+			t.Errorf("the backup: %v", err)
+		}
+		if _, err := os.Stat(to); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("left: %v", err)
+		}
+		put(t, l, "a", 0, "y")
+		must(t, l.Ping(t.Context()))
+		must(t, l.Close())
+	}
 }

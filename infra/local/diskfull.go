@@ -74,9 +74,9 @@ func (f *fullFS) try(path string, op func() error) error {
 	return err
 }
 
-// fatal hands the error of a write-ahead log to dead.
+// fatal hands the error of a write-ahead log to dead. That of a backup is the backup's.
 func (f *fullFS) fatal(path string, err error) {
-	if err != nil && strings.HasSuffix(path, ".log") {
+	if err != nil && strings.HasSuffix(path, ".log") && f.within(path) {
 		f.dead(err)
 	}
 }

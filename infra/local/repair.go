@@ -28,7 +28,7 @@ func Repair(ctx context.Context, from, to string) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	if below, err := filepath.Rel(source, target); err == nil && filepath.IsLocal(below) {
+	if isWithin(source, target) {
 		return nil, fmt.Errorf("repair: %s is within %s, which is not to be changed: %w", to, from, ErrTarget)
 	}
 	lock, err := lockDirectory(source, true)
