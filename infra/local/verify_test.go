@@ -130,7 +130,7 @@ func flipAt(at func(n int) int) func([]byte) []byte {
 	}
 }
 
-// usedBytes is where the zeros begin that a write-ahead log was preallocated with.
+// usedBytes is where the zeros begin that a write-ahead log may end with.
 func usedBytes(b []byte) int { return len(strings.TrimRight(string(b), "\x00")) }
 
 // Each of these is something that Pebble alone opens, with less than there was, or
