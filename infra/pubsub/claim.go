@@ -2,7 +2,6 @@ package pubsub
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -350,58 +349,4 @@ func (c *claim) state() progress.State {
 	at, _ := c.tracker.Position(c.sub.b.codec)
 	s, _ := c.sub.b.codec.Decode(at.Next, at.Text)
 	return s
-}
-
-// isLost reports whether another member may own the partition already.
-func (c *claim) isLost() bool { return errors.Is(context.Cause(c.of.Context), infra.ErrLost) }
-
-// attemptGrace is how long an attempt that is under way goes on when its claim
-// has ended: until then the receiver's answer counts, and the next owner does not
-// repeat the event. The next owner waits so long for the partition.
-const attemptGrace = time.Second
-
-// grace is attemptGrace when the partition is given up in an orderly way. Where it
-// is lost the next owner is at work. A subscription that closes has drained for as
-// long as it may.
-func (c *claim) grace() time.Duration {
-	if c.sub.closing.Err() != nil || c.isLost() {
-		return 0
-	}
-	return attemptGrace
-}
-
-// finish waits for the handlers, whose contexts have ended. A handler that does not
-// return within ReleaseTimeout is left behind: the partition is given up all the same.
-func (c *claim) finish() {
-	defer c.cut()
-	if grace := c.grace(); grace > 0 {
-		defer time.AfterFunc(grace, c.cut).Stop()
-	} else {
-		c.cut()
-	}
-	defer context.AfterFunc(c.sub.closing, c.cut)()
-	idle := make(chan struct{})
-	c.mu.Lock()
-	told := c.told
-	if c.messages == 0 {
-		close(idle)
-	} else {
-		c.idle = idle
-	}
-	c.mu.Unlock()
-	if told {
-		c.sub.stalled(false)
-	}
-	late := time.NewTimer(c.sub.b.releaseTimeout())
-	defer late.Stop()
-	select {
-	case <-idle:
-	case <-late.C:
-		c.mu.Lock()
-		n := c.messages
-		c.mu.Unlock()
-		c.sub.log.Error("handlers did not stop in time; their messages come again",
-			slog.Int("partition", int(c.of.Partition)), slog.Int("messages", n))
-	}
-	close(c.gone)
 }
