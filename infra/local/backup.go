@@ -128,22 +128,21 @@ func (d *directory) undo(made bool) error {
 // links lead there.
 func isWithin(dir, path string) bool {
 	home, err := os.Stat(dir)
-	for ; err == nil; path = filepath.Dir(path) {
-		real, err := filepath.EvalSymlinks(path) // a link's parent is not its target's
-		if err != nil {
-			if path == filepath.Dir(path) {
-				return false
-			}
-			continue
-		}
-		for ; ; real = filepath.Dir(real) {
-			if info, err := os.Stat(real); err == nil && os.SameFile(home, info) {
-				return true
-			}
-			if real == filepath.Dir(real) {
-				return false
-			}
-		}
+	if err != nil {
+		return false
 	}
-	return false
+	real, err := filepath.EvalSymlinks(path)
+	for err != nil && path != filepath.Dir(path) { // what there is of it
+		path = filepath.Dir(path)
+		real, err = filepath.EvalSymlinks(path)
+	}
+	for {
+		if at, err := os.Stat(real); err == nil && os.SameFile(home, at) {
+			return true
+		}
+		if real == filepath.Dir(real) {
+			return false
+		}
+		real = filepath.Dir(real)
+	}
 }
