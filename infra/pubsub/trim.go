@@ -115,13 +115,13 @@ func (t *trimmer) trimOld(ctx context.Context) {
 			continue
 		}
 		old := below{}
-		for p, at := range done {
-			if b, known := bounds[p]; known && min(at, b.At) > b.Oldest {
-				old[p] = min(at, b.At)
+		for p, b := range bounds {
+			if b.At > b.Oldest {
+				old[p] = b.At
 			}
 		}
-		if err == nil && len(old) > 0 {
-			err = t.b.log.Trim(ctx, topic, old)
+		if at := still(old, done); err == nil && len(at) > 0 {
+			err = t.b.log.Trim(ctx, topic, at)
 		}
 		t.outcome(ctx, err)
 	}
@@ -207,8 +207,8 @@ func (t *trimmer) outcome(ctx context.Context, err error) {
 	t.failed = err != nil
 }
 
-// still returns what was done then and is done now. A group may have come since
-// then, or have been set back to deliver again.
+// still returns what holds of both: of what was done then, what is done now. A group
+// may have come since then, or have been set back to deliver again.
 func still(then, now below) below {
 	both := below{}
 	for p, at := range then {
