@@ -1,0 +1,180 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"eventserver/infra"
+)
+
+// producer hands records to the client, one call after the other: the order of the
+// calls is the order in a partition, and times do not go back.
+type producer struct {
+	log *Log
+
+	mu     sync.Mutex
+	last   int64                    // time of the last record, in milliseconds
+	ends   map[topicPartition]int64 // behind what this process has appended
+	closed bool
+
+	underway sync.WaitGroup
+}
+
+func (p *producer) init(l *Log) { p.log, p.ends = l, map[topicPartition]int64{} }
+
+// end is where a partition ended when this process appended to it last; 0: not since
+// it was seen to end elsewhere.
+func (p *producer) end(at topicPartition) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ends[at]
+}
+
+// shorter notes that a partition does not reach to where it ended: it is another one
+// of that name.
+func (p *producer) shorter(at topicPartition, end int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ends[at] == end {
+		delete(p.ends, at)
+	}
+}
+
+// Append implements infra.LogRecords. Everything is durable when it returns.
+func (l *Log) Append(ctx context.Context, b infra.Batch) error {
+	if err := l.usable(ctx); err != nil {
+		return err
+	}
+	if err := l.producer.append(ctx, b.Records); err != nil {
+		return err
+	}
+	return l.Keep(ctx, b.Progress...)
+}
+
+// batch is one append that is under way.
+type batch struct {
+	mu     sync.Mutex
+	left   int
+	done   chan struct{}
+	failed map[*kgo.Record]error
+}
+
+func (p *producer) append(ctx context.Context, recs []*infra.Record) error {
+	if len(recs) == 0 {
+		return nil
+	}
+	for _, r := range recs { // all or nothing, as far as that is known before
+		if _, err := p.log.topics.partition(ctx, p.log.cfg.topic(r.Topic), r.Partition); err != nil {
+			return err
+		}
+	}
+	out := make([]kgo.Record, len(recs))
+	for i, r := range recs {
+		out[i] = kgo.Record{Topic: p.log.cfg.topic(r.Topic), Partition: r.Partition, Key: r.Key, Value: r.Value}
+		if len(r.Headers) > 0 {
+			headers := make([]kgo.RecordHeader, len(r.Headers))
+			for j, h := range r.Headers {
+				headers[j] = kgo.RecordHeader{Key: string(h.Key), Value: h.Value}
+			}
+			out[i].Headers = headers
+		}
+	}
+	b := &batch{left: len(recs), done: make(chan struct{})}
+	if err := p.produce(ctx, out, b); err != nil {
+		return err
+	}
+	<-b.done
+	p.mu.Lock()
+	for i := range out {
+		recs[i].Offset, recs[i].Time = out[i].Offset, out[i].Timestamp
+		at := topicPartition{out[i].Topic, out[i].Partition}
+		p.ends[at] = max(p.ends[at], out[i].Offset+1)
+	}
+	p.mu.Unlock()
+	return p.outcome(out, b)
+}
+
+// produce gives the records to the client. What is under way is not given up with
+// ctx: whether it is stored would not be known.
+func (p *producer) produce(ctx context.Context, out []kgo.Record, b *batch) error {
+	ctx = context.WithoutCancel(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return ErrClosed
+	}
+	p.underway.Add(1)
+	p.last = max(p.last, time.Now().UnixMilli())
+	at := time.UnixMilli(p.last)
+	for i := range out {
+		out[i].Timestamp = at
+		p.log.client.Produce(ctx, &out[i], b.answer)
+	}
+	return nil
+}
+
+// answer is the client's of one record.
+func (b *batch) answer(r *kgo.Record, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err != nil {
+		if b.failed == nil {
+			b.failed = map[*kgo.Record]error{}
+		}
+		b.failed[r] = err
+	}
+	if b.left--; b.left == 0 {
+		close(b.done)
+	}
+}
+
+func (p *producer) outcome(out []kgo.Record, b *batch) error {
+	p.underway.Done()
+	if len(b.failed) == 0 {
+		return nil
+	}
+	var failed []int
+	var first error
+	for i := range out {
+		err := b.failed[&out[i]]
+		if err == nil {
+			continue
+		}
+		failed = append(failed, i)
+		if first == nil {
+			first = p.refusal(&out[i], err)
+		}
+	}
+	if len(failed) == len(out) {
+		return first
+	}
+	return &infra.AppendError{Failed: failed, Err: first}
+}
+
+// refusal says what to do about a record that was not stored.
+func (p *producer) refusal(r *kgo.Record, err error) error {
+	switch {
+	case errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge):
+		return fmt.Errorf("%w: %w", infra.ErrTooLarge, err)
+	case gone(err):
+		p.log.topics.forget(r.Topic)
+		return fmt.Errorf("topic %s %w: %w", r.Topic, infra.ErrNoTopic, err)
+	case errors.Is(err, kgo.ErrClientClosed):
+		return ErrClosed
+	}
+	return err
+}
+
+// close waits for what is under way, as long as the client tries.
+func (p *producer) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.underway.Wait()
+}

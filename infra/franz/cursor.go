@@ -1,0 +1,183 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"eventserver/infra"
+)
+
+// cursor is a place in a partition. Behind the live end it reads for itself; at the
+// end it is given what comes, with all others that are there.
+type cursor struct {
+	log       *Log
+	topic     string
+	partition int32
+	next      int64
+	ahead     []*infra.Record // read and not given yet
+	tail      *tail           // at the end; nil: behind it
+	more      chan struct{}
+	closed    bool
+}
+
+// Open implements infra.LogRecords.
+func (l *Log) Open(ctx context.Context, topic string, partition int32, from int64) (infra.Cursor, error) {
+	if err := l.usable(ctx); err != nil {
+		return nil, err
+	}
+	if _, err := l.topics.partition(ctx, l.cfg.topic(topic), partition); err != nil {
+		return nil, err
+	}
+	return &cursor{log: l, topic: topic, partition: partition, next: max(from, 0), more: make(chan struct{}, 1)}, nil
+}
+
+// More implements infra.Cursor.
+func (c *cursor) More() <-chan struct{} { return c.more }
+
+func (c *cursor) wake() {
+	select {
+	case c.more <- struct{}{}:
+	default:
+	}
+}
+
+// Close implements infra.Cursor.
+func (c *cursor) Close() {
+	c.closed = true
+	c.leave()
+	c.ahead = nil
+}
+
+func (c *cursor) leave() {
+	if c.tail != nil {
+		c.log.followers.detach(c, c.tail)
+		c.tail = nil
+	}
+}
+
+// coming reports whether this process has appended what the cursor was not given yet:
+// the answer with it is under way.
+func (c *cursor) coming() bool {
+	return c.log.producer.end(topicPartition{c.log.cfg.topic(c.topic), c.partition}) > c.next
+}
+
+// comingMost is how long an answer that is under way is waited for.
+const comingMost = 50 * time.Millisecond
+
+func (c *cursor) await(ctx context.Context) bool {
+	t := time.NewTimer(comingMost)
+	defer t.Stop()
+	select {
+	case <-c.more:
+		return true
+	case <-ctx.Done():
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// readMost bounds what one read of a cursor that is behind asks for: a batch is
+// larger than what is wanted of it.
+const readMost = 1 << 20
+
+// Read implements infra.Cursor.
+func (c *cursor) Read(ctx context.Context, maxBytes int) ([]*infra.Record, error) {
+	for {
+		if err := c.log.usable(ctx); err != nil {
+			return nil, err
+		}
+		if c.closed {
+			return nil, ErrClosed
+		}
+		if len(c.ahead) > 0 {
+			return c.give(maxBytes), nil
+		}
+		if c.tail != nil {
+			recs, here := c.tail.read(c, maxBytes)
+			if n := len(recs); n > 0 {
+				c.next = recs[n-1].Offset + 1
+			}
+			if here && (len(recs) > 0 || !c.coming()) {
+				return recs, nil
+			}
+			if here && c.await(ctx) {
+				continue
+			}
+			c.leave()
+		}
+		if at, err := c.behind(ctx, maxBytes); err != nil || at {
+			return nil, err
+		}
+	}
+}
+
+// behind reads into ahead. It reports whether the cursor is at the end.
+func (c *cursor) behind(ctx context.Context, maxBytes int) (atEnd bool, err error) {
+	before := c.log.producer.end(topicPartition{c.log.cfg.topic(c.topic), c.partition})
+	got := c.log.fetches.fetch(ctx, c.topic, c.partition, c.next, min(max(maxBytes, 4<<10), readMost))
+	switch {
+	case errors.Is(got.err, kerr.OffsetOutOfRange):
+		return c.outside(ctx)
+	case got.err != nil:
+		return false, got.err
+	case len(got.records) > 0:
+		c.ahead = got.records
+		return false, nil
+	case got.next > c.next: // what is there is not delivered, such as the end of a transaction
+		c.next = got.next
+		return false, nil
+	}
+	if before > c.next {
+		c.log.producer.shorter(topicPartition{c.log.cfg.topic(c.topic), c.partition}, before)
+	}
+	return c.follow(ctx, c.next)
+}
+
+// follow puts the cursor at the live end, which is at offset. It reports false when
+// that has come on meanwhile.
+func (c *cursor) follow(ctx context.Context, offset int64) (bool, error) {
+	real := c.log.cfg.topic(c.topic)
+	info, err := c.log.topics.partition(ctx, real, c.partition)
+	if err != nil {
+		return false, err
+	}
+	c.tail = c.log.followers.attach(c, info, offset)
+	return c.tail != nil, nil
+}
+
+// outside goes on at the oldest record, or waits for the partition to grow.
+func (c *cursor) outside(ctx context.Context) (atEnd bool, err error) {
+	all, err := c.log.Bounds(ctx, c.topic, time.Time{})
+	if err != nil {
+		return false, err
+	}
+	b := all[c.partition]
+	switch {
+	case c.next < b.Oldest:
+		c.next = b.Oldest
+	case c.next > b.End:
+		return c.follow(ctx, b.End)
+	}
+	return false, nil
+}
+
+// give hands out some of what was read.
+func (c *cursor) give(maxBytes int) []*infra.Record {
+	n := cut(c.ahead, maxBytes)
+	recs := c.ahead[:n:n]
+	c.ahead = c.ahead[n:]
+	c.next = recs[n-1].Offset + 1
+	return recs
+}
+
+// cut is how many of recs make about maxBytes: one at least.
+func cut(recs []*infra.Record, maxBytes int) (n int) {
+	for size := 0; n < len(recs) && (n == 0 || size < maxBytes); n++ {
+		size += sizeOf(recs[n])
+	}
+	return n
+}

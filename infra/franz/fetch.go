@@ -1,0 +1,288 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"eventserver/infra"
+)
+
+// readCommitted is the isolation level at which records of aborted transactions, and
+// of those that are not ended yet, are not delivered.
+const readCommitted = 1
+
+// fetches reads what is behind the live end of partitions. What is asked of a leader
+// while it answers travels in one next request.
+type fetches struct {
+	log *Log
+
+	mu      sync.Mutex
+	queues  map[int32][]*fetchAsk // by leader; there while a goroutine works on it
+	working sync.WaitGroup
+}
+
+// fetchAsk asks for the records of a partition from an offset on.
+type fetchAsk struct {
+	ctx       context.Context
+	info      *topicInfo
+	topic     string // logical
+	partition int32
+	offset    int64
+	bytes     int32
+	answer    chan fetched
+}
+
+// fetched is what a partition has from an offset on.
+type fetched struct {
+	records []*infra.Record
+	next    int64 // behind the last record, or what is passed over
+	end     int64 // of what is committed
+	err     error
+}
+
+const (
+	fetchMost  = 16 << 20 // bytes of one answer, and at least one batch
+	fetchTries = 25
+	fetchPause = 200 * time.Millisecond
+)
+
+func (f *fetches) init(l *Log) { f.log, f.queues = l, map[int32][]*fetchAsk{} }
+
+// close waits until nothing is under way. The client is closed.
+func (f *fetches) close() { f.working.Wait() }
+
+// fetch reads; it asks again while the partition moves. The error wraps kerr's
+// OffsetOutOfRange where offset is not in the partition.
+func (f *fetches) fetch(ctx context.Context, topic string, partition int32, offset int64, bytes int) (out fetched) {
+	real := f.log.cfg.topic(topic)
+	for try := 1; ; try++ {
+		out = f.once(ctx, real, topic, partition, offset, bytes)
+		if out.err == nil || errors.Is(out.err, kerr.OffsetOutOfRange) || errors.Is(out.err, infra.ErrNoTopic) || try == fetchTries || ctx.Err() != nil || f.log.closed.Load() {
+			return out
+		}
+		f.log.topics.forget(real)
+		if err := pause(ctx, fetchPause); err != nil {
+			return fetched{err: err}
+		}
+	}
+}
+
+func (f *fetches) once(ctx context.Context, real, topic string, partition int32, offset int64, bytes int) fetched {
+	info, err := f.log.topics.partition(ctx, real, partition)
+	if err != nil {
+		return fetched{err: err}
+	}
+	leader := info.leaders[partition]
+	if leader < 0 {
+		return fetched{err: fmt.Errorf("topic %s, partition %d: %w", real, partition, kerr.LeaderNotAvailable)}
+	}
+	ask := &fetchAsk{ctx: ctx, info: info, topic: topic, partition: partition, offset: offset, bytes: int32(min(bytes, fetchMost)), answer: make(chan fetched, 1)}
+	if !f.queue(leader, ask) {
+		return fetched{err: ErrClosed}
+	}
+	select {
+	case out := <-ask.answer:
+		return out
+	case <-ctx.Done():
+		return fetched{err: ctx.Err()}
+	}
+}
+
+func (f *fetches) queue(leader int32, ask *fetchAsk) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.log.closed.Load() {
+		return false
+	}
+	queue, working := f.queues[leader]
+	f.queues[leader] = append(queue, ask)
+	if !working {
+		f.working.Go(func() { f.work(leader) })
+	}
+	return true
+}
+
+// work asks the leader until there is nothing more to ask.
+func (f *fetches) work(leader int32) {
+	for {
+		f.mu.Lock()
+		asks := f.queues[leader]
+		if len(asks) == 0 {
+			delete(f.queues, leader)
+			f.mu.Unlock()
+			return
+		}
+		f.queues[leader] = []*fetchAsk{}
+		f.mu.Unlock()
+		var again []*fetchAsk
+		for len(asks) > 0 {
+			asks, again = f.round(leader, asks)
+			asks = append(again, asks...)
+		}
+	}
+}
+
+// round asks for each partition once: left are those whose partition is asked for at
+// another offset already, and again those that the answer had no room for.
+func (f *fetches) round(leader int32, asks []*fetchAsk) (left, again []*fetchAsk) {
+	now := map[topicPartition]*fetchAsk{}
+	ids := map[[16]byte]string{}
+	req := newFetch()
+	for _, a := range asks {
+		at := topicPartition{a.info.real, a.partition}
+		switch {
+		case a.ctx.Err() != nil:
+			a.answer <- fetched{err: a.ctx.Err()}
+		case now[at] != nil:
+			left = append(left, a)
+		default:
+			now[at], ids[a.info.id] = a, a.info.real
+			addTo(req, a.info, a.partition, a.offset, a.bytes)
+		}
+	}
+	if len(now) == 0 {
+		return left, nil
+	}
+	resp, err := f.log.request(f.log.client, leader, req)
+	for i := 0; err == nil && i < len(resp.Topics); i++ {
+		t := &resp.Topics[i]
+		for j := range t.Partitions {
+			p := &t.Partitions[j]
+			at := topicPartition{nameOf(t, ids), p.Partition}
+			a := now[at]
+			if a == nil {
+				continue
+			}
+			delete(now, at)
+			out := decode(a.info.real, a.topic, a.offset, p)
+			if out.err == nil && len(out.records) == 0 && out.next <= a.offset && a.offset < out.end {
+				again = append(again, a)
+				continue
+			}
+			a.answer <- out
+		}
+	}
+	if err == nil {
+		err = errors.New("the answer is not complete")
+	}
+	for at, a := range now {
+		a.answer <- fetched{err: fmt.Errorf("topic %s, partition %d: %w", at.topic, at.partition, err)}
+	}
+	return left, again
+}
+
+// topicPartition is a partition by its topic's real name.
+type topicPartition struct {
+	topic     string
+	partition int32
+}
+
+func newFetch() *kmsg.FetchRequest {
+	req := kmsg.NewPtrFetchRequest()
+	req.MinBytes, req.MaxBytes, req.IsolationLevel = 1, fetchMost, readCommitted
+	return req
+}
+
+// addTo adds a partition to the request; those of a topic follow each other or not.
+func addTo(req *kmsg.FetchRequest, info *topicInfo, partition int32, offset int64, bytes int32) {
+	p := kmsg.NewFetchRequestTopicPartition()
+	p.Partition, p.FetchOffset, p.PartitionMaxBytes = partition, offset, bytes
+	for i := range req.Topics {
+		if req.Topics[i].Topic == info.real {
+			req.Topics[i].Partitions = append(req.Topics[i].Partitions, p)
+			return
+		}
+	}
+	t := kmsg.NewFetchRequestTopic()
+	t.Topic, t.TopicID = info.real, info.id
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+}
+
+// nameOf is the topic of an answer, which newer versions have by its id alone.
+func nameOf(t *kmsg.FetchResponseTopic, ids map[[16]byte]string) string {
+	if t.Topic != "" {
+		return t.Topic
+	}
+	return ids[t.TopicID]
+}
+
+// request asks one broker.
+func (l *Log) request(client *kgo.Client, broker int32, req *kmsg.FetchRequest) (*kmsg.FetchResponse, error) {
+	answer, err := client.Broker(int(broker)).Request(l.life, req)
+	if err != nil {
+		return nil, err
+	}
+	resp := answer.(*kmsg.FetchResponse)
+	return resp, kerr.ErrorForCode(resp.ErrorCode)
+}
+
+// decode makes records of a partition's answer.
+func decode(real, topic string, offset int64, p *kmsg.FetchResponseTopicPartition) fetched {
+	if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+		return fetched{err: fmt.Errorf("topic %s, partition %d: %w", real, p.Partition, err)}
+	}
+	out := fetched{next: offset, end: p.LastStableOffset}
+	if out.end < 0 {
+		out.end = p.HighWatermark
+	}
+	if len(p.RecordBatches) == 0 {
+		return out
+	}
+	got, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
+		Offset: offset, IsolationLevel: kgo.ReadCommitted(), Topic: topic, Partition: p.Partition,
+	}, p, kgo.DefaultDecompressor(), nil)
+	out.next = max(next, offset)
+	if len(got.Records) > 0 {
+		out.records = make([]*infra.Record, len(got.Records))
+		all := make([]infra.Record, len(got.Records))
+		for i, r := range got.Records {
+			fill(&all[i], topic, r)
+			out.records[i] = &all[i]
+		}
+		out.next = max(out.next, got.Records[len(got.Records)-1].Offset+1)
+	} else if got.Err != nil {
+		out.err = fmt.Errorf("topic %s, partition %d, offset %d: %w", real, p.Partition, out.next, got.Err)
+	}
+	return out
+}
+
+// fill copies a record into one piece of its own: one that is held long does not hold
+// the answer that it came with.
+func fill(rec *infra.Record, topic string, r *kgo.Record) {
+	size := len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		size += len(h.Key) + len(h.Value)
+	}
+	all := make([]byte, 0, size)
+	piece := func(b []byte) []byte {
+		from := len(all)
+		all = append(all, b...)
+		return all[from:len(all):len(all)]
+	}
+	*rec = infra.Record{Topic: topic, Partition: r.Partition, Offset: r.Offset, Time: r.Timestamp, Key: piece(r.Key), Value: piece(r.Value)}
+	if len(r.Headers) > 0 {
+		rec.Headers = make([]infra.Header, len(r.Headers))
+		for i, h := range r.Headers {
+			from := len(all)
+			all = append(all, h.Key...)
+			rec.Headers[i] = infra.Header{Key: all[from:len(all):len(all)], Value: piece(h.Value)}
+		}
+	}
+}
+
+// sizeOf is what a record takes.
+func sizeOf(rec *infra.Record) int {
+	size := len(rec.Key) + len(rec.Value)
+	for _, h := range rec.Headers {
+		size += len(h.Key) + len(h.Value)
+	}
+	return size
+}

@@ -1,0 +1,380 @@
+package kafka
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"eventserver/infra"
+)
+
+// followers read the live ends of partitions: one long poll for each broker, in a
+// fetch session, so that only what changed is said in it. Whoever is at an end is
+// given the same records. kgo's own consumer has one place in a partition and drops
+// its session whenever a partition is taken out; here each destination has a place.
+type followers struct {
+	log    *Log
+	client *kgo.Client // its connections wait in long polls
+	held   atomic.Int64
+
+	mu       sync.Mutex
+	tails    map[topicPartition]*tail
+	byLeader map[int32]*follower
+	running  sync.WaitGroup
+}
+
+const (
+	// tailBytes is how much of a partition is kept for cursors that have not read it
+	// yet, and tailsBytes of all partitions before that is tailLeast.
+	tailBytes  = 1 << 20
+	tailsBytes = 64 << 20
+	tailLeast  = 64 << 10
+	// A poll waits pollMost, and pollLeast when partitions were added: what is added
+	// waits for the poll that is under way.
+	pollMost  = 250 * time.Millisecond
+	pollLeast = 10 * time.Millisecond
+	// tailIdle is how long a partition is followed that nobody wants: a cursor whose
+	// window is full closes and comes back.
+	tailIdle  = 10 * time.Second
+	tailSweep = 2 * time.Second
+)
+
+func (f *followers) init(l *Log, client *kgo.Client) {
+	f.log, f.client = l, client
+	f.tails, f.byLeader = map[topicPartition]*tail{}, map[int32]*follower{}
+}
+
+// close ends the polls. The log's life has ended.
+func (f *followers) close() {
+	f.client.Close()
+	f.running.Wait()
+}
+
+// tail is the live end of a partition.
+type tail struct {
+	of    *followers
+	at    topicPartition
+	info  *topicInfo
+	topic string // logical
+
+	// Of its follower alone.
+	next int64 // the offset to be fetched
+	sent int64 // the offset that the session has; -1: none
+
+	mu      sync.Mutex
+	dead    bool // it is followed no more
+	base    int64
+	records []*infra.Record // from base on, that a cursor has not read
+	bytes   int
+	cursors map[*cursor]bool // true: it has read everything
+	behind  int              // cursors that have not
+	idle    time.Time        // since when there are none
+}
+
+// attach puts a cursor at the live end, whose offset is known to be end. Nil: it has
+// come on, and the cursor must read for itself.
+func (f *followers) attach(c *cursor, info *topicInfo, end int64) *tail {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.log.closed.Load() {
+		return nil
+	}
+	at := topicPartition{info.real, c.partition}
+	t := f.tails[at]
+	if t == nil {
+		t = &tail{of: f, at: at, info: info, topic: c.topic, next: end, sent: -1, base: end, cursors: map[*cursor]bool{}}
+		f.tails[at] = t
+		f.leader(info.leaders[c.partition]).add(t)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dead || t.base > c.next {
+		return nil
+	}
+	t.cursors[c] = false
+	t.behind++
+	return t
+}
+
+// leader is the follower of a broker, which runs; f.mu is held.
+func (f *followers) leader(id int32) *follower {
+	one := f.byLeader[id]
+	if one == nil {
+		one = &follower{all: f, leader: id, tails: map[topicPartition]*tail{}, ids: map[[16]byte]string{}}
+		f.byLeader[id] = one
+		f.running.Go(one.run)
+	}
+	return one
+}
+
+func (f *followers) detach(c *cursor, t *tail) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	read, here := t.cursors[c]
+	if !here {
+		return
+	}
+	delete(t.cursors, c)
+	if !read {
+		t.caughtUp()
+	}
+	if len(t.cursors) == 0 {
+		t.idle = time.Now()
+	}
+}
+
+// caughtUp notes that one cursor less is behind; t.mu is held.
+func (t *tail) caughtUp() {
+	if t.behind--; t.behind > 0 || len(t.records) == 0 {
+		return
+	}
+	t.base = t.records[len(t.records)-1].Offset + 1
+	t.of.held.Add(-int64(t.bytes))
+	t.records, t.bytes = nil, 0
+}
+
+// read is a cursor's; false when it must read for itself.
+func (t *tail) read(c *cursor, maxBytes int) (recs []*infra.Record, here bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dead || c.next < t.base {
+		return nil, false
+	}
+	from, _ := slices.BinarySearchFunc(t.records, c.next, func(r *infra.Record, offset int64) int { return int(r.Offset - offset) })
+	n := cut(t.records[from:], maxBytes)
+	recs = slices.Clone(t.records[from : from+n])
+	if read := t.cursors[c]; from+n == len(t.records) && !read {
+		t.cursors[c] = true
+		t.caughtUp()
+	}
+	return recs, true
+}
+
+// came adds what was fetched, and tells the cursors.
+func (t *tail) came(recs []*infra.Record, next int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.cursors) == 0 {
+		t.base = next
+		return
+	}
+	if len(recs) == 0 {
+		return
+	}
+	added := 0
+	for _, r := range recs {
+		added += sizeOf(r)
+	}
+	t.records = append(t.records, recs...)
+	t.bytes += added
+	t.behind = len(t.cursors)
+	for c := range t.cursors {
+		t.cursors[c] = false
+		c.wake()
+	}
+	most := tailBytes
+	if t.of.held.Add(int64(added)) > tailsBytes {
+		most = tailLeast
+	}
+	n, gone := 0, 0
+	for n < len(t.records)-1 && t.bytes-gone > most {
+		gone += sizeOf(t.records[n])
+		n++
+	}
+	if n > 0 { // who has not read them reads for himself
+		t.base = t.records[n-1].Offset + 1
+		clear(t.records[:n])
+		t.records = t.records[n:]
+		t.bytes -= gone
+		t.of.held.Add(-int64(gone))
+	}
+}
+
+// end has every cursor read for itself.
+func (t *tail) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.dead = true
+	t.of.held.Add(-int64(t.bytes))
+	t.records, t.bytes = nil, 0
+	for c := range t.cursors {
+		c.wake()
+	}
+}
+
+func (t *tail) unwanted() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.cursors) == 0 && time.Since(t.idle) > tailIdle
+}
+
+// follower polls one broker.
+type follower struct {
+	all    *followers
+	leader int32
+
+	// Of run alone.
+	tails     map[topicPartition]*tail
+	ids       map[[16]byte]string
+	session   int32
+	epoch     int32
+	changed   []*tail
+	forgotten []*tail
+	wait      time.Duration
+	swept     time.Time
+
+	added []*tail // all.mu
+}
+
+// add is for a caller that holds all.mu.
+func (f *follower) add(t *tail) { f.added = append(f.added, t) }
+
+// run polls until there is nothing to follow.
+func (f *follower) run() {
+	for f.gather() {
+		req := f.request()
+		resp, err := f.all.log.request(f.all.client, f.leader, req)
+		if err != nil {
+			f.failed(resp)
+			continue
+		}
+		f.answered(resp)
+	}
+}
+
+// gather takes what is new and lets go of what nobody wants; false when nothing is left.
+func (f *follower) gather() bool {
+	f.all.mu.Lock()
+	defer f.all.mu.Unlock()
+	f.wait = min(max(2*f.wait, pollLeast), pollMost)
+	for _, t := range f.added {
+		f.wait = pollLeast
+		f.tails[t.at], f.ids[t.info.id] = t, t.info.real
+		f.changed = append(f.changed, t)
+	}
+	f.added = nil
+	if time.Since(f.swept) > tailSweep {
+		f.swept = time.Now()
+		for _, t := range f.tails {
+			if t.unwanted() {
+				f.drop(t)
+			}
+		}
+	}
+	if len(f.tails) > 0 && f.all.log.life.Err() == nil {
+		return true
+	}
+	for _, t := range f.tails {
+		f.drop(t)
+	}
+	delete(f.all.byLeader, f.leader)
+	return false
+}
+
+// drop ends a tail; all.mu is held.
+func (f *follower) drop(t *tail) {
+	t.end()
+	delete(f.tails, t.at)
+	delete(f.all.tails, t.at)
+	f.forgotten = append(f.forgotten, t)
+}
+
+// request says what changed since the last one, or everything in a new session.
+func (f *follower) request() *kmsg.FetchRequest {
+	req := newFetch()
+	req.MaxWaitMillis = int32(f.wait.Milliseconds())
+	req.SessionID, req.SessionEpoch = f.session, f.epoch
+	if f.epoch == 0 {
+		f.changed, f.forgotten = slices.Collect(maps.Values(f.tails)), nil
+	}
+	topics := map[string]int{}
+	for _, t := range f.changed {
+		if f.tails[t.at] != t || t.sent == t.next && f.epoch != 0 {
+			continue
+		}
+		t.sent = t.next
+		n, known := topics[t.at.topic]
+		if !known {
+			n = len(req.Topics)
+			topics[t.at.topic] = n
+			one := kmsg.NewFetchRequestTopic()
+			one.Topic, one.TopicID = t.at.topic, t.info.id
+			req.Topics = append(req.Topics, one)
+		}
+		p := kmsg.NewFetchRequestTopicPartition()
+		p.Partition, p.FetchOffset, p.PartitionMaxBytes = t.at.partition, t.next, tailBytes
+		req.Topics[n].Partitions = append(req.Topics[n].Partitions, p)
+	}
+	for _, t := range f.forgotten {
+		if f.tails[t.at] != nil { // it is followed again, and said so above
+			continue
+		}
+		one := kmsg.NewFetchRequestForgottenTopic()
+		one.Topic, one.TopicID, one.Partitions = t.at.topic, t.info.id, []int32{t.at.partition}
+		req.ForgottenTopics = append(req.ForgottenTopics, one)
+	}
+	f.changed, f.forgotten = nil, nil
+	return req
+}
+
+// failed begins a new session. When the broker did not answer at all, whoever waits
+// asks who leads now.
+func (f *follower) failed(resp *kmsg.FetchResponse) {
+	f.session, f.epoch = 0, 0
+	if resp != nil { // it forgot the session, most likely
+		_ = pause(f.all.log.life, pollLeast)
+		return
+	}
+	f.all.mu.Lock()
+	for _, t := range f.tails {
+		f.all.log.topics.forget(t.at.topic)
+		f.drop(t)
+	}
+	f.forgotten = nil
+	f.all.mu.Unlock()
+	_ = pause(f.all.log.life, fetchPause)
+}
+
+func (f *follower) answered(resp *kmsg.FetchResponse) {
+	f.session = resp.SessionID
+	switch {
+	case f.session == 0: // the broker has no room for one
+		f.epoch = 0
+	case f.epoch == math.MaxInt32:
+		f.epoch = 1
+	default:
+		f.epoch++
+	}
+	for i := range resp.Topics {
+		topic := &resp.Topics[i]
+		real := nameOf(topic, f.ids)
+		for j := range topic.Partitions {
+			p := &topic.Partitions[j]
+			if t := f.tails[topicPartition{real, p.Partition}]; t != nil {
+				f.took(t, decode(real, t.topic, t.next, p))
+			}
+		}
+	}
+}
+
+// took gives a tail what its partition answered.
+func (f *follower) took(t *tail, got fetched) {
+	if got.err != nil {
+		f.all.log.topics.forget(t.at.topic)
+		f.all.mu.Lock()
+		f.drop(t)
+		f.all.mu.Unlock()
+		return
+	}
+	if got.next > t.next {
+		t.next = got.next
+		f.changed = append(f.changed, t)
+	}
+	t.came(got.records, got.next)
+}

@@ -1,0 +1,273 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"eventserver/infra"
+)
+
+// commitsOf is what a group has committed, by real names.
+type commitsOf struct {
+	at  map[topicPartition]committed
+	err error
+}
+
+// fetchCommits reads what groups have committed, in one request for each coordinator.
+func (l *Log) fetchCommits(ctx context.Context, groups ...string) map[string]commitsOf {
+	out := make(map[string]commitsOf, len(groups))
+	for g, resp := range l.admin.FetchManyOffsets(ctx, groups...) {
+		of := commitsOf{at: map[topicPartition]committed{}, err: resp.Err}
+		if errors.Is(of.err, kerr.GroupIDNotFound) {
+			of.err = nil
+		}
+		resp.Fetched.Each(func(r kadm.OffsetResponse) {
+			switch {
+			case r.Err != nil && !gone(r.Err):
+				of.err = errors.Join(of.err, r.Err)
+			case r.Err == nil && r.At >= 0:
+				of.at[topicPartition{r.Topic, r.Partition}] = readCommit(r.At, r.Metadata)
+			}
+		})
+		out[g] = of
+	}
+	for _, g := range groups {
+		if _, answered := out[g]; !answered {
+			out[g] = commitsOf{err: fmt.Errorf("group %s: no answer", g)}
+		}
+	}
+	return out
+}
+
+// Kept implements infra.LogGroups.
+func (l *Log) Kept(ctx context.Context, topic string, groups ...string) (map[string]map[int32]infra.Position, error) {
+	if err := l.usable(ctx); err != nil {
+		return nil, err
+	}
+	real := l.cfg.topic(topic)
+	if _, err := l.topics.of(ctx, real); err != nil {
+		return nil, err
+	}
+	reals := make([]string, len(groups))
+	for i, g := range groups {
+		reals[i] = l.cfg.group(g)
+	}
+	if len(groups) == 0 {
+		all, err := l.admin.ListGroups(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range all.Groups() {
+			if strings.HasPrefix(g, l.cfg.TopicPrefix) && g != l.cfg.owners() {
+				reals = append(reals, g)
+			}
+		}
+	}
+	out := map[string]map[int32]infra.Position{}
+	for g, of := range l.fetchCommits(ctx, reals...) {
+		if of.err != nil {
+			return nil, fmt.Errorf("progress of group %s: %w", g, of.err)
+		}
+		for at, c := range of.at {
+			if at.topic != real || !c.kept {
+				continue
+			}
+			name := g[len(l.cfg.TopicPrefix):]
+			if out[name] == nil {
+				out[name] = map[int32]infra.Position{}
+			}
+			out[name][at.partition] = c.position
+		}
+	}
+	return out, nil
+}
+
+// Members implements infra.LogGroups. They are those of this process, those that have
+// marked partitions as theirs and are alive among the owners, and whoever reads in a
+// group of that name on the cluster.
+func (l *Log) Members(ctx context.Context, group string) ([]infra.Member, error) {
+	if err := l.usable(ctx); err != nil {
+		return nil, err
+	}
+	g := l.cfg.group(group)
+	described, err := l.admin.DescribeGroups(ctx, g, l.cfg.owners())
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range described {
+		if d.Err != nil && !errors.Is(d.Err, kerr.GroupIDNotFound) {
+			return nil, fmt.Errorf("describe group %s: %w", d.Group, d.Err)
+		}
+	}
+	of := l.fetchCommits(ctx, g)[g]
+	if of.err != nil {
+		return nil, fmt.Errorf("progress of group %s: %w", g, of.err)
+	}
+	out := l.members.here(group)
+	own := l.members.self()
+	for _, d := range described[l.cfg.owners()].Members {
+		mark := markOf(d.MemberID)
+		if mark == own {
+			continue
+		}
+		one := describedMember(d)
+		for at, c := range of.at {
+			if c.owner == mark {
+				topic := l.cfg.logical(at.topic)
+				one.Partitions[topic] = append(one.Partitions[topic], at.partition)
+			}
+		}
+		if len(one.Partitions) > 0 {
+			out = append(out, one)
+		}
+	}
+	for _, d := range described[g].Members {
+		one := describedMember(d)
+		if given, ok := d.Assigned.AsConsumer(); ok {
+			for _, t := range given.Topics {
+				one.Partitions[l.cfg.logical(t.Topic)] = t.Partitions
+			}
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+func describedMember(d kadm.DescribedGroupMember) infra.Member {
+	one := infra.Member{Client: d.ClientID, Host: d.ClientHost, Partitions: map[string][]int32{}}
+	if d.InstanceID != nil {
+		one.Instance = *d.InstanceID
+	}
+	return one
+}
+
+// self is the mark of this process, "" while it owns nothing.
+func (m *members) self() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lease.mark
+}
+
+// here are the members of a group in this process.
+func (m *members) here(group string) (out []infra.Member) {
+	host, _ := os.Hostname() // its error leaves the name out
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key, s := range m.shares {
+		if key.group != group {
+			continue
+		}
+		for _, one := range s.members {
+			parts := []int32{}
+			for n, c := range s.owners {
+				if c != nil && c.member == one && c.given {
+					parts = append(parts, int32(n))
+				}
+			}
+			out = append(out, infra.Member{Client: m.log.cfg.ClientID, Instance: m.log.cfg.InstanceID, Host: host, Partitions: map[string][]int32{key.topic: parts}})
+		}
+	}
+	return out
+}
+
+// busy refuses what must not be done to a group that somebody reads in.
+func (l *Log) busy(ctx context.Context, groups ...string) error {
+	for _, g := range groups {
+		members, err := l.Members(ctx, g)
+		if err != nil {
+			return err
+		}
+		if len(members) > 0 {
+			return fmt.Errorf("group %s: %w (%d)", l.cfg.group(g), infra.ErrGroupBusy, len(members))
+		}
+	}
+	return nil
+}
+
+// freeze keeps groups without members in this process as they are until thaw is called.
+func (m *members) freeze(groups ...string) (thaw func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, g := range groups {
+		m.frozen[g]++
+	}
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for _, g := range groups {
+			if m.frozen[g]--; m.frozen[g] == 0 {
+				delete(m.frozen, g)
+			}
+		}
+		m.assignAll()
+	}
+}
+
+// Reset implements infra.LogGroups.
+func (l *Log) Reset(ctx context.Context, group, topic string, to map[int32]int64) error {
+	if err := l.usable(ctx); err != nil {
+		return err
+	}
+	defer l.members.freeze(group)()
+	if err := l.busy(ctx, group); err != nil {
+		return err
+	}
+	if len(to) == 0 {
+		return nil
+	}
+	entries := map[topicPartition]*entry{}
+	for p, at := range to {
+		entries[topicPartition{l.cfg.topic(topic), p}] = &entry{topic: topic, what: committed{position: infra.Position{Next: at}, kept: true}, checked: true}
+	}
+	err := l.commits.put(ctx, map[string]map[topicPartition]*entry{l.cfg.group(group): entries}, &waiter{done: make(chan struct{})})
+	if foreignMembers(err) {
+		return fmt.Errorf("reset %s: %w: %w", l.cfg.group(group), infra.ErrGroupBusy, err)
+	}
+	return err
+}
+
+// DeleteGroups implements infra.LogGroups.
+func (l *Log) DeleteGroups(ctx context.Context, groups ...string) error {
+	if err := l.usable(ctx); err != nil || len(groups) == 0 {
+		return err
+	}
+	defer l.members.freeze(groups...)()
+	if err := l.busy(ctx, groups...); err != nil {
+		return err
+	}
+	reals := make([]string, len(groups))
+	for i, g := range groups {
+		reals[i] = l.cfg.group(g)
+	}
+	resp, err := l.admin.DeleteGroups(ctx, reals...)
+	if err != nil {
+		return fmt.Errorf("delete groups: %w", err)
+	}
+	var errs []error
+	for _, r := range resp {
+		switch {
+		case r.Err == nil, errors.Is(r.Err, kerr.GroupIDNotFound):
+		case errors.Is(r.Err, kerr.NonEmptyGroup):
+			errs = append(errs, fmt.Errorf("delete group %s: %w", r.Group, infra.ErrGroupBusy))
+		default:
+			errs = append(errs, fmt.Errorf("delete group %s: %w", r.Group, r.Err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Leave implements infra.LogGroups: a closed membership keeps no place. Those of an
+// older version of this process do.
+func (l *Log) Leave(ctx context.Context, group string) error {
+	if err := l.usable(ctx); err != nil {
+		return err
+	}
+	l.evict(ctx, group)
+	return nil
+}

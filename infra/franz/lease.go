@@ -1,0 +1,79 @@
+package kafka
+
+import (
+	"log/slog"
+	"time"
+
+	"eventserver/infra"
+)
+
+// lease says until when this process may act as the owner of its shards: the session
+// timeout after the last heartbeat that the coordinator answered was sent. From then on
+// the coordinator may have given them to another process, whatever the client knows. It
+// goes by this process's clock alone; members.mu guards it.
+type lease struct {
+	until time.Time
+	mark  string // of the member that has it
+	valid bool
+	timer *time.Timer
+}
+
+// holds reports whether the lease has not run out. A machine that was suspended shows
+// by the clock on the wall.
+func (l *lease) holds(now time.Time) bool {
+	return l.valid && now.Before(l.until) && now.Round(0).Before(l.until.Round(0))
+}
+
+// extend notes a heartbeat that was answered. What was sent before is the owner's own
+// time: the coordinator's begins later.
+func (m *members) extend(sent time.Time, member string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return
+	}
+	until := sent.Add(m.log.cfg.SessionTimeout)
+	if !until.After(time.Now()) || until.Before(m.lease.until) {
+		return
+	}
+	m.lease.until, m.lease.mark = until, markOf(member)
+	if m.lease.timer == nil {
+		m.lease.timer = time.AfterFunc(time.Until(until), m.expire)
+	} else {
+		m.lease.timer.Reset(time.Until(until))
+	}
+	if !m.lease.valid {
+		m.lease.valid = true
+		m.assignAll()
+	}
+}
+
+// expire ends every claim when the lease has run out.
+func (m *members) expire() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.lease.valid || m.closed {
+		return
+	}
+	if left := time.Until(m.lease.until); left > 0 && m.lease.holds(time.Now()) {
+		m.lease.timer.Reset(left)
+		return
+	}
+	m.lease.valid = false
+	n := m.lose()
+	m.log.cfg.Logger.Error("no heartbeat was answered for the session timeout: another process may own the shards, so that nothing more is sent",
+		slog.Duration("session_timeout", m.log.cfg.SessionTimeout), slog.Int("partitions", n))
+}
+
+// lose ends all claims at once; m.mu is held.
+func (m *members) lose() (n int) {
+	for _, s := range m.shares {
+		for _, c := range s.owners {
+			if c != nil {
+				c.release(infra.ErrLost)
+				n++
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,92 @@
+package kafka
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"hash/fnv"
+
+	"eventserver/infra"
+	"eventserver/infra/progress"
+)
+
+// A commit's metadata is the text of the position and an end that says who wrote it:
+//
+//	@ and 11 characters   the member of that mark owns the partition
+//	! and 11 characters   likewise, and nothing is kept yet: the offset is the oldest
+//	=                     nobody owns it; after the text, where there is one
+//	!                     nobody owns it, and nothing is kept
+//
+// Whatever has none of these ends is not ours: it is the first core's, whose text is
+// read, or another tool's. A group has no members on the cluster, so that this is how
+// one process knows what the others read.
+const (
+	markOwned   = '@'
+	markNothing = '!'
+	markNobody  = '='
+
+	markBytes = 12
+	// metadataBytes is Kafka's default offset.metadata.max.bytes.
+	metadataBytes = 4096
+)
+
+// markOf is the mark of a member.
+func markOf(member string) string {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(member))
+	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, h.Sum64()))
+}
+
+// committed is what a group has committed in a partition.
+type committed struct {
+	position infra.Position
+	kept     bool   // false: the commit says who owns it, and nothing else
+	owner    string // mark; "": nobody
+}
+
+// metadata is what a commit says beside the offset.
+func (c committed) metadata() string {
+	switch {
+	case c.owner != "" && c.kept:
+		return c.position.Text + string(markOwned) + c.owner
+	case !c.kept:
+		return string(markNothing) + c.owner
+	case c.position.Text != "":
+		return c.position.Text + string(markNobody)
+	}
+	return ""
+}
+
+// plainText reads what the first core wrote, and boundText is how it is said now.
+var (
+	plainText = progress.Codec{Form: progress.Plain, Limit: metadataBytes}
+	boundText = progress.Codec{Limit: metadataBytes}
+)
+
+// readCommit reads a commit, whoever wrote it.
+func readCommit(next int64, metadata string) committed {
+	c := committed{position: infra.Position{Next: next, Text: metadata}, kept: true}
+	n := len(metadata)
+	if n == 0 {
+		return c
+	}
+	if metadata == string(markNothing) {
+		return committed{position: infra.Position{Next: next}}
+	}
+	if metadata[n-1] == markNobody {
+		c.position.Text = metadata[:n-1]
+		return c
+	}
+	if n >= markBytes {
+		mark, owner := metadata[n-markBytes], metadata[n-markBytes+1:]
+		if _, err := base64.RawURLEncoding.DecodeString(owner); err == nil && (mark == markOwned || mark == markNothing && n == markBytes) {
+			c.position.Text, c.owner, c.kept = metadata[:n-markBytes], owner, mark == markOwned
+			return c
+		}
+	}
+	// The spans of the first core have no checksum and no position, unless a note is
+	// with them: what it wrote is believed once.
+	if state, err := plainText.Decode(next, metadata); err == nil {
+		c.position.Text, _ = boundText.Encode(state)
+	}
+	return c
+}

@@ -1,0 +1,232 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"eventserver/infra"
+)
+
+// openings reads where claims begin, and marks them as owned. What comes together
+// travels together.
+type openings struct {
+	log *Log
+
+	mu      sync.Mutex
+	waiting []*opening
+	busy    bool
+}
+
+type opening struct {
+	claim  *claim
+	at     committed
+	err    error
+	answer chan struct{}
+}
+
+const openPause = 250 * time.Millisecond
+
+// open returns where a claim begins; false when it has ended before. A group that has
+// members on the cluster is waited for: they are of an older version, or stand for one
+// that was killed.
+func (o *openings) open(c *claim) (at committed, ok bool) {
+	told := false
+	for c.ctx.Err() == nil {
+		one := o.ask(c)
+		select {
+		case <-c.ctx.Done():
+			return at, false
+		case <-one.answer:
+		}
+		if one.err == nil {
+			return one.at, c.ctx.Err() == nil
+		}
+		if foreignMembers(one.err) {
+			o.log.evict(c.ctx, c.member.key.group)
+		}
+		if !told {
+			told = true
+			o.log.cfg.Logger.Warn("a partition cannot be taken up; trying again", slog.String("group", c.member.key.group), slog.String("topic", c.member.key.topic),
+				slog.Int("partition", int(c.partition)), slog.Any("error", one.err))
+		}
+		_ = pause(c.ctx, openPause)
+	}
+	return at, false
+}
+
+func (o *openings) ask(c *claim) *opening {
+	one := &opening{claim: c, answer: make(chan struct{})}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.waiting = append(o.waiting, one)
+	if !o.busy {
+		o.busy = true
+		go o.work()
+	}
+	return one
+}
+
+func (o *openings) work() {
+	for {
+		o.mu.Lock()
+		all := o.waiting
+		o.waiting = nil
+		if len(all) == 0 {
+			o.busy = false
+			o.mu.Unlock()
+			return
+		}
+		o.mu.Unlock()
+		o.round(all)
+	}
+}
+
+// round reads all commits in one request, and marks those of each group in another.
+func (o *openings) round(all []*opening) {
+	ctx, cancel := context.WithTimeout(o.log.life, 2*retryTimeout)
+	defer cancel()
+	groups := map[string]struct{}{}
+	for _, one := range all {
+		groups[o.log.cfg.group(one.claim.member.key.group)] = struct{}{}
+	}
+	have := o.log.fetchCommits(ctx, keysOf(groups)...)
+	missing := map[string]*topicInfo{} // topics of which a group has no commit
+	for _, one := range all {
+		key, real := one.claim.member.key, o.log.cfg.topic(one.claim.member.key.topic)
+		of := have[o.log.cfg.group(key.group)]
+		one.err = of.err
+		at, known := of.at[topicPartition{real, one.claim.partition}]
+		one.at = at
+		if one.err == nil && (!known || !at.kept) {
+			one.at.kept = false
+			if missing[real], one.err = o.log.topics.of(ctx, real); one.err != nil {
+				delete(missing, real)
+			}
+		}
+	}
+	oldest, err := o.log.listOffsets(ctx, missing, atOldest)
+	if moved(err) {
+		o.log.topics.forget(keysOf(missing)...)
+	}
+	var marking sync.WaitGroup
+	byGroup := map[string][]*opening{}
+	for _, one := range all {
+		if !one.at.kept && one.err == nil {
+			one.err = err
+			one.at.position = infra.Position{Next: oldest[o.log.cfg.topic(one.claim.member.key.topic)][one.claim.partition]}
+		}
+		byGroup[one.claim.member.key.group] = append(byGroup[one.claim.member.key.group], one)
+	}
+	for _, of := range byGroup {
+		marking.Go(func() { o.mark(ctx, of) })
+	}
+	marking.Wait()
+	for _, one := range all {
+		close(one.answer)
+	}
+}
+
+// mark says on the cluster who owns the partitions of a group.
+func (o *openings) mark(ctx context.Context, all []*opening) {
+	entries := map[string]map[topicPartition]*entry{}
+	for _, one := range all {
+		if one.err != nil || one.claim.ctx.Err() != nil {
+			continue
+		}
+		one.at.owner = one.claim.mark
+		for group, of := range o.log.entryOf(one.claim, one.at) {
+			if entries[group] == nil {
+				entries[group] = map[topicPartition]*entry{}
+			}
+			for at, e := range of {
+				entries[group][at] = e
+			}
+		}
+	}
+	if len(entries) == 0 {
+		return
+	}
+	err := o.log.commits.put(ctx, entries, &waiter{done: make(chan struct{})})
+	for _, one := range all {
+		if one.err == nil {
+			one.err = err
+		}
+	}
+}
+
+// evict takes the members out of a group that stand for an older version of this
+// process: it was stopped, and has its place until its session ends.
+func (l *Log) evict(ctx context.Context, group string) {
+	if l.cfg.InstanceID == "" {
+		return
+	}
+	g := l.cfg.group(group)
+	described, err := l.admin.DescribeGroups(ctx, g)
+	if err != nil {
+		return
+	}
+	var old []string
+	for _, m := range described[g].Members {
+		if m.InstanceID != nil && strings.HasPrefix(*m.InstanceID+".", l.cfg.InstanceID+"."+g+".") {
+			old = append(old, *m.InstanceID)
+		}
+	}
+	if len(old) == 0 {
+		return
+	}
+	if err := l.leave(g, "", old...); err != nil {
+		l.cfg.Logger.Debug("an older member stays in its group", slog.String("group", group), slog.Any("error", err))
+	}
+}
+
+const (
+	refreshEvery = time.Hour
+	// refreshAge is how old a commit may become: a cluster deletes those of groups
+	// without members after offsets.retention.minutes, 7 days by default.
+	refreshAge = 12 * time.Hour
+)
+
+// refresh commits again what was committed long ago.
+func (m *members) refresh(ctx context.Context) {
+	entries := map[string]map[topicPartition]*entry{}
+	m.mu.Lock()
+	for _, s := range m.shares {
+		for _, c := range s.owners {
+			if c == nil || !c.given || c.released || time.Since(c.at) < refreshAge {
+				continue
+			}
+			what := c.last
+			what.owner, c.at = c.mark, time.Now()
+			for group, of := range m.log.entryOf(c, what) {
+				if entries[group] == nil {
+					entries[group] = map[topicPartition]*entry{}
+				}
+				for at, e := range of {
+					entries[group][at] = e
+				}
+			}
+		}
+	}
+	m.mu.Unlock()
+	if len(entries) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, retryTimeout)
+	defer cancel()
+	if err := m.log.commits.put(ctx, entries, &waiter{done: make(chan struct{})}); err != nil && !errors.Is(err, context.Canceled) {
+		m.log.cfg.Logger.Warn("old progress was not written again", slog.Any("error", fmt.Errorf("%w; trying again in %v", err, refreshAge)))
+	}
+}
+
+func keysOf[K comparable, V any](m map[K]V) []K {
+	out := make([]K, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	return out
+}

@@ -1,0 +1,267 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"eventserver/infra"
+)
+
+// owner is this process's one membership on the cluster: in the group of owners, which
+// shares the shards. It fetches nothing. It begins with the first Join, so that a
+// program that only looks owns nothing.
+type owner struct {
+	all    *members
+	client *kgo.Client
+	kick   chan struct{} // a heartbeat is wanted now
+	quit   context.CancelFunc
+	ended  chan struct{}
+}
+
+const (
+	// heartbeats is how often they come at least: others learn from them that a process
+	// has come or gone.
+	heartbeats = 500 * time.Millisecond
+	// rebalanceRoom is how much longer than a release a rebalance waits for a member.
+	rebalanceRoom = 10 * time.Second
+)
+
+// start joins the group of owners, once. The topic of the shards is made where it is
+// missing.
+func (m *members) start(ctx context.Context) error {
+	m.starting.Lock()
+	defer m.starting.Unlock()
+	if m.owner != nil {
+		return nil
+	}
+	m.mu.Lock()
+	closed := m.closed
+	m.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	real := m.log.cfg.topic(m.log.cfg.Shards)
+	info, err := m.log.topics.of(ctx, real)
+	if errors.Is(err, infra.ErrNoTopic) {
+		if err := m.log.CreateTopics(ctx, infra.Topic{Name: m.log.cfg.Shards}); err != nil {
+			return err
+		}
+		info, err = m.log.topics.of(ctx, real)
+	}
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.shards = int32(len(info.leaders))
+	m.mu.Unlock()
+	life, quit := context.WithCancel(m.log.life)
+	o := &owner{all: m, kick: make(chan struct{}, 1), quit: quit, ended: make(chan struct{})}
+	if o.client, err = kgo.NewClient(o.options(real)...); err != nil {
+		quit()
+		return fmt.Errorf("kafka: %w", err)
+	}
+	m.owner = o
+	go o.run(life)
+	return nil
+}
+
+func (o *owner) options(real string) []kgo.Opt {
+	cfg := &o.all.log.cfg
+	opts := append(cfg.client(),
+		kgo.ConsumerGroup(cfg.owners()), kgo.ConsumeTopics(real), kgo.DisableAutoCommit(),
+		kgo.SessionTimeout(cfg.SessionTimeout), kgo.HeartbeatInterval(min(cfg.SessionTimeout/5, heartbeats)),
+		kgo.RebalanceTimeout(cfg.ReleaseTimeout+rebalanceRoom),
+		kgo.OnPartitionsAssigned(o.assigned), kgo.OnPartitionsRevoked(o.revoked), kgo.OnPartitionsLost(o.lost),
+		kgo.WithHooks(o), kgo.FetchMaxWait(answerTimeout),
+	)
+	if cfg.Eager {
+		opts = append(opts, kgo.Balancers(kgo.StickyBalancer()))
+	} else {
+		opts = append(opts, kgo.Balancers(kgo.CooperativeStickyBalancer()))
+	}
+	if cfg.InstanceID != "" {
+		opts = append(opts, kgo.InstanceID(cfg.InstanceID))
+	}
+	return opts
+}
+
+// run sends heartbeats of its own beside the client's: what the client's are answered
+// it does not tell.
+func (o *owner) run(ctx context.Context) {
+	defer close(o.ended)
+	tick := time.NewTicker(min(o.all.log.cfg.SessionTimeout/5, time.Second))
+	defer tick.Stop()
+	refresh := time.NewTicker(refreshEvery)
+	defer refresh.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-o.kick:
+		case <-tick.C:
+		case <-refresh.C:
+			o.all.refresh(ctx)
+		}
+		o.beat(ctx)
+	}
+}
+
+func (o *owner) beat(ctx context.Context) {
+	member, generation := o.client.GroupMetadata()
+	if member == "" || generation < 0 {
+		return
+	}
+	cfg := &o.all.log.cfg
+	ctx, cancel := context.WithTimeout(ctx, cfg.SessionTimeout)
+	defer cancel()
+	req := kmsg.NewPtrHeartbeatRequest()
+	req.Group, req.MemberID, req.Generation = cfg.owners(), member, generation
+	if cfg.InstanceID != "" {
+		req.InstanceID = &cfg.InstanceID
+	}
+	sent := time.Now()
+	resp, err := req.RequestWith(ctx, o.client)
+	if err == nil {
+		err = kerr.ErrorForCode(resp.ErrorCode)
+	}
+	switch {
+	case err == nil || errors.Is(err, kerr.RebalanceInProgress):
+		o.all.extend(sent, member)
+	case errors.Is(err, kerr.FencedInstanceID):
+		o.fenced(err)
+	case ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded):
+		cfg.Logger.Debug("a heartbeat was not answered well", slog.Any("error", err))
+	}
+}
+
+// OnGroupManageError implements kgo.HookGroupManageError.
+func (o *owner) OnGroupManageError(err error) {
+	if errors.Is(err, kerr.FencedInstanceID) {
+		o.fenced(err)
+		return
+	}
+	o.all.log.cfg.Logger.Warn("the group of owners: joining again", slog.Any("error", err))
+}
+
+// fenced stops a process whose place another one took. To join again would throw that
+// one out in turn, for ever.
+func (o *owner) fenced(err error) {
+	m := o.all
+	m.mu.Lock()
+	first := !m.closed && m.lease.timer != nil
+	if first {
+		m.lease.timer.Stop()
+		m.lease.timer = nil
+	}
+	m.lease.valid, m.told = false, false
+	m.lose()
+	m.mu.Unlock()
+	o.quit()
+	if first {
+		go o.client.Close()
+		m.log.cfg.Fatal(fmt.Errorf("another process runs with the same broker.instance_id; give each process its own: %w", err))
+	}
+}
+
+func (o *owner) assigned(_ context.Context, _ *kgo.Client, given map[string][]int32) {
+	m := o.all
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for real, parts := range given {
+		o.client.PauseFetchPartitions(map[string][]int32{real: parts})
+		for _, p := range parts {
+			if p >= m.shards {
+				m.log.cfg.Logger.Error("the topic of the shards has got partitions: stop all processes before any starts again", slog.String("topic", real), slog.Int("partition", int(p)))
+				continue
+			}
+			m.owned[p] = true
+		}
+	}
+	m.told = true
+	m.assignAll()
+	select {
+	case o.kick <- struct{}{}:
+	default:
+	}
+}
+
+// revoked gives shards up: it returns when nobody works on them.
+func (o *owner) revoked(_ context.Context, _ *kgo.Client, taken map[string][]int32) {
+	m := o.all
+	m.mu.Lock()
+	var waiting []*claim
+	for _, parts := range taken {
+		waiting = append(waiting, m.take(parts, nil)...)
+	}
+	m.mu.Unlock()
+	late := time.NewTimer(m.log.cfg.ReleaseTimeout + rebalanceRoom/2)
+	defer late.Stop()
+	for _, c := range waiting {
+		select {
+		case <-c.done:
+		case <-late.C:
+			m.log.cfg.Logger.Error("a partition was not given up in time; its events may come twice", slog.String("group", c.member.key.group), slog.Int("partition", int(c.partition)))
+			return
+		}
+	}
+}
+
+func (o *owner) lost(_ context.Context, _ *kgo.Client, taken map[string][]int32) {
+	m := o.all
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, parts := range taken {
+		m.take(parts, infra.ErrLost)
+	}
+}
+
+// close leaves the group, under whatever name: the shards go to others at once.
+func (o *owner) close() error {
+	o.quit()
+	<-o.ended
+	member, generation := o.client.GroupMetadata()
+	o.client.Close() // a static member stays
+	m := o.all
+	m.mu.Lock()
+	joined := m.lease.timer != nil && generation >= 0
+	if m.lease.timer != nil {
+		m.lease.timer.Stop()
+	}
+	m.mu.Unlock()
+	cfg := &m.log.cfg
+	if cfg.InstanceID == "" || !joined {
+		return nil
+	}
+	return m.log.leave(cfg.owners(), member, cfg.InstanceID)
+}
+
+// leave takes members with a static id out of a group.
+func (l *Log) leave(group, member string, instances ...string) error {
+	ctx, cancel := context.WithTimeout(l.life, answerTimeout)
+	defer cancel()
+	req := kmsg.NewPtrLeaveGroupRequest()
+	req.Group = group
+	for _, id := range instances {
+		one := kmsg.NewLeaveGroupRequestMember()
+		one.MemberID, one.InstanceID = member, &id
+		req.Members = append(req.Members, one)
+	}
+	resp, err := req.RequestWith(ctx, l.client)
+	if err != nil {
+		return fmt.Errorf("leave group %s: %w", group, err)
+	}
+	for _, one := range resp.Members {
+		err := kerr.ErrorForCode(one.ErrorCode)
+		if err != nil && !errors.Is(err, kerr.UnknownMemberID) && !errors.Is(err, kerr.FencedInstanceID) { // it is gone, or somebody else's
+			return fmt.Errorf("leave group %s: %w", group, err)
+		}
+	}
+	return nil
+}
