@@ -10,7 +10,6 @@ import (
 
 	"eventserver/app/config"
 	"eventserver/infra"
-	"eventserver/infra/kafka"
 	"eventserver/infra/local"
 )
 
@@ -64,24 +63,13 @@ func openStopped(cfg *config.Config, log *slog.Logger, readOnly bool, to hooks) 
 // openTailSource opens what Tail reads.
 func (o Options) openTailSource(ctx context.Context, cfg *config.Config) (*tailSource, error) {
 	log := o.logger()
-	if cfg.Broker.Kind != "kafka" {
-		b, err := o.openBeside(ctx, cfg, log, true)
-		if err != nil {
-			return nil, err
-		}
-		r := tailSourceOf(b, cfg)
-		r.grows = !InProcess(cfg)
-		return r, nil
-	}
-	k, err := secured(cfg.Broker, kafkaConfig(cfg, log, func(error) {}))
+	b, err := o.openBeside(ctx, cfg, log, true)
 	if err != nil {
 		return nil, err
 	}
-	r, err := connect(ctx, k, kafka.OpenReader) // it may not even make a topic
-	if err != nil {
-		return nil, err
-	}
-	return &tailSource{Reader: r, name: r.RealName, topics: func(context.Context) ([]string, error) { return r.Topics() }, grows: true, close: r.Close}, nil
+	r := tailSourceOf(b, cfg)
+	r.grows = !InProcess(cfg)
+	return r, nil
 }
 
 // tailSourceOf is a broker that is open.

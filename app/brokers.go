@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"eventserver/app/config"
 	"eventserver/infra"
 	"eventserver/infra/kafka"
+	"eventserver/infra/kafka/stock"
 	"eventserver/infra/local"
 	"eventserver/infra/pubsub"
 	"eventserver/router"
@@ -23,9 +23,8 @@ func kafkaConfig(c *config.Config, log *slog.Logger, fatal func(error)) kafka.Co
 	return kafka.Config{
 		Brokers: b.Brokers, InstanceID: b.InstanceID, TopicPrefix: b.TopicPrefix, TopicNames: b.Topics,
 		Partitions: b.Partitions, Replication: b.Replication, Retention: b.Retention,
-		MaxMessageBytes: recordLimit(c), SessionTimeout: b.SessionTimeout, ReleaseTimeout: releaseTimeout(c),
-		WindowMessages: b.WindowMessages, WindowBytes: int(b.WindowBytes), WindowKey: b.WindowKey, WindowSpan: b.WindowSpan, Cooperative: b.Rebalance == "cooperative",
-		Stock: c.Ordering == "partition", Logger: log, Fatal: fatal,
+		MaxMessageBytes: recordLimit(c), SessionTimeout: b.SessionTimeout, Eager: b.Rebalance == "eager",
+		Shards: router.EventsTopic, Logger: log, Fatal: fatal,
 	}
 }
 
@@ -41,7 +40,7 @@ func (o Options) openBroker(ctx context.Context, c *config.Config, log *slog.Log
 	if to.fatal == nil {
 		to.fatal = func(error) {}
 	}
-	b, k := c.Broker, kafkaConfig(c, log, to.fatal)
+	b := c.Broker
 	if own, ok := o.brokers()[b.Kind]; ok {
 		return own.broker(ctx, c, log, to)
 	}
@@ -51,14 +50,31 @@ func (o Options) openBroker(ctx context.Context, c *config.Config, log *slog.Log
 	case "memory":
 		return opened(openLocal(c, local.Config{}, min(b.TrimAge, memoryTrimAge), log, to))
 	case "kafka":
-		k, err := secured(b, k)
-		if err != nil {
-			return nil, err
-		}
-		return opened(connect(ctx, k, kafka.New))
+		return openKafka(ctx, c, log, to)
 	default:
 		return nil, fmt.Errorf("broker.kind: %q is not built in", b.Kind)
 	}
+}
+
+// openKafka opens the broker on a cluster. The cluster's own retention trims.
+func openKafka(ctx context.Context, c *config.Config, log *slog.Logger, to hooks) (infra.Broker, error) {
+	k, err := secured(c.Broker, kafkaConfig(c, log, to.fatal))
+	if err != nil {
+		return nil, err
+	}
+	l, err := connect(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	b, err := onLog(l, c, 0, log, to)
+	if err != nil || c.Ordering != "partition" {
+		return b, err
+	}
+	slow, err := stock.New(b, k)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("broker.%w", err), b.Close())
+	}
+	return slow, nil
 }
 
 // memoryTrimAge bounds what a broker in memory keeps of what is done.
@@ -104,7 +120,11 @@ func secured(b config.Broker, k kafka.Config) (kafka.Config, error) {
 		return k, fmt.Errorf("broker.tls: %w", err)
 	}
 	if b.SASL != nil {
-		k.SASL = &kafka.SASL{Mechanism: b.SASL.Mechanism, User: b.SASL.User, Password: b.SASL.Password.Reveal()}
+		k.SASL = &kafka.SASL{
+			Mechanism: b.SASL.Mechanism, User: b.SASL.User, Password: b.SASL.Password.Reveal(),
+			TokenURL: b.SASL.TokenURL, ClientID: b.SASL.ClientID, ClientSecret: b.SASL.ClientSecret.Reveal(), Scopes: b.SASL.Scopes, Audience: b.SASL.Audience, Extensions: b.SASL.Extensions,
+			AccessKey: b.SASL.AccessKey, SecretKey: b.SASL.SecretKey.Reveal(), SessionToken: b.SASL.SessionToken.Reveal(),
+		}
 	}
 	return k, nil
 }
@@ -113,30 +133,15 @@ func secured(b config.Broker, k kafka.Config) (kafka.Config, error) {
 // would hold it up for as long as the client is willing to try.
 const connectTimeout = 30 * time.Second
 
-// connect opens a client of the cluster, or gives up when ctx ends.
-func connect[C io.Closer](ctx context.Context, k kafka.Config, open func(kafka.Config) (C, error)) (C, error) {
+// connect opens the log on a cluster, or gives up when ctx ends.
+func connect(ctx context.Context, k kafka.Config) (*kafka.Log, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	type result struct {
-		client C
-		err    error
+	l, err := kafka.Open(ctx, k)
+	if err != nil && ctx.Err() != nil {
+		return nil, fmt.Errorf("broker.brokers: no Kafka answered at %s: %w", strings.Join(k.Brokers, ", "), ctx.Err())
 	}
-	done := make(chan result, 1)
-	go func() {
-		c, err := open(k)
-		done <- result{c, err}
-	}()
-	select {
-	case r := <-done:
-		return r.client, r.err
-	case <-ctx.Done():
-		go func() { // it may connect after all
-			if r := <-done; r.err == nil {
-				_ = r.client.Close()
-			}
-		}()
-		return *new(C), fmt.Errorf("broker.brokers: no Kafka answered at %s: %w", strings.Join(k.Brokers, ", "), ctx.Err())
-	}
+	return l, err
 }
 
 // opened keeps the nil pointer of a failed start out of the interface, which

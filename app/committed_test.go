@@ -7,9 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"eventserver/app/config"
 	"eventserver/infra"
@@ -42,26 +43,21 @@ func committed(t *testing.T, a *App) string {
 // clusterGroups are the groups on the cluster, with all that they have committed.
 func clusterGroups(t *testing.T, cfg *config.Config) (at []string) {
 	t.Helper()
-	c := sarama.NewConfig()
-	c.Version = sarama.V3_6_0_0
-	clients, err := sarama.NewClusterAdmin(cfg.Broker.Brokers, c)
+	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Broker.Brokers...))
 	require.NoError(t, err)
-	defer func() { assert.NoError(t, clients.Close()) }()
-	groups, err := clients.ListConsumerGroups()
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	groups, err := admin.ListGroups(t.Context())
 	require.NoError(t, err)
-	for g := range groups {
+	for _, g := range groups.Groups() {
 		if !strings.HasPrefix(g, cfg.Broker.TopicPrefix) {
 			continue // another test's
 		}
-		resp, err := clients.ListConsumerGroupOffsets(g, nil)
+		offsets, err := admin.FetchOffsets(t.Context(), g)
 		require.NoError(t, err)
-		for _, topics := range resp.Groups {
-			for topic, parts := range topics.Blocks {
-				for p, b := range parts {
-					at = append(at, fmt.Sprint(g, " ", topic, "/", p, "=", b.Offset, b.Metadata))
-				}
-			}
-		}
+		offsets.Each(func(o kadm.OffsetResponse) {
+			at = append(at, fmt.Sprint(g, " ", o.Topic, "/", o.Partition, "=", o.At, o.Metadata))
+		})
 		at = append(at, g)
 	}
 	return at

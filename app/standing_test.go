@@ -7,12 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"eventserver/app"
+	"eventserver/infra/progress"
 	"eventserver/router"
 )
 
@@ -26,64 +28,40 @@ func TestKillBetweenStoreAndCommit(t *testing.T) {
 	}
 	t.Cleanup(cluster.Close)
 	broker := fmt.Sprintf("{kind: kafka, brokers: [%q], partitions: 4}", cluster.ListenAddrs()[0])
-	cfg := sarama.NewConfig()
-	cfg.Version = sarama.V3_6_0_0
-	client, err := sarama.NewClient(cluster.ListenAddrs(), cfg)
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	admin, err := sarama.NewClusterAdminFromClient(client)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = admin.Close() })
+	t.Cleanup(client.Close)
+	admin := kadm.NewClient(client)
 	group := router.TransformGroup("p")
-	commits := func() map[int32]*sarama.OffsetFetchResponseBlock {
+	commits := func() map[int32]kadm.OffsetResponse {
 		t.Helper()
-		resp, err := admin.ListConsumerGroupOffsets(group, map[string][]int32{router.EventsTopic: {0, 1, 2, 3}})
+		all, err := admin.FetchOffsets(t.Context(), group)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return resp.Blocks[router.EventsTopic]
+		return all[router.EventsTopic]
 	}
 	// back leaves the commits of a server that was killed before it could commit
 	// any of what it did; without notes, those of a tool that sets the group back.
 	back := func(notes bool) {
 		t.Helper()
-		to := map[int32]sarama.OffsetAndMetadata{}
-		for p, block := range commits() {
-			note := ""
+		to := kadm.Offsets{}
+		for p, at := range commits() {
+			text := ""
 			if notes {
-				if note, _, _ = strings.Cut(block.Metadata, "."); note == "" {
-					t.Fatalf("the commit of partition %d has no note: %q", p, block.Metadata)
+				state, err := progress.Codec{}.Decode(at.At, strings.TrimSuffix(at.Metadata, "="))
+				if err != nil || state.Note == "" {
+					t.Fatalf("the commit of partition %d has no note: %q, %v", p, at.Metadata, err)
 				}
-				note += ".0." // of position 0
+				text, _ = progress.Codec{Limit: 4096}.Encode(progress.State{Note: state.Note})
+				text += "="
 			}
-			to[p] = sarama.OffsetAndMetadata{Offset: 0, LeaderEpoch: -1, Metadata: note}
+			to.Add(kadm.Offset{Topic: router.EventsTopic, Partition: p, LeaderEpoch: -1, Metadata: text})
 		}
-		described, err := admin.DescribeConsumerGroups([]string{group})
-		if err != nil {
+		if err := admin.CommitAllOffsets(t.Context(), group, to); err != nil { // the server has left
 			t.Fatal(err)
-		}
-		for _, m := range described[0].Members { // it keeps a place for a server that restarts
-			if _, err := admin.RemoveMemberFromConsumerGroup(group, []string{*m.GroupInstanceId}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for deadline := time.Now().Add(20 * time.Second); ; <-time.After(50 * time.Millisecond) {
-			resp, err := admin.AlterConsumerGroupOffsets(group, map[string]map[int32]sarama.OffsetAndMetadata{router.EventsTopic: to}, nil)
-			refused := err != nil
-			if resp != nil {
-				for _, code := range resp.Errors[router.EventsTopic] {
-					refused = refused || code != sarama.ErrNoError
-				}
-			}
-			if !refused {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("%v, %+v", err, resp)
-			}
 		}
 	}
 	n, stored := 0, 0
@@ -112,8 +90,8 @@ func TestKillBetweenStoreAndCommit(t *testing.T) {
 		}
 		for deadline := time.Now().Add(20 * time.Second); ; <-time.After(10 * time.Millisecond) {
 			done := int64(0)
-			for _, block := range commits() {
-				done += block.Offset
+			for _, at := range commits() {
+				done += at.At
 			}
 			if done == int64(n) {
 				break
@@ -124,13 +102,11 @@ func TestKillBetweenStoreAndCommit(t *testing.T) {
 		}
 		stored += want
 		got := int64(0)
-		for part := range int32(4) {
-			end, err := client.GetOffset(router.DestinationTopic("p"), part, sarama.OffsetNewest)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got += end
+		ends, err := admin.ListEndOffsets(t.Context(), router.DestinationTopic("p"))
+		if err != nil {
+			t.Fatal(err)
 		}
+		ends.Each(func(o kadm.ListedOffset) { got += o.Offset })
 		if got != int64(stored) {
 			t.Errorf("%d deliveries are stored, want %d", got, stored)
 		}
@@ -163,10 +139,7 @@ func TestReplayOfWhatIsNotCommitted(t *testing.T) {
 	var users [2]string // by partition
 	for i := range 100 {
 		user := fmt.Sprintf("u%d", i)
-		place, err := sarama.NewMurmur2Partitioner("").Partition(&sarama.ProducerMessage{Key: sarama.StringEncoder(user)}, 2)
-		if err != nil {
-			t.Fatal(err)
-		}
+		place := kgo.StickyKeyPartitioner(nil).ForTopic("").Partition(&kgo.Record{Key: []byte(user)}, 2)
 		users[place] = user
 	}
 	send := func(user string) {
@@ -200,7 +173,7 @@ func TestReplayOfWhatIsNotCommitted(t *testing.T) {
 	var heard atomic.Bool
 	cluster.ControlKey(int16(kmsg.OffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		commit := req.(*kmsg.OffsetCommitRequest)
-		if commit.Group != router.TransformGroup("moving") || commit.MemberID == "" { // the replay's own has none
+		if commit.Group != router.TransformGroup("moving") || !kept(commit) { // the replay's own has no metadata
 			return nil, nil, false
 		}
 		answer := commit.ResponseKind().(*kmsg.OffsetCommitResponse)
@@ -230,4 +203,16 @@ func TestReplayOfWhatIsNotCommitted(t *testing.T) {
 	}
 	heard.Store(true)
 	r.probes["moving"].await(t, 20)
+}
+
+// kept says whether a commit is an owner's that keeps what it did.
+func kept(commit *kmsg.OffsetCommitRequest) bool {
+	for _, topic := range commit.Topics {
+		for _, part := range topic.Partitions {
+			if part.Metadata != nil && strings.Contains(*part.Metadata, "@") {
+				return true
+			}
+		}
+	}
+	return false
 }

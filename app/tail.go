@@ -225,6 +225,7 @@ func (t *tailing) record(m *message.Message, at time.Time, show func(line []byte
 	t.ranges[infra.Partition(m)] = next
 	t.warned = false
 	r := t.c.read(m, at)
+	r.Topic = t.name
 	if t.c.Type != "" && !router.MatchTypes([]string{t.c.Type}, r.Type) || t.c.Key != "" && t.c.Key != r.Key {
 		return nil
 	}

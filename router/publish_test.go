@@ -8,23 +8,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/prometheus/client_golang/prometheus"
-	gometrics "github.com/rcrowley/go-metrics"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/infra/kafka"
+	"eventserver/infra/pubsub"
 	"eventserver/metrics"
 	"eventserver/router"
 )
-
-// sarama's meters have a goroutine that never ends, and TestMain looks for those.
-func init() { gometrics.UseNilMetrics = true }
 
 // counter counts the deliveries of each event, and tells when there are some.
 type counter struct {
@@ -72,7 +69,7 @@ func (c *counter) wait(t *testing.T, n int) {
 // lateBroker lets its pipeline publish when it is told to, and counts what it
 // hands it: what comes meanwhile gathers.
 type lateBroker struct {
-	*kafka.Broker
+	infra.Broker
 	begin chan struct{}
 	read  chan struct{} // one for each event of the transform stage
 }
@@ -120,11 +117,7 @@ const partitions, away = 4, 3 // away: the partition that refuses
 
 func refused(t *testing.T, key string) bool {
 	t.Helper()
-	p, err := sarama.NewMurmur2Partitioner("").Partition(&sarama.ProducerMessage{Key: sarama.StringEncoder(key)}, partitions)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p == away
+	return kgo.StickyKeyPartitioner(nil).ForTopic("").Partition(&kgo.Record{Key: []byte(key)}, partitions) == away
 }
 
 // One partition of a destination's topic has too few replicas for a while. What
@@ -136,7 +129,11 @@ func TestPartitionThatTakesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	b, err := kafka.New(kafka.Config{Brokers: c.ListenAddrs(), Partitions: partitions, MaxMessageBytes: 1 << 20})
+	l, err := kafka.Open(t.Context(), kafka.Config{Brokers: c.ListenAddrs(), Partitions: partitions, MaxMessageBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := pubsub.New(l, pubsub.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

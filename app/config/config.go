@@ -86,7 +86,7 @@ type Broker struct {
 	TLS            TLS               `yaml:"tls" doc:"Kafka: encryption."`
 	SASL           *SASL             `yaml:"sasl" doc:"Kafka: authentication; none without it."`
 	SessionTimeout time.Duration     `yaml:"session_timeout" default:"10s" min:"1s" doc:"Kafka: how long a silent process keeps its partitions. By default a cluster refuses less than 6s."`
-	Rebalance      string            `yaml:"rebalance" default:"eager" oneof:"eager cooperative" doc:"Kafka: what happens when a process joins or leaves; eager: all give their partitions back for a moment; cooperative: only those that move. The same for all processes."`
+	Rebalance      string            `yaml:"rebalance" default:"cooperative" oneof:"eager cooperative" doc:"Kafka: what happens when a process joins or leaves; eager: all give their partitions back for a moment; cooperative: only those that move. The same for all processes."`
 	WindowMessages int               `yaml:"window_messages" default:"1000" min:"1" doc:"Most unfinished events of one partition held in memory, for each destination. Beyond it reading waits."`
 	WindowBytes    ByteSize          `yaml:"window_bytes" default:"32MiB" min:"1" doc:"Most bytes of them; at least http.max_event_bytes."`
 	WindowKey      int               `yaml:"window_key" default:"0" min:"0" doc:"Most of them with one key; those that follow stay in the broker until it is their turn, and other keys go on. 0, the default, is a sixteenth of window_messages."`
@@ -106,9 +106,18 @@ type TLS struct {
 
 // SASL is the authentication to Kafka.
 type SASL struct {
-	Mechanism string              `yaml:"mechanism" required:"true" oneof:"PLAIN SCRAM-SHA-256 SCRAM-SHA-512" doc:"How to authenticate."`
-	User      string              `yaml:"user" required:"true" doc:"User name."`
-	Password  destinations.Secret `yaml:"password" required:"true" doc:"Password of the user."`
+	Mechanism    string              `yaml:"mechanism" required:"true" oneof:"PLAIN SCRAM-SHA-256 SCRAM-SHA-512 OAUTHBEARER AWS_MSK_IAM" doc:"How to authenticate."`
+	User         string              `yaml:"user" doc:"PLAIN and SCRAM, required there: user name."`
+	Password     destinations.Secret `yaml:"password" doc:"PLAIN and SCRAM, required there: password of the user."`
+	TokenURL     string              `yaml:"token_url" doc:"OAUTHBEARER, required there: where an OpenID Connect provider gives tokens for client credentials."`
+	ClientID     string              `yaml:"client_id" doc:"OAUTHBEARER, required there: client id."`
+	ClientSecret destinations.Secret `yaml:"client_secret" doc:"OAUTHBEARER, required there: secret of the client."`
+	Scopes       []string            `yaml:"scopes" doc:"OAUTHBEARER: scopes to ask for."`
+	Audience     string              `yaml:"audience" doc:"OAUTHBEARER: audience to ask for."`
+	Extensions   map[string]string   `yaml:"extensions" doc:"OAUTHBEARER: extensions that the cluster wants, such as logicalCluster."`
+	AccessKey    string              `yaml:"access_key" doc:"AWS_MSK_IAM, required there: access key id."`
+	SecretKey    destinations.Secret `yaml:"secret_key" doc:"AWS_MSK_IAM, required there: secret access key."`
+	SessionToken destinations.Secret `yaml:"session_token" doc:"AWS_MSK_IAM: token of temporary credentials."`
 }
 
 // Schemas says what events must look like.

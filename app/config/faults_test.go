@@ -165,9 +165,11 @@ func TestFaults(t *testing.T) {
 			6: broker.topics["poison.log"]: "x" is already the name of "dest.log"; give each its own
 			7: broker.topics.other: has no value; give one, or delete the key`},
 		{"sasl", none + "broker:\n  kind: kafka\n  brokers: ['k:9092']\n  sasl:\n    mechanism: SCRAM-SHA-265\n", `
-			6: broker.sasl.mechanism: "SCRAM-SHA-265" is not one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512; did you mean "SCRAM-SHA-256"?
-			6: broker.sasl.user: missing; give user (User name)
-			6: broker.sasl.password: missing; give password (Password of the user)`},
+			6: broker.sasl.mechanism: "SCRAM-SHA-265" is not one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, AWS_MSK_IAM; did you mean "SCRAM-SHA-256"?`},
+		{"sasl keys", none + "broker:\n  kind: kafka\n  brokers: ['k:9092']\n  sasl:\n    mechanism: OAUTHBEARER\n    user: u\n    token_url: https://id/token\n", `
+			6: broker.sasl.client_id: missing; mechanism OAUTHBEARER needs it
+			6: broker.sasl.client_secret: missing; mechanism OAUTHBEARER needs it
+			7: broker.sasl.user: is for mechanism PLAIN and SCRAM and mechanism is OAUTHBEARER; delete it`},
 		{"tls off", none + "broker: {kind: kafka, brokers: ['k:9092'], tls: {ca_file: ca.pem, insecure_skip_verify: true}}\n", `
 			2: broker.tls.ca_file: has no effect without encryption; write enabled: true beside it, or delete it
 			2: broker.tls.insecure_skip_verify: has no effect without encryption; write enabled: true beside it, or delete it`},

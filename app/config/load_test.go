@@ -45,7 +45,7 @@ func TestDefault(t *testing.T) {
 	equal(t, c.HTTP, HTTP{Addr: "127.0.0.1:8080", MaxEventBytes: MiB, MaxBatchBytes: 8 * MiB, MaxBatchEvents: 500, MaxBufferedBytes: 256 * MiB,
 		MaxInFlight: 1024, PublishTimeout: 5 * time.Second, ShutdownTimeout: 30 * time.Second, ReadTimeout: 30 * time.Second})
 	equal(t, c.Broker, Broker{Kind: "embedded", Dir: "./data", Sync: true, TrimAge: time.Hour, Partitions: 8, Replication: 1,
-		Retention: 168 * time.Hour, InstanceID: "eventserver", SessionTimeout: 10 * time.Second, Rebalance: "eager", WindowMessages: 1000, WindowBytes: 32 * MiB, WindowSpan: 1_000_000})
+		Retention: 168 * time.Hour, InstanceID: "eventserver", SessionTimeout: 10 * time.Second, Rebalance: "cooperative", WindowMessages: 1000, WindowBytes: 32 * MiB, WindowSpan: 1_000_000})
 	equal(t, c.Admin, Admin{Addr: "127.0.0.1:8081"})
 	equal(t, c.Ordering, "key")
 	equal(t, c.Log, Log{Level: "info", Format: "text"})

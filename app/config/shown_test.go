@@ -111,7 +111,7 @@ func TestReference(t *testing.T) {
 		"| `http.keys[].sha256` | list of text | **required** |",
 		"| `broker.topics` | map to text |  |",
 		"| `broker.instance_id` | text | the host name with kafka, otherwise eventserver |",
-		"| `broker.sasl.password` | secret | **required** | Password of the user. Or `password_file`. |",
+		"| `broker.sasl.password` | secret |  | PLAIN and SCRAM, required there: password of the user. Or `password_file`. |",
 		"| `destinations[].retry.initial` | duration | `500ms` |",
 		"### kind: webhook\n",
 		"| `destinations[].secret` | secret |  | Key of the signature. Or `secret_file`. |",

@@ -72,6 +72,31 @@ func (c *Config) Validate() error {
 	return f.err()
 }
 
+// Validate checks that the mechanism has what it needs, and nothing of another's.
+func (s *SASL) Validate() error {
+	const scram, bearer, aws = "PLAIN and SCRAM", "OAUTHBEARER", "AWS_MSK_IAM"
+	of := map[string]string{"PLAIN": scram, "SCRAM-SHA-256": scram, "SCRAM-SHA-512": scram, bearer: bearer, aws: aws}[s.Mechanism]
+	var f faultList
+	for _, key := range []struct {
+		name, of     string
+		given, needs bool
+	}{
+		{"user", scram, s.User != "", true}, {"password", scram, s.Password != "", true},
+		{"token_url", bearer, s.TokenURL != "", true}, {"client_id", bearer, s.ClientID != "", true}, {"client_secret", bearer, s.ClientSecret != "", true},
+		{"scopes", bearer, len(s.Scopes) > 0, false}, {"audience", bearer, s.Audience != "", false}, {"extensions", bearer, len(s.Extensions) > 0, false},
+		{"access_key", aws, s.AccessKey != "", true}, {"secret_key", aws, s.SecretKey != "", true}, {"session_token", aws, s.SessionToken != "", false},
+	} {
+		switch {
+		case of == "": // the mechanism is told as a fault already
+		case key.of == of && key.needs && !key.given:
+			f.addf("%s: missing; mechanism %s needs it", key.name, s.Mechanism)
+		case key.of != of && key.given:
+			f.addf("%s: is for mechanism %s and mechanism is %s; delete it", key.name, key.of, s.Mechanism)
+		}
+	}
+	return f.err()
+}
+
 // Validate checks the modes of single types.
 func (s *Schemas) Validate() error {
 	modes := []string{"enforce", "warn", "off"}

@@ -5,15 +5,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
 	"github.com/oklog/ulid/v2"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"eventserver/app/admin"
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/infra/kafka"
+	"eventserver/infra/pubsub"
 	"eventserver/router"
 )
 
@@ -26,7 +27,9 @@ func BenchmarkFind(b *testing.B) {
 	require.NoError(b, err)
 	b.Cleanup(cluster.Close)
 	addrs := cluster.ListenAddrs()
-	broker, err := kafka.New(kafka.Config{Brokers: addrs, Partitions: 12})
+	log, err := kafka.Open(b.Context(), kafka.Config{Brokers: addrs, Partitions: 12})
+	require.NoError(b, err)
+	broker, err := pubsub.New(log, pubsub.Config{})
 	require.NoError(b, err)
 	b.Cleanup(func() { _ = broker.Close() })
 	require.NoError(b, broker.EnsureTopics(b.Context(), infra.Topic{Name: router.EventsTopic}, infra.Topic{Name: router.DestinationTopic("d")}, infra.Topic{Name: router.PoisonTopic("d")}))
@@ -59,15 +62,11 @@ func BenchmarkFind(b *testing.B) {
 // fill writes events of ten users with the times that they would have, and
 // returns the id of the middle one.
 func fill(b *testing.B, addrs []string, began time.Time, n int) (middle string) {
-	cfg := sarama.NewConfig()
-	cfg.Version = sarama.V2_1_0_0
-	cfg.Producer.Partitioner = sarama.NewMurmur2Partitioner
-	cfg.Producer.Return.Successes, cfg.Producer.Compression = true, sarama.CompressionNone
-	p, err := sarama.NewSyncProducer(addrs, cfg)
+	p, err := kgo.NewClient(kgo.SeedBrokers(addrs...), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	require.NoError(b, err)
-	defer func() { require.NoError(b, p.Close()) }()
+	defer p.Close()
 	entropy := ulid.DefaultEntropy()
-	var batch []*sarama.ProducerMessage
+	var batch []*kgo.Record
 	for i := range n {
 		at := began.Add(time.Duration(i) * (24 * time.Hour / time.Duration(n)))
 		id := ulid.MustNew(ulid.Timestamp(at), entropy).String()
@@ -79,14 +78,14 @@ func fill(b *testing.B, addrs []string, began time.Time, n int) (middle string) 
 			id = "order-1" // of u1
 		}
 		m := router.EncodeEvent(destinations.Event{ID: id, Key: key, Type: "t", ReceivedAt: at, Data: []byte(`{"n":1}`)})
-		rec := &sarama.ProducerMessage{Topic: router.EventsTopic, Key: sarama.StringEncoder(key), Value: sarama.ByteEncoder(m.Payload), Timestamp: at}
+		rec := &kgo.Record{Topic: router.EventsTopic, Key: []byte(key), Value: m.Payload, Timestamp: at}
 		for k, v := range m.Metadata {
 			if k != infra.MetaKey {
-				rec.Headers = append(rec.Headers, sarama.RecordHeader{Key: []byte(k), Value: []byte(v)})
+				rec.Headers = append(rec.Headers, kgo.RecordHeader{Key: k, Value: []byte(v)})
 			}
 		}
 		if batch = append(batch, rec); len(batch) == 200 || i == n-1 {
-			require.NoError(b, p.SendMessages(batch))
+			require.NoError(b, p.ProduceSync(b.Context(), batch...).FirstErr())
 			batch = batch[:0]
 		}
 	}

@@ -37,7 +37,7 @@ func TestPublishToATopicMadeAnew(t *testing.T) {
 		wg.Wait()
 	}
 	for range 3 {
-		publish(2 * busyMessages) // by both producers
+		publish(100)
 		if err := b.DeleteTopics(t.Context(), topic); err != nil {
 			t.Fatal(err)
 		}

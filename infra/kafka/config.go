@@ -8,17 +8,17 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/IBM/sarama"
-	"github.com/rcrowley/go-metrics"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kversion"
 )
 
 // Config says how to reach a cluster and how topics are made.
 type Config struct {
 	Brokers  []string // host:port; required
 	ClientID string   // default "eventserver"
-	// InstanceID makes the group membership static: a process that is killed
-	// and restarted with the same id gets its partitions back at once. It
-	// must differ between processes. Empty: dynamic membership.
+	// InstanceID makes the membership static: a process that is killed and restarted
+	// with the same id has its partitions back at once. It must differ between
+	// processes. Empty: a member without a name.
 	InstanceID string
 
 	TopicPrefix string            // put before every topic and group name
@@ -27,65 +27,38 @@ type Config struct {
 	Replication int16             // of topics to create; default 1
 	Retention   time.Duration     // of topics to create; 0 and below: for ever
 
+	// Shards is the logical name of the topic whose partitions are shared among the
+	// processes; default "events". The owner of its partition p, of P, owns every
+	// partition q with q mod P = p of every topic.
+	Shards string
+
 	MaxMessageBytes int // largest record, headers included; default 16 MiB
 
 	TLS  *tls.Config // nil: plain text
 	SASL *SASL       // nil: no authentication
 
 	SessionTimeout time.Duration // default 10 s
-	ReleaseTimeout time.Duration // how long a revoked partition waits for its handlers; default 20 s
 	CommitInterval time.Duration // least time between two commits of a group; default 10 ms
-	NackDelay      time.Duration // pause before a nacked message comes again; default 100 ms
-
-	// The window bounds what is unacked of one partition. Beyond it nothing
-	// more is read.
-	WindowMessages int // default 1,000
-	WindowBytes    int // default 32 MiB
-	// WindowKey is the most unacked messages of one key; default a sixteenth
-	// of WindowMessages. Those that follow are read past, and again later, so
-	// that one key cannot fill the window.
-	WindowKey int
-	// WindowSpan is the most offsets from the oldest unacked message to the
-	// last one read; default 1,000,000.
-	WindowSpan int
-	// Cooperative rebalances move only the partitions that change hands;
-	// without it all stop for a moment. All members of a group need the same.
-	Cooperative bool
-
-	// Stock uses watermill-kafka's own subscriber: partition order, one
-	// message of a partition in flight.
-	Stock bool
+	// Eager rebalances take every partition back for a moment. Without it only those
+	// move that change hands. All processes need the same.
+	Eager bool
 
 	Logger *slog.Logger // default: discard
-	// Fatal is called when the broker cannot go on, such as when another
-	// process took the same InstanceID. Default: only logged.
+	// Fatal is called when the process cannot go on: another one took its InstanceID.
+	// Default: only logged.
 	Fatal func(error)
 }
-
-// SASL holds the credentials. Mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
-type SASL struct{ Mechanism, User, Password string }
 
 var instanceRE = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,100}$`)
 
 func (c Config) withDefaults() (Config, error) {
-	if c.ClientID == "" {
-		c.ClientID = "eventserver"
-	}
-	if c.Partitions == 0 {
-		c.Partitions = 8
-	}
-	if c.Replication == 0 {
-		c.Replication = 1
-	}
+	def(&c.ClientID, "eventserver")
+	def(&c.Partitions, 8)
+	def(&c.Replication, 1)
+	def(&c.Shards, "events")
 	def(&c.MaxMessageBytes, 16<<20)
 	def(&c.SessionTimeout, 10*time.Second)
-	def(&c.ReleaseTimeout, 20*time.Second)
 	def(&c.CommitInterval, 10*time.Millisecond)
-	def(&c.NackDelay, 100*time.Millisecond)
-	def(&c.WindowMessages, 1000)
-	def(&c.WindowBytes, 32<<20)
-	def(&c.WindowKey, max(1, c.WindowMessages/16))
-	def(&c.WindowSpan, 1_000_000)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -102,87 +75,100 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Partitions < 1 || c.Replication < 1 {
 		errs = append(errs, errors.New("partitions and replication: at least 1"))
 	}
+	if c.MaxMessageBytes < 0 || c.SessionTimeout < 0 || c.CommitInterval < 0 {
+		errs = append(errs, errors.New("a size or a time is negative"))
+	}
 	if c.SASL != nil {
-		switch c.SASL.Mechanism {
-		case sarama.SASLTypePlaintext, sarama.SASLTypeSCRAMSHA256, sarama.SASLTypeSCRAMSHA512:
-		default:
-			errs = append(errs, fmt.Errorf("sasl.mechanism: %q is not PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", c.SASL.Mechanism))
-		}
+		errs = append(errs, c.SASL.check())
 	}
 	return c, errors.Join(errs...)
 }
 
-func def[T int | time.Duration](v *T, d T) {
-	if *v <= 0 {
+func def[T comparable](v *T, d T) {
+	if *v == *new(T) {
 		*v = d
 	}
 }
 
-// topic is the real name of a logical topic.
-func (c Config) topic(logical string) string {
+// Topic is the real name of a logical topic.
+func (c *Config) Topic(logical string) string {
 	if real, ok := c.TopicNames[logical]; ok {
 		logical = real
 	}
 	return c.TopicPrefix + logical
 }
 
-// client is the part of sarama's configuration that all our clients share.
-// docs/design.md tells what each default did that is overridden here.
-func (c Config) client() *sarama.Config {
-	s := sarama.NewConfig()
-	s.Version = sarama.V3_6_0_0
-	s.ClientID = c.ClientID
-	s.Net.DialTimeout = 3 * time.Second
-	s.Net.ReadTimeout = 5 * time.Second
-	s.Net.WriteTimeout = 5 * time.Second
-	s.Net.MaxOpenRequests = 1
-	s.Metadata.Retry.Max = 5
-	s.Metadata.Retry.Backoff = 200 * time.Millisecond
-	s.Metadata.AllowAutoTopicCreation = false
-	s.MetricRegistry = noMetrics{metrics.NewRegistry()}
-	s.Producer.RequiredAcks = sarama.WaitForAll
-	s.Producer.Idempotent = true
-	s.Producer.Retry.Max = 5
-	s.Producer.Retry.Backoff = 150 * time.Millisecond
-	s.Producer.Timeout = 4 * time.Second
-	s.Producer.MaxMessageBytes = c.MaxMessageBytes
-	s.Producer.Partitioner = sarama.NewMurmur2Partitioner
-	s.Producer.Return.Successes = true
-	s.Producer.Return.Errors = true
-	if c.TLS != nil {
-		s.Net.TLS.Enable = true
-		s.Net.TLS.Config = c.TLS
+// Logical is the name that everybody else knows a real topic by.
+func (c *Config) Logical(real string) string {
+	name := real[min(len(c.TopicPrefix), len(real)):]
+	for logical, other := range c.TopicNames {
+		if other == name {
+			return logical
+		}
 	}
-	if c.SASL != nil {
-		s.Net.SASL.Enable = true
-		s.Net.SASL.Mechanism = sarama.SASLMechanism(c.SASL.Mechanism)
-		s.Net.SASL.User = c.SASL.User
-		s.Net.SASL.Password = c.SASL.Password
-		s.Net.SASL.SCRAMClientGeneratorFunc = scramClient(c.SASL.Mechanism)
-	}
-	return s
+	return name
 }
 
-// group is the configuration of one consumer group member.
-func (c Config) group(instance string) *sarama.Config {
-	s := c.client()
-	s.Metadata.Full = false              // of its topic, or each member holds those of the whole cluster
-	s.Net.ReadTimeout = 10 * time.Second // longer than the long-poll fetch and a JoinGroup wait
-	s.Consumer.Group.InstanceId = instance
-	s.Consumer.Group.Session.Timeout = c.SessionTimeout
-	s.Consumer.Group.Heartbeat.Interval = c.SessionTimeout / 5
-	s.Consumer.Group.Rebalance.Timeout = c.ReleaseTimeout + 10*time.Second
-	if c.Cooperative {
-		s.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyCooperativeSticky()}
+// Group is the real name of a logical consumer group.
+func (c *Config) Group(logical string) string { return c.TopicPrefix + logical }
+
+// owners is the consumer group in which the processes share the shards. Its name
+// follows from nothing that changes.
+func (c *Config) owners() string { return c.TopicPrefix + "eventserver.owners" }
+
+const (
+	dialTimeout    = 3 * time.Second
+	answerTimeout  = 5 * time.Second // beyond what a request itself may wait
+	retryTimeout   = 10 * time.Second
+	produceTimeout = 4 * time.Second  // of one request
+	recordTimeout  = 12 * time.Second // of a record with all its tries
+	// overhead is how much larger a batch of one record is than the record.
+	overhead = 64 << 10
+)
+
+// client are the options that all our clients share.
+func (c *Config) client() []kgo.Opt {
+	newest := kversion.Stable()
+	// Commits name their topics: those of version 10 have ids, which a group's
+	// progress would have to be looked up by.
+	newest.SetMaxKeyVersion(8, 9)
+	newest.SetMaxKeyVersion(9, 9)
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(c.Brokers...), kgo.ClientID(c.ClientID), kgo.MaxVersions(newest),
+		kgo.DialTimeout(dialTimeout), kgo.RequestTimeoutOverhead(answerTimeout), kgo.RetryTimeout(retryTimeout),
+		kgo.RetryBackoffFn(func(tries int) time.Duration { return min(50*time.Millisecond<<min(tries, 4), 400*time.Millisecond) }),
+		kgo.MetadataMinAge(100 * time.Millisecond),
+		kgo.WithLogger(clientLog{c.Logger}),
 	}
-	s.Consumer.Group.Rebalance.Retry.Max = 4
-	s.Consumer.Group.Rebalance.Retry.Backoff = 250 * time.Millisecond
-	s.Consumer.Offsets.Initial = sarama.OffsetOldest
-	s.Consumer.Offsets.AutoCommit.Interval = 365 * 24 * time.Hour // only at the end of a claim or session; see committer
-	s.Consumer.Return.Errors = true
-	s.Consumer.Retry.Backoff = 250 * time.Millisecond // the default of 2 s stopped a partition that long whenever its leader moved
-	s.Consumer.MaxWaitTime = 250 * time.Millisecond
-	s.Consumer.Fetch.Default = 1 << 20
-	s.ChannelBufferSize = 256
-	return s
+	if c.TLS != nil {
+		opts = append(opts, kgo.DialTLSConfig(c.TLS.Clone()))
+	}
+	if c.SASL != nil {
+		opts = append(opts, kgo.SASL(c.SASL.mechanism()))
+	}
+	return opts
+}
+
+// producing are the options of the client that produces. Records go where they are
+// told, in the order of the calls, and once.
+func (c *Config) producing() []kgo.Opt {
+	return []kgo.Opt{
+		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0),
+		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(int32(c.MaxMessageBytes + overhead)),
+		kgo.ProduceRequestTimeout(produceTimeout), kgo.RecordDeliveryTimeout(recordTimeout),
+		kgo.AllowIdempotentProduceCancellation(), // who waits for an answer waits recordTimeout, and not for ever
+		kgo.UnknownTopicRetries(2), kgo.MaxBufferedRecords(100_000),
+	}
+}
+
+// clientLog passes on what a client says of its trouble.
+type clientLog struct{ to *slog.Logger }
+
+// Level implements kgo.Logger.
+func (clientLog) Level() kgo.LogLevel { return kgo.LogLevelWarn }
+
+// Log implements kgo.Logger. It is for those who look for a fault: what matters of it
+// is told by us.
+func (l clientLog) Log(_ kgo.LogLevel, msg string, keyvals ...any) {
+	l.to.Debug("kafka client", append([]any{slog.String("message", msg)}, keyvals...)...)
 }

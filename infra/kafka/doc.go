@@ -1,8 +1,36 @@
-// Package kafka is the broker on Apache Kafka, or on what speaks its protocol.
-// It stands on the sarama client and on watermill-kafka's
-// marshaler, and replaces watermill-kafka's publisher (one round trip a
-// message, a close that can panic) and subscriber (one message in flight a
-// partition, ThreeDotsLabs/watermill#374) with its own.
+// Package kafka is the log on Apache Kafka, or on what speaks its protocol. It stands
+// on the franz-go client.
 //
-// It may import infra, Watermill and sarama. It knows nothing of events.
+// It implements infra.Log and nothing above it: infra/pubsub makes Watermill's
+// Publisher and Subscriber of it.
+//
+// # Files
+//
+//	config.go  Config, the clients' options     auth.go     how to authenticate
+//	log.go     Open, Close, Ping                metadata.go partitions and their leaders
+//	topics.go  topics and their partitions      check.go    what existing topics must be
+//	bounds.go  where partitions begin and end   append.go   storing records
+//	cursor.go  a place in a partition           fetch.go    reading behind the live end
+//	follow.go  the live ends
+//	owner.go   the one membership of a process  lease.go    how long it holds, by our clock
+//	claims.go  who reads what in this process   open.go     where claims begin
+//	commit.go  progress                         mark.go     what a commit says
+//	groups.go  looking at groups, setting back
+//
+// # Connections
+//
+// Three clients: one produces, commits, reads what is behind and asks; one waits at the
+// live ends; one is the member of the group of owners. To a broker each has a
+// connection for each kind of request, so that their number does not grow with the
+// destinations.
+//
+// # Order of locks
+//
+// followers.mu, then tail.mu. members.mu, commits.mu, fetches.mu, topics.mu and
+// producer.mu stand alone. None is held over input or output, nor while a function of
+// the caller's runs; producer.mu is held while records are given to the client, whose
+// full buffer holds up all that append.
+//
+// It may import infra, infra/progress, franz-go and golang.org/x/oauth2. It knows
+// nothing of events.
 package kafka

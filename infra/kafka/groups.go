@@ -4,114 +4,270 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"os"
+	"strings"
 
-	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"eventserver/infra"
-	"eventserver/infra/progress"
 )
 
-var _ infra.Groups = (*Broker)(nil)
+// commitsOf is what a group has committed, by real names.
+type commitsOf struct {
+	at  map[topicPartition]committed
+	err error
+}
 
-// Progress implements infra.Groups. Gaps of the offsets count as undone.
-func (b *Broker) Progress(ctx context.Context, group, topic string) (map[int32]infra.Progress, error) {
-	bounds, err := b.Bounds(ctx, topic, time.Time{})
+// fetchCommits reads what groups have committed, in one request for each coordinator.
+func (l *Log) fetchCommits(ctx context.Context, groups ...string) map[string]commitsOf {
+	out := make(map[string]commitsOf, len(groups))
+	for g, resp := range l.admin.FetchManyOffsets(ctx, groups...) {
+		of := commitsOf{at: map[topicPartition]committed{}, err: resp.Err}
+		if errors.Is(of.err, kerr.GroupIDNotFound) {
+			of.err = nil
+		}
+		resp.Fetched.Each(func(r kadm.OffsetResponse) {
+			switch {
+			case r.Err != nil && !gone(r.Err):
+				of.err = errors.Join(of.err, r.Err)
+			case r.Err == nil && r.At >= 0:
+				of.at[topicPartition{r.Topic, r.Partition}] = readCommit(r.At, r.Metadata)
+			}
+		})
+		out[g] = of
+	}
+	for _, g := range groups {
+		if _, answered := out[g]; !answered {
+			out[g] = commitsOf{err: fmt.Errorf("group %s: no answer", g)}
+		}
+	}
+	return out
+}
+
+// Kept implements infra.LogGroups.
+func (l *Log) Kept(ctx context.Context, topic string, groups ...string) (map[string]map[int32]infra.Position, error) {
+	if err := l.usable(ctx); err != nil {
+		return nil, err
+	}
+	real := l.cfg.Topic(topic)
+	if _, err := l.topics.of(ctx, real); err != nil {
+		return nil, err
+	}
+	reals := make([]string, len(groups))
+	for i, g := range groups {
+		reals[i] = l.cfg.Group(g)
+	}
+	if len(groups) == 0 {
+		all, err := l.admin.ListGroups(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range all.Groups() {
+			if strings.HasPrefix(g, l.cfg.TopicPrefix) && g != l.cfg.owners() {
+				reals = append(reals, g)
+			}
+		}
+	}
+	out := map[string]map[int32]infra.Position{}
+	for g, of := range l.fetchCommits(ctx, reals...) {
+		if of.err != nil {
+			return nil, fmt.Errorf("progress of group %s: %w", g, of.err)
+		}
+		for at, c := range of.at {
+			if at.topic != real || !c.kept {
+				continue
+			}
+			name := g[len(l.cfg.TopicPrefix):]
+			if out[name] == nil {
+				out[name] = map[int32]infra.Position{}
+			}
+			out[name][at.partition] = c.position
+		}
+	}
+	return out, nil
+}
+
+// Members implements infra.LogGroups. They are those of this process, those that have
+// marked partitions as theirs and are alive among the owners, and whoever reads in a
+// group of that name on the cluster.
+func (l *Log) Members(ctx context.Context, group string) ([]infra.Member, error) {
+	if err := l.usable(ctx); err != nil {
+		return nil, err
+	}
+	g := l.cfg.Group(group)
+	described, err := l.admin.DescribeGroups(ctx, g, l.cfg.owners())
 	if err != nil {
 		return nil, err
 	}
-	real, g := b.topic(topic), b.group(group)
-	return inContext(ctx, func() (map[int32]infra.Progress, error) {
-		var parts []int32
-		for p := range bounds {
-			parts = append(parts, p)
+	for _, d := range described {
+		if d.Err != nil && !errors.Is(d.Err, kerr.GroupIDNotFound) {
+			return nil, fmt.Errorf("describe group %s: %w", d.Group, d.Err)
 		}
-		commits, err := b.admin.ListConsumerGroupOffsets(g, map[string][]int32{real: parts})
-		b.asked(g, err)
-		if errors.Is(err, sarama.ErrGroupIDNotFound) { // it has never joined: all is to be done
-			commits, err = &sarama.OffsetFetchResponse{}, nil
+	}
+	of := l.fetchCommits(ctx, g)[g]
+	if of.err != nil {
+		return nil, fmt.Errorf("progress of group %s: %w", g, of.err)
+	}
+	out := l.members.here(group)
+	own := l.members.self()
+	for _, d := range described[l.cfg.owners()].Members {
+		mark := markOf(d.MemberID)
+		if mark == own {
+			continue
 		}
-		if err != nil {
-			return nil, err
-		}
-		out := make(map[int32]infra.Progress, len(bounds))
-		for p, have := range bounds {
-			state := progress.State{Next: have.Oldest}
-			if block := commits.GetBlock(real, p); block != nil && block.Offset >= 0 {
-				state, _ = codec.Decode(block.Offset, block.Metadata) // what is foreign counts as undone
+		one := describedMember(d)
+		for at, c := range of.at {
+			if c.owner == mark {
+				topic := l.cfg.Logical(at.topic)
+				one.Partitions[topic] = append(one.Partitions[topic], at.partition)
 			}
-			out[p] = state.Of(have)
 		}
-		return out, nil
-	})
+		if len(one.Partitions) > 0 {
+			out = append(out, one)
+		}
+	}
+	for _, d := range described[g].Members {
+		one := describedMember(d)
+		if given, ok := d.Assigned.AsConsumer(); ok {
+			for _, t := range given.Topics {
+				one.Partitions[l.cfg.Logical(t.Topic)] = t.Partitions
+			}
+		}
+		out = append(out, one)
+	}
+	return out, nil
 }
 
-// Members implements infra.Groups.
-func (b *Broker) Members(ctx context.Context, group string) ([]infra.Member, error) {
-	g := b.group(group)
-	return inContext(ctx, func() ([]infra.Member, error) {
-		described, err := b.admin.DescribeConsumerGroups([]string{g})
-		b.asked(g, err)
-		if err != nil {
-			return nil, err
-		}
-		var out []infra.Member
-		for _, d := range described {
-			if d.Err != sarama.ErrNoError && !errors.Is(d.Err, sarama.ErrGroupIDNotFound) {
-				return nil, fmt.Errorf("describe group %s: %w", g, d.Err)
-			}
-			for _, m := range d.Members {
-				one := infra.Member{Client: m.ClientId, Host: m.ClientHost, Partitions: map[string][]int32{}}
-				if m.GroupInstanceId != nil {
-					one.Instance = *m.GroupInstanceId
-				}
-				given, err := m.GetMemberAssignment()
-				if err == nil && given != nil {
-					for real, parts := range given.Topics {
-						one.Partitions[b.logical(real)] = parts
-					}
-				}
-				out = append(out, one)
-			}
-		}
-		return out, nil
-	})
+func describedMember(d kadm.DescribedGroupMember) infra.Member {
+	one := infra.Member{Client: d.ClientID, Host: d.ClientHost, Partitions: map[string][]int32{}}
+	if d.InstanceID != nil {
+		one.Instance = *d.InstanceID
+	}
+	return one
 }
 
-// Reset implements infra.Groups.
-func (b *Broker) Reset(ctx context.Context, group, topic string, to map[int32]int64) error {
-	members, err := b.Members(ctx, group)
-	if err != nil {
+// self is the mark of this process, "" while it owns nothing.
+func (m *members) self() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lease.mark
+}
+
+// here are the members of a group in this process.
+func (m *members) here(group string) (out []infra.Member) {
+	host, _ := os.Hostname() // its error leaves the name out
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key, s := range m.shares {
+		if key.group != group {
+			continue
+		}
+		for _, one := range s.members {
+			parts := []int32{}
+			for n, c := range s.owners {
+				if c != nil && c.member == one && c.given {
+					parts = append(parts, int32(n))
+				}
+			}
+			out = append(out, infra.Member{Client: m.log.cfg.ClientID, Instance: m.log.cfg.InstanceID, Host: host, Partitions: map[string][]int32{key.topic: parts}})
+		}
+	}
+	return out
+}
+
+// busy refuses what must not be done to a group that somebody reads in.
+func (l *Log) busy(ctx context.Context, groups ...string) error {
+	for _, g := range groups {
+		members, err := l.Members(ctx, g)
+		if err != nil {
+			return err
+		}
+		if len(members) > 0 {
+			return fmt.Errorf("group %s: %w (%d)", l.cfg.Group(g), infra.ErrGroupBusy, len(members))
+		}
+	}
+	return nil
+}
+
+// freeze keeps groups without members in this process as they are until thaw is called.
+func (m *members) freeze(groups ...string) (thaw func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, g := range groups {
+		m.frozen[g]++
+	}
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for _, g := range groups {
+			if m.frozen[g]--; m.frozen[g] == 0 {
+				delete(m.frozen, g)
+			}
+		}
+		m.assignAll()
+	}
+}
+
+// Reset implements infra.LogGroups.
+func (l *Log) Reset(ctx context.Context, group, topic string, to map[int32]int64) error {
+	if err := l.usable(ctx); err != nil {
 		return err
 	}
-	if len(members) > 0 {
-		return fmt.Errorf("reset %s: %w (%d)", b.group(group), infra.ErrGroupBusy, len(members))
+	defer l.members.freeze(group)()
+	if err := l.busy(ctx, group); err != nil {
+		return err
 	}
-	real := b.topic(topic)
-	commits := map[int32]sarama.OffsetAndMetadata{}
+	if len(to) == 0 {
+		return nil
+	}
+	entries := map[topicPartition]*entry{}
 	for p, at := range to {
-		commits[p] = sarama.OffsetAndMetadata{Offset: at, LeaderEpoch: -1}
+		entries[topicPartition{l.cfg.Topic(topic), p}] = &entry{topic: topic, what: committed{position: infra.Position{Next: at}, kept: true}, checked: true}
 	}
-	_, err = inContext(ctx, func() (struct{}, error) {
-		return struct{}{}, b.alter(b.group(group), real, commits)
-	})
-	if errors.Is(err, sarama.ErrUnknownMemberId) || errors.Is(err, sarama.ErrRebalanceInProgress) || errors.Is(err, sarama.ErrGroupSubscribedToTopic) {
-		return fmt.Errorf("reset %s: %w: %w", b.group(group), infra.ErrGroupBusy, err)
+	err := l.commits.put(ctx, map[string]map[topicPartition]*entry{l.cfg.Group(group): entries}, &waiter{done: make(chan struct{})})
+	if foreignMembers(err) {
+		return fmt.Errorf("reset %s: %w: %w", l.cfg.Group(group), infra.ErrGroupBusy, err)
 	}
 	return err
 }
 
-// alter writes commits of a group that has no members.
-func (b *Broker) alter(group, real string, commits map[int32]sarama.OffsetAndMetadata) error {
-	resp, err := b.admin.AlterConsumerGroupOffsets(group, map[string]map[int32]sarama.OffsetAndMetadata{real: commits}, nil)
-	b.asked(group, err)
-	if err != nil {
+// DeleteGroups implements infra.LogGroups.
+func (l *Log) DeleteGroups(ctx context.Context, groups ...string) error {
+	if err := l.usable(ctx); err != nil || len(groups) == 0 {
 		return err
 	}
-	for p, code := range resp.Errors[real] {
-		if code != sarama.ErrNoError {
-			return fmt.Errorf("commit of group %s in %s/%d: %w", group, real, p, code)
+	defer l.members.freeze(groups...)()
+	if err := l.busy(ctx, groups...); err != nil {
+		return err
+	}
+	reals := make([]string, len(groups))
+	for i, g := range groups {
+		reals[i] = l.cfg.Group(g)
+	}
+	resp, err := l.admin.DeleteGroups(ctx, reals...)
+	if err != nil {
+		return fmt.Errorf("delete groups: %w", err)
+	}
+	var errs []error
+	for _, r := range resp {
+		switch {
+		case r.Err == nil, errors.Is(r.Err, kerr.GroupIDNotFound):
+		case errors.Is(r.Err, kerr.NonEmptyGroup):
+			errs = append(errs, fmt.Errorf("delete group %s: %w", r.Group, infra.ErrGroupBusy))
+		default:
+			errs = append(errs, fmt.Errorf("delete group %s: %w", r.Group, r.Err))
 		}
 	}
+	return errors.Join(errs...)
+}
+
+// Leave implements infra.LogGroups: a closed membership keeps no place. Those of an
+// older version of this process do.
+func (l *Log) Leave(ctx context.Context, group string) error {
+	if err := l.usable(ctx); err != nil {
+		return err
+	}
+	l.evict(ctx, group)
 	return nil
 }

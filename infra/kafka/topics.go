@@ -4,202 +4,241 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"eventserver/infra"
 )
 
-// EnsureTopics implements infra.Topics. A topic that exists is checked: it is
-// an error when its settings lose events.
-func (b *Broker) EnsureTopics(ctx context.Context, topics ...infra.Topic) error {
-	_, err := inContext(ctx, func() (struct{}, error) {
-		var errs []error
-		var created []string
-		for _, t := range topics {
-			real := b.topic(t.Name)
-			err := b.createTopic(ctx, real, b.topicDetail(t))
-			if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) {
-				errs = append(errs, fmt.Errorf("create topic %s: %w", real, err))
-				continue
-			}
-			if err != nil {
-				errs = append(errs, b.checkExisting(ctx, real, t))
-			} else {
-				created = append(created, real)
-			}
+const (
+	createTries = 40 // while the cluster has no controller, or does not know yet what it made
+	createPause = 250 * time.Millisecond
+)
+
+// CreateTopics implements infra.LogTopics: the missing ones in one request. A topic
+// that exists is checked: it is an error when its settings lose events.
+func (l *Log) CreateTopics(ctx context.Context, want ...infra.Topic) error {
+	if err := l.usable(ctx); err != nil || len(want) == 0 {
+		return err
+	}
+	reals := make([]string, len(want))
+	for i, t := range want {
+		reals[i] = l.cfg.Topic(t.Name)
+	}
+	made := map[string]bool{}
+	for try := 1; ; try++ {
+		err := l.create(ctx, want, reals, made)
+		if err == nil || !temporary(err) || try == createTries {
+			return err
 		}
-		if err := errors.Join(errs...); err != nil {
-			return struct{}{}, err
+		if err := pause(ctx, createPause); err != nil {
+			return err
 		}
-		return struct{}{}, b.awaitTopics(ctx, topics, created)
-	})
+	}
+}
+
+// create is one try. made gathers what was created, which serves a moment later.
+func (l *Log) create(ctx context.Context, want []infra.Topic, reals []string, made map[string]bool) error {
+	known, err := l.topics.ask(ctx, reals...)
+	if err != nil {
+		return err
+	}
+	var exist, missing []infra.Topic
+	for i, t := range want {
+		if made[reals[i]] {
+			continue
+		}
+		if known[reals[i]] != nil {
+			exist = append(exist, t)
+		} else {
+			missing = append(missing, t)
+		}
+	}
+	if err := l.check(ctx, exist, known); err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		beside, err := l.createMissing(ctx, missing, made)
+		if err != nil {
+			return err
+		}
+		if beside { // another process made some meanwhile: they are looked at like all that exist
+			return errNotYet
+		}
+	}
+	if known, err = l.topics.ask(ctx, reals...); err != nil {
+		return err
+	}
+	return l.serve(ctx, reals, known, made)
+}
+
+var errNotYet = errors.New("a topic is not there yet")
+
+// temporary reports whether another try may succeed.
+func temporary(err error) bool {
+	return errors.Is(err, errNotYet) || moved(err) || errors.Is(err, kerr.NotController) || errors.Is(err, kerr.RequestTimedOut) || errors.Is(err, kerr.CoordinatorNotAvailable)
+}
+
+func (l *Log) createMissing(ctx context.Context, missing []infra.Topic, made map[string]bool) (beside bool, err error) {
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.TimeoutMillis = int32(retryTimeout.Milliseconds())
+	for _, t := range missing {
+		req.Topics = append(req.Topics, l.topicRequest(t))
+	}
+	resp, err := req.RequestWith(ctx, l.client)
+	if err != nil {
+		return false, fmt.Errorf("create topics: %w", err)
+	}
+	var errs []error
+	for _, t := range resp.Topics {
+		switch err := kerr.ErrorForCode(t.ErrorCode); {
+		case err == nil:
+			made[t.Topic] = true
+		case errors.Is(err, kerr.TopicAlreadyExists):
+			beside = true
+		default:
+			why := ""
+			if t.ErrorMessage != nil {
+				why = ": " + *t.ErrorMessage
+			}
+			errs = append(errs, fmt.Errorf("create topic %s: %w%s", t.Topic, err, why))
+		}
+	}
+	return beside, errors.Join(errs...)
+}
+
+func (l *Log) topicRequest(t infra.Topic) kmsg.CreateTopicsRequestTopic {
+	req := kmsg.NewCreateTopicsRequestTopic()
+	req.Topic, req.NumPartitions, req.ReplicationFactor = l.cfg.Topic(t.Name), l.cfg.Partitions, l.cfg.Replication
+	set := func(name, value string) {
+		c := kmsg.NewCreateTopicsRequestTopicConfig()
+		c.Name, c.Value = name, &value
+		req.Configs = append(req.Configs, c)
+	}
+	set("max.message.bytes", strconv.Itoa(l.cfg.MaxMessageBytes+overhead))
+	set("unclean.leader.election.enable", "false")
+	if l.cfg.Retention > 0 && !t.Keep {
+		set("retention.ms", strconv.FormatInt(l.cfg.Retention.Milliseconds(), 10))
+	} else {
+		set("retention.ms", "-1")
+	}
+	if l.cfg.Replication >= 3 {
+		set("min.insync.replicas", "2")
+	}
+	return req
+}
+
+// serve returns an error until every topic is known with its leaders, and until those
+// just made answer for each partition: for a moment they refuse what is asked.
+func (l *Log) serve(ctx context.Context, reals []string, known map[string]*topicInfo, made map[string]bool) error {
+	ask := map[string]*topicInfo{}
+	for _, real := range reals {
+		info := known[real]
+		if info == nil || len(info.leaders) == 0 || slices.Contains(info.leaders, -1) {
+			return fmt.Errorf("topic %s: %w", real, errNotYet)
+		}
+		if made[real] {
+			ask[real] = info
+		}
+	}
+	_, err := l.listOffsets(ctx, ask, atEnd)
 	return err
 }
 
-// createTopic asks the controller. One that has just died is asked in vain until
-// the cluster has another, and sarama knows only the one it had: a server that
-// starts at that moment waits for it.
-func (b *Broker) createTopic(ctx context.Context, real string, detail *sarama.TopicDetail) error {
-	const tries, pause = 40, 500 * time.Millisecond
-	for n := 1; ; n++ {
-		err := b.admin.CreateTopic(real, detail, false)
-		b.asked("", err)
-		var answered sarama.KError // wrapped by TopicError too: the controller has spoken
-		if err == nil || errors.As(err, &answered) || n == tries {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), err)
-		case <-time.After(pause):
-		}
-		_, _ = b.client.RefreshController() // its error is the next try's
+// pause waits, unless ctx ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
 	}
 }
 
-func (b *Broker) topicDetail(t infra.Topic) *sarama.TopicDetail {
-	set := func(s string) *string { return &s }
-	entries := map[string]*string{
-		"max.message.bytes":              set(strconv.Itoa(b.cfg.MaxMessageBytes)),
-		"unclean.leader.election.enable": set("false"),
-		"retention.ms":                   set("-1"),
+// Topics implements infra.LogTopics.
+func (l *Log) Topics(ctx context.Context) ([]string, error) {
+	if err := l.usable(ctx); err != nil {
+		return nil, err
 	}
-	if b.cfg.Retention > 0 && !t.Keep {
-		entries["retention.ms"] = set(strconv.FormatInt(b.cfg.Retention.Milliseconds(), 10))
-	}
-	if b.cfg.Replication >= 3 {
-		entries["min.insync.replicas"] = set("2")
-	}
-	return &sarama.TopicDetail{NumPartitions: b.cfg.Partitions, ReplicationFactor: b.cfg.Replication, ConfigEntries: entries}
-}
-
-// checkExisting waits for a topic that another process has made a moment ago: the
-// cluster says that it exists before it can describe it. Two servers that start
-// together, or are told of a new destination together, meet that.
-func (b *Broker) checkExisting(ctx context.Context, real string, t infra.Topic) error {
-	const tries, pause = 50, 100 * time.Millisecond
-	for n := 1; ; n++ {
-		err := b.checkTopic(real, t)
-		if !errors.Is(err, sarama.ErrUnknownTopicOrPartition) || n == tries {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), err)
-		case <-time.After(pause):
-		}
-	}
-}
-
-// checkTopic refuses settings of an existing topic that break durability.
-func (b *Broker) checkTopic(real string, t infra.Topic) error {
-	results, err := b.admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: real}}, sarama.DescribeConfigsOptions{})
+	req := kmsg.NewPtrMetadataRequest() // of all topics, as they are now
+	resp, err := req.RequestWith(ctx, l.client)
 	if err != nil {
-		return fmt.Errorf("describe topic %s: %w", real, err)
+		return nil, fmt.Errorf("list topics: %w", err)
 	}
-	var entries []sarama.ConfigEntry
+	out := []string{}
+	for _, t := range resp.Topics {
+		if t.ErrorCode == 0 && t.Topic != nil && strings.HasPrefix(*t.Topic, l.cfg.TopicPrefix) && !strings.HasPrefix(*t.Topic, "__") {
+			out = append(out, l.cfg.Logical(*t.Topic))
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// DeleteTopics implements infra.LogTopics. A cluster deletes the progress with them.
+func (l *Log) DeleteTopics(ctx context.Context, topics ...string) error {
+	if err := l.usable(ctx); err != nil || len(topics) == 0 {
+		return err
+	}
+	reals := make([]string, len(topics))
+	for i, t := range topics {
+		reals[i] = l.cfg.Topic(t)
+	}
+	resp, err := l.admin.DeleteTopics(ctx, reals...)
+	if err != nil {
+		return fmt.Errorf("delete topics: %w", err)
+	}
 	var errs []error
-	if described, err := b.admin.DescribeTopics([]string{real}); err == nil && len(described) == 1 {
-		for _, p := range described[0].Partitions {
-			if len(p.Replicas) < int(b.cfg.Replication) {
-				errs = append(errs, fmt.Errorf("topic %s: partition %d has %d copies, fewer than broker.replication %d; reassign it, or lower the setting",
-					real, p.ID, len(p.Replicas), b.cfg.Replication))
-				break
-			}
-		}
-		if n := len(described[0].Partitions); n > 0 && n != int(b.cfg.Partitions) {
-			b.cfg.Logger.Warn("topic exists with another number of partitions; it is used as it is", slog.String("topic", real),
-				slog.Int("partitions", n), slog.Int("configured", int(b.cfg.Partitions)))
+	for _, r := range resp {
+		if r.Err != nil && !gone(r.Err) {
+			errs = append(errs, fmt.Errorf("delete topic %s: %w", r.Topic, r.Err))
 		}
 	}
-	for _, r := range results {
-		if r.ErrorCode != sarama.ErrNoError {
-			errs = append(errs, fmt.Errorf("describe topic %s: %w", real, r.ErrorCode))
+	l.topics.forget(reals...)
+	l.client.PurgeTopicsFromProducing(reals...)
+	return errors.Join(errs...)
+}
+
+// Trim implements infra.LogTopics.
+func (l *Log) Trim(ctx context.Context, topic string, below map[int32]int64) error {
+	bounds, err := l.Bounds(ctx, topic, time.Time{})
+	if err != nil {
+		return err
+	}
+	real := l.cfg.Topic(topic)
+	to := kmsg.NewDeleteRecordsRequestTopic()
+	to.Topic = real
+	for p, at := range below {
+		if b, there := bounds[p]; there && at > b.Oldest {
+			one := kmsg.NewDeleteRecordsRequestTopicPartition()
+			one.Partition, one.Offset = p, min(at, b.End)
+			to.Partitions = append(to.Partitions, one)
 		}
-		entries = append(entries, r.Configs...)
 	}
-	bad := func(key, value, cure string) {
-		errs = append(errs, fmt.Errorf("topic %s: %s=%s loses events; set %s", real, key, value, cure))
+	if len(to.Partitions) == 0 {
+		return nil
 	}
-	for _, e := range entries {
-		switch e.Name {
-		case "cleanup.policy":
-			if strings.Contains(e.Value, "compact") {
-				bad(e.Name, e.Value, "cleanup.policy=delete")
-			}
-		case "retention.ms":
-			if ms, err := strconv.ParseInt(e.Value, 10, 64); err == nil && ms >= 0 {
-				switch keep := b.cfg.Retention; {
-				case t.Keep:
-					bad(e.Name, e.Value, "it to -1, poisoned events are kept until somebody redrives them")
-				case keep <= 0:
-					bad(e.Name, e.Value, "it to -1, or broker.retention to what it is meant to be")
-				case time.Duration(ms)*time.Millisecond < keep:
-					bad(e.Name, e.Value, fmt.Sprintf("it to %d or more, or broker.retention to less than %v", keep.Milliseconds(), keep))
-				}
-			}
-		case "retention.bytes":
-			if n, err := strconv.ParseInt(e.Value, 10, 64); err == nil && n >= 0 {
-				bad(e.Name, e.Value, "it to -1")
-			}
-		case "unclean.leader.election.enable":
-			if e.Value == "true" {
-				bad(e.Name, e.Value, "it to false")
-			}
-		case "max.message.bytes":
-			if n, err := strconv.Atoi(e.Value); err == nil && n < b.cfg.MaxMessageBytes {
-				errs = append(errs, fmt.Errorf("topic %s: max.message.bytes=%d is below the %d bytes a stored event may need; raise it", real, n, b.cfg.MaxMessageBytes))
-			}
-		case "min.insync.replicas":
-			if n, err := strconv.Atoi(e.Value); err == nil && n < 2 && b.cfg.Replication >= 3 {
-				bad(e.Name, e.Value, "it to 2")
+	req := kmsg.NewPtrDeleteRecordsRequest()
+	req.TimeoutMillis = int32(retryTimeout.Milliseconds())
+	req.Topics = append(req.Topics, to)
+	resp, err := req.RequestWith(ctx, l.client)
+	if err != nil {
+		return fmt.Errorf("trim topic %s: %w", real, err)
+	}
+	var errs []error
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				errs = append(errs, fmt.Errorf("trim topic %s, partition %d: %w", real, p.Partition, err))
 			}
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// awaitTopics waits until the cluster's metadata shows the topics, and until
-// the leaders of those just created know that they are: for a moment after the
-// creation they refuse what is asked of them.
-func (b *Broker) awaitTopics(ctx context.Context, topics []infra.Topic, created []string) error {
-	names := make([]string, len(topics))
-	for i, t := range topics {
-		names[i] = b.topic(t.Name)
-	}
-	for {
-		err := b.client.RefreshMetadata(names...)
-		if err == nil {
-			err = b.serve(created)
-		}
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), err)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-}
-
-// serve asks the leader of every partition for its end.
-func (b *Broker) serve(topics []string) error {
-	for _, real := range topics {
-		partitions, err := b.client.Partitions(real)
-		if err != nil {
-			return err
-		}
-		for _, p := range partitions {
-			if _, err := b.client.GetOffset(real, p, sarama.OffsetNewest); err != nil {
-				return fmt.Errorf("topic %s, partition %d: %w", real, p, err)
-			}
-		}
-	}
-	return nil
 }

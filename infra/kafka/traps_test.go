@@ -7,21 +7,31 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"eventserver/infra"
+	"eventserver/infra/pubsub"
 )
 
 const (
 	topic, group = "events", "webhook"
 	timeout      = 30 * time.Second
 )
+
+func open(t *testing.T, cfg Config) infra.Broker { return on(t, cfg, pubsub.Config{}) }
+
+func ensure(t *testing.T, b infra.Broker, topics ...string) {
+	t.Helper()
+	for _, name := range topics {
+		require.NoError(t, b.EnsureTopics(t.Context(), infra.Topic{Name: name}))
+	}
+}
 
 func publish(t *testing.T, b infra.Broker, key string, first, count int) {
 	t.Helper()
@@ -88,7 +98,7 @@ func TestStaticMemberTakesOverAtOnce(t *testing.T) {
 	// And the old one, which is alive after all, is told and stopped.
 	select {
 	case err := <-fenced:
-		assert.ErrorIs(t, err, sarama.ErrFencedInstancedId)
+		assert.ErrorIs(t, err, kerr.FencedInstanceID)
 		assert.ErrorContains(t, err, "instance_id")
 	case <-time.After(timeout):
 		require.FailNow(t, "nobody was told that two processes have one instance id")
@@ -111,16 +121,16 @@ func TestForeignRecordsDoNotEndTheClaim(t *testing.T) {
 	cfg.Partitions = 1
 	b := open(t, cfg)
 	ensure(t, b, topic)
-	producer, err := sarama.NewSyncProducer(c.ListenAddrs(), b.cfg.client())
+	producer, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	require.NoError(t, err)
-	defer func() { _ = producer.Close() }()
-	foreign := []*sarama.ProducerMessage{
+	defer producer.Close()
+	foreign := []*kgo.Record{
 		{Topic: topic},
-		{Topic: topic, Key: sarama.StringEncoder("tombstone")},
-		{Topic: topic, Value: sarama.ByteEncoder{0xff, 0xfe, 0}},
-		{Topic: topic, Key: sarama.ByteEncoder{0xff, 0}, Value: sarama.StringEncoder("{"), Headers: []sarama.RecordHeader{{}, {Key: []byte{0xff}, Value: []byte{0}}}},
+		{Topic: topic, Key: []byte("tombstone")},
+		{Topic: topic, Value: []byte{0xff, 0xfe, 0}},
+		{Topic: topic, Key: []byte{0xff, 0}, Value: []byte("{"), Headers: []kgo.RecordHeader{{}, {Key: "\xff", Value: []byte{0}}}},
 	}
-	require.NoError(t, producer.SendMessages(foreign))
+	require.NoError(t, producer.ProduceSync(t.Context(), foreign...).FirstErr())
 	publish(t, b, "u", 0, 1)
 	_, in := subscribe(t, b)
 	for i := range foreign {
@@ -130,7 +140,7 @@ func TestForeignRecordsDoNotEndTheClaim(t *testing.T) {
 		m.Ack()
 	}
 	assert.Equal(t, "0", string(receive(t, in).Payload))
-	assert.EqualValues(t, 1, c.GroupInfo(group).Epoch, "one join, no rejoin")
+	assert.EqualValues(t, 1, c.GroupInfo("eventserver.owners").Epoch, "one join, no rejoin")
 }
 
 func TestEnsureTopicsRefusesWhatLosesEvents(t *testing.T) {

@@ -24,18 +24,18 @@ func (l *Log) Bounds(ctx context.Context, topic string, since time.Time) (map[in
 	}
 	out, err := l.bounds(ctx, topic, since)
 	if moved(err) { // what is known of the topic is old
-		l.topics.forget(l.cfg.topic(topic))
+		l.topics.forget(l.cfg.Topic(topic))
 		out, err = l.bounds(ctx, topic, since)
 	}
 	if gone(err) {
-		l.topics.forget(l.cfg.topic(topic))
-		return nil, fmt.Errorf("topic %s %w", l.cfg.topic(topic), infra.ErrNoTopic)
+		l.topics.forget(l.cfg.Topic(topic))
+		return nil, fmt.Errorf("topic %s %w", l.cfg.Topic(topic), infra.ErrNoTopic)
 	}
 	return out, err
 }
 
 func (l *Log) bounds(ctx context.Context, topic string, since time.Time) (map[int32]infra.Bounds, error) {
-	real := l.cfg.topic(topic)
+	real := l.cfg.Topic(topic)
 	info, err := l.topics.of(ctx, real)
 	if err != nil {
 		return nil, err

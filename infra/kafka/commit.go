@@ -79,11 +79,11 @@ func (l *Log) Keep(ctx context.Context, all ...infra.Progressed) error {
 		if _, err := l.members.mayKeep(p, time.Now()); err != nil {
 			return err
 		}
-		g := l.cfg.group(p.Group)
+		g := l.cfg.Group(p.Group)
 		if byGroup[g] == nil {
 			byGroup[g] = map[topicPartition]*entry{}
 		}
-		byGroup[g][topicPartition{l.cfg.topic(p.Topic), p.Partition}] = &entry{topic: p.Topic, what: committed{position: p.Position, kept: true}}
+		byGroup[g][topicPartition{l.cfg.Topic(p.Topic), p.Partition}] = &entry{topic: p.Topic, what: committed{position: p.Position, kept: true}}
 	}
 	return l.commits.put(ctx, byGroup, w)
 }

@@ -28,7 +28,7 @@ func (l *Log) Open(ctx context.Context, topic string, partition int32, from int6
 	if err := l.usable(ctx); err != nil {
 		return nil, err
 	}
-	if _, err := l.topics.partition(ctx, l.cfg.topic(topic), partition); err != nil {
+	if _, err := l.topics.partition(ctx, l.cfg.Topic(topic), partition); err != nil {
 		return nil, err
 	}
 	return &cursor{log: l, topic: topic, partition: partition, next: max(from, 0), more: make(chan struct{}, 1)}, nil
@@ -61,7 +61,7 @@ func (c *cursor) leave() {
 // coming reports whether this process has appended what the cursor was not given yet:
 // the answer with it is under way.
 func (c *cursor) coming() bool {
-	return c.log.producer.end(topicPartition{c.log.cfg.topic(c.topic), c.partition}) > c.next
+	return c.log.producer.end(topicPartition{c.log.cfg.Topic(c.topic), c.partition}) > c.next
 }
 
 // comingMost is how long an answer that is under way is waited for.
@@ -117,7 +117,7 @@ func (c *cursor) Read(ctx context.Context, maxBytes int) ([]*infra.Record, error
 
 // behind reads into ahead. It reports whether the cursor is at the end.
 func (c *cursor) behind(ctx context.Context, maxBytes int) (atEnd bool, err error) {
-	before := c.log.producer.end(topicPartition{c.log.cfg.topic(c.topic), c.partition})
+	before := c.log.producer.end(topicPartition{c.log.cfg.Topic(c.topic), c.partition})
 	got := c.log.fetches.fetch(ctx, c.topic, c.partition, c.next, min(max(maxBytes, 4<<10), readMost))
 	switch {
 	case errors.Is(got.err, kerr.OffsetOutOfRange):
@@ -132,7 +132,7 @@ func (c *cursor) behind(ctx context.Context, maxBytes int) (atEnd bool, err erro
 		return false, nil
 	}
 	if before > c.next {
-		c.log.producer.shorter(topicPartition{c.log.cfg.topic(c.topic), c.partition}, before)
+		c.log.producer.shorter(topicPartition{c.log.cfg.Topic(c.topic), c.partition}, before)
 	}
 	return c.follow(ctx, c.next)
 }
@@ -140,7 +140,7 @@ func (c *cursor) behind(ctx context.Context, maxBytes int) (atEnd bool, err erro
 // follow puts the cursor at the live end, which is at offset. It reports false when
 // that has come on meanwhile.
 func (c *cursor) follow(ctx context.Context, offset int64) (bool, error) {
-	real := c.log.cfg.topic(c.topic)
+	real := c.log.cfg.Topic(c.topic)
 	info, err := c.log.topics.partition(ctx, real, c.partition)
 	if err != nil {
 		return false, err

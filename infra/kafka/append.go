@@ -70,13 +70,13 @@ func (p *producer) append(ctx context.Context, recs []*infra.Record) error {
 		return nil
 	}
 	for _, r := range recs { // all or nothing, as far as that is known before
-		if _, err := p.log.topics.partition(ctx, p.log.cfg.topic(r.Topic), r.Partition); err != nil {
+		if _, err := p.log.topics.partition(ctx, p.log.cfg.Topic(r.Topic), r.Partition); err != nil {
 			return err
 		}
 	}
 	out := make([]kgo.Record, len(recs))
 	for i, r := range recs {
-		out[i] = kgo.Record{Topic: p.log.cfg.topic(r.Topic), Partition: r.Partition, Key: r.Key, Value: r.Value}
+		out[i] = kgo.Record{Topic: p.log.cfg.Topic(r.Topic), Partition: r.Partition, Key: r.Key, Value: r.Value}
 		if len(r.Headers) > 0 {
 			headers := make([]kgo.RecordHeader, len(r.Headers))
 			for j, h := range r.Headers {

@@ -61,7 +61,7 @@ func (f *fetches) close() { f.working.Wait() }
 // fetch reads; it asks again while the partition moves. The error wraps kerr's
 // OffsetOutOfRange where offset is not in the partition.
 func (f *fetches) fetch(ctx context.Context, topic string, partition int32, offset int64, bytes int) (out fetched) {
-	real := f.log.cfg.topic(topic)
+	real := f.log.cfg.Topic(topic)
 	for try := 1; ; try++ {
 		out = f.once(ctx, real, topic, partition, offset, bytes)
 		if out.err == nil || errors.Is(out.err, kerr.OffsetOutOfRange) || errors.Is(out.err, infra.ErrNoTopic) || try == fetchTries || ctx.Err() != nil || f.log.closed.Load() {

@@ -33,7 +33,9 @@ func TestRealKafka(t *testing.T) {
 // on makes a broker of a log.
 func on(t *testing.T, cfg Config, p pubsub.Config) infra.Broker {
 	t.Helper()
-	p.ReleaseTimeout = cfg.ReleaseTimeout
+	if p.ReleaseTimeout == 0 {
+		p.ReleaseTimeout = time.Second
+	}
 	p.Logger = cfg.Logger
 	b, err := pubsub.New(openLog(t, cfg), p)
 	require.NoError(t, err)
@@ -56,8 +58,7 @@ func conform(t *testing.T, addrs func(t *testing.T) []string) {
 		brokertest.RunWatermill(t, func(t *testing.T, partitions int) infra.Broker {
 			cfg := testConfig(addrs(t)...)
 			cfg.TopicPrefix, cfg.Partitions = "w-"+watermill.NewShortUUID()+"-", int32(partitions)
-			cfg.ReleaseTimeout = 500 * time.Millisecond // Watermill's tests leave messages unsettled
-			return on(t, cfg, pubsub.Config{})
+			return on(t, cfg, pubsub.Config{ReleaseTimeout: 500 * time.Millisecond}) // Watermill's tests leave messages unsettled
 		})
 	})
 }

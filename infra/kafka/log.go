@@ -35,7 +35,6 @@ type Log struct {
 	life   context.Context // ends with Close
 	end    context.CancelFunc
 	closer sync.Once
-	err    error // of Close
 }
 
 var _ infra.Log = (*Log)(nil)
@@ -98,7 +97,7 @@ func (l *Log) Ping(ctx context.Context) error {
 func (l *Log) Close() error {
 	l.closer.Do(func() {
 		l.closed.Store(true)
-		l.err = l.members.close() // its claims keep what they did
+		l.members.close() // its claims keep what they did
 		l.end()
 		l.followers.close()
 		l.producer.close()
@@ -106,5 +105,5 @@ func (l *Log) Close() error {
 		l.commits.close()
 		l.fetches.close()
 	})
-	return l.err
+	return nil
 }

@@ -29,8 +29,10 @@ const (
 	// heartbeats is how often they come at least: others learn from them that a process
 	// has come or gone.
 	heartbeats = 500 * time.Millisecond
-	// rebalanceRoom is how much longer than a release a rebalance waits for a member.
-	rebalanceRoom = 10 * time.Second
+	// rebalanceTimeout is how long a rebalance waits for a member that gives shards up:
+	// longer than any attempt. One that is dead is noticed by its session.
+	rebalanceTimeout = 5 * time.Minute
+	rebalanceRoom    = 10 * time.Second
 )
 
 // start joins the group of owners, once. The topic of the shards is made where it is
@@ -47,7 +49,7 @@ func (m *members) start(ctx context.Context) error {
 	if closed {
 		return ErrClosed
 	}
-	real := m.log.cfg.topic(m.log.cfg.Shards)
+	real := m.log.cfg.Topic(m.log.cfg.Shards)
 	info, err := m.log.topics.of(ctx, real)
 	if errors.Is(err, infra.ErrNoTopic) {
 		if err := m.log.CreateTopics(ctx, infra.Topic{Name: m.log.cfg.Shards}); err != nil {
@@ -77,7 +79,7 @@ func (o *owner) options(real string) []kgo.Opt {
 	opts := append(cfg.client(),
 		kgo.ConsumerGroup(cfg.owners()), kgo.ConsumeTopics(real), kgo.DisableAutoCommit(),
 		kgo.SessionTimeout(cfg.SessionTimeout), kgo.HeartbeatInterval(min(cfg.SessionTimeout/5, heartbeats)),
-		kgo.RebalanceTimeout(cfg.ReleaseTimeout+rebalanceRoom),
+		kgo.RebalanceTimeout(rebalanceTimeout),
 		kgo.OnPartitionsAssigned(o.assigned), kgo.OnPartitionsRevoked(o.revoked), kgo.OnPartitionsLost(o.lost),
 		kgo.WithHooks(o), kgo.FetchMaxWait(answerTimeout),
 	)
@@ -201,7 +203,7 @@ func (o *owner) revoked(_ context.Context, _ *kgo.Client, taken map[string][]int
 		waiting = append(waiting, m.take(parts, nil)...)
 	}
 	m.mu.Unlock()
-	late := time.NewTimer(m.log.cfg.ReleaseTimeout + rebalanceRoom/2)
+	late := time.NewTimer(rebalanceTimeout - rebalanceRoom)
 	defer late.Stop()
 	for _, c := range waiting {
 		select {
@@ -223,7 +225,7 @@ func (o *owner) lost(_ context.Context, _ *kgo.Client, taken map[string][]int32)
 }
 
 // close leaves the group, under whatever name: the shards go to others at once.
-func (o *owner) close() error {
+func (o *owner) close() {
 	o.quit()
 	<-o.ended
 	member, generation := o.client.GroupMetadata()
@@ -237,9 +239,11 @@ func (o *owner) close() error {
 	m.mu.Unlock()
 	cfg := &m.log.cfg
 	if cfg.InstanceID == "" || !joined {
-		return nil
+		return
 	}
-	return m.log.leave(cfg.owners(), member, cfg.InstanceID)
+	if err := m.log.leave(cfg.owners(), member, cfg.InstanceID); err != nil {
+		cfg.Logger.Warn("this process has not left the group of owners: others wait for broker.session_timeout", slog.Any("error", err))
+	}
 }
 
 // leave takes members with a static id out of a group.

@@ -20,7 +20,7 @@ func (l *Log) check(ctx context.Context, topics []infra.Topic, known map[string]
 	keep := map[string]bool{}
 	reals := make([]string, len(topics))
 	for i, t := range topics {
-		reals[i] = l.cfg.topic(t.Name)
+		reals[i] = l.cfg.Topic(t.Name)
 		keep[reals[i]] = t.Keep
 	}
 	configs, err := l.admin.DescribeTopicConfigs(ctx, reals...)

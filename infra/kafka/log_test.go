@@ -20,7 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // testConfig is what the tests change: short waits.
 func testConfig(addrs ...string) Config {
-	cfg := Config{Brokers: addrs, Partitions: 4, MaxMessageBytes: 1 << 20, SessionTimeout: 6 * time.Second, ReleaseTimeout: time.Second}
+	cfg := Config{Brokers: addrs, Partitions: 4, MaxMessageBytes: 1 << 20, SessionTimeout: 6 * time.Second}
 	if os.Getenv("EVENTSERVER_TEST_LOG") != "" {
 		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

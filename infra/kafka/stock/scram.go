@@ -1,4 +1,4 @@
-package kafka
+package stock
 
 import (
 	"github.com/IBM/sarama"

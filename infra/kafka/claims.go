@@ -79,7 +79,7 @@ func (l *Log) Join(ctx context.Context, group, topic string, own func(infra.Clai
 	if err := l.usable(ctx); err != nil {
 		return nil, err
 	}
-	info, err := l.topics.of(ctx, l.cfg.topic(topic))
+	info, err := l.topics.of(ctx, l.cfg.Topic(topic))
 	if err != nil {
 		return nil, err
 	}
@@ -217,8 +217,8 @@ func (m *members) giveUp(c *claim) {
 
 // entryOf is a commit of a claim's that needs no more leave.
 func (l *Log) entryOf(c *claim, what committed) map[string]map[topicPartition]*entry {
-	at := topicPartition{l.cfg.topic(c.member.key.topic), c.partition}
-	return map[string]map[topicPartition]*entry{l.cfg.group(c.member.key.group): {at: {topic: c.member.key.topic, what: what, checked: true}}}
+	at := topicPartition{l.cfg.Topic(c.member.key.topic), c.partition}
+	return map[string]map[topicPartition]*entry{l.cfg.Group(c.member.key.group): {at: {topic: c.member.key.topic, what: what, checked: true}}}
 }
 
 // returned takes a partition back.
@@ -305,7 +305,7 @@ func (one *member) Close() error {
 }
 
 // close ends every membership, and then the ownership.
-func (m *members) close() error {
+func (m *members) close() {
 	m.mu.Lock()
 	m.closed = true
 	var all []*member
@@ -320,8 +320,7 @@ func (m *members) close() error {
 	leaving.Wait()
 	m.starting.Lock()
 	defer m.starting.Unlock()
-	if m.owner == nil {
-		return nil
+	if m.owner != nil {
+		m.owner.close()
 	}
-	return m.owner.close()
 }

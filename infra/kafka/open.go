@@ -92,13 +92,13 @@ func (o *openings) round(all []*opening) {
 	defer cancel()
 	groups := map[string]struct{}{}
 	for _, one := range all {
-		groups[o.log.cfg.group(one.claim.member.key.group)] = struct{}{}
+		groups[o.log.cfg.Group(one.claim.member.key.group)] = struct{}{}
 	}
 	have := o.log.fetchCommits(ctx, keysOf(groups)...)
 	missing := map[string]*topicInfo{} // topics of which a group has no commit
 	for _, one := range all {
-		key, real := one.claim.member.key, o.log.cfg.topic(one.claim.member.key.topic)
-		of := have[o.log.cfg.group(key.group)]
+		key, real := one.claim.member.key, o.log.cfg.Topic(one.claim.member.key.topic)
+		of := have[o.log.cfg.Group(key.group)]
 		one.err = of.err
 		at, known := of.at[topicPartition{real, one.claim.partition}]
 		one.at = at
@@ -118,7 +118,7 @@ func (o *openings) round(all []*opening) {
 	for _, one := range all {
 		if !one.at.kept && one.err == nil {
 			one.err = err
-			one.at.position = infra.Position{Next: oldest[o.log.cfg.topic(one.claim.member.key.topic)][one.claim.partition]}
+			one.at.position = infra.Position{Next: oldest[o.log.cfg.Topic(one.claim.member.key.topic)][one.claim.partition]}
 		}
 		byGroup[one.claim.member.key.group] = append(byGroup[one.claim.member.key.group], one)
 	}
@@ -165,7 +165,7 @@ func (l *Log) evict(ctx context.Context, group string) {
 	if l.cfg.InstanceID == "" {
 		return
 	}
-	g := l.cfg.group(group)
+	g := l.cfg.Group(group)
 	described, err := l.admin.DescribeGroups(ctx, g)
 	if err != nil {
 		return
