@@ -1,0 +1,107 @@
+package kafka
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"eventserver/infra"
+)
+
+// Records of a transaction that was aborted, or is not ended, are not delivered.
+func TestReadsWhatIsCommitted(t *testing.T) {
+	t.Parallel()
+	c := cluster(t)
+	l := process(t, c, "one", nil)
+	tx, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.TransactionalID("tx"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	require.NoError(t, err)
+	t.Cleanup(tx.Close)
+	write := func(value string, end kgo.TransactionEndTry) {
+		t.Helper()
+		require.NoError(t, tx.BeginTransaction())
+		require.NoError(t, tx.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Partition: 1, Value: []byte(value)}).FirstErr())
+		require.NoError(t, tx.EndTransaction(t.Context(), end))
+	}
+	behind, err := l.Open(t.Context(), topic, 1, 0)
+	require.NoError(t, err)
+	defer behind.Close()
+	live, err := l.Open(t.Context(), topic, 1, 0)
+	require.NoError(t, err)
+	defer live.Close()
+	none, err := live.Read(t.Context(), 1<<20)
+	require.NoError(t, err)
+	require.Empty(t, none)
+	write("aborted", kgo.TryAbort)
+	write("committed", kgo.TryCommit)
+	require.NoError(t, tx.BeginTransaction())
+	require.NoError(t, tx.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Partition: 1, Value: []byte("open")}).FirstErr())
+	for _, cursor := range []infra.Cursor{live, behind} {
+		var got []string
+		for len(got) == 0 {
+			recs, err := cursor.Read(t.Context(), 1<<20)
+			require.NoError(t, err)
+			for _, r := range recs {
+				got = append(got, string(r.Value))
+			}
+			if len(recs) == 0 {
+				<-cursor.More()
+			}
+		}
+		assert.Equal(t, []string{"committed"}, got)
+		more, err := cursor.Read(t.Context(), 1<<20)
+		require.NoError(t, err)
+		assert.Empty(t, more)
+	}
+	bounds, err := l.Bounds(t.Context(), topic, time.Time{})
+	require.NoError(t, err)
+	assert.EqualValues(t, 4, bounds[1].End, "behind the end of the second transaction")
+	require.NoError(t, tx.EndTransaction(t.Context(), kgo.TryAbort))
+}
+
+// A reader that is far behind holds up nobody who is at the end, and the other way
+// round; each sees everything once and in order.
+func TestReadersOfOnePartition(t *testing.T) {
+	t.Parallel()
+	l := process(t, cluster(t), "one", nil)
+	const total, size = 3000, 1 << 10 // more than is kept for who is behind
+	fast, err := l.Open(t.Context(), topic, 0, 0)
+	require.NoError(t, err)
+	defer fast.Close()
+	slow, err := l.Open(t.Context(), topic, 0, 0)
+	require.NoError(t, err)
+	defer slow.Close()
+	for _, c := range []infra.Cursor{fast, slow} { // both are at the end
+		none, err := c.Read(t.Context(), 1)
+		require.NoError(t, err)
+		require.Empty(t, none)
+	}
+	go func() {
+		for i := range total / 10 {
+			recs := make([]*infra.Record, 10)
+			for j := range recs {
+				recs[j] = &infra.Record{Topic: topic, Value: make([]byte, size), Key: []byte{byte(i)}}
+			}
+			if err := l.Append(t.Context(), infra.Batch{Records: recs}); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for _, c := range []infra.Cursor{fast, slow} { // the slow one begins when the fast one is done
+		next := int64(0)
+		for next < total {
+			recs, err := c.Read(t.Context(), 64<<10)
+			require.NoError(t, err)
+			for _, r := range recs {
+				require.Equal(t, next, r.Offset)
+				next++
+			}
+			if len(recs) == 0 {
+				<-c.More()
+			}
+		}
+	}
+	assert.Zero(t, l.followers.held.Load(), "nothing is held of what everybody has read")
+}
