@@ -40,7 +40,7 @@ type SASL struct {
 
 // check names the keys that are missing, as the configuration has them.
 func (s *SASL) check() error {
-	need := map[string]string{}
+	var need map[string]string
 	switch s.Mechanism {
 	case Plain, ScramSHA256, ScramSHA512:
 		need = map[string]string{"user": s.User, "password": s.Password}

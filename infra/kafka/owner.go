@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -23,6 +24,7 @@ type owner struct {
 	kick   chan struct{} // a heartbeat is wanted now
 	quit   context.CancelFunc
 	ended  chan struct{}
+	shut   sync.Once
 }
 
 const (
@@ -167,17 +169,17 @@ func (o *owner) fenced(err error) {
 	m.mu.Unlock()
 	o.quit()
 	if first {
-		go o.client.Close()
+		go o.leaveBe()
 		m.log.cfg.Fatal(fmt.Errorf("another process runs with the same broker.instance_id; give each process its own: %w", err))
 	}
 }
 
-func (o *owner) assigned(_ context.Context, _ *kgo.Client, given map[string][]int32) {
+func (o *owner) assigned(_ context.Context, client *kgo.Client, given map[string][]int32) {
 	m := o.all
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for real, parts := range given {
-		o.client.PauseFetchPartitions(map[string][]int32{real: parts})
+		client.PauseFetchPartitions(map[string][]int32{real: parts})
 		for _, p := range parts {
 			if p >= m.shards {
 				m.log.cfg.Logger.Error("the topic of the shards has got partitions: stop all processes before any starts again", slog.String("topic", real), slog.Int("partition", int(p)))
@@ -224,12 +226,15 @@ func (o *owner) lost(_ context.Context, _ *kgo.Client, taken map[string][]int32)
 	}
 }
 
+// leaveBe closes the client, which takes no static member out of the group.
+func (o *owner) leaveBe() { o.shut.Do(o.client.Close) }
+
 // close leaves the group, under whatever name: the shards go to others at once.
 func (o *owner) close() {
 	o.quit()
 	<-o.ended
 	member, generation := o.client.GroupMetadata()
-	o.client.Close() // a static member stays
+	o.leaveBe()
 	m := o.all
 	m.mu.Lock()
 	joined := m.lease.timer != nil && generation >= 0
