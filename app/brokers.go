@@ -24,7 +24,7 @@ func kafkaConfig(c *config.Config, log *slog.Logger, fatal func(error)) kafka.Co
 		Brokers: b.Brokers, InstanceID: b.InstanceID, TopicPrefix: b.TopicPrefix, TopicNames: b.Topics,
 		Partitions: b.Partitions, Replication: b.Replication, Retention: b.Retention,
 		MaxMessageBytes: recordLimit(c), SessionTimeout: b.SessionTimeout, Eager: b.Rebalance == "eager",
-		Shards: router.EventsTopic, Logger: log, Fatal: fatal,
+		Shards: router.EventsTopic, Owners: b.Owners, Logger: log, Fatal: fatal,
 	}
 }
 
@@ -50,17 +50,20 @@ func (o Options) openBroker(ctx context.Context, c *config.Config, log *slog.Log
 	case "memory":
 		return opened(openLocal(c, local.Config{}, min(b.TrimAge, memoryTrimAge), log, to))
 	case "kafka":
-		return openKafka(ctx, c, log, to)
+		return o.openKafka(ctx, c, log, to)
 	default:
 		return nil, fmt.Errorf("broker.kind: %q is not built in", b.Kind)
 	}
 }
 
 // openKafka opens the broker on a cluster. The cluster's own retention trims.
-func openKafka(ctx context.Context, c *config.Config, log *slog.Logger, to hooks) (infra.Broker, error) {
+func (o Options) openKafka(ctx context.Context, c *config.Config, log *slog.Logger, to hooks) (infra.Broker, error) {
 	k, err := secured(c.Broker, kafkaConfig(c, log, to.fatal))
 	if err != nil {
 		return nil, err
+	}
+	if k.Owners == "" && o.HandleOnly {
+		k.Owners = "handlers"
 	}
 	l, err := connect(ctx, k)
 	if err != nil {

@@ -83,6 +83,7 @@ type Broker struct {
 	Replication    int16             `yaml:"replication" default:"1" min:"1" doc:"Kafka: copies of topics that the server makes; 3 for production."`
 	Retention      time.Duration     `yaml:"retention" default:"168h" min:"0" doc:"Kafka: how long topics that the server makes keep events; 0 for ever. Longer than every retry.max_age."`
 	InstanceID     string            `yaml:"instance_id" default:"" doc:"Name of this process among those that share the work; each needs its own, and the same again after a restart. Default: the host name with kafka, otherwise eventserver."`
+	Owners         string            `yaml:"owners" default:"" doc:"Kafka: name of the work that processes share. Those that have the same destinations have the same name; programs with other destinations on the same topics need another one. Default: owners, and handlers in a program of handlers alone (typed.Start)."`
 	TLS            TLS               `yaml:"tls" doc:"Kafka: encryption."`
 	SASL           *SASL             `yaml:"sasl" doc:"Kafka: authentication; none without it."`
 	SessionTimeout time.Duration     `yaml:"session_timeout" default:"10s" min:"1s" doc:"Kafka: how long a silent process keeps its partitions. By default a cluster refuses less than 6s."`

@@ -32,6 +32,10 @@ type Config struct {
 	// partition q with q mod P = p of every topic.
 	Shards string
 
+	// Owners names the work that processes share: processes that have the same groups
+	// have the same name. Default "owners".
+	Owners string
+
 	MaxMessageBytes int // largest record, headers included; default 16 MiB
 
 	TLS  *tls.Config // nil: plain text
@@ -56,6 +60,7 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.Partitions, 8)
 	def(&c.Replication, 1)
 	def(&c.Shards, "events")
+	def(&c.Owners, "owners")
 	def(&c.MaxMessageBytes, 16<<20)
 	def(&c.SessionTimeout, 10*time.Second)
 	def(&c.CommitInterval, 10*time.Millisecond)
@@ -71,6 +76,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.InstanceID != "" && !instanceRE.MatchString(c.InstanceID) {
 		errs = append(errs, fmt.Errorf("instance_id: %q has characters other than a-z A-Z 0-9 . _ - or is longer than 100", c.InstanceID))
+	}
+	if !instanceRE.MatchString(c.Owners) {
+		errs = append(errs, fmt.Errorf("owners: %q has characters other than a-z A-Z 0-9 . _ - or is longer than 100", c.Owners))
 	}
 	if c.Partitions < 1 || c.Replication < 1 {
 		errs = append(errs, errors.New("partitions and replication: at least 1"))
@@ -112,9 +120,10 @@ func (c *Config) Logical(real string) string {
 // Group is the real name of a logical consumer group.
 func (c *Config) Group(logical string) string { return c.TopicPrefix + logical }
 
-// owners is the consumer group in which the processes share the shards. Its name
-// follows from nothing that changes.
-func (c *Config) owners() string { return c.TopicPrefix + "eventserver.owners" }
+// owners is the consumer group in which the processes share the shards.
+func (c *Config) owners() string { return c.TopicPrefix + ownersPrefix + c.Owners }
+
+const ownersPrefix = "eventserver."
 
 const (
 	dialTimeout    = 3 * time.Second

@@ -64,7 +64,7 @@ func (l *Log) Kept(ctx context.Context, topic string, groups ...string) (map[str
 			return nil, err
 		}
 		for _, g := range all.Groups() {
-			if strings.HasPrefix(g, l.cfg.TopicPrefix) && g != l.cfg.owners() {
+			if strings.HasPrefix(g, l.cfg.TopicPrefix) && !strings.HasPrefix(g, l.cfg.TopicPrefix+ownersPrefix) {
 				reals = append(reals, g)
 			}
 		}
@@ -111,19 +111,29 @@ func (l *Log) Members(ctx context.Context, group string) ([]infra.Member, error)
 	}
 	out := l.members.here(group)
 	own := l.members.self()
-	for _, d := range described[l.cfg.owners()].Members {
-		mark := markOf(d.MemberID)
-		if mark == own {
+	have := map[string]map[string][]int32{} // by mark and topic
+	for at, c := range of.at {
+		if c.owner == "" || c.owner == own {
 			continue
 		}
-		one := describedMember(d)
-		for at, c := range of.at {
-			if c.owner == mark {
-				topic := l.cfg.Logical(at.topic)
-				one.Partitions[topic] = append(one.Partitions[topic], at.partition)
-			}
+		if have[c.owner] == nil {
+			have[c.owner] = map[string][]int32{}
 		}
-		if len(one.Partitions) > 0 {
+		topic := l.cfg.Logical(at.topic)
+		have[c.owner][topic] = append(have[c.owner][topic], at.partition)
+	}
+	alive := described[l.cfg.owners()].Members
+	if len(have) > 0 {
+		others, err := l.otherOwners(ctx)
+		if err != nil {
+			return nil, err
+		}
+		alive = append(alive, others...)
+	}
+	for _, d := range alive {
+		if parts := have[markOf(d.MemberID)]; len(parts) > 0 {
+			one := describedMember(d)
+			one.Partitions = parts
 			out = append(out, one)
 		}
 	}
@@ -137,6 +147,29 @@ func (l *Log) Members(ctx context.Context, group string) ([]infra.Member, error)
 		out = append(out, one)
 	}
 	return out, nil
+}
+
+// otherOwners are the members of the groups of owners beside ours: of programs with
+// other destinations.
+func (l *Log) otherOwners(ctx context.Context) (out []kadm.DescribedGroupMember, err error) {
+	all, err := l.admin.ListGroups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var groups []string
+	for _, g := range all.Groups() {
+		if strings.HasPrefix(g, l.cfg.TopicPrefix+ownersPrefix) && g != l.cfg.owners() {
+			groups = append(groups, g)
+		}
+	}
+	if len(groups) == 0 {
+		return nil, nil
+	}
+	described, err := l.admin.DescribeGroups(ctx, groups...)
+	for _, d := range described {
+		out = append(out, d.Members...)
+	}
+	return out, err
 }
 
 func describedMember(d kadm.DescribedGroupMember) infra.Member {

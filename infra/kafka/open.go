@@ -113,6 +113,7 @@ func (o *openings) round(all []*opening) {
 	if moved(err) {
 		o.log.topics.forget(keysOf(missing)...)
 	}
+	o.elsewhere(ctx, all)
 	var marking sync.WaitGroup
 	byGroup := map[string][]*opening{}
 	for _, one := range all {
@@ -128,6 +129,33 @@ func (o *openings) round(all []*opening) {
 	marking.Wait()
 	for _, one := range all {
 		close(one.answer)
+	}
+}
+
+// elsewhere refuses what a program of another group of owners has, until that gives it
+// up or dies: two programs must not work on one destination.
+func (o *openings) elsewhere(ctx context.Context, all []*opening) {
+	marked := false
+	for _, one := range all {
+		marked = marked || one.at.owner != ""
+	}
+	if !marked {
+		return
+	}
+	others, err := o.log.otherOwners(ctx)
+	alive := map[string]string{}
+	for _, d := range others {
+		alive[markOf(d.MemberID)] = d.ClientHost
+	}
+	for _, one := range all {
+		if one.at.owner == "" || one.err != nil {
+			continue
+		}
+		if host, has := alive[one.at.owner]; has {
+			one.err = fmt.Errorf("a process on %s with another broker.owners works on it", host)
+		} else {
+			one.err = err
+		}
 	}
 }
 

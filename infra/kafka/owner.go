@@ -30,7 +30,7 @@ type owner struct {
 const (
 	// heartbeats is how often they come at least: others learn from them that a process
 	// has come or gone.
-	heartbeats = 500 * time.Millisecond
+	heartbeats = 200 * time.Millisecond
 	// rebalanceTimeout is how long a rebalance waits for a member that gives shards up:
 	// longer than any attempt. One that is dead is noticed by its session.
 	rebalanceTimeout = 5 * time.Minute

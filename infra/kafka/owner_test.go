@@ -115,6 +115,30 @@ func TestProcessesShare(t *testing.T) {
 	}
 }
 
+// Programs with other destinations on the same topics share among themselves. On one
+// destination only one of them works.
+func TestOtherOwners(t *testing.T) {
+	t.Parallel()
+	c := cluster(t)
+	one := process(t, c, "one", nil)
+	two := process(t, c, "two", func(cfg *Config) { cfg.Owners = "handlers" })
+	o := newOwners(t)
+	m := o.join("one", one, atOnce)
+	o.await("one", 4)
+	mine, err := two.Join(t.Context(), "mine", topic, func(c infra.Claim) { <-c.Context.Done() })
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		members, err := one.Members(t.Context(), "mine")
+		return err == nil && len(members) == 1 && len(members[0].Partitions[topic]) == 4
+	}, timeout, time.Millisecond)
+	require.ErrorIs(t, one.DeleteGroups(t.Context(), "mine"), infra.ErrGroupBusy)
+	require.NoError(t, mine.Close())
+	require.NoError(t, one.DeleteGroups(t.Context(), "mine"))
+	o.join("two", two, atOnce)
+	require.NoError(t, m.Close())
+	o.await("two", 4)
+}
+
 // A coordinator that answers no heartbeats of a process gives its shards to another one
 // after the session timeout. sarama's member went on for a minute; here the process has
 // stopped by then.
