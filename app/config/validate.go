@@ -194,6 +194,9 @@ func (b *Broker) Validate() error {
 	if b.InstanceID != "" && !instanceRE.MatchString(b.InstanceID) {
 		f.addf("instance_id: %q has characters other than letters, digits and . _ -, or more than 100; give a shorter, plainer name", b.InstanceID)
 	}
+	if b.Owners != "" && !instanceRE.MatchString(b.Owners) {
+		f.addf("owners: %q has characters other than letters, digits and . _ -, or more than 100; give a shorter, plainer name", b.Owners)
+	}
 	real := map[string]string{}
 	logical := make([]string, 0, len(b.Topics))
 	for name := range b.Topics {
