@@ -109,27 +109,28 @@ func (c *cursor) Read(ctx context.Context, maxBytes int) ([]*infra.Record, error
 			}
 			c.leave()
 		}
-		if at, err := c.behind(ctx, maxBytes); err != nil || at {
+		if err := c.behind(ctx, maxBytes); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// behind reads into ahead. It reports whether the cursor is at the end.
-func (c *cursor) behind(ctx context.Context, maxBytes int) (atEnd bool, err error) {
+// behind reads into ahead, or puts the cursor at the live end, which may have come on
+// meanwhile.
+func (c *cursor) behind(ctx context.Context, maxBytes int) error {
 	before := c.log.producer.end(topicPartition{c.log.cfg.Topic(c.topic), c.partition})
 	got := c.log.fetches.fetch(ctx, c.topic, c.partition, c.next, min(max(maxBytes, 4<<10), readMost))
 	switch {
 	case errors.Is(got.err, kerr.OffsetOutOfRange):
 		return c.outside(ctx)
 	case got.err != nil:
-		return false, got.err
+		return got.err
 	case len(got.records) > 0:
 		c.ahead = got.records
-		return false, nil
+		return nil
 	case got.next > c.next: // what is there is not delivered, such as the end of a transaction
 		c.next = got.next
-		return false, nil
+		return nil
 	}
 	if before > c.next {
 		c.log.producer.shorter(topicPartition{c.log.cfg.Topic(c.topic), c.partition}, before)
@@ -137,23 +138,21 @@ func (c *cursor) behind(ctx context.Context, maxBytes int) (atEnd bool, err erro
 	return c.follow(ctx, c.next)
 }
 
-// follow puts the cursor at the live end, which is at offset. It reports false when
-// that has come on meanwhile.
-func (c *cursor) follow(ctx context.Context, offset int64) (bool, error) {
-	real := c.log.cfg.Topic(c.topic)
-	info, err := c.log.topics.partition(ctx, real, c.partition)
-	if err != nil {
-		return false, err
+// follow puts the cursor at the live end, which is at offset, unless that has come on
+// too far meanwhile.
+func (c *cursor) follow(ctx context.Context, offset int64) error {
+	info, err := c.log.topics.partition(ctx, c.log.cfg.Topic(c.topic), c.partition)
+	if err == nil {
+		c.tail = c.log.followers.attach(c, info, offset)
 	}
-	c.tail = c.log.followers.attach(c, info, offset)
-	return c.tail != nil, nil
+	return err
 }
 
 // outside goes on at the oldest record, or waits for the partition to grow.
-func (c *cursor) outside(ctx context.Context) (atEnd bool, err error) {
+func (c *cursor) outside(ctx context.Context) error {
 	all, err := c.log.Bounds(ctx, c.topic, time.Time{})
 	if err != nil {
-		return false, err
+		return err
 	}
 	b := all[c.partition]
 	switch {
@@ -162,7 +161,7 @@ func (c *cursor) outside(ctx context.Context) (atEnd bool, err error) {
 	case c.next > b.End:
 		return c.follow(ctx, b.End)
 	}
-	return false, nil
+	return nil
 }
 
 // give hands out some of what was read.

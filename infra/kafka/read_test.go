@@ -1,12 +1,14 @@
 package kafka
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"eventserver/infra"
 )
@@ -104,4 +106,54 @@ func TestReadersOfOnePartition(t *testing.T) {
 		}
 	}
 	assert.Zero(t, l.followers.held.Load(), "nothing is held of what everybody has read")
+}
+
+// A reader that comes to the end while a record comes is given it at once: others at
+// the end have it already, and nothing will wake this one.
+func TestRecordThatComesWhileAReaderJoins(t *testing.T) {
+	t.Parallel()
+	c := cluster(t)
+	l := process(t, c, "one", nil)
+	foreign, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	require.NoError(t, err)
+	t.Cleanup(foreign.Close)
+	open := func() infra.Cursor {
+		cursor, err := l.Open(t.Context(), topic, 1, 0)
+		require.NoError(t, err)
+		t.Cleanup(cursor.Close)
+		return cursor
+	}
+	first, second := open(), open()
+	none, err := first.Read(t.Context(), 1<<20)
+	require.NoError(t, err)
+	require.Empty(t, none)
+	var empty atomic.Bool // the second reader was told that there is nothing
+	c.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		req := r.(*kmsg.FetchRequest)
+		if req.SessionEpoch != -1 || !empty.CompareAndSwap(false, true) {
+			return nil, nil, false // the live end
+		}
+		c.SleepControl(func() {
+			assert.NoError(t, foreign.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Partition: 1, Value: []byte("it")}).FirstErr())
+			<-first.More()
+		})
+		resp := req.ResponseKind().(*kmsg.FetchResponse)
+		for _, of := range req.Topics {
+			one := kmsg.NewFetchResponseTopic()
+			one.Topic, one.TopicID = of.Topic, of.TopicID
+			for _, p := range of.Partitions {
+				part := kmsg.NewFetchResponseTopicPartition()
+				part.Partition, part.HighWatermark, part.LastStableOffset = p.Partition, 0, 0
+				one.Partitions = append(one.Partitions, part)
+			}
+			resp.Topics = append(resp.Topics, one)
+		}
+		return resp, nil, true
+	})
+	got, err := second.Read(t.Context(), 1<<20)
+	require.NoError(t, err)
+	require.True(t, empty.Load())
+	require.Len(t, got, 1)
+	assert.Equal(t, "it", string(got[0].Value))
 }
