@@ -25,7 +25,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick")) // sarama's, of BenchmarkFind
+	goleak.VerifyTestMain(m)
 }
 
 // receiver is a destination that a test answers for.

@@ -1,11 +1,13 @@
 package main_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"eventserver/infra/local"
 )
@@ -14,23 +16,20 @@ import (
 // as any Kafka client would.
 func (o *oracle) readPoison(t *testing.T, addrs []string, prefix string) {
 	t.Helper()
-	cfg := sarama.NewConfig()
-	cfg.Version = sarama.V3_6_0_0
-	cfg.Metadata.Retry.Max = 20
-	client, err := sarama.NewClient(addrs, cfg)
+	client, err := kgo.NewClient(kgo.SeedBrokers(addrs...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = client.Close() }()
+	defer client.Close()
 	for _, destination := range o.names {
-		records, err := readTopic(client, prefix+"poison."+destination)
+		records, err := readTopic(t.Context(), client, prefix+"poison."+destination)
 		if err != nil {
 			t.Errorf("poison queue of %s: %v", destination, err)
 		}
 		for _, rec := range records {
 			headers := map[string]string{}
 			for _, h := range rec.Headers {
-				headers[string(h.Key)] = string(h.Value)
+				headers[h.Key] = string(h.Value)
 			}
 			o.checkPoison(t, destination, string(rec.Key), headers, rec.Value)
 		}
@@ -59,46 +58,36 @@ func (o *oracle) checkPoison(t *testing.T, destination, key string, headers map[
 }
 
 // readTopic returns every record of a topic that nobody writes to any more.
-func readTopic(client sarama.Client, topic string) ([]*sarama.ConsumerMessage, error) {
-	partitions, err := client.Partitions(topic)
+func readTopic(ctx context.Context, client *kgo.Client, topic string) (all []*kgo.Record, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, topic)
+	if err == nil {
+		err = ends.Error()
+	}
 	if err != nil {
 		return nil, err
 	}
-	consumer, err := sarama.NewConsumerFromClient(client)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = consumer.Close() }()
-	var all []*sarama.ConsumerMessage
-	for _, p := range partitions {
-		end, err := client.GetOffset(topic, p, sarama.OffsetNewest)
-		if err != nil {
-			return nil, err
+	left := map[int32]int64{} // the last offset of a partition that is not read to its end
+	at := map[int32]kgo.Offset{}
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Offset > 0 {
+			left[o.Partition], at[o.Partition] = o.Offset-1, kgo.NewOffset().AtStart()
 		}
-		if end == 0 {
-			continue
+	})
+	client.AddConsumePartitions(map[string]map[int32]kgo.Offset{topic: at})
+	defer client.PurgeTopicsFromConsuming(topic)
+	for len(left) > 0 {
+		fetches := client.PollFetches(ctx)
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("read %d records of the topic and not to the ends: %v", len(all), left)
 		}
-		pc, err := consumer.ConsumePartition(topic, p, sarama.OffsetOldest)
-		if err != nil {
-			return nil, err
-		}
-		for late := time.After(30 * time.Second); ; {
-			var rec *sarama.ConsumerMessage
-			select {
-			case rec = <-pc.Messages():
-			case <-late:
+		fetches.EachRecord(func(r *kgo.Record) {
+			all = append(all, r)
+			if r.Offset >= left[r.Partition] {
+				delete(left, r.Partition)
 			}
-			if rec == nil {
-				return nil, fmt.Errorf("partition %d: read %d records of the topic and not to its end, %d", p, len(all), end)
-			}
-			all = append(all, rec)
-			if rec.Offset >= end-1 {
-				break
-			}
-		}
-		if err := pc.Close(); err != nil {
-			return nil, err
-		}
+		})
 	}
 	return all, nil
 }

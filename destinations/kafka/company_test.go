@@ -36,7 +36,7 @@ func refuse(req *kmsg.ProduceRequest, code int16) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.ProduceResponse)
 	for _, topic := range req.Topics {
 		rt := kmsg.NewProduceResponseTopic()
-		rt.Topic = topic.Topic
+		rt.Topic, rt.TopicID = topic.Topic, topic.TopicID
 		for _, p := range topic.Partitions {
 			rp := kmsg.NewProduceResponseTopicPartition()
 			rp.Partition, rp.ErrorCode = p.Partition, code

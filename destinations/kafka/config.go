@@ -7,7 +7,10 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"eventserver/destinations"
 )
@@ -41,6 +44,24 @@ type SASL struct {
 	Password  destinations.Secret `yaml:"password" doc:"Password."`
 }
 
+// The mechanisms of SASL.
+const (
+	mechanismPlain    = "PLAIN"
+	mechanismSCRAM256 = "SCRAM-SHA-256"
+	mechanismSCRAM512 = "SCRAM-SHA-512"
+)
+
+func (s SASL) mechanism() sasl.Mechanism {
+	switch s.Mechanism {
+	case mechanismSCRAM256:
+		return scram.Auth{User: s.User, Pass: s.Password.Reveal()}.AsSha256Mechanism()
+	case mechanismSCRAM512:
+		return scram.Auth{User: s.User, Pass: s.Password.Reveal()}.AsSha512Mechanism()
+	default:
+		return plain.Auth{User: s.User, Pass: s.Password.Reveal()}.AsMechanism()
+	}
+}
+
 func (c Config) withDefaults() Config {
 	if c.MaxMessageBytes == 0 {
 		c.MaxMessageBytes = 1_000_000 // below the brokers' default of 1,048,588
@@ -65,7 +86,7 @@ func (c Config) Validate() error {
 	if !topicRE.MatchString(c.Topic) || c.Topic == "." || c.Topic == ".." {
 		errs = append(errs, fmt.Errorf("topic: %.260q is not 1 to 249 of a-z A-Z 0-9 . _ -", c.Topic))
 	}
-	if c.MaxMessageBytes < 0 || c.MaxMessageBytes > 90<<20 { // the client library's own end is 100 MiB
+	if c.MaxMessageBytes < 0 || c.MaxMessageBytes > 90<<20 { // a request of the client library has at most 100 MiB
 		errs = append(errs, fmt.Errorf("max_message_bytes: %d is not between 1 and 90MiB", c.MaxMessageBytes))
 	}
 	if err := c.TLS.Validate(); err != nil {
@@ -109,7 +130,7 @@ func (s SASL) Validate() error {
 			return errors.New("mechanism: is missing; write PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
 		}
 		return nil
-	case sarama.SASLTypePlaintext, sarama.SASLTypeSCRAMSHA256, sarama.SASLTypeSCRAMSHA512:
+	case mechanismPlain, mechanismSCRAM256, mechanismSCRAM512:
 	default:
 		return fmt.Errorf("mechanism: %q is not PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", s.Mechanism)
 	}
@@ -123,45 +144,44 @@ func (s SASL) Validate() error {
 	return errors.Join(errs...)
 }
 
-// client is the library's configuration. Few of its defaults fit: they are
-// leader-only acks, no idempotence, half a minute for each dial and read, and
-// a placement of keys that no other client shares.
-func (c Config) client() (*sarama.Config, error) {
-	s := sarama.NewConfig()
-	s.Version = sarama.V2_8_0_0
-	s.ClientID = "eventserver"
-	s.Net.DialTimeout = 3 * time.Second
-	s.Net.ReadTimeout = 5 * time.Second
-	s.Net.WriteTimeout = 5 * time.Second
-	s.Net.MaxOpenRequests = 1
-	s.Metadata.Full = false // only this topic's: a shared cluster may have thousands
-	s.Metadata.Retry.Max = 3
-	s.Metadata.Retry.Backoff = 150 * time.Millisecond
-	s.Metadata.AllowAutoTopicCreation = false
-	s.Producer.RequiredAcks = sarama.WaitForAll
-	s.Producer.Idempotent = true
-	s.Producer.Retry.Max = 3
-	s.Producer.Retry.Backoff = 150 * time.Millisecond
-	s.Producer.Timeout = 4 * time.Second
-	s.Producer.MaxMessageBytes = c.MaxMessageBytes
-	s.Producer.Partitioner = sarama.NewMurmur2Partitioner
-	s.Producer.Return.Successes = true
-	s.Producer.Return.Errors = true
+// batchOverhead is what a batch has beside its records, in bytes.
+const batchOverhead = 61
+
+// client is the library's configuration. Few of its defaults fit: it tries a
+// record for ever, and compresses. One request under way for each broker makes
+// batches of what waits meanwhile.
+func (c Config) client() ([]kgo.Opt, error) {
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(c.Brokers...),
+		kgo.ClientID("eventserver"),
+		kgo.DialTimeout(3 * time.Second),
+		kgo.MetadataMinAge(150 * time.Millisecond),
+		kgo.RequestTimeoutOverhead(5 * time.Second),
+		kgo.RequestRetries(3),
+		kgo.RetryTimeout(5 * time.Second),
+		kgo.RetryBackoffFn(func(int) time.Duration { return 150 * time.Millisecond }),
+		kgo.DisableClientMetrics(),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.MaxProduceRequestsInflightPerBroker(1),
+		kgo.ProduceRequestTimeout(4 * time.Second),
+		kgo.ProducerBatchMaxBytes(int32(max(c.MaxMessageBytes+batchOverhead, 512))), // at most 90 MiB: Validate
+		kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.ProducerLinger(0),
+		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
+		kgo.RecordRetries(3),
+		kgo.UnknownTopicRetries(1),
+	}
 	if c.TLS.Enabled {
 		t, err := c.TLS.load()
 		if err != nil {
 			return nil, errors.Join(prefixed("tls.", err)...)
 		}
-		s.Net.TLS.Enable, s.Net.TLS.Config = true, t
+		opts = append(opts, kgo.DialTLSConfig(t))
 	}
 	if c.SASL.Mechanism != "" {
-		s.Net.SASL.Enable = true
-		s.Net.SASL.Mechanism = sarama.SASLMechanism(c.SASL.Mechanism)
-		s.Net.SASL.User = c.SASL.User
-		s.Net.SASL.Password = c.SASL.Password.Reveal()
-		s.Net.SASL.SCRAMClientGeneratorFunc = scramClient(c.SASL.Mechanism)
+		opts = append(opts, kgo.SASL(c.SASL.mechanism()))
 	}
-	return s, nil
+	return opts, nil
 }
 
 func (t TLS) load() (*tls.Config, error) {

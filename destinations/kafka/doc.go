@@ -19,10 +19,10 @@
 // # Promises
 //
 // Deliver returns nil when all in-sync replicas have the record (acks=all,
-// idempotent). The client library knows no context: when an attempt's context
-// ends its record may still land, and land again with the next attempt. It is
-// then the same event twice in a row, never out of order, because the next
-// attempt of a key waits for the send before it.
+// idempotent). What is on its way to the cluster cannot be taken back: when an
+// attempt's context ends, its record may still land, and land again with the next
+// attempt. It is then the same event twice in a row, never out of order, because the
+// next attempt of a key waits for the send before it.
 //
 // The cluster is dialled at the first delivery: one that is away does not stop
 // the server, it makes deliveries fail as Unavailable. The topic has to exist.
@@ -34,6 +34,6 @@
 // max_message_bytes should not be above the topic's max.message.bytes: batches
 // have at most that size, and those that the topic refuses are sent twice.
 //
-// It may import destinations and Kafka's client libraries, but not infra: how
+// It may import destinations and Kafka's client library (franz-go), but not infra: how
 // the server stores events and where it delivers them are chosen apart.
 package kafka

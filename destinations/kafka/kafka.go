@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"eventserver/destinations"
 	"eventserver/destinations/cause"
@@ -22,14 +21,18 @@ var ErrClosed = errors.New("kafka destination is closed")
 // connections. A healthy cluster needs milliseconds.
 const closeGrace = 5 * time.Second
 
+// dialPatience is what a try to connect may take as a whole.
+const dialPatience = 10 * time.Second
+
 // Destination produces to one topic. It is safe for many goroutines.
 type Destination struct {
 	id       string
 	cfg      Config
-	conf     *sarama.Config
+	opts     []kgo.Opt
 	grace    time.Duration
+	patience time.Duration
 	redactor *redact.Redactor
-	ctx      context.Context // of the connections; ends when Close loses patience
+	ctx      context.Context // of the try to connect; ends with Close
 	cancel   context.CancelFunc
 
 	mu       sync.Mutex
@@ -40,7 +43,6 @@ type Destination struct {
 	dialling *dialling                // nil: nobody is connecting
 
 	closeOnce sync.Once
-	closeErr  error
 }
 
 // New reads the files that cfg names. It does not dial: that is for the first
@@ -53,19 +55,17 @@ func New(id string, cfg Config) (*Destination, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	conf, err := cfg.client()
+	opts, err := cfg.client()
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background()) // ends with Close
-	conf.Net.Proxy.Enable = true
-	conf.Net.Proxy.Dialer = &dialer{ctx: ctx, timeout: conf.Net.DialTimeout}
-	if err := conf.Validate(); err != nil {
-		cancel()
+	if err := kgo.ValidateOpts(opts...); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithCancel(context.Background()) // ends with Close
 	return &Destination{
-		id: id, cfg: cfg, redactor: redact.New(cfg.SASL.Password.Reveal()), conf: conf, grace: closeGrace, ctx: ctx, cancel: cancel, sends: map[string]chan struct{}{},
+		id: id, cfg: cfg, redactor: redact.New(cfg.SASL.Password.Reveal()), opts: opts, grace: closeGrace, patience: dialPatience,
+		ctx: ctx, cancel: cancel, sends: map[string]chan struct{}{},
 	}, nil
 }
 
@@ -86,7 +86,7 @@ func (d *Destination) Transform(_ context.Context, e destinations.Event) (destin
 // Deliver sends one record. A record that no cluster would take is a permanent
 // failure; everything else is the cluster's fault.
 func (d *Destination) Deliver(ctx context.Context, del destinations.Delivery) error {
-	if size := record(d.cfg.Topic, del).ByteSize(2); size > d.cfg.MaxMessageBytes {
+	if size := size(record(d.cfg.Topic, del)); size > d.cfg.MaxMessageBytes {
 		return destinations.Permanent(fmt.Errorf("kafka: the record has %d bytes, max_message_bytes is %d", size, d.cfg.MaxMessageBytes))
 	}
 	done, err := d.begin(ctx, del.Key)
@@ -155,28 +155,40 @@ func ended(ctx context.Context) error {
 // own. The key is taken meanwhile: no later record of it can come between.
 func (d *Destination) send(ctx context.Context, del destinations.Delivery) error {
 	l, err := d.connect()
-	if err == nil && ctx.Err() != nil {
+	if err != nil {
+		return d.failed(err, true)
+	}
+	if ctx.Err() != nil {
 		return ended(ctx) // nobody waits for it, and the next attempt sends it
 	}
-	if err == nil {
-		_, _, err = l.producer.SendMessage(record(d.cfg.Topic, del))
-	}
+	sent := record(d.cfg.Topic, del)
+	err = l.company.ProduceSync(ctx, sent).FirstErr()
 	if refused(err) {
 		if ctx.Err() != nil {
 			return ended(ctx)
 		}
-		var alone sarama.SyncProducer
-		if alone, err = l.single(); err == nil {
-			_, _, err = alone.SendMessage(record(d.cfg.Topic, del))
-		}
+		again := record(d.cfg.Topic, del)
+		again.Partition = sent.Partition
+		err = l.single(ctx, again)
 	}
 	if err == nil {
 		return nil
 	}
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return ended(ctx)
+	}
+	return d.failed(err, false)
+}
+
+// failed says in our words what the client library says.
+func (d *Destination) failed(err error, dialled bool) error {
+	if errors.Is(err, kgo.ErrClientClosed) {
+		return destinations.Unavailable(ErrClosed)
+	}
 	said := err
 	text, known := cause.Words(err)
-	text = strings.TrimPrefix(d.redactor.Text(text, false), "kafka: ") // the client library says that, too
-	if known && errors.Is(err, sarama.ErrOutOfBrokers) {
+	text = d.redactor.Text(text, false)
+	if known && dialled {
 		text = "no broker can be reached: " + text
 	}
 	if text != err.Error() { // a cluster says in words of its own why it lets nobody in
@@ -186,23 +198,28 @@ func (d *Destination) send(ctx context.Context, del destinations.Delivery) error
 }
 
 // Close waits for the sends under way, a few seconds for a cluster that does
-// not answer, and disconnects. Later calls wait too and return the same.
+// not answer, and disconnects. Later calls wait too.
 func (d *Destination) Close() error {
 	d.closeOnce.Do(func() {
 		d.mu.Lock()
 		d.closed = true
 		d.mu.Unlock()
-		patience := time.AfterFunc(d.grace, d.cancel)
+		patience := time.AfterFunc(d.grace, d.cut)
 		defer patience.Stop()
 		d.running.Wait()
-		d.mu.Lock()
-		l := d.link
-		d.link = nil
-		d.mu.Unlock()
-		if l != nil {
-			d.closeErr = l.close()
-		}
-		d.cancel()
+		d.cut()
 	})
-	return d.closeErr
+	return nil
+}
+
+// cut ends the connections, and with them the sends under way.
+func (d *Destination) cut() {
+	d.cancel()
+	d.mu.Lock()
+	l := d.link
+	d.link = nil
+	d.mu.Unlock()
+	if l != nil {
+		l.close()
+	}
 }

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -12,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -25,8 +25,6 @@ import (
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
-		// sarama's metrics start a goroutine that nothing ends.
-		goleak.IgnoreAnyFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
 		// kfake's SleepControl can lock its own cluster when that is closed meanwhile.
 		goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*Cluster).continueSleptControl"))
 }
@@ -225,7 +223,7 @@ func headers(r *kgo.Record) (out []string) {
 	return out
 }
 
-// Keys go where the Java client and franz-go put them, not where sarama would.
+// Keys go where the Java client and franz-go put them, which a Kafka client in another language may look for.
 func TestPlacement(t *testing.T) {
 	c := cluster(t)
 	d := open(t, Config{Brokers: c.ListenAddrs()})
@@ -307,7 +305,7 @@ func TestClusterThatComesLater(t *testing.T) {
 func TestConnectingIsShared(t *testing.T) {
 	var dials atomic.Int32
 	d := open(t, Config{Brokers: []string{mute(t, func() { dials.Add(1) })}})
-	d.conf.Net.ReadTimeout, d.conf.Metadata.Retry.Max = 50*time.Millisecond, 0
+	d.patience = 50 * time.Millisecond
 	results := make(chan error, 100)
 	for i := range cap(results) {
 		go func() { results <- d.Deliver(t.Context(), delivery("e", fmt.Sprint(i))) }()
@@ -429,10 +427,31 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// Settings whose defaults lose, repeat or misplace records.
-func TestClientSettings(t *testing.T) {
-	d := open(t, Config{Brokers: []string{"127.0.0.1:9"}})
-	if p := d.conf.Producer; !p.Idempotent || p.RequiredAcks != sarama.WaitForAll || d.conf.Net.MaxOpenRequests != 1 || d.conf.Metadata.AllowAutoTopicCreation {
-		t.Errorf("%+v", p)
+// Settings without which records are lost, repeated or make topics of their own.
+func TestRequests(t *testing.T) {
+	c := cluster(t)
+	d := open(t, Config{Brokers: c.ListenAddrs()})
+	var acks atomic.Int32
+	var producer atomic.Int64
+	var creates atomic.Bool
+	c.Control(func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		switch r := req.(type) {
+		case *kmsg.ProduceRequest:
+			acks.Store(int32(r.Acks))
+			producer.Store(int64(binary.BigEndian.Uint64(r.Topics[0].Partitions[0].Records[43:51])))
+		case *kmsg.MetadataRequest:
+			if r.AllowAutoTopicCreation {
+				creates.Store(true)
+			}
+		}
+		return nil, nil, false
+	})
+	producer.Store(-1)
+	if err := d.Deliver(t.Context(), delivery("e1", "user-1")); err != nil {
+		t.Fatal(err)
+	}
+	if acks.Load() != -1 || producer.Load() < 0 || creates.Load() {
+		t.Errorf("acks %d, producer %d, makes topics: %t", acks.Load(), producer.Load(), creates.Load())
 	}
 }

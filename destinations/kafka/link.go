@@ -3,56 +3,69 @@ package kafka
 import (
 	"context"
 	"errors"
-	"net"
 	"sync"
-	"time"
 
-	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // link is a client that has reached the cluster.
 type link struct {
-	client   sarama.Client
-	producer sarama.SyncProducer
+	opts    []kgo.Opt
+	company *kgo.Client // its batches have many records
 
-	mu    sync.Mutex
-	alone sarama.SyncProducer // nil: not needed yet
+	mu     sync.Mutex
+	alone  *kgo.Client           // its batches have one record; nil: not needed yet
+	turns  map[int32]*sync.Mutex // of its partitions
+	closed bool
 }
 
-// single returns the producer whose batches have one record, which it makes when
-// a record is refused for the first time. Keys keep their order across the two
-// producers: a key has one record under way.
-func (l *link) single() (sarama.SyncProducer, error) {
+// single sends a record in a batch of its own: one record of a partition is under
+// way at a time. Keys keep their order across the two clients: a key has one record
+// under way.
+func (l *link) single(ctx context.Context, r *kgo.Record) error {
+	client, turn, err := l.turn(r.Partition)
+	if err != nil {
+		return err
+	}
+	turn.Lock()
+	defer turn.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return client.ProduceSync(ctx, r).FirstErr()
+}
+
+// turn makes the second client when a record is refused for the first time.
+func (l *link) turn(partition int32) (*kgo.Client, *sync.Mutex, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.alone != nil {
-		return l.alone, nil
+	if l.closed {
+		return nil, nil, kgo.ErrClientClosed
 	}
-	conf := *l.client.Config()
-	conf.Producer.Flush.MaxMessages = 1
-	alone, err := sarama.NewSyncProducerFromClient(configured{l.client, &conf})
-	if err == nil {
-		l.alone = alone
+	if l.alone == nil {
+		client, err := kgo.NewClient(l.opts...)
+		if err != nil {
+			return nil, nil, err
+		}
+		l.alone, l.turns = client, map[int32]*sync.Mutex{}
 	}
-	return alone, err
+	if l.turns[partition] == nil {
+		l.turns[partition] = new(sync.Mutex)
+	}
+	return l.alone, l.turns[partition], nil
 }
 
-// configured is a client for a producer with settings of its own.
-type configured struct {
-	sarama.Client
-	conf *sarama.Config
-}
-
-func (c configured) Config() *sarama.Config { return c.conf }
-
-func (l *link) close() error {
+// close ends what is under way with kgo.ErrClientClosed.
+func (l *link) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	errs := []error{l.producer.Close()}
+	l.closed = true
+	l.company.Close()
 	if l.alone != nil {
-		errs = append(errs, l.alone.Close())
+		l.alone.Close()
 	}
-	return errors.Join(append(errs, l.client.Close())...)
 }
 
 // dialling is one try to connect, shared by all sends that need it: with one
@@ -82,53 +95,49 @@ func (d *Destination) connect() (*link, error) {
 
 	try.link, try.err = d.dial()
 	d.mu.Lock()
+	if try.link != nil && d.ctx.Err() != nil { // Close has not seen it
+		try.link.close()
+		try.link, try.err = nil, kgo.ErrClientClosed
+	}
 	d.dialling, d.link = nil, try.link
 	d.mu.Unlock()
 	close(try.done)
 	return try.link, try.err
 }
 
+// dial asks for the topic. Here and not at the first record: the client library
+// would keep records for as long as the cluster does not answer.
 func (d *Destination) dial() (*link, error) {
-	client, err := sarama.NewClient(d.cfg.Brokers, d.conf)
+	client, err := kgo.NewClient(d.opts...)
 	if err != nil {
 		return nil, err
 	}
-	// Here and not at the first record: the producer's own lookup answers one
-	// record after the other, each with its timeouts.
-	if _, err := client.Partitions(d.cfg.Topic); err != nil {
-		return nil, errors.Join(err, client.Close())
-	}
-	producer, err := sarama.NewSyncProducerFromClient(client)
-	if err != nil {
-		return nil, errors.Join(err, client.Close())
-	}
-	return &link{client: client, producer: producer}, nil
-}
-
-// dialer gives the client library, which knows no context, connections that
-// end with ctx: Close then takes no longer than it means to, even with a
-// cluster that accepts and never answers.
-type dialer struct {
-	ctx     context.Context
-	timeout time.Duration
-}
-
-func (d *dialer) Dial(network, addr string) (net.Conn, error) {
-	conn, err := (&net.Dialer{Timeout: d.timeout, KeepAlive: 30 * time.Second}).DialContext(d.ctx, network, addr)
-	if err != nil {
+	ctx, cancel := context.WithTimeout(d.ctx, d.patience)
+	defer cancel()
+	if err := known(ctx, client, d.cfg.Topic); err != nil {
+		client.Close()
 		return nil, err
 	}
-	c := &boundConn{Conn: conn}
-	c.stop = context.AfterFunc(d.ctx, func() { _ = conn.Close() })
-	return c, nil
+	return &link{opts: d.opts, company: client}, nil
 }
 
-type boundConn struct {
-	net.Conn
-	stop func() bool
-}
-
-func (c *boundConn) Close() error {
-	c.stop() // or each connection of a long life would stay registered with the context
-	return c.Conn.Close()
+// known reports an error unless the cluster has the topic.
+func known(ctx context.Context, client *kgo.Client, topic string) error {
+	req := kmsg.NewPtrMetadataRequest()
+	of := kmsg.NewMetadataRequestTopic()
+	of.Topic = &topic
+	req.Topics = append(req.Topics, of)
+	resp, err := req.RequestWith(ctx, client)
+	if err != nil {
+		return err
+	}
+	for _, t := range resp.Topics {
+		if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
+			return err
+		}
+	}
+	if len(resp.Topics) == 0 {
+		return errors.New("the cluster does not speak of it")
+	}
+	return nil
 }

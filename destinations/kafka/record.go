@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"eventserver/destinations"
 )
@@ -26,16 +26,16 @@ const (
 
 // record is what one attempt sends. It has no timestamp: a topic may refuse an
 // event's own for being too long ago, and ce_time has it.
-func record(topic string, del destinations.Delivery) *sarama.ProducerMessage {
-	m := &sarama.ProducerMessage{Topic: topic, Key: sarama.StringEncoder(del.Key)}
+func record(topic string, del destinations.Delivery) *kgo.Record {
+	m := &kgo.Record{Topic: topic, Key: []byte(del.Key)}
 	if !del.Payload.Null() { // else the value is null: a tombstone, which deletes the key in a compacted topic
-		m.Value = sarama.ByteEncoder(del.Payload.Body)
+		m.Value = del.Payload.Body
 	}
 	own := map[string]bool{}
 	add := func(name, value string) {
 		own[name] = true
 		if value != "" {
-			m.Headers = append(m.Headers, sarama.RecordHeader{Key: []byte(name), Value: []byte(value)})
+			m.Headers = append(m.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
 		}
 	}
 	add(headerID, del.EventID)
@@ -69,4 +69,13 @@ func record(topic string, del destinations.Delivery) *sarama.ProducerMessage {
 		}
 	}
 	return m
+}
+
+// size is the most that a record takes of a batch, in bytes.
+func size(r *kgo.Record) int {
+	n := 36 + len(r.Key) + len(r.Value) // lengths, offset and time
+	for _, h := range r.Headers {
+		n += 10 + len(h.Key) + len(h.Value)
+	}
+	return n
 }

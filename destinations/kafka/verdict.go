@@ -3,7 +3,7 @@ package kafka
 import (
 	"errors"
 
-	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"eventserver/destinations"
 )
@@ -12,17 +12,11 @@ import (
 // about one of its records. What is left says that the cluster cannot take any
 // record at the moment, which it would say to each.
 func refused(err error) bool {
-	var code sarama.KError
+	var code *kerr.Error
 	if !errors.As(err, &code) {
 		return false // no answer
 	}
-	switch code {
-	case sarama.ErrUnknownTopicOrPartition, sarama.ErrLeaderNotAvailable, sarama.ErrNotLeaderForPartition, sarama.ErrReplicaNotAvailable,
-		sarama.ErrBrokerNotAvailable, sarama.ErrRequestTimedOut, sarama.ErrNetworkException, sarama.ErrKafkaStorageError,
-		sarama.ErrNotEnoughReplicas, sarama.ErrNotEnoughReplicasAfterAppend, sarama.ErrThrottlingQuotaExceeded:
-		return false
-	}
-	return true
+	return !kerr.IsRetriable(code) || errors.Is(code, kerr.CorruptMessage)
 }
 
 // verdict is what an error means for a record that was alone in its batch; said
@@ -34,9 +28,9 @@ func refused(err error) bool {
 //	                                    records have the time at which they are sent
 func verdict(err, said error) error {
 	switch {
-	case errors.Is(err, sarama.ErrMessageSizeTooLarge), errors.Is(err, sarama.ErrMessageSetSizeTooLarge), errors.Is(err, sarama.ErrInvalidRecord):
+	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge), errors.Is(err, kerr.InvalidRecord):
 		return destinations.Permanent(said)
-	case errors.Is(err, sarama.ErrInvalidMessage):
+	case errors.Is(err, kerr.CorruptMessage):
 		return said
 	}
 	return destinations.Unavailable(said)

@@ -142,7 +142,7 @@ func (e *env) publishAfterClose() {
 	require.NoError(e, e.broker.Close(), "closing twice")
 }
 
-// publishWhileClosing: sarama's producer panics on a send after its close.
+// publishWhileClosing: there are clients that panic on a send after their close.
 func (e *env) publishWhileClosing() {
 	var wg sync.WaitGroup
 	started := make(chan struct{}, 8)

@@ -12,8 +12,8 @@ import (
 )
 
 // A cluster that hung for longer than a read may take stayed away for a process that
-// published nothing: sarama answered all that was asked on the connection with the old
-// timeout. /readyz said 503, lag and age stood still, and nobody could replay or
+// published nothing: its client answered all that was asked on the connection with the
+// old timeout. /readyz said 503, lag and age stood still, and nobody could replay or
 // explain, for up to ten minutes.
 func TestAnswersAgainAfterAHang(t *testing.T) {
 	t.Parallel()

@@ -140,8 +140,8 @@ func TestOtherOwners(t *testing.T) {
 }
 
 // A coordinator that answers no heartbeats of a process gives its shards to another one
-// after the session timeout. sarama's member went on for a minute; here the process has
-// stopped by then.
+// after the session timeout. A client may go on for a minute; the process has stopped by
+// then.
 func TestSwallowedHeartbeats(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)

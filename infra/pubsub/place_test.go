@@ -3,9 +3,9 @@ package pubsub
 import (
 	"testing"
 
-	"github.com/IBM/sarama"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"pgregory.net/rapid"
 )
 
@@ -21,12 +21,10 @@ func TestMurmur2(t *testing.T) {
 
 // A key lies where Kafka's producers put it, so that a move to Kafka moves no user.
 func TestPlaceIsThatOfKafka(t *testing.T) {
-	kafka := sarama.NewMurmur2Partitioner("t")
+	kafka := kgo.StickyKeyPartitioner(nil).ForTopic("t")
 	rapid.Check(t, func(t *rapid.T) {
 		key := rapid.SliceOfN(rapid.Byte(), 1, 64).Draw(t, "key")
-		n := rapid.Int32Range(1, 200).Draw(t, "partitions")
-		want, err := kafka.Partition(&sarama.ProducerMessage{Key: sarama.ByteEncoder(key)}, n)
-		require.NoError(t, err)
-		require.Equal(t, want, place(key, n))
+		n := rapid.IntRange(1, 200).Draw(t, "partitions")
+		require.EqualValues(t, kafka.Partition(&kgo.Record{Key: key}, n), place(key, int32(n)))
 	})
 }
