@@ -52,9 +52,13 @@ func (p *Pipeline) newRunning(d Destination) (*running, error) {
 	if suspended {
 		return r, nil
 	}
-	if r.transform, err = r.newTransform(); err != nil {
+	transform, err := r.newTransform()
+	if err != nil {
 		return nil, errors.Join(err, r.close(true))
 	}
+	r.mu.Lock() // a scrape may ask already
+	r.transform = transform
+	r.mu.Unlock()
 	return r, nil
 }
 
