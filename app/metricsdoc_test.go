@@ -43,9 +43,9 @@ func documented(t *testing.T) (rows, values map[string]string) {
 	return rows, values
 }
 
-// named are the labels whose values the configuration, the build or the code of handlers
-// have; of every other one the page lists the values.
-var named = []string{"destination", "kind", "topic", "group", "type", "go", "version", "commit", "client", "handler_name", "publisher_name", "success"}
+// named are the labels whose values the configuration, the build or the code of
+// publishers have; of every other one the page lists the values.
+var named = []string{"destination", "kind", "topic", "group", "type", "go", "version", "commit", "client", "publisher_name", "success"}
 
 // docs/metrics.md has every metric of a running server, with its type, its
 // labels and their values, and no other.

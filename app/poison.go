@@ -20,7 +20,7 @@ func (a *App) poisonService() (*poison.Service, error) {
 		Broker:       a.broker,
 		Destinations: func() []string { return ids(a.Config()) },
 		Again:        a.pipeline.Again,
-		Settled:      a.pipeline.Settled,
+		Settled:      a.metrics.Settled,
 		Logger:       a.log,
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -35,6 +36,24 @@ func allSeries(t *testing.T, reg *prometheus.Registry) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// seriesOf are the lines of /metrics that a server has for one destination more.
+func seriesOf(t *testing.T, url, id string) (of []string) {
+	t.Helper()
+	resp, err := http.Get(url + "/metrics")
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	mine := regexp.MustCompile(`[{,][a-z_]+="([^"]*\.)?` + id + `"`)
+	for line := range strings.Lines(string(body)) {
+		if !strings.HasPrefix(line, "#") && mine.MatchString(line) {
+			of = append(of, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	require.NotEmpty(t, of)
+	return of
 }
 
 // underRace says whether this test runs with the race detector, which is slow.
@@ -164,6 +183,11 @@ func TestClientsMakeNoSeries(t *testing.T) {
 	for _, s := range allSeries(t, reg) {
 		if !slices.Contains(first, s) {
 			t.Errorf("a new series: %s", s)
+		}
+	}
+	for _, d := range []string{"all", "hook"} {
+		if of := seriesOf(t, url, d); len(of) > 60 {
+			t.Errorf("destination %s has %d series, a thousand of them a thousand times as many:\n%s", d, len(of), strings.Join(of, "\n"))
 		}
 	}
 	t.Logf("%d users, %d odd requests: %d series", users, requests, len(first))

@@ -18,8 +18,14 @@ const exemplarPause = time.Second
 // Histogram is one of durations in seconds, with traces as exemplars. It is safe
 // for many goroutines.
 type Histogram struct {
-	to   prometheus.Observer
-	next [len(seconds) + 1]atomic.Int64 // of each bucket: no new exemplar before, in Unix ns
+	to      prometheus.Observer
+	buckets []float64
+	next    []atomic.Int64 // of each bucket: no new exemplar before, in Unix ns
+}
+
+// newHistogram is for one that has these buckets.
+func newHistogram(to prometheus.Observer, buckets []float64) *Histogram {
+	return &Histogram{to: to, buckets: buckets, next: make([]atomic.Int64, len(buckets)+1)}
 }
 
 // Observe adds v. traceparent is the W3C header that the event travels with: a
@@ -38,7 +44,7 @@ func (h *Histogram) Observe(v float64, traceparent string) {
 
 // due reports whether the bucket of v wants an exemplar.
 func (h *Histogram) due(v float64) bool {
-	bucket, _ := slices.BinarySearch(seconds[:], v)
+	bucket, _ := slices.BinarySearch(h.buckets, v)
 	next, now := &h.next[bucket], time.Now().UnixNano()
 	was := next.Load()
 	return now >= was && next.CompareAndSwap(was, now+int64(exemplarPause))

@@ -35,15 +35,15 @@ func TestTraceID(t *testing.T) {
 
 const aTrace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
-func newHistogram() (*Histogram, prometheus.Histogram) {
-	to := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "h", Buckets: seconds[:]})
-	return &Histogram{to: to}, to
+func aHistogram() (*Histogram, prometheus.Histogram) {
+	to := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "h", Buckets: seconds()})
+	return newHistogram(to, seconds()), to
 }
 
 // A bucket keeps its exemplar for a while, and none waits for another's.
 func TestExemplars(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, to := newHistogram()
+		h, to := aHistogram()
 		other := strings.Replace(aTrace, "0af", "1af", 1)
 		h.Observe(0.5, "")
 		h.Observe(1.5, aTrace)
@@ -76,7 +76,7 @@ func TestExemplars(t *testing.T) {
 }
 
 func TestObserveAllocates(t *testing.T) {
-	h, _ := newHistogram()
+	h, _ := aHistogram()
 	h.Observe(0.5, aTrace)
 	for _, traceparent := range []string{"", aTrace} { // its bucket has one
 		if n := testing.AllocsPerRun(100, func() { h.Observe(0.5, traceparent) }); n != 0 {
@@ -86,7 +86,7 @@ func TestObserveAllocates(t *testing.T) {
 }
 
 func BenchmarkObserve(b *testing.B) {
-	h, to := newHistogram()
+	h, to := aHistogram()
 	for name, f := range map[string]func(){"plain": func() { to.Observe(0.5) }, "without": func() { h.Observe(0.5, "") }, "sampled": func() { h.Observe(0.5, aTrace) }} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -11,16 +11,17 @@ import (
 
 // handlers times Watermill's handlers and publishers, in the series that Watermill's
 // own package of metrics has. That one makes a map of labels for each message, which
-// was some 4 % of the server's CPU, and leaves the series of a removed handler behind.
+// was some 4 % of the server's CPU, and has 84 series for each handler: here those of
+// all destinations are one, named by their stage.
 type handlers struct {
 	handled   *prometheus.HistogramVec // handler_name, success
 	published *prometheus.HistogramVec // handler_name, publisher_name, success
 }
 
-func newHandlers(histogram func(name, help string, labels ...string) *prometheus.HistogramVec) handlers {
+func newHandlers(histogram func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec) handlers {
 	return handlers{
-		handled: histogram("watermill_handler_execution_time_seconds", "Time of one message, or group, in a handler.", "handler_name", "success"),
-		published: histogram("watermill_publish_time_seconds", "Time of one publish to the broker, successful or not.",
+		handled: histogram("watermill_handler_execution_time_seconds", "Time of one message, or group, in a handler.", seconds(), "handler_name", "success"),
+		published: histogram("watermill_publish_time_seconds", "Time of one publish to the broker, successful or not.", seconds(),
 			"handler_name", "publisher_name", "success"),
 	}
 }
@@ -36,7 +37,8 @@ func (t timer) observe(since time.Time, err error) {
 	to.Observe(time.Since(since).Seconds())
 }
 
-// Handler is a middleware that times the messages of one handler.
+// Handler is a middleware that times the messages of a handler: "ingest", or the stage
+// of a destination.
 func (m *Metrics) Handler(name string) message.HandlerMiddleware {
 	t := timer{m.handlers.handled.WithLabelValues(name, "true"), m.handlers.handled.WithLabelValues(name, "false")}
 	return func(next message.HandlerFunc) message.HandlerFunc {
@@ -49,7 +51,7 @@ func (m *Metrics) Handler(name string) message.HandlerMiddleware {
 	}
 }
 
-// Publisher times what pub publishes for one handler.
+// Publisher times what pub publishes for a handler, as Handler names it.
 func (m *Metrics) Publisher(handler string, pub message.Publisher) message.Publisher {
 	name := strings.TrimLeft(fmt.Sprintf("%T", pub), "*")
 	v := m.handlers.published
@@ -67,10 +69,4 @@ func (p timed) Publish(topic string, msgs ...*message.Message) error {
 	err := p.Publisher.Publish(topic, msgs...)
 	p.timer.observe(began, err)
 	return err
-}
-
-// ForgetHandler drops the series of a handler, such as "deliver.crm".
-func (m *Metrics) ForgetHandler(name string) {
-	m.handlers.handled.DeletePartialMatch(prometheus.Labels{"handler_name": name})
-	m.handlers.published.DeletePartialMatch(prometheus.Labels{"handler_name": name})
 }

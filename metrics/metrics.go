@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"errors"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -16,6 +15,8 @@ const (
 	Skipped   = "skipped" // filtered out, or ErrSkip
 )
 
+func outcomes() []string { return []string{Delivered, Poisoned, Skipped} }
+
 // Classes of an attempt's result, the label "class".
 const (
 	ClassSuccess     = "success"
@@ -28,6 +29,10 @@ const (
 	ClassCancelled   = "cancelled"
 )
 
+func classes() []string {
+	return []string{ClassSuccess, ClassError, ClassTimeout, ClassPermanent, ClassUnavailable, ClassRetryAfter, ClassPanic, ClassCancelled}
+}
+
 // Reasons of the poison queue, the label "reason".
 const (
 	ReasonUndecodable = "undecodable"
@@ -38,6 +43,10 @@ const (
 	ReasonAge         = "age"
 	ReasonSchema      = "schema"
 )
+
+func reasons() []string {
+	return []string{ReasonUndecodable, ReasonFilter, ReasonTransform, ReasonPermanent, ReasonAttempts, ReasonAge, ReasonSchema}
+}
 
 // Marks that settle what a poison queue has, the label "mark".
 const (
@@ -83,9 +92,19 @@ const (
 	SpansExportFailed = "export_failed" // refused, or no answer in time; also at the stop
 )
 
-// seconds are the buckets of every histogram of durations. They are wider than those
-// that Watermill has, whose last is 1 s: a delivery through retries takes minutes.
-var seconds = [...]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
+// seconds are the buckets of the histograms that a process has once. They are wider
+// than those that Watermill has, whose last is 1 s: a delivery through retries takes
+// minutes.
+func seconds() []float64 {
+	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
+}
+
+// attemptSeconds and latencySeconds are those of the histograms that every destination
+// has. They are few, because a thousand destinations have each of them a thousand times.
+// The last of attempts is the default of destinations[].timeout, that of latencies the
+// objective of the oldest undelivered event (deploy/prometheus).
+func attemptSeconds() []float64 { return []float64{.01, .05, .25, 1, 10} }
+func latencySeconds() []float64 { return []float64{.01, .05, .25, 1, 10, 60, 900} }
 
 // Metrics is the system's metrics. Its methods are safe for concurrent use.
 type Metrics struct {
@@ -102,8 +121,6 @@ type Metrics struct {
 	SchemaViolations *prometheus.CounterVec
 	BrokerUp         prometheus.Gauge
 	BrokerDamaged    prometheus.Gauge
-	// Unreadable has the labels destination and stage (transform, deliver).
-	Unreadable *prometheus.CounterVec
 	// ConfigReloaded is 0 after a reload that failed, ConfigReloadedAt the Unix
 	// time of the last one that did not; the start counts as one.
 	ConfigReloaded, ConfigReloadedAt prometheus.Gauge
@@ -115,9 +132,9 @@ type Metrics struct {
 	latency    *prometheus.HistogramVec // destination
 	retries    *prometheus.CounterVec   // destination
 	poisoned   *prometheus.CounterVec   // destination, reason
-	settled    *prometheus.CounterVec   // destination, mark
+	unreadable *prometheus.CounterVec   // destination
+	settled    *prometheus.CounterVec   // mark
 	build      *prometheus.GaugeVec     // version, commit, go
-	info       *prometheus.GaugeVec     // destination, kind
 
 	handlers handlers
 	state    *stateCollector
@@ -128,37 +145,35 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
 	}
-	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
-		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: seconds[:]}, labels)
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, labels)
 	}
 	acceptDur := prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "accept_duration_seconds",
-		Help: "Time from a whole request to its answer.", Buckets: seconds[:]})
+		Help: "Time from a whole request to its answer.", Buckets: seconds()})
 	m := &Metrics{
 		Accepted: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "events_accepted_total",
 			Help: "Events stored durably and answered with a success."}),
 		Rejected:       counter("requests_rejected_total", "Requests refused, by reason.", "reason"),
-		AcceptDur:      &Histogram{to: acceptDur},
+		AcceptDur:      newHistogram(acceptDur, seconds()),
 		ClientAccepted: counter("client_events_accepted_total", "Events stored durably, by the name of the client's key.", "client"),
 		ClientRejected: counter("client_requests_rejected_total", "Requests refused after their key was found right, by its name.", "client"),
 		WrongKeys: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "wrong_keys_total",
 			Help: "Requests with a key or token that is not configured."}),
 		ConnectionsDropped: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "connections_dropped_total",
 			Help: "Connections of clients that were closed because there were too many."}),
-		deliveries: counter("deliveries_total", "Deliveries finished, by outcome.", "destination", "outcome"),
-		attempts:   counter("attempts_total", "Delivery attempts, by class of result.", "destination", "class"),
-		attemptDur: histogram("attempt_duration_seconds", "Time of one delivery attempt.", "destination"),
-		latency:    histogram("delivery_latency_seconds", "Time from accepted to delivered.", "destination"),
-		retries:    counter("retries_total", "Attempts after the first.", "destination"),
-		poisoned:   counter("poisoned_total", "Deliveries moved to the poison queue, by reason.", "destination", "reason"),
-		settled:    counter("poison_settled_total", "Deliveries of the poison queue that an operator settled here, by mark.", "destination", "mark"),
-		info: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "destination_info",
-			Help: "Always 1; the labels tell the destination's kind."}, []string{"destination", "kind"}),
+		deliveries:       counter("deliveries_total", "Deliveries finished, by outcome.", "destination", "outcome"),
+		attempts:         counter("attempts_total", "Delivery attempts, by class of result.", "destination", "class"),
+		attemptDur:       histogram("attempt_duration_seconds", "Time of one delivery attempt.", attemptSeconds(), "destination"),
+		latency:          histogram("delivery_latency_seconds", "Time from accepted to delivered.", latencySeconds(), "destination"),
+		retries:          counter("retries_total", "Attempts after the first.", "destination"),
+		poisoned:         counter("poisoned_total", "Deliveries moved to the poison queue, by reason.", "destination", "reason"),
+		settled:          counter("poison_settled_total", "Deliveries of poison queues that an operator settled here, by mark.", "mark"),
 		SchemaViolations: counter("schema_violations_total", "Events that break the schema of their type, by where that was seen and the mode.", "stage", "type", "mode"),
 		BrokerUp: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "broker_up",
 			Help: "1 while the broker answers this process and stores its records, 0 while it does not; asked every 5 s."}),
 		BrokerDamaged: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "broker_damaged",
 			Help: "1 once this process has met a file or records of its broker that cannot be read, until it is started again."}),
-		Unreadable: counter("unreadable_messages_total", "Messages that a destination was not given because they cannot be read.", "destination", "stage"),
+		unreadable: counter("unreadable_messages_total", "Messages that a destination was not given because they cannot be read.", "destination"),
 		ConfigReloaded: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "config_last_reload_successful",
 			Help: "1 if the last reload of the configuration succeeded, 0 if it failed; the start counts as one."}),
 		ConfigReloadedAt: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "config_last_reload_success_timestamp_seconds",
@@ -175,9 +190,12 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 	for _, reason := range []string{SpansQueueFull, SpansExportFailed} {
 		m.SpansDropped.WithLabelValues(reason)
 	}
+	for _, mark := range []string{MarkRedriven, MarkDiscarded, MarkSkipped} {
+		m.settled.WithLabelValues(mark)
+	}
 	var errs []error
 	for _, c := range []prometheus.Collector{m.Accepted, m.Rejected, acceptDur, m.ConnectionsDropped, m.ClientAccepted, m.ClientRejected, m.WrongKeys, m.deliveries, m.attempts,
-		m.attemptDur, m.latency, m.retries, m.poisoned, m.settled, m.SchemaViolations, m.SpansDropped, m.BrokerUp, m.BrokerDamaged, m.Unreadable, m.ConfigReloaded, m.ConfigReloadedAt, m.info, m.state, m.build,
+		m.attemptDur, m.latency, m.retries, m.poisoned, m.settled, m.SchemaViolations, m.SpansDropped, m.BrokerUp, m.BrokerDamaged, m.unreadable, m.ConfigReloaded, m.ConfigReloadedAt, m.state, m.build,
 		m.handlers.handled, m.handlers.published} {
 		errs = append(errs, reg.Register(c))
 	}
@@ -189,83 +207,17 @@ func (m *Metrics) Build(version, commit, goVersion string) {
 	m.build.WithLabelValues(version, commit, goVersion).Set(1)
 }
 
+// Settled counts n deliveries of poison queues that were settled.
+func (m *Metrics) Settled(mark string, n int) { m.settled.WithLabelValues(mark).Add(float64(n)) }
+
+// Unreadable counts n messages that a destination was not given.
+func (m *Metrics) Unreadable(destination string, n int64) {
+	m.unreadable.WithLabelValues(destination).Add(float64(n))
+}
+
 // Log registers the count of the log's lines that were dropped; dropped is asked
 // at each scrape.
 func Log(reg prometheus.Registerer, dropped func() uint64) error {
 	return reg.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: namespace, Name: "log_lines_dropped_total",
 		Help: "Lines of the server's own log that nobody read in time or that could not be written."}, func() float64 { return float64(dropped()) }))
-}
-
-// Destination is one destination's part of the metrics.
-type Destination struct {
-	m  *Metrics
-	id string
-	// Looked up once, not at each event.
-	finished, attempts map[string]prometheus.Counter // by outcome, by class
-
-	AttemptDur *Histogram
-	Latency    *Histogram
-	Retries    prometheus.Counter
-}
-
-// Destination prepares the series of one destination, so that an idle one
-// exports zeroes and an alert on it can fire. kind is the label of
-// eventserver_destination_info; state is asked at each scrape.
-func (m *Metrics) Destination(id, kind string, state func() State) *Destination {
-	m.info.DeletePartialMatch(prometheus.Labels{"destination": id}) // it may have been of another kind
-	m.info.WithLabelValues(id, kind).Set(1)
-	finished, attempts := map[string]prometheus.Counter{}, map[string]prometheus.Counter{}
-	for _, o := range []string{Delivered, Poisoned, Skipped} {
-		finished[o] = m.deliveries.WithLabelValues(id, o)
-	}
-	for _, c := range []string{ClassSuccess, ClassError, ClassTimeout, ClassPermanent, ClassUnavailable, ClassRetryAfter, ClassPanic, ClassCancelled} {
-		attempts[c] = m.attempts.WithLabelValues(id, c)
-	}
-	for _, r := range []string{ReasonUndecodable, ReasonFilter, ReasonTransform, ReasonPermanent, ReasonAttempts, ReasonAge, ReasonSchema} {
-		m.poisoned.WithLabelValues(id, r)
-	}
-	for _, mark := range []string{MarkRedriven, MarkDiscarded, MarkSkipped} {
-		m.settled.WithLabelValues(id, mark)
-	}
-	for _, stage := range []string{"transform", "deliver"} {
-		m.Unreadable.WithLabelValues(id, stage)
-	}
-	m.state.add(id, state)
-	return &Destination{m: m, id: id, finished: finished, attempts: attempts,
-		AttemptDur: &Histogram{to: m.attemptDur.WithLabelValues(id)}, Latency: &Histogram{to: m.latency.WithLabelValues(id)}, Retries: m.retries.WithLabelValues(id)}
-}
-
-// Finished counts a delivery that has come to its end.
-func (d *Destination) Finished(outcome string) { d.finished[outcome].Inc() }
-
-// FinishedMany is Finished for n deliveries.
-func (d *Destination) FinishedMany(outcome string, n int) {
-	d.finished[outcome].Add(float64(n))
-}
-
-// Attempt counts one attempt that took dur. traceparent may be "".
-func (d *Destination) Attempt(class string, dur time.Duration, traceparent string) {
-	d.attempts[class].Inc()
-	d.AttemptDur.Observe(dur.Seconds(), traceparent)
-}
-
-// Poisoned counts a delivery that went to the poison queue.
-func (d *Destination) Poisoned(reason string) {
-	d.m.poisoned.WithLabelValues(d.id, reason).Inc()
-	d.Finished(Poisoned)
-}
-
-// Settled counts n deliveries of the poison queue that were settled.
-func (d *Destination) Settled(mark string, n int) {
-	d.m.settled.WithLabelValues(d.id, mark).Add(float64(n))
-}
-
-// Remove drops the destination's series.
-func (d *Destination) Remove() {
-	d.m.state.remove(d.id)
-	labels := prometheus.Labels{"destination": d.id}
-	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		d.m.deliveries, d.m.attempts, d.m.attemptDur, d.m.latency, d.m.retries, d.m.poisoned, d.m.settled, d.m.Unreadable, d.m.info} {
-		v.DeletePartialMatch(labels)
-	}
 }

@@ -44,9 +44,9 @@ func TestIdleDestinationExportsZeroes(t *testing.T) {
 	})
 	want := map[string]int{
 		"deliveries_total": 3, "attempts_total": 8, "attempt_duration_seconds": 1, "delivery_latency_seconds": 1, "retries_total": 1,
-		"poisoned_total": 7, "poison_settled_total": 3, "destination_info": 1, "in_flight_attempts": 1, "buffered_messages": 1, "blocked_keys": 8, "oldest_blocked_key_seconds": 1,
-		"oldest_undelivered_seconds": 1, "breaker_open": 1, "destination_paused": 1, "partitions_assigned": 2, "read_window_ratio": 2, "deferred_messages": 2, "commit_metadata_bytes": 2,
-		"commit_metadata_full_total": 2, "duplicates_suppressed_total": 2, "unreadable_messages_total": 2,
+		"poisoned_total": 7, "destination_info": 1, "in_flight_attempts": 1, "buffered_messages": 1, "blocked_keys": 8, "oldest_blocked_key_seconds": 1,
+		"oldest_undelivered_seconds": 1, "breaker_open": 1, "destination_paused": 1, "partitions_assigned": 2, "read_window_ratio": 1, "deferred_messages": 1,
+		"commit_metadata_full_total": 1, "unreadable_messages_total": 1,
 	}
 	got := series(t, reg)
 	for name, n := range want {
@@ -158,7 +158,49 @@ func TestRegistryIsInjected(t *testing.T) {
 }
 
 func TestBucketsReachAnHour(t *testing.T) {
-	if seconds[0] != .001 || seconds[len(seconds)-1] != 3600 {
-		t.Errorf("buckets %v: too narrow for a retry schedule", seconds)
+	if s := seconds(); s[0] != .001 || s[len(s)-1] != 3600 {
+		t.Errorf("buckets %v: too narrow for a retry schedule", s)
 	}
+}
+
+// What a process counts of all destinations never goes back: not when a stage begins
+// anew, as a replay has it, and not when a destination goes.
+func TestCountersOfAllDestinationsOnlyRise(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m, err := New(reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	readers := map[string]*Reader{}
+	add := func(id string) *Destination {
+		readers[id] = &Reader{Stage: "deliver"}
+		return m.Destination(id, "log", func() State { return State{Readers: []Reader{*readers[id]}} })
+	}
+	want := func(suppressed, full int) {
+		t.Helper()
+		err := testutil.GatherAndCompare(reg, strings.NewReader(fmt.Sprintf(`
+# HELP eventserver_commit_metadata_full_total Commits that could not hold all that was done; a crash then repeats more.
+# TYPE eventserver_commit_metadata_full_total counter
+eventserver_commit_metadata_full_total{destination="a"} %d
+# HELP eventserver_duplicates_suppressed_total Records not handled again because an earlier owner had done them.
+# TYPE eventserver_duplicates_suppressed_total counter
+eventserver_duplicates_suppressed_total{stage="deliver"} %d
+`, full, suppressed)), "eventserver_duplicates_suppressed_total", "eventserver_commit_metadata_full_total")
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	add("a")
+	want(0, 0)
+	b := add("b")
+	*readers["a"] = Reader{Stage: "deliver", Suppressed: 5, MetadataFull: 2}
+	*readers["b"] = Reader{Stage: "deliver", Suppressed: 3}
+	b.Remove() // nobody has scraped it
+	want(8, 2)
+	*readers["a"] = Reader{Stage: "deliver", Suppressed: 1, MetadataFull: 1} // anew
+	want(9, 3)
+	add("a") // replaced
+	want(9, 3)
+	*readers["a"] = Reader{Stage: "deliver", Suppressed: 1}
+	want(10, 3)
 }

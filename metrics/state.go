@@ -43,11 +43,22 @@ type Lag struct {
 
 // stateCollector asks each destination for its State at every scrape.
 type stateCollector struct {
-	inFlight, buffered, blocked, oldestBlocked, oldest, breaker, paused, lag *prometheus.Desc
-	partitions, window, deferred, metadata, metadataFull, suppressed         *prometheus.Desc
+	info, inFlight, buffered, blocked, oldestBlocked, oldest, breaker, paused, lag *prometheus.Desc
+	partitions, window, deferred, metadata, metadataFull, suppressed               *prometheus.Desc
 
 	mu  sync.Mutex
-	ask map[string]func() State
+	all map[string]*asked // by destination
+	// by stage, since the start: of all destinations that there have been
+	suppressedSince map[string]int64
+}
+
+// asked is a destination that is asked. Its readers count from their own start, which
+// may be that of a replay; what a counter shows never goes back.
+type asked struct {
+	kind      string
+	state     func() State
+	was       map[string]Reader // by stage, at the last look
+	fullSince int64             // commits of all stages, since the destination came
 }
 
 func newStateCollector() *stateCollector {
@@ -55,6 +66,7 @@ func newStateCollector() *stateCollector {
 		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
 	}
 	return &stateCollector{
+		info:          desc("destination_info", "Always 1; the labels tell the destination's kind.", "destination", "kind"),
 		inFlight:      desc("in_flight_attempts", "Delivery attempts running.", "destination"),
 		buffered:      desc("buffered_messages", "Messages read from the broker and not finished.", "destination"),
 		blocked:       desc("blocked_keys", "Keys with a message waiting behind an unfinished one, by what that one waits for.", "destination", "reason"),
@@ -64,30 +76,61 @@ func newStateCollector() *stateCollector {
 		paused:        desc("destination_paused", "1 while an operator has paused the destination.", "destination"),
 		lag:           desc("lag_messages", "Messages of the topic that the group has not done.", "topic", "group"),
 		partitions:    desc("partitions_assigned", "Partitions that this process has been given to read.", "destination", "stage"),
-		window:        desc("read_window_ratio", "Share of the read window that the fullest partition has taken.", "destination", "stage"),
-		deferred:      desc("deferred_messages", "Messages read past because their keys have too many in flight; they are read again in their turn.", "destination", "stage"),
-		metadata:      desc("commit_metadata_bytes", "Commit metadata of the partition that has most; Kafka's limit is 4096.", "destination", "stage"),
-		metadataFull:  desc("commit_metadata_full_total", "Commits that could not hold all that was done; a crash then repeats more.", "destination", "stage"),
-		suppressed:    desc("duplicates_suppressed_total", "Records not handled again because an earlier owner had done them.", "destination", "stage"),
-		ask:           map[string]func() State{},
+		window:        desc("read_window_ratio", "Share of the read window that the fullest partition of both stages has taken.", "destination"),
+		deferred:      desc("deferred_messages", "Messages read past because their keys have too many in flight; they are read again in their turn.", "destination"),
+		metadata:      desc("commit_metadata_bytes", "Commit metadata of the partition that has most; Kafka's limit is 4096.", "stage"),
+		metadataFull:  desc("commit_metadata_full_total", "Commits that could not hold all that was done; a crash then repeats more.", "destination"),
+		suppressed:    desc("duplicates_suppressed_total", "Records not handled again because an earlier owner had done them.", "stage"),
+		all:           map[string]*asked{}, suppressedSince: map[string]int64{},
 	}
 }
 
-func (c *stateCollector) add(id string, f func() State) {
+// add puts a destination in the place of one of its id.
+func (c *stateCollector) add(id, kind string, state func() State) {
 	c.mu.Lock()
-	c.ask[id] = f
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	d := c.all[id]
+	if d == nil {
+		d = &asked{was: map[string]Reader{}}
+		c.all[id] = d
+	} else {
+		c.look(d)
+	}
+	d.kind, d.state = kind, state
 }
 
 func (c *stateCollector) remove(id string) {
 	c.mu.Lock()
-	delete(c.ask, id)
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	if d := c.all[id]; d != nil {
+		c.look(d)
+		delete(c.all, id)
+	}
+}
+
+// look asks d, and counts what has come since the last time. The caller holds mu.
+func (c *stateCollector) look(d *asked) State {
+	s := d.state()
+	for _, r := range s.Readers {
+		was := d.was[r.Stage]
+		d.fullSince += risen(was.MetadataFull, r.MetadataFull)
+		c.suppressedSince[r.Stage] += risen(was.Suppressed, r.Suppressed)
+		d.was[r.Stage] = r
+	}
+	return s
+}
+
+// risen is by how much a count has risen that may have begun anew.
+func risen(was, now int64) int64 {
+	if now < was {
+		return now
+	}
+	return now - was
 }
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.inFlight, c.buffered, c.blocked, c.oldestBlocked, c.oldest, c.breaker, c.paused, c.lag,
+	for _, d := range []*prometheus.Desc{c.info, c.inFlight, c.buffered, c.blocked, c.oldestBlocked, c.oldest, c.breaker, c.paused, c.lag,
 		c.partitions, c.window, c.deferred, c.metadata, c.metadataFull, c.suppressed} {
 		ch <- d
 	}
@@ -97,12 +140,16 @@ func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	waits := Waits()
-	for id, f := range c.ask {
-		s := f()
-		gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-		}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	count := func(d *prometheus.Desc, v int64, label string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), label)
+	}
+	waits, metadata := Waits(), map[string]int{}
+	for id, d := range c.all {
+		s := c.look(d)
+		gauge(c.info, 1, id, d.kind)
 		gauge(c.inFlight, float64(s.InFlight), id)
 		gauge(c.buffered, float64(s.Buffered), id)
 		for _, reason := range waits {
@@ -112,17 +159,24 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.oldest, age(s.Oldest, s.OldestAt), id)
 		gauge(c.breaker, truth(s.BreakerOpen), id)
 		gauge(c.paused, truth(s.Paused), id)
+		window, deferred := 0.0, 0
 		for _, r := range s.Readers {
 			gauge(c.partitions, float64(r.Partitions), id, r.Stage)
-			gauge(c.window, r.Window, id, r.Stage)
-			gauge(c.deferred, float64(r.Deferred), id, r.Stage)
-			gauge(c.metadata, float64(r.MetadataBytes), id, r.Stage)
-			ch <- prometheus.MustNewConstMetric(c.metadataFull, prometheus.CounterValue, float64(r.MetadataFull), id, r.Stage)
-			ch <- prometheus.MustNewConstMetric(c.suppressed, prometheus.CounterValue, float64(r.Suppressed), id, r.Stage)
+			window, deferred = max(window, r.Window), deferred+r.Deferred
+			metadata[r.Stage] = max(metadata[r.Stage], r.MetadataBytes)
 		}
+		gauge(c.window, window, id)
+		gauge(c.deferred, float64(deferred), id)
+		count(c.metadataFull, d.fullSince, id)
 		for _, l := range s.Lag {
 			gauge(c.lag, float64(l.Messages), l.Topic, l.Group)
 		}
+	}
+	for stage, bytes := range metadata {
+		gauge(c.metadata, float64(bytes), stage)
+	}
+	for stage, n := range c.suppressedSince {
+		count(c.suppressed, n, stage)
 	}
 }
 

@@ -53,7 +53,7 @@ func (d *Damage) Met(e *infra.DamageError) {
 // Passed is told of records that a consumer group was not given.
 func (d *Damage) Passed(group string, e *infra.DamageError) {
 	d.Met(e)
-	stage, id, ok := strings.Cut(group, ".")
+	_, id, ok := strings.Cut(group, ".")
 	if !ok || group != TransformGroup(id) && group != DeliverGroup(id) {
 		return
 	}
@@ -72,7 +72,7 @@ func (d *Damage) Passed(group string, e *infra.DamageError) {
 	n := max(e.Offsets.To-e.Offsets.From, 1)
 	p.records += n
 	p.last = place
-	d.metrics.Unreadable.WithLabelValues(id, stage).Add(float64(n))
+	d.metrics.Unreadable(id, n)
 }
 
 // problems are what a destination has to say of it.

@@ -193,13 +193,6 @@ func (p *Pipeline) Again(ctx context.Context, id string, poison *message.Message
 	return running.dest.Again(ctx, poison, r, p.cfg.MaxPayloadBytes)
 }
 
-// Settled counts what was settled of a destination's poison queue.
-func (p *Pipeline) Settled(id, mark string, n int) {
-	if running := p.find(id); running != nil {
-		running.metrics.Settled(mark, n)
-	}
-}
-
 // Rehearse gives what the destination would be sent of an accepted event, by the
 // way of the server: as a record of the events topic, and within the same limit.
 func (d *Destination) Rehearse(ctx context.Context, e destinations.Event, limit int) (destinations.Payload, error) {

@@ -70,17 +70,17 @@ func (r *running) newTransform() (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	pub, spans := p.publisher(s.name, infra.Step), newSpans(p.cfg, d)
+	pub, spans := p.publisher(s.kind, infra.Step), newSpans(p.cfg, d)
 	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageTransform, on: d.OnExhausted, metrics: r.metrics, spans: spans, draining: s.draining, log: log,
 		waits: s.waits, recent: &r.recent}
 	t := &transformer{dest: d, pub: pub, limit: p.cfg.MaxPayloadBytes, poison: poison, metrics: r.metrics, spans: spans}
-	s.router.AddConsumerHandler(s.name, EventsTopic, s.source, t.handle).AddMiddleware(roomyStack, p.cfg.Metrics.Handler(s.name), middleware.Recoverer)
+	s.router.AddConsumerHandler(s.name, EventsTopic, s.source, t.handle).AddMiddleware(roomyStack, p.cfg.Metrics.Handler(s.kind), middleware.Recoverer)
 	return s, nil
 }
 
 func (r *running) handleDeliver(log *slog.Logger) {
 	p, d, s := r.pipeline, &r.dest, r.deliver
-	pub, spans := p.publisher(s.name, infra.Step), newSpans(p.cfg, d)
+	pub, spans := p.publisher(s.kind, infra.Step), newSpans(p.cfg, d)
 	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageDeliver, on: d.OnExhausted, metrics: r.metrics, spans: spans, draining: s.draining, log: log,
 		waits: s.waits, recent: &r.recent}
 	one := &deliverer{dest: d.Destination, metrics: r.metrics, spans: spans, log: log, recent: &r.recent}
@@ -91,7 +91,7 @@ func (r *running) handleDeliver(log *slog.Logger) {
 	again := &retry{Retry: d.Retry, metrics: r.metrics, draining: s.draining, waits: s.waits}
 	delivery, attempt := spans.middlewares()
 	s.router.AddConsumerHandler(s.name, DestinationTopic(r.id), s.source, one.handle).AddMiddleware(slices.Concat(
-		[]message.HandlerMiddleware{roomyStack, p.cfg.Metrics.Handler(s.name), many.middleware},
+		[]message.HandlerMiddleware{roomyStack, p.cfg.Metrics.Handler(s.kind), many.middleware},
 		delivery,
 		[]message.HandlerMiddleware{poison.middleware, again.middleware, r.gate.middleware, observe(r.metrics)},
 		attempt,
@@ -153,8 +153,6 @@ func (r *running) close(last bool) error {
 	r.gate.breaker.stop()
 	if last {
 		r.metrics.Remove()
-		r.pipeline.cfg.Metrics.ForgetHandler(stageTransform + "." + r.id)
-		r.pipeline.cfg.Metrics.ForgetHandler(stageDeliver + "." + r.id)
 	}
 	return err
 }

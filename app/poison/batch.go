@@ -216,6 +216,6 @@ func (j *job) count(done []step) {
 		return
 	}
 	for kind, n := range kinds {
-		j.s.cfg.Settled(j.destination, kind, n)
+		j.s.cfg.Settled(kind, n)
 	}
 }

@@ -64,7 +64,7 @@ func (w *world) service(pub message.Publisher) *Service {
 			}
 			return d.Again(ctx, m, r, 0)
 		},
-		Settled: func(_, mark string, n int) {
+		Settled: func(mark string, n int) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.marks[mark] += n

@@ -28,7 +28,7 @@ type Config struct {
 	// router.Destination.Again does. It is called by one goroutine of each run.
 	Again func(ctx context.Context, destination string, poison *message.Message, r router.Redrive) (*message.Message, error)
 	// Settled is told of marks that were written, for metrics; nil: nobody is.
-	Settled func(destination, mark string, n int)
+	Settled func(mark string, n int)
 	// Publisher is the broker's durable one by default.
 	Publisher message.Publisher
 	Logger    *slog.Logger     // for audit lines; default: discard
@@ -72,7 +72,7 @@ func New(cfg Config) (*Service, error) {
 		cfg.Now = time.Now
 	}
 	if cfg.Settled == nil {
-		cfg.Settled = func(string, string, int) {}
+		cfg.Settled = func(string, int) {}
 	}
 	s := &Service{cfg: cfg, seed: maphash.MakeSeed(), pause: markPause, most: maxBatch, queues: map[string]*index{}, runs: map[string]*handle{}}
 	s.life, s.end = context.WithCancel(context.Background())

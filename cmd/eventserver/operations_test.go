@@ -69,7 +69,7 @@ func TestDamageFromTheShell(t *testing.T) {
 	h.damage()
 	waitFor(t, 30*time.Second, "the damage to be met", func() bool {
 		m := h.metrics()
-		return strings.Contains(m, "\neventserver_broker_damaged 1\n") && regexp.MustCompile(`\neventserver_unreadable_messages_total\{destination="hurt",stage="transform"\} [1-9]`).MatchString(m)
+		return strings.Contains(m, "\neventserver_broker_damaged 1\n") && regexp.MustCompile(`\neventserver_unreadable_messages_total\{destination="hurt"\} [1-9]`).MatchString(m)
 	})
 	out, err := h.shell(`eventserver destinations --check --admin "$ADMIN"`)
 	if code(err) != 1 || !regexp.MustCompile(`hurt: \d+ records cannot be read and were passed over, the last at topic events, partition \d, offsets \d+ to \d+`).MatchString(out) ||
