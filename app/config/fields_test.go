@@ -1,0 +1,17 @@
+package config
+
+import (
+	"reflect"
+	"testing"
+)
+
+// A configuration of a thousand destinations asks a thousand times for the same tags.
+func TestTagsAreReadOnce(t *testing.T) {
+	typ := reflect.TypeFor[Destination]()
+	if len(fieldsOf(typ)) == 0 {
+		t.Fatal("no keys")
+	}
+	if n := testing.AllocsPerRun(10, func() { fieldsOf(typ) }); n != 0 {
+		t.Errorf("%v allocations for what is known", n)
+	}
+}
