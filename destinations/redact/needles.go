@@ -13,13 +13,9 @@ const (
 // whatever stands between them; a short one where it stands as a word.
 type needles struct {
 	windows map[string]struct{} // of squeezed text, each of window bytes
-	heads   []uint64            // which three bytes windows begin with, hashed: most places need no lookup
+	heads   []uint64            // which three bytes windows begin with, hashed: most places need no lookup; 8 KiB, nil without windows
 	wholes  []string            // of squeezed text
 	words   []string            // of lower-case text
-}
-
-func newNeedles() needles {
-	return needles{windows: map[string]struct{}{}, heads: make([]uint64, 1<<10)}
 }
 
 func (n *needles) add(secret string) {
@@ -44,6 +40,9 @@ func (n *needles) addValue(v string) bool {
 }
 
 func (n *needles) addWindows(s string) {
+	if n.heads == nil {
+		n.windows, n.heads = map[string]struct{}{}, make([]uint64, 1<<10)
+	}
 	for i := range len(s) - window + 1 {
 		h := head(s[i:])
 		n.heads[h>>6] |= 1 << (h & 63)

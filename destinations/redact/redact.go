@@ -34,7 +34,7 @@ type Redactor struct {
 
 // New makes a Redactor of secrets, of which it ignores those below 4 bytes.
 func New(secrets ...string) *Redactor {
-	r := &Redactor{needles: newNeedles()}
+	r := &Redactor{}
 	for _, secret := range secrets {
 		if len(secret) < shortest {
 			continue
@@ -112,7 +112,7 @@ func (r *Redactor) withoutBegun(text string) string {
 func (r *Redactor) clear(text string, values []string) bool {
 	sets := []*needles{&r.needles}
 	if len(values) > 0 {
-		encoded := newNeedles()
+		encoded := needles{}
 		var plain []string // values where they stand as they are
 		for _, v := range values {
 			if encoded.addValue(v) {

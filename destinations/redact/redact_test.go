@@ -234,6 +234,13 @@ func TestTooMuchToDecodeIsWithheld(t *testing.T) {
 	}
 }
 
+// A thousand destinations without a secret have a thousand redactors.
+func TestWithoutASecretNothingIsHeld(t *testing.T) {
+	if n := New().needles; n.heads != nil || n.windows != nil || n.in("a text", "atext") {
+		t.Errorf("%d words, %d windows", len(n.heads), len(n.windows))
+	}
+}
+
 func FuzzText(f *testing.F) {
 	for _, name := range names() {
 		f.Add(encodings[name]("X-Key: hunter2-token/with+more=\n"), true)
