@@ -1,11 +1,7 @@
 package kafka
 
 import (
-	"bytes"
 	"fmt"
-	"log/slog"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,19 +12,6 @@ import (
 	"eventserver/infra"
 	"eventserver/infra/pubsub"
 )
-
-// lines is a log that a test reads while it is written.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) { l.mu.Lock(); defer l.mu.Unlock(); return l.b.Write(p) }
-func (l *lines) count(s string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.b.String(), s)
-}
 
 // A full window is seen in the metrics, and so is its end. Meanwhile the member stays
 // in its group. What is logged of it is infra/pubsub's, and tested there.
@@ -68,12 +51,10 @@ func TestFullWindowIsVisible(t *testing.T) {
 // the rest is delivered: nothing waits for ever for records that are gone.
 func TestDeferredRecordsThatAreDeleted(t *testing.T) {
 	t.Parallel()
-	var log lines
 	cfg := testConfig(cluster(t).ListenAddrs()...)
 	cfg.Partitions = 1
-	cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	l := openLog(t, cfg)
-	b, err := pubsub.New(l, pubsub.Config{WindowMessages: 100, WindowKey: 4, Logger: cfg.Logger})
+	b, err := pubsub.New(l, pubsub.Config{WindowMessages: 100, WindowKey: 4})
 	require.NoError(t, err)
 	ensure(t, b, topic)
 	publish(t, b, "busy", 0, 50)
