@@ -121,7 +121,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 		}
 	}
 	damage := router.NewDamage(m, a.log)
-	if a.broker, err = o.openBroker(ctx, cfg, a.log, hooks{a.fail, damage, func(l *local.Log) { a.store = l }}); err != nil {
+	if a.broker, err = o.openBroker(ctx, cfg, a.log, hooks{a.fail, damage, func(l *local.Log) { a.store = l }, reg}); err != nil {
 		return nil, err
 	}
 	if a.pipeline, err = router.New(router.Config{

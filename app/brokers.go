@@ -8,12 +8,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"eventserver/app/config"
 	"eventserver/infra"
 	"eventserver/infra/kafka"
 	"eventserver/infra/kafka/stock"
 	"eventserver/infra/local"
 	"eventserver/infra/pubsub"
+	"eventserver/metrics"
 	"eventserver/router"
 )
 
@@ -33,6 +36,7 @@ type hooks struct {
 	fatal  func(error)      // it cannot go on
 	damage *router.Damage   // what cannot be read
 	store  func(*local.Log) // the one in this process is open
+	reg    prometheus.Registerer
 }
 
 // openBroker opens the broker that the configuration names.
@@ -64,6 +68,11 @@ func (o Options) openKafka(ctx context.Context, c *config.Config, log *slog.Logg
 	}
 	if k.Owners == "" && o.HandleOnly {
 		k.Owners = "handlers"
+	}
+	if to.reg != nil {
+		if k.Observer, err = metrics.NewKafka(to.reg, kafka.ClientWork, kafka.ClientLive, kafka.ClientOwners); err != nil {
+			return nil, fmt.Errorf("metrics: %w", err)
+		}
 	}
 	l, err := connect(ctx, k)
 	if err != nil {

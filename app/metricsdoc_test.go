@@ -18,6 +18,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kfake"
 )
 
 // documented are the rows of docs/metrics.md: the metric's name, then its type
@@ -45,7 +46,7 @@ func documented(t *testing.T) (rows, values map[string]string) {
 
 // named are the labels whose values the configuration, the build or the code of
 // publishers have; of every other one the page lists the values.
-var named = []string{"destination", "kind", "topic", "group", "type", "go", "version", "commit", "client", "publisher_name", "success"}
+var named = []string{"destination", "kind", "topic", "group", "type", "go", "version", "commit", "client", "publisher_name", "success", "request"}
 
 // docs/metrics.md has every metric of a running server, with its type, its
 // labels and their values, and no other.
@@ -67,6 +68,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}, 20*time.Second, 5*time.Millisecond)
 	families, err := reg.Gather()
 	require.NoError(t, err)
+	families = append(families, ofKafka(t)...)
 
 	rows, values := documented(t)
 	known, used := map[string]string{}, map[string]string{}
@@ -109,6 +111,29 @@ func TestMetricsAreDocumented(t *testing.T) {
 			fmt.Fprintf(t.Output(), "| `%s` of `%s` | %s |\n", label, name, used[l])
 		}
 	}
+}
+
+// ofKafka are the metrics that a server has with Kafka alone.
+func ofKafka(t *testing.T) (only []*dto.MetricFamily) {
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	require.NoError(t, err)
+	t.Cleanup(cluster.Close)
+	reg := prometheus.NewRegistry()
+	cfg, err := loadText(t, "http: {addr: '127.0.0.1:0'}\nbroker: {kind: kafka, brokers: ['"+cluster.ListenAddrs()[0]+"']}\ndestinations: [{id: d, kind: log}]\n", Options{})
+	require.NoError(t, err)
+	a := started(t, cfg, Options{Registry: reg, Stdout: io.Discard})
+	<-a.Ready()
+	require.Eventually(t, func() bool { return value(t, reg, "eventserver_kafka_rebalances_total", nil) > 0 }, 20*time.Second, 5*time.Millisecond)
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if strings.HasPrefix(f.GetName(), "eventserver_kafka_") {
+			only = append(only, f)
+		}
+	}
+	assert.NotZero(t, value(t, reg, "eventserver_kafka_connections", map[string]string{"client": "work"}))
+	return only
 }
 
 // code lists words as docs/metrics.md writes them.

@@ -47,7 +47,7 @@ func value(t *testing.T, reg *prometheus.Registry, name string, labels map[strin
 					continue series
 				}
 			}
-			return m.GetCounter().GetValue()
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
 		}
 	}
 	return -1

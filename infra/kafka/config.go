@@ -47,7 +47,8 @@ type Config struct {
 	// move that change hands. All processes need the same.
 	Eager bool
 
-	Logger *slog.Logger // default: discard
+	Logger   *slog.Logger // default: discard
+	Observer Observer     // default: nobody is told
 	// Fatal is called when the process cannot go on: another one took its InstanceID.
 	// Default: only logged.
 	Fatal func(error)
@@ -66,6 +67,9 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.CommitInterval, 10*time.Millisecond)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Observer == nil {
+		c.Observer = unobserved{}
 	}
 	if c.Fatal == nil {
 		c.Fatal = func(error) {}
@@ -136,7 +140,7 @@ const (
 )
 
 // client are the options that all our clients share.
-func (c *Config) client() []kgo.Opt {
+func (c *Config) client(name string) []kgo.Opt {
 	newest := kversion.Stable()
 	// Commits name their topics: those of version 10 have ids, which a group's
 	// progress would have to be looked up by.
@@ -147,7 +151,7 @@ func (c *Config) client() []kgo.Opt {
 		kgo.DialTimeout(dialTimeout), kgo.RequestTimeoutOverhead(answerTimeout), kgo.RetryTimeout(retryTimeout),
 		kgo.RetryBackoffFn(func(tries int) time.Duration { return min(50*time.Millisecond<<min(tries, 4), 400*time.Millisecond) }),
 		kgo.MetadataMinAge(100 * time.Millisecond),
-		kgo.WithLogger(clientLog{c.Logger}),
+		kgo.WithLogger(clientLog{c.Logger}), kgo.WithHooks(observed{name, c.Observer}), kgo.DisableClientMetrics(),
 	}
 	if c.TLS != nil {
 		opts = append(opts, kgo.DialTLSConfig(c.TLS.Clone()))

@@ -15,7 +15,7 @@
 //	owner.go   the one membership of a process  lease.go    how long it holds, by our clock
 //	claims.go  who reads what in this process   open.go     where claims begin
 //	commit.go  progress                         mark.go     what a commit says
-//	groups.go  looking at groups, setting back
+//	groups.go  looking at groups, setting back  observe.go  what a metric is made of
 //
 // # Connections
 //

@@ -46,14 +46,14 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	l := &Log{cfg: cfg}
-	if l.client, err = kgo.NewClient(append(cfg.client(), cfg.producing()...)...); err != nil {
+	if l.client, err = kgo.NewClient(append(cfg.client(ClientWork), cfg.producing()...)...); err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	if err := l.client.Ping(ctx); err != nil {
 		l.client.Close()
 		return nil, fmt.Errorf("kafka: connect to %s: %w", strings.Join(cfg.Brokers, ", "), err)
 	}
-	following, err := kgo.NewClient(cfg.client()...)
+	following, err := kgo.NewClient(cfg.client(ClientLive)...)
 	if err != nil {
 		l.client.Close()
 		return nil, fmt.Errorf("kafka: %w", err)

@@ -78,7 +78,7 @@ func (m *members) start(ctx context.Context) error {
 
 func (o *owner) options(real string) []kgo.Opt {
 	cfg := &o.all.log.cfg
-	opts := append(cfg.client(),
+	opts := append(cfg.client(ClientOwners),
 		kgo.ConsumerGroup(cfg.owners()), kgo.ConsumeTopics(real), kgo.DisableAutoCommit(),
 		kgo.SessionTimeout(cfg.SessionTimeout), kgo.HeartbeatInterval(min(cfg.SessionTimeout/5, heartbeats)),
 		kgo.RebalanceTimeout(rebalanceTimeout),
@@ -176,6 +176,9 @@ func (o *owner) fenced(err error) {
 
 func (o *owner) assigned(_ context.Context, client *kgo.Client, given map[string][]int32) {
 	m := o.all
+	if len(given) > 0 {
+		m.log.cfg.Observer.Rebalanced()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for real, parts := range given {
@@ -199,6 +202,9 @@ func (o *owner) assigned(_ context.Context, client *kgo.Client, given map[string
 // revoked gives shards up: it returns when nobody works on them.
 func (o *owner) revoked(_ context.Context, _ *kgo.Client, taken map[string][]int32) {
 	m := o.all
+	if len(taken) > 0 {
+		m.log.cfg.Observer.Rebalanced()
+	}
 	m.mu.Lock()
 	var waiting []*claim
 	for _, parts := range taken {
@@ -219,6 +225,9 @@ func (o *owner) revoked(_ context.Context, _ *kgo.Client, taken map[string][]int
 
 func (o *owner) lost(_ context.Context, _ *kgo.Client, taken map[string][]int32) {
 	m := o.all
+	if len(taken) > 0 {
+		m.log.cfg.Observer.Rebalanced()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, parts := range taken {
