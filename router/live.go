@@ -155,7 +155,7 @@ func try(ctx context.Context, f func() error) error {
 // begin runs r and waits until it reads. One that does not is closed, and the
 // list is as it was.
 func (p *Pipeline) begin(ctx context.Context, r, instead *running) error {
-	r.late.Store(true)
+	r.settled.Store(true)
 	p.mu.Lock()
 	l := p.life
 	if p.draining || l != nil && l.over {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,6 +59,7 @@ func wantVerdict(tb testing.TB, m *message.Message, want string) {
 type chanSub struct {
 	ch   chan *message.Message
 	once sync.Once
+	away atomic.Bool // it has no part in its group
 }
 
 func newChanSub() *chanSub { return &chanSub{ch: make(chan *message.Message)} }
@@ -66,7 +68,7 @@ func (s *chanSub) Subscribe(ctx context.Context, _ string) (<-chan *message.Mess
 	context.AfterFunc(ctx, func() { _ = s.Close() })
 	return s.ch, nil
 }
-func (s *chanSub) Assigned() bool              { return true }
+func (s *chanSub) Assigned() bool              { return !s.away.Load() }
 func (s *chanSub) Drain(context.Context) error { return nil }
 func (s *chanSub) Stats() (none infra.Stats)   { return none }
 func (s *chanSub) Deferred(string) int         { return 0 }

@@ -290,19 +290,18 @@ func (p *Pipeline) Running(ctx context.Context) error {
 	return nil
 }
 
-// Ready returns nil when every destination has been given partitions to read.
-// One that was added or changed while others ran counts from when it has first
-// been given some: the server goes on accepting meanwhile.
+// Ready returns nil when the broker stores and every destination has been given
+// partitions to read once: a rebalance keeps nobody from storing events. One that was
+// added or changed while others ran is not waited for.
 func (p *Pipeline) Ready() error {
 	var errs []error
 	if s := p.storing.silence(); s != nil {
 		errs = append(errs, fmt.Errorf("the broker has stored nothing since %s: %w", clock(time.Now(), s.since), s.err))
 	}
 	for _, d := range p.all() {
-		assigned := d.assigned()
-		if assigned {
-			d.late.Store(false)
-		} else if !d.late.Load() {
+		if d.assigned() {
+			d.settled.Store(true)
+		} else if !d.settled.Load() {
 			errs = append(errs, fmt.Errorf("destination %s has no partitions assigned yet", d.id))
 		}
 	}

@@ -26,7 +26,7 @@ type running struct {
 	metrics  *metrics.Destination
 	deliver  *stage
 	recent   recent
-	late     atomic.Bool // it came while others ran, and has not been given partitions yet
+	settled  atomic.Bool // it has been given partitions once, or came while others ran
 
 	mu        sync.Mutex
 	transform *stage // nil while a replay holds it

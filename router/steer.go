@@ -126,7 +126,7 @@ func (r *running) transformAgain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.late.Store(true)
+	r.settled.Store(true)
 	p.mu.Lock()
 	l := p.life
 	if p.draining || l != nil && l.over {
