@@ -199,8 +199,13 @@ func noLongerThere(t *testing.T, data, meets string, do, undo func(), back bool)
 		db := l.db
 		go func() { _, _ = db.AsyncFlush() }() // it may never return
 	case "read":
-		for err == nil { // what is open can be read
-			_, err = c.Read(t.Context(), 1)
+		for range want { // what is open can be read
+			if _, err = c.Read(t.Context(), 1); err != nil {
+				break
+			}
+		}
+		if err == nil { // Pebble has opened every table for its statistics
+			err = l.Ping(t.Context())
 		}
 		gone("read", err)
 	}
