@@ -116,8 +116,8 @@ type SASL struct {
 	Scopes       []string            `yaml:"scopes" doc:"OAUTHBEARER: scopes to ask for."`
 	Audience     string              `yaml:"audience" doc:"OAUTHBEARER: audience to ask for."`
 	Extensions   map[string]string   `yaml:"extensions" doc:"OAUTHBEARER: extensions that the cluster wants, such as logicalCluster."`
-	AccessKey    string              `yaml:"access_key" doc:"AWS_MSK_IAM, required there: access key id."`
-	SecretKey    destinations.Secret `yaml:"secret_key" doc:"AWS_MSK_IAM, required there: secret access key."`
+	AccessKey    string              `yaml:"access_key" doc:"AWS_MSK_IAM: access key id. Without it the credentials of the environment are taken: its variables, the shared files, the role of the pod, the task or the machine."`
+	SecretKey    destinations.Secret `yaml:"secret_key" doc:"AWS_MSK_IAM, required with access_key: secret access key."`
 	SessionToken destinations.Secret `yaml:"session_token" doc:"AWS_MSK_IAM: token of temporary credentials."`
 }
 

@@ -84,7 +84,7 @@ func (s *SASL) Validate() error {
 		{"user", scram, s.User != "", true}, {"password", scram, s.Password != "", true},
 		{"token_url", bearer, s.TokenURL != "", true}, {"client_id", bearer, s.ClientID != "", true}, {"client_secret", bearer, s.ClientSecret != "", true},
 		{"scopes", bearer, len(s.Scopes) > 0, false}, {"audience", bearer, s.Audience != "", false}, {"extensions", bearer, len(s.Extensions) > 0, false},
-		{"access_key", aws, s.AccessKey != "", true}, {"secret_key", aws, s.SecretKey != "", true}, {"session_token", aws, s.SessionToken != "", false},
+		{"access_key", aws, s.AccessKey != "", s.SecretKey != "" || s.SessionToken != ""}, {"secret_key", aws, s.SecretKey != "", s.AccessKey != ""}, {"session_token", aws, s.SessionToken != "", false},
 	} {
 		switch {
 		case of == "": // the mechanism is told as a fault already

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/aws"
 	"github.com/twmb/franz-go/pkg/sasl/oauth"
@@ -34,7 +37,8 @@ type SASL struct {
 	Audience                         string // "": not asked for
 	Extensions                       map[string]string
 
-	// AWS_MSK_IAM.
+	// AWS_MSK_IAM. Without an access key the credentials of the environment are taken, as
+	// the programs of AWS do.
 	AccessKey, SecretKey, SessionToken string
 }
 
@@ -47,7 +51,9 @@ func (s *SASL) check() error {
 	case OAuthBearer:
 		need = map[string]string{"token_url": s.TokenURL, "client_id": s.ClientID, "client_secret": s.ClientSecret}
 	case AWSMSKIAM:
-		need = map[string]string{"access_key": s.AccessKey, "secret_key": s.SecretKey}
+		if s.AccessKey != "" || s.SecretKey != "" || s.SessionToken != "" {
+			need = map[string]string{"access_key": s.AccessKey, "secret_key": s.SecretKey}
+		}
 	default:
 		return fmt.Errorf("sasl.mechanism: %q is not PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER or AWS_MSK_IAM", s.Mechanism)
 	}
@@ -69,9 +75,36 @@ func (s *SASL) mechanism() sasl.Mechanism {
 	case OAuthBearer:
 		return oauth.Oauth(s.tokens())
 	case AWSMSKIAM:
+		if s.AccessKey == "" {
+			return aws.ManagedStreamingIAM(roleCredentials())
+		}
 		return aws.Auth{AccessKey: s.AccessKey, SecretKey: s.SecretKey, SessionToken: s.SessionToken}.AsManagedStreamingIAMMechanism()
 	default:
 		return plain.Auth{User: s.User, Pass: s.Password}.AsMechanism()
+	}
+}
+
+// roleCredentials looks for credentials where AWS' own programs do: variables, shared
+// files, the role of a pod, a task or a machine. Those of a role are asked for again
+// before they expire.
+func roleCredentials() func(context.Context) (aws.Auth, error) {
+	var mu sync.Mutex
+	var found awssdk.CredentialsProvider
+	return func(ctx context.Context) (aws.Auth, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if found == nil {
+			cfg, err := awsconfig.LoadDefaultConfig(ctx)
+			if err != nil {
+				return aws.Auth{}, fmt.Errorf("broker.sasl: the credentials of AWS cannot be looked for: %w", err)
+			}
+			found = cfg.Credentials
+		}
+		c, err := found.Retrieve(ctx)
+		if err != nil {
+			return aws.Auth{}, fmt.Errorf("broker.sasl: no credentials of AWS; give access_key and secret_key, or a role: %w", err)
+		}
+		return aws.Auth{AccessKey: c.AccessKeyID, SecretKey: c.SecretAccessKey, SessionToken: c.SessionToken}, nil
 	}
 }
 

@@ -3,12 +3,15 @@ package kafka
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/sasl/aws"
 )
 
 func TestAuthentication(t *testing.T) {
@@ -42,6 +45,43 @@ func TestMissingKeysOfAuthentication(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 	assert.Equal(t, "AWS_MSK_IAM", (&SASL{Mechanism: AWSMSKIAM, AccessKey: "a", SecretKey: "s"}).mechanism().Name())
+}
+
+// Without an access key a role of AWS is taken, as a pod has it: its token is changed for
+// credentials, which are kept until they expire.
+func TestRoleOfAWS(t *testing.T) {
+	asked := 0
+	sts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		if assert.NoError(t, r.ParseForm()) {
+			assert.Equal(t, []string{"AssumeRoleWithWebIdentity", "arn:aws:iam::1:role/events", "of the pod"}, []string{r.Form.Get("Action"), r.Form.Get("RoleArn"), r.Form.Get("WebIdentityToken")})
+		}
+		w.Header().Set("Content-Type", "text/xml")
+		_, _ = w.Write([]byte(`<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult><Credentials>
+			<AccessKeyId>key</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>session</SessionToken><Expiration>` +
+			time.Now().Add(time.Hour).UTC().Format(time.RFC3339) + `</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`))
+	}))
+	defer sts.Close()
+	file := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(file, []byte("of the pod"), 0o600))
+	for name, value := range map[string]string{
+		"AWS_ROLE_ARN": "arn:aws:iam::1:role/events", "AWS_WEB_IDENTITY_TOKEN_FILE": file, "AWS_REGION": "eu-central-1", "AWS_ENDPOINT_URL_STS": sts.URL,
+		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+	} {
+		t.Setenv(name, value)
+	}
+	s := &SASL{Mechanism: AWSMSKIAM}
+	require.NoError(t, s.check())
+	credentials := roleCredentials()
+	for range 2 {
+		got, err := credentials(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, aws.Auth{AccessKey: "key", SecretKey: "secret", SessionToken: "session"}, got)
+	}
+	assert.Equal(t, 1, asked)
+	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", file+".gone")
+	_, err := roleCredentials()(t.Context())
+	require.ErrorContains(t, err, "broker.sasl: no credentials of AWS; give access_key and secret_key, or a role: ")
 }
 
 // A token is asked for with the client's credentials, and again when it has expired; a

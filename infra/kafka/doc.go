@@ -31,6 +31,6 @@
 // the caller's runs; producer.mu is held while records are given to the client, whose
 // full buffer holds up all that append.
 //
-// It may import infra, infra/progress, franz-go and golang.org/x/oauth2. It knows
+// It may import infra, infra/progress, franz-go, golang.org/x/oauth2 and AWS' SDK. It knows
 // nothing of events.
 package kafka
