@@ -27,6 +27,8 @@ type Log interface {
 type Limits struct {
 	RecordBytes   int // of one record: key, headers and value; at least 1 MiB
 	ProgressBytes int // of Position.Text; at least 1 KiB. Kafka: 4096
+	// Whole is whether a batch is stored whole or not at all.
+	Whole bool
 }
 
 // LogTopics creates, lists, trims and deletes topics.
@@ -54,7 +56,7 @@ type LogRecords interface {
 	// was appended before another call began has the lower ones. The log may go on
 	// using the records and their bytes, and nobody writes to them any more.
 	//
-	// Where the log can, the batch is stored whole or not at all. Where it cannot,
+	// Where Limits says so, the batch is stored whole or not at all. Elsewhere
 	// the progress is stored after every record, and the error of a partial append is
 	// an *AppendError. It never is the other way round: progress without the records.
 	Append(ctx context.Context, b Batch) error

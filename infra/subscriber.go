@@ -12,9 +12,11 @@ type SubscriberConfig struct {
 	// alone. It spares the subscriber watching the Ack and Nack channels of
 	// every message, with a goroutine for each.
 	Receipts bool
+	// Runs has messages come in runs, and not singly. Receipts is then ignored.
+	Runs Runs
 	// Resume is called at the first message of each claim, before it is handed
 	// out; nothing else of the partition is meanwhile. nil: nobody is asked.
-	// Where commits carry no notes it is never called.
+	// Where a run and its progress are stored both or neither it is never called.
 	Resume func(ctx context.Context, at Resumption) Resumed
 }
 

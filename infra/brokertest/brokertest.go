@@ -21,8 +21,9 @@ type Options struct {
 	MaxMessageBytes int // a message above it must be refused
 	// Reopen closes b and returns a broker on the same data. Nil: nothing survives.
 	Reopen func(t *testing.T, b infra.Broker) infra.Broker
-	// NoResume: commits carry no notes, and SubscriberConfig.Resume is never called.
-	NoResume bool
+	// Whole: what a run comes to and its progress are stored both or neither, and
+	// SubscriberConfig.Resume is never called.
+	Whole bool
 	// Timeout bounds each wait for something that must happen; default 30 s.
 	Timeout time.Duration
 }
@@ -69,6 +70,12 @@ func Run(t *testing.T, open func(t *testing.T) infra.Broker, opts Options) {
 		{"Progress", (*env).progress},
 		{"Reset", (*env).reset},
 		{"Resume", (*env).resume},
+		{"Runs", (*env).runs},
+		{"RunsAgain", (*env).runsAgain},
+		{"RunsStored", (*env).runsStored},
+		{"RunsRefused", (*env).runsRefused},
+		{"RunsDrain", (*env).runsDrain},
+		{"RunsOfPartitions", (*env).runsOfPartitions},
 		{"Delete", (*env).deletes},
 		{"Ping", (*env).ping},
 		{"Reopen", (*env).reopen},

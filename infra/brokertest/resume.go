@@ -15,8 +15,8 @@ import (
 // what the consumer says is done is not handed out, and a group that was set back
 // has no note.
 func (e *env) resume() {
-	if e.opts.NoResume {
-		e.Skip("commits of this broker carry no notes")
+	if e.opts.Whole {
+		e.Skip("nothing is done that was not kept")
 	}
 	uuids := map[string]string{} // by payload
 	_, all := e.subscribe("all")

@@ -244,7 +244,7 @@ func (l *Log) release() (err error) {
 
 // Limits implements infra.Log.
 func (l *Log) Limits() infra.Limits {
-	return infra.Limits{RecordBytes: l.cfg.MaxRecordBytes, ProgressBytes: progressBytes}
+	return infra.Limits{RecordBytes: l.cfg.MaxRecordBytes, ProgressBytes: progressBytes, Whole: true}
 }
 
 // Ping implements infra.Log.

@@ -105,6 +105,9 @@ func (t *Tracker) is(offset int64, state byte) bool {
 	return i >= 0 && i < int64(t.Span()) && t.states[t.head+int(i)] == state
 }
 
+// DoneAll marks everything that was read as done.
+func (t *Tracker) DoneAll() { t.states, t.head, t.low = t.states[:0], 0, t.next }
+
 func (t *Tracker) compact() {
 	for t.head < len(t.states) && t.states[t.head] == stateDone {
 		t.head++
@@ -114,6 +117,19 @@ func (t *Tracker) compact() {
 		t.states = append(t.states[:0], t.states[t.head:]...)
 		t.head = 0
 	}
+}
+
+// End is what to keep once everything that was read is done, and whether its text
+// holds all that is.
+func (t *Tracker) End(c Codec) (p infra.Position, whole bool) {
+	s := State{Next: t.next, Note: t.note}
+	for _, r := range t.resumed {
+		if r.To > t.next {
+			s.Above = extend(s.Above, max(r.From, t.next), r.To)
+		}
+	}
+	text, whole := c.Encode(s)
+	return infra.Position{Next: s.Next, Text: text}, whole
 }
 
 // Position is what to keep, and whether its text holds all that is done.

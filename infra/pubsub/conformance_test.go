@@ -34,7 +34,7 @@ func TestConformance(t *testing.T) {
 	const window = 20
 	l := local.Config{Partitions: 4, MaxRecordBytes: 1 << 20}
 	cfg := Config{WindowMessages: window, WindowKey: window, ReleaseTimeout: time.Second}
-	opts := brokertest.Options{Partitions: 4, Window: window, MaxMessageBytes: 1 << 20}
+	opts := brokertest.Options{Partitions: 4, Window: window, MaxMessageBytes: 1 << 20, Whole: true}
 	t.Run("Memory", func(t *testing.T) {
 		brokertest.Run(t, func(t *testing.T) infra.Broker { return on(t, l, cfg) }, opts)
 	})

@@ -16,7 +16,7 @@ import (
 type keeper struct {
 	sub *subscription
 
-	mu sync.Mutex // held while a Keep is under way
+	mu sync.RWMutex // held while a Keep is under way; by readers, while a run is stored with its progress
 
 	list  sync.Mutex
 	dirty []*claim // each once; see claim.dirty

@@ -34,35 +34,46 @@ func (p publisher) Publish(topic string, msgs ...*message.Message) error {
 		p.b.partitions.Delete(topic)
 		err = p.append(topic, recs)
 	}
-	if err == nil {
-		return nil
+	if err = publishError(err, len(msgs), func(i int) *message.Message { return msgs[i] }); err != nil {
+		return fmt.Errorf("publish to %s: %w", topic, err)
 	}
+	return nil
+}
+
+// publishError is the error of an Append in terms of the messages that it stored.
+func publishError(err error, n int, message func(i int) *message.Message) error {
 	var some *infra.AppendError
-	if errors.As(err, &some) && len(some.Failed) < len(msgs) {
-		failed := make([]*message.Message, 0, len(some.Failed))
-		for _, i := range some.Failed {
-			failed = append(failed, msgs[i])
-		}
-		return &infra.PublishError{Failed: failed, Err: fmt.Errorf("publish to %s: %d of %d messages: %w", topic, len(failed), len(msgs), some.Err)}
+	if !errors.As(err, &some) || len(some.Failed) == n {
+		return err
 	}
-	return fmt.Errorf("publish to %s: %w", topic, err)
+	out := &infra.PublishError{Err: fmt.Errorf("%d of %d messages: %w", len(some.Failed), n, some.Err)}
+	for _, i := range some.Failed {
+		out.Failed = append(out.Failed, message(i))
+	}
+	return out
 }
 
 func (p publisher) records(topic string, msgs []*message.Message) ([]*infra.Record, error) {
-	most := p.b.log.Limits().RecordBytes
 	all, recs := make([]infra.Record, len(msgs)), make([]*infra.Record, len(msgs))
 	for i, m := range msgs {
-		rec := &all[i]
-		rec.Topic = topic
-		if err := write(rec, m); err != nil {
-			return nil, fmt.Errorf("message %s: %w", m.UUID, err)
+		recs[i] = &all[i]
+		if err := p.b.fill(recs[i], topic, m); err != nil {
+			return nil, err
 		}
-		if size := sizeOf(rec); size > most {
-			return nil, fmt.Errorf("message %s: %w: %d bytes, at most %d", m.UUID, infra.ErrTooLarge, size, most)
-		}
-		recs[i] = rec
 	}
 	return recs, nil
+}
+
+// fill makes rec of m.
+func (b *broker) fill(rec *infra.Record, topic string, m *message.Message) error {
+	rec.Topic = topic
+	if err := write(rec, m); err != nil {
+		return fmt.Errorf("message %s: %w", m.UUID, err)
+	}
+	if size, most := sizeOf(rec), b.log.Limits().RecordBytes; size > most {
+		return fmt.Errorf("message %s: %w: %d bytes, at most %d", m.UUID, infra.ErrTooLarge, size, most)
+	}
+	return nil
 }
 
 func (p publisher) append(topic string, recs []*infra.Record) error {

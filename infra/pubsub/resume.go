@@ -14,7 +14,7 @@ func (c *claim) begin() {
 		return
 	}
 	c.begun, c.placed = true, true
-	if c.sub.cfg.Resume == nil {
+	if c.sub.cfg.Resume == nil || c.sub.b.log.Limits().Whole {
 		return
 	}
 	c.mu.Lock()

@@ -42,6 +42,9 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		flights: infra.NewInFlight(), ended: make(chan struct{}), claims: map[*claim]struct{}{},
 	}
 	sub.keeper = newKeeper(sub)
+	if s.cfg.Runs.On() {
+		sub.runner = newRunner(sub)
+	}
 	var err error
 	if sub.member, err = s.b.log.Join(values, s.group, topic, sub.own); err != nil {
 		cancel()
@@ -139,6 +142,7 @@ type subscription struct {
 	cancel       context.CancelFunc
 	member       infra.Membership
 	keeper       *keeper
+	runner       *runner // nil: messages come singly
 	flights      *infra.InFlight
 	ended        chan struct{} // no claim is left
 
@@ -153,6 +157,9 @@ type subscription struct {
 func (s *subscription) end() {
 	if err := s.member.Close(); err != nil {
 		s.log.Warn("leaving the group", slog.Any("error", err))
+	}
+	if s.runner != nil {
+		<-s.runner.ended
 	}
 	close(s.out)
 	close(s.ended)
@@ -171,7 +178,11 @@ func (s *subscription) own(of infra.Claim) {
 		s.mu.Lock()
 		s.claims[c] = struct{}{}
 		s.mu.Unlock()
-		c.run()
+		if s.runner != nil {
+			c.runs()
+		} else {
+			c.run()
+		}
 		c.end()
 		c.finish()
 		s.mu.Lock()

@@ -1,0 +1,74 @@
+package infra
+
+import (
+	"context"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+)
+
+// Runs bounds the runs that a subscriber hands out. The zero value: it hands out
+// single messages.
+type Runs struct {
+	Messages int // most of one partition
+	Bytes    int // most of keys, headers and values of a partition; a larger message comes alone
+}
+
+// On reports whether messages come in runs.
+func (r Runs) On() bool { return r.Messages > 0 }
+
+// Run is what a subscriber has at a moment: of each partition a stretch. One Watermill
+// message stands for it, without payload and metadata, and RunOf finds it. A partition
+// is in one run at a time.
+//
+// When the message is acked, the parts that are not stored have come to nothing and are
+// done. When it is nacked they come again.
+type Run struct {
+	Parts []*Part
+	store func(out []Output, done []*Part) error
+	aside func()
+}
+
+// Part is a stretch of a partition: the messages in it that are not done, in offset
+// order.
+type Part struct {
+	Partition int32
+	Messages  []*message.Message
+}
+
+// Output is a message that a part of a run came to. It is stored in the partition of
+// the part's number, or, where its topic has fewer, in that of the remainder.
+type Output struct {
+	Part    *Part
+	Topic   string
+	Message *message.Message
+}
+
+// NewRun is for brokers. store and aside are those of Run.
+func NewRun(parts []*Part, store func(out []Output, done []*Part) error, aside func()) *Run {
+	return &Run{Parts: parts, store: store, aside: aside}
+}
+
+// Store stores what parts came to, in this order, and with it that they are done:
+// their partitions go on. Where the broker can, both are stored or neither; where it
+// cannot, they come again after a kill between the two.
+//
+// After a *PublishError the parts of the outputs that it names are not done, and those
+// outputs are to be stored by another call, and no other. After any other error nothing
+// is done.
+func (r *Run) Store(out []Output, done ...*Part) error { return r.store(out, done) }
+
+// Aside says that the run takes long, so that partitions that are not in it go on.
+func (r *Run) Aside() { r.aside() }
+
+type runKey struct{}
+
+// WithRun puts r into the context of the message that stands for it.
+func WithRun(ctx context.Context, r *Run) context.Context {
+	return context.WithValue(ctx, runKey{}, r)
+}
+
+// RunOf returns the run that a message stands for; nil: it is a message itself.
+func RunOf(m *message.Message) *Run {
+	r, _ := m.Context().Value(runKey{}).(*Run)
+	return r
+}
