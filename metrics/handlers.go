@@ -58,6 +58,13 @@ func (m *Metrics) Publisher(handler string, pub message.Publisher) message.Publi
 	return timed{pub, timer{v.WithLabelValues(handler, name, "true"), v.WithLabelValues(handler, name, "false")}}
 }
 
+// Stored times what one handler has its run store (infra.Run), as Publisher does.
+func (m *Metrics) Stored(handler string) func(began time.Time, err error) {
+	v := m.handlers.published
+	const name = "infra.Run"
+	return timer{v.WithLabelValues(handler, name, "true"), v.WithLabelValues(handler, name, "false")}.observe
+}
+
 type timed struct {
 	message.Publisher
 	timer timer

@@ -21,7 +21,6 @@ type Grouping struct {
 	MaxBytes  int           // of a group's payloads; 0: no bound
 	MaxWait   time.Duration // for more to come after the first
 	AtOnce    int           // groups in the handler; what comes meanwhile gathers in the next
-	SameKey   bool          // a group may hold several messages of a key, in order
 }
 
 func (g Grouping) on() bool { return g.MaxEvents > 1 }
@@ -44,7 +43,6 @@ type apart struct {
 	attempted bool      // an attempt was made
 	until     time.Time // no other before
 	err       error     // of the attempt
-	made      *made     // of the transformation, which was made; nil: it was not
 }
 
 // member is one message of a group.
@@ -77,7 +75,7 @@ func cameApart(ctx context.Context) (apart, bool) {
 
 // joins reports whether a message of a busy key may join the key's group.
 func (o *Ordered) joins(q *keyQueue, msg *message.Message) bool {
-	return o.grouping.SameKey && q.group != nil && q.group == o.open && len(q.waiting) == 0 && o.fits(o.open, msg)
+	return q.group != nil && q.group == o.open && len(q.waiting) == 0 && o.fits(o.open, msg)
 }
 
 func (o *Ordered) fits(g *group, msg *message.Message) bool {
@@ -361,7 +359,7 @@ func (o *Ordered) proceed(key string, q *keyQueue, out chan<- *message.Message, 
 		return
 	}
 	o.gather(key, q, msg, out, workers)
-	for len(q.waiting) > 0 && o.grouping.SameKey && q.group == o.open && o.open != nil && o.fits(o.open, q.waiting[0]) {
+	for len(q.waiting) > 0 && q.group == o.open && o.open != nil && o.fits(o.open, q.waiting[0]) {
 		o.gather(key, q, o.next(q), out, workers)
 	}
 }

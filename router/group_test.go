@@ -54,7 +54,7 @@ func (r *groupRun) handle(out <-chan *message.Message) {
 		mine := map[string]bool{}
 		bytes := 0
 		for _, m := range members {
-			if r.busy[m.key] && !mine[m.key] || mine[m.key] && !r.grouping.SameKey {
+			if r.busy[m.key] && !mine[m.key] {
 				r.fault("%s is in the handler twice", m.key)
 			}
 			if g == nil && r.grouping.on() && msg.Context().Value(apartKey{}) == nil {
@@ -175,7 +175,7 @@ func TestGroupsProperty(t *testing.T) {
 			grouping: Grouping{
 				MaxEvents: rapid.IntRange(2, 6).Draw(rt, "max events"), MaxBytes: rapid.SampledFrom([]int{0, 60}).Draw(rt, "max bytes"),
 				MaxWait: rapid.SampledFrom([]time.Duration{0, 7 * time.Millisecond}).Draw(rt, "max wait"),
-				AtOnce:  rapid.IntRange(1, 3).Draw(rt, "at once"), SameKey: rapid.Bool().Draw(rt, "same key"),
+				AtOnce:  rapid.IntRange(1, 3).Draw(rt, "at once"),
 			},
 			seed: rapid.Uint64().Draw(rt, "seed"), messages: rapid.IntRange(1, 120).Draw(rt, "messages"), keys: rapid.IntRange(1, 12).Draw(rt, "keys"),
 			endsAt:   rapid.SampledFrom([]time.Duration{0, 0, 11 * time.Millisecond, 55 * time.Millisecond}).Draw(rt, "claim ends at"),

@@ -74,6 +74,98 @@ func (s *chanSub) Stats() (none infra.Stats)   { return none }
 func (s *chanSub) Deferred(string) int         { return 0 }
 func (s *chanSub) Close() error                { s.once.Do(func() { close(s.ch) }); return nil }
 
+// runSub makes runs of what comes on its channel: what comes while one is in the
+// handler gathers in the next.
+type runSub struct {
+	*chanSub
+	most int
+	pub  message.Publisher
+}
+
+func (s *runSub) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	in, err := s.chanSub.Subscribe(ctx, topic)
+	out := make(chan *message.Message)
+	go func() {
+		defer close(out)
+		var pending []*message.Message
+		for {
+			if len(pending) == 0 {
+				m, open := <-in
+				if !open {
+					return
+				}
+				pending = append(pending, m)
+			}
+			n := min(len(pending), s.most)
+			run := pending[:n:n]
+			pending = pending[n:]
+			stands := message.NewMessage("", nil)
+			parts := []*infra.Part{{Messages: run}}
+			stands.SetContext(infra.WithRun(ctx, infra.NewRun(parts, s.store, func() {})))
+			select {
+			case out <- stands:
+			case <-ctx.Done():
+				return
+			}
+			for settled := false; !settled; {
+				select {
+				case m, open := <-in:
+					if open {
+						pending = append(pending, m)
+					} else {
+						in = nil
+					}
+				case <-stands.Acked():
+					for _, m := range run {
+						m.Ack()
+					}
+					settled = true
+				case <-stands.Nacked():
+					for _, m := range append(run, pending...) {
+						m.Nack()
+					}
+					return
+				}
+			}
+			if in == nil && len(pending) == 0 {
+				return
+			}
+		}
+	}()
+	return out, err
+}
+
+// store publishes what a run came to, by topic.
+func (s *runSub) store(out []infra.Output, _ []*infra.Part) error {
+	var topics []string
+	of := map[string][]*message.Message{}
+	for _, o := range out {
+		if of[o.Topic] == nil {
+			topics = append(topics, o.Topic)
+		}
+		of[o.Topic] = append(of[o.Topic], o.Message)
+	}
+	var failed []*message.Message
+	var last error
+	for _, topic := range topics {
+		err := s.pub.Publish(topic, of[topic]...)
+		var some *infra.PublishError
+		switch {
+		case err == nil:
+			continue
+		case errors.As(err, &some):
+			failed = append(failed, some.Failed...)
+		default:
+			failed = append(failed, of[topic]...)
+		}
+		last = err
+	}
+	if last != nil && len(failed) < len(out) {
+		return &infra.PublishError{Failed: failed, Err: last}
+	}
+	return last
+}
+
 // fakePub stores what it is given, after failing as often as it is told.
 type fakePub struct {
 	mu    sync.Mutex
@@ -113,8 +205,11 @@ type fakeBroker struct {
 }
 
 func (b *fakeBroker) Publisher(infra.Durability) message.Publisher { return b.pub }
-func (b *fakeBroker) Subscriber(group string, _ infra.SubscriberConfig) (infra.Subscriber, error) {
+func (b *fakeBroker) Subscriber(group string, cfg infra.SubscriberConfig) (infra.Subscriber, error) {
 	b.subs[group] = newChanSub()
+	if cfg.Runs.On() {
+		return &runSub{chanSub: b.subs[group], most: cfg.Runs.Messages, pub: b.pub}, nil
+	}
 	return b.subs[group], nil
 }
 func (b *fakeBroker) EnsureTopics(context.Context, ...infra.Topic) error { return nil }

@@ -61,6 +61,12 @@ func (p *poisonQueue) keep(ctx context.Context, msg *message.Message, g *giveUp)
 	if err := p.store(ctx, msg, g); err != nil {
 		return err
 	}
+	p.kept(ctx, msg, g)
+	return nil
+}
+
+// kept tells of msg, whose record is in the poison queue.
+func (p *poisonQueue) kept(ctx context.Context, msg *message.Message, g *giveUp) {
 	p.metrics.Poisoned(g.reason)
 	p.recent.add(msg.Metadata.Get(hID), msg.Metadata.Get(infra.MetaKey), metrics.Poisoned, g.attempts, time.Now())
 	level := slog.LevelDebug
@@ -77,7 +83,6 @@ func (p *poisonQueue) keep(ctx context.Context, msg *message.Message, g *giveUp)
 	switch p.on { // the seam for policies that hold the key
 	case Skip:
 	}
-	return nil
 }
 
 // quiet is how long the poison queue says nothing more of the same reason: one
@@ -111,18 +116,26 @@ type saying struct {
 	unsaid int       // since
 }
 
+func (p *poisonQueue) topic() string { return PoisonTopic(p.destination) }
+
+// record is what the poison queue has of msg. ended ends the span of its way there.
+func (p *poisonQueue) record(ctx context.Context, msg *message.Message, g *giveUp) (rec *message.Message, ended func(error)) {
+	rec = encodePoison(msg, p.stage, g)
+	if p.spans == nil {
+		return rec, func(error) {}
+	}
+	return rec, p.spans.poisons(ctx, g, p.topic(), rec)
+}
+
 func (p *poisonQueue) store(ctx context.Context, msg *message.Message, g *giveUp) (err error) {
 	const first, most = 200 * time.Millisecond, 10 * time.Second
 	wait := first
-	record := encodePoison(msg, p.stage, g)
-	if p.spans != nil {
-		ended := p.spans.poisons(ctx, g, PoisonTopic(p.destination), record)
-		defer func() { ended(err) }()
-	}
+	record, ended := p.record(ctx, msg, g)
+	defer func() { ended(err) }()
 	waiting := &progress{msg: msg, tries: g.attempts}
 	defer func() { p.waits.end(waiting) }()
 	for {
-		err := p.pub.Publish(PoisonTopic(p.destination), record)
+		err := p.pub.Publish(p.topic(), record)
 		if err == nil {
 			return nil
 		}

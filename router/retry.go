@@ -9,6 +9,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/destinations"
+	"eventserver/infra"
 	"eventserver/metrics"
 )
 
@@ -60,8 +61,9 @@ type progress struct {
 	free        bool          // its last unavailable attempt met a closed breaker
 	successes   uint64        // of the destination, at this event's last Unavailable
 
-	msg    *message.Message // what is delivered; nil: group is, or nobody asks
+	msg    *message.Message // what is delivered; nil: group or run is, or nobody asks
 	group  *group
+	run    []*infra.Part // what is transformed
 	err    error         // of the last attempt
 	listed bool          // in the register of waits
 	note   note          // what it says; the register's lock guards it

@@ -39,8 +39,12 @@ func (p *Pipeline) newRunning(d Destination) (*running, error) {
 	log := p.cfg.Logger.With(slog.String("destination", id))
 	r := &running{id: id, dest: d, pipeline: p, backlog: backlog{lag: noLag(id)}}
 	var err error
-	if r.deliver, err = p.newStage(stageDeliver, id, DeliverGroup(id), DestinationTopic(id), !p.cfg.Unordered || d.Batch.on(), d.grouping(), nil); err != nil {
+	ordered := !p.cfg.Unordered || d.Batch.on()
+	if r.deliver, err = p.newStage(stageDeliver, id, DeliverGroup(id), DestinationTopic(id), infra.SubscriberConfig{Receipts: ordered}); err != nil {
 		return nil, err
+	}
+	if ordered {
+		r.deliver.source.order(d.grouping())
 	}
 	r.gate = newGate(newBreaker(d.Breaker, log), d.Concurrency, d.Rate, r.deliver.draining)
 	r.gate.waits = r.deliver.waits
@@ -66,14 +70,18 @@ func (r *running) newTransform() (*stage, error) {
 	p, d := r.pipeline, &r.dest
 	log := p.cfg.Logger.With(slog.String("destination", r.id))
 	resume := (&standing{id: r.id, reader: p.cfg.Broker, log: log}).at
-	s, err := p.newStage(stageTransform, r.id, TransformGroup(r.id), EventsTopic, !p.cfg.Unordered, transformGrouping, resume)
+	read := infra.SubscriberConfig{Runs: transformRuns, Resume: resume}
+	if p.cfg.Unordered {
+		read = infra.SubscriberConfig{}
+	}
+	s, err := p.newStage(stageTransform, r.id, TransformGroup(r.id), EventsTopic, read)
 	if err != nil {
 		return nil, err
 	}
-	pub, spans := p.publisher(s.kind, infra.Step), newSpans(p.cfg, d)
-	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageTransform, on: d.OnExhausted, metrics: r.metrics, spans: spans, draining: s.draining, log: log,
-		waits: s.waits, recent: &r.recent}
-	t := &transformer{dest: d, pub: pub, limit: p.cfg.MaxPayloadBytes, poison: poison, metrics: r.metrics, spans: spans}
+	spans := newSpans(p.cfg, d)
+	poison := &poisonQueue{destination: r.id, stage: stageTransform, on: d.OnExhausted, metrics: r.metrics, spans: spans, log: log, recent: &r.recent}
+	t := &transformer{dest: d, pub: p.cfg.Broker.Publisher(infra.Step), storing: p.storing, stored: p.cfg.Metrics.Stored(s.kind), limit: p.cfg.MaxPayloadBytes, poison: poison, metrics: r.metrics, spans: spans,
+		waits: s.waits, draining: s.draining, log: log}
 	s.router.AddConsumerHandler(s.name, EventsTopic, s.source, t.handle).AddMiddleware(roomyStack, p.cfg.Metrics.Handler(s.kind), middleware.Recoverer)
 	return s, nil
 }
@@ -99,17 +107,12 @@ func (r *running) handleDeliver(log *slog.Logger) {
 	)...)
 }
 
-// transformGrouping gathers what comes while the groups before are being
-// stored. A key has one event in a group: a publish that fails may have stored
-// some of its messages, and not the first ones.
-var transformGrouping = Grouping{MaxEvents: 256, MaxBytes: 1 << 20, AtOnce: 4}
-
 // grouping is that of the destination's batches.
 func (d *Destination) grouping() Grouping {
 	if !d.Batch.on() {
 		return Grouping{}
 	}
-	return Grouping{MaxEvents: d.Batch.MaxEvents, MaxBytes: d.Batch.MaxBytes, MaxWait: d.Batch.MaxWait, AtOnce: d.Concurrency, SameKey: true}
+	return Grouping{MaxEvents: d.Batch.MaxEvents, MaxBytes: d.Batch.MaxBytes, MaxWait: d.Batch.MaxWait, AtOnce: d.Concurrency}
 }
 
 // stages are those that there are now.

@@ -106,6 +106,14 @@ func (s *spans) publish(pub message.Publisher, topic string, recs []*message.Mes
 	return err
 }
 
+// stores is publish for records that somebody else publishes.
+func (s *spans) stores(topic string, recs []*message.Message) (ended func(error)) {
+	if s == nil || len(recs) == 0 {
+		return func(error) {}
+	}
+	return s.publishing(topic, recs)
+}
+
 func (s *spans) publishing(topic string, recs []*message.Message) (ended func(error)) {
 	of := make([]trace.Span, len(recs)) // of each record
 	var all []trace.Span                // each once

@@ -16,10 +16,16 @@ import (
 // router runs: one whose handler cannot subscribe leaves goroutines behind.
 type source struct {
 	infra.Subscriber
-	ordered *Ordered // nil with Config.Unordered
+	ordered *Ordered // nil where nothing is ordered here
 	topic   string
 	joined  <-chan *message.Message
 	leave   context.CancelFunc
+}
+
+// order has the messages come in the order of their keys. Its messages have receipts.
+func (s *source) order(g Grouping) {
+	s.ordered = NewOrdered(s.Subscriber, g)
+	s.Subscriber = s.ordered
 }
 
 func (s *source) join(ctx context.Context) (err error) {
@@ -59,23 +65,18 @@ type stage struct {
 	closeErr error
 }
 
-// newStage joins nothing yet: a subscriber does when its router runs. resume is
-// that of infra.SubscriberConfig.
-func (p *Pipeline) newStage(kind, id, group, topic string, ordered bool, g Grouping, resume func(context.Context, infra.Resumption) infra.Resumed) (*stage, error) {
+// newStage joins nothing yet: a subscriber does when its router runs.
+func (p *Pipeline) newStage(kind, id, group, topic string, read infra.SubscriberConfig) (*stage, error) {
 	router, err := p.newRouter()
 	if err != nil {
 		return nil, err
 	}
 	s := &stage{name: kind + "." + id, kind: kind, router: router, waits: newWaits(), draining: make(chan struct{}), ended: make(chan struct{})}
-	sub, err := p.cfg.Broker.Subscriber(group, infra.SubscriberConfig{Receipts: ordered, Resume: resume})
+	sub, err := p.cfg.Broker.Subscriber(group, read)
 	if err != nil {
 		return nil, fmt.Errorf("subscribe group %s: %w", group, err)
 	}
 	s.source = &source{Subscriber: sub, topic: topic}
-	if ordered {
-		o := NewOrdered(sub, g)
-		s.source.Subscriber, s.source.ordered = o, o
-	}
 	return s, nil
 }
 

@@ -35,7 +35,7 @@ type note struct {
 // begin notes that a delivery waits. It is called by its handler alone, as the
 // others that take a progress are.
 func (w *waits) begin(p *progress, reason string, next time.Time) {
-	if w == nil || p.msg == nil && p.group == nil {
+	if w == nil || p.msg == nil && p.group == nil && p.run == nil {
 		return
 	}
 	now := time.Now()
@@ -127,20 +127,38 @@ type noted struct {
 	head *message.Message // the first of its key, if the note is of a group
 }
 
+// of yields each message that p is about, by its key. Those of a group and of a run stay
+// as they are while it is in its handler.
+func (p *progress) of(yield func(key string, msg *message.Message) bool) {
+	switch {
+	case p.group != nil:
+		for i := range p.group.members {
+			if m := &p.group.members[i]; !yield(m.key, m.msg) {
+				return
+			}
+		}
+	case p.run != nil:
+		for _, part := range p.run {
+			for _, m := range part.Messages {
+				if !yield(orderKey(m), m) {
+					return
+				}
+			}
+		}
+	default:
+		yield(orderKey(p.msg), p.msg)
+	}
+}
+
 // byKey copies the register. A group is there under the key of each member.
 func (w *waits) byKey() map[string]noted {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	out := make(map[string]noted, len(w.all))
 	for p := range w.all {
-		if p.group == nil {
-			out[orderKey(p.msg)] = noted{p.note, p.msg}
-			continue
-		}
-		for i := range p.group.members { // they stay as they are while the group is in its handler
-			m := &p.group.members[i]
-			if _, there := out[m.key]; !there {
-				out[m.key] = noted{p.note, m.msg}
+		for key, msg := range p.of {
+			if _, there := out[key]; !there {
+				out[key] = noted{p.note, msg}
 			}
 		}
 	}
@@ -152,15 +170,9 @@ func (w *waits) of(key string) (noted, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for p := range w.all {
-		if p.group == nil {
-			if orderKey(p.msg) == key {
-				return noted{p.note, p.msg}, true
-			}
-			continue
-		}
-		for i := range p.group.members {
-			if m := &p.group.members[i]; m.key == key {
-				return noted{p.note, m.msg}, true
+		for k, msg := range p.of {
+			if k == key {
+				return noted{p.note, msg}, true
 			}
 		}
 	}

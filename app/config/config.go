@@ -146,7 +146,7 @@ type Destination struct {
 	Filter      string        `yaml:"filter" doc:"CEL expression (expressions.md, with limits that follow http.max_event_bytes); events for which it is false are not sent."`
 	Transform   string        `yaml:"transform" doc:"CEL expression (expressions.md) that makes the payload; without it the event's own bytes are sent."`
 	Schema      string        `yaml:"schema" doc:"Type whose schema the payload must meet, after the transformation. Needs schemas."`
-	Timeout     time.Duration `yaml:"timeout" default:"10s" min:"1ms" doc:"Longest time of one attempt."`
+	Timeout     time.Duration `yaml:"timeout" default:"10s" min:"1ms" doc:"Longest time of one attempt, and of the transformation of one event."`
 	Concurrency int           `yaml:"concurrency" default:"64" min:"1" doc:"Most attempts at once."`
 	Batch       *Batch        `yaml:"batch" doc:"Several deliveries in one attempt, those of a key in order. For kinds that can: webhook and file. With it the body of a webhook is always an array, also of one; without it, never."`
 	RateLimit   RateLimit     `yaml:"rate_limit" doc:"Most attempts a second; with batches, most events."`

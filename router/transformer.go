@@ -1,0 +1,223 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/destinations"
+	"eventserver/infra"
+	"eventserver/metrics"
+)
+
+// transformRuns bounds what is transformed and stored at once.
+var transformRuns = infra.Runs{Messages: 256, Bytes: 1 << 20}
+
+// transformer makes the records of a destination's topic out of those of the events
+// topic, a run at a time, in the order of the partition. It waits for no receiver, so
+// it needs no order of its own, and what a run came to is stored with the progress.
+type transformer struct {
+	dest     *Destination
+	pub      message.Publisher // where the broker hands out no runs
+	storing  *storing
+	stored   func(began time.Time, err error) // times what is stored
+	limit    int                              // bytes of a payload with its headers; 0: none
+	poison   *poisonQueue
+	metrics  *metrics.Destination
+	spans    *spans
+	waits    *waits
+	draining <-chan struct{}
+	log      *slog.Logger
+}
+
+// handle transforms the events of a run and stores what they came to. It returns an
+// error only when the message's context ends or the pipeline drains; what was not
+// stored is not done then.
+func (t *transformer) handle(msg *message.Message) error {
+	run := infra.RunOf(msg)
+	if run == nil {
+		run = t.runOf(msg)
+	}
+	ctx, cancel := context.WithCancel(msg.Context())
+	defer cancel() // tells a transformation that is left behind
+	return newWork(t, run).finish(ctx)
+}
+
+// runOf makes a run of one event.
+func (t *transformer) runOf(msg *message.Message) *infra.Run {
+	store := func(out []infra.Output, _ []*infra.Part) error { // at most one
+		for _, o := range out {
+			return t.pub.Publish(o.Topic, o.Message)
+		}
+		return nil
+	}
+	return infra.NewRun([]*infra.Part{{Messages: []*message.Message{msg}}}, store, func() {})
+}
+
+func tooLarge(err error) *giveUp {
+	return giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result does not fit: %w", err))
+}
+
+func (t *transformer) topic() string { return DestinationTopic(t.dest.Destination.ID()) }
+
+// result is what became of one event of a run.
+type result struct {
+	part  *infra.Part
+	msg   *message.Message
+	rec   *message.Message // for the destination's topic, or its poison queue; nil: skipped
+	given *giveUp          // nil: it was transformed or skipped
+	ended func(error)      // of the span of its way to the poison queue; nil: none
+}
+
+// finish stores what parts of a run came to, and counts it.
+func (t *transformer) finish(ctx context.Context, run *infra.Run, parts []*infra.Part, results []result) error {
+	if err := t.store(ctx, run, parts, results); err != nil {
+		return err
+	}
+	skipped := 0
+	for i := range results {
+		switch r := &results[i]; {
+		case r.given != nil:
+			t.poison.kept(ctx, r.msg, r.given)
+		case r.rec == nil:
+			skipped++
+		}
+	}
+	t.metrics.FinishedMany(metrics.Skipped, skipped)
+	return nil
+}
+
+func (t *transformer) resultOf(ctx context.Context, part *infra.Part, msg *message.Message, o outcome) (result, error) {
+	var given *giveUp
+	switch {
+	case ctx.Err() != nil:
+		return result{}, ctx.Err() // whatever it said: the claim is over, the next owner does it again
+	case o.err == nil:
+		return result{part: part, msg: msg, rec: o.rec}, nil
+	case errors.Is(o.err, destinations.ErrSkip):
+		return result{part: part, msg: msg}, nil
+	case errors.As(o.err, &given):
+		return t.givenUp(ctx, part, msg, given), nil
+	default:
+		return result{}, o.err
+	}
+}
+
+// givenUp makes the record of an event for the poison queue.
+func (t *transformer) givenUp(ctx context.Context, part *infra.Part, msg *message.Message, g *giveUp) result {
+	r := result{part: part, msg: msg, given: g}
+	r.rec, r.ended = t.poison.record(ctx, msg, g)
+	return r
+}
+
+// store stores what parts came to, however long the broker takes none of it.
+func (t *transformer) store(ctx context.Context, run *infra.Run, parts []*infra.Part, results []result) error {
+	out := make([]infra.Output, 0, len(results))
+	var recs []*message.Message // for the destination
+	for _, r := range results {
+		switch {
+		case r.given != nil:
+			out = append(out, infra.Output{Part: r.part, Topic: t.poison.topic(), Message: r.rec})
+		case r.rec != nil:
+			out = append(out, infra.Output{Part: r.part, Topic: t.topic(), Message: r.rec})
+			recs = append(recs, r.rec)
+		}
+	}
+	if len(out) == 0 && len(parts) == len(run.Parts) {
+		return nil // its ack says so
+	}
+	ended := t.spans.stores(t.topic(), recs)
+	err := t.storeAll(ctx, run, parts, results, out)
+	ended(err)
+	for _, r := range results {
+		if r.ended != nil {
+			r.ended(err)
+		}
+	}
+	return err
+}
+
+func (t *transformer) storeAll(ctx context.Context, run *infra.Run, parts []*infra.Part, results []result, out []infra.Output) error {
+	const first, most = 100 * time.Millisecond, 5 * time.Second
+	waiting := &progress{run: parts}
+	defer func() { t.waits.end(waiting) }()
+	for wait := first; ; wait = min(2*wait, most) {
+		err := t.put(run, out, parts...)
+		if err == nil {
+			return nil
+		}
+		if some := new(infra.PublishError); errors.As(err, &some) {
+			out = slices.DeleteFunc(out, func(o infra.Output) bool { return !slices.Contains(some.Failed, o.Message) })
+			parts = slices.DeleteFunc(slices.Clone(parts), func(p *infra.Part) bool {
+				return !slices.ContainsFunc(out, func(o infra.Output) bool { return o.Part == p })
+			})
+		}
+		if errors.Is(err, infra.ErrTooLarge) {
+			out = t.alone(ctx, run, results, out)
+		}
+		run.Aside()
+		if ctx.Err() == nil && !errors.As(err, new(errStoresNothing)) {
+			t.log.Warn("what was transformed cannot be stored; trying again", slog.Any("error", err), slog.Duration("wait", wait))
+		}
+		waiting.err = err
+		t.waits.begin(waiting, metrics.WaitBroker, time.Now().Add(wait))
+		if stop := pause(ctx, t.draining, wait); stop != nil {
+			return errors.Join(stop, err)
+		}
+	}
+}
+
+// put is run.Store, seen by those who watch what the broker does.
+func (t *transformer) put(run *infra.Run, out []infra.Output, parts ...*infra.Part) error {
+	began := time.Now()
+	err := run.Store(out, parts...)
+	if len(out) > 0 {
+		t.stored(began, err)
+	}
+	return t.storing.outcome(err)
+}
+
+// alone stores records by themselves, one of which is too large for the broker, and
+// returns what is left to be stored: what was given up for it, and what came behind a
+// record that was not taken for another reason.
+func (t *transformer) alone(ctx context.Context, run *infra.Run, results []result, out []infra.Output) (left []infra.Output) {
+	for i, o := range out {
+		err := t.put(run, out[i:i+1])
+		of := slices.IndexFunc(results, func(r result) bool { return r.rec == o.Message })
+		switch {
+		case err == nil:
+		case errors.Is(err, infra.ErrTooLarge) && results[of].given == nil:
+			results[of] = t.givenUp(ctx, o.Part, results[of].msg, t.spans.of(o.Message, tooLarge(err)))
+			left = append(left, infra.Output{Part: o.Part, Topic: t.poison.topic(), Message: results[of].rec})
+		default:
+			return append(left, out[i:]...)
+		}
+	}
+	return left
+}
+
+// transform makes the record of one event, and a span of it where they are wanted.
+func (t *transformer) transform(ctx context.Context, msg *message.Message) (*message.Message, error) {
+	if t.spans == nil {
+		return t.make(ctx, msg)
+	}
+	return t.spans.transform(ctx, msg, t.make)
+}
+
+// make makes the record of one event.
+func (t *transformer) make(ctx context.Context, msg *message.Message) (*message.Message, error) {
+	return t.dest.record(ctx, msg, infra.Offset(msg), t.limit)
+}
+
+func payloadSize(p destinations.Payload) int {
+	size := len(p.Body) + len(p.ContentType)
+	for k, v := range p.Headers {
+		size += len(k) + len(v)
+	}
+	return size
+}
