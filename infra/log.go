@@ -59,6 +59,8 @@ type LogRecords interface {
 	// Where Limits says so, the batch is stored whole or not at all. Elsewhere
 	// the progress is stored after every record, and the error of a partial append is
 	// an *AppendError. It never is the other way round: progress without the records.
+	// Behind a failed record every other one of its partition counts as failed, but
+	// behind one that is too large: whoever appends again what failed has it in order.
 	Append(ctx context.Context, b Batch) error
 	// Open reads a partition from an offset on. An offset below the oldest record
 	// begins there.

@@ -18,6 +18,9 @@ type LogOptions struct {
 	Partitions int // of each topic; at least 2
 	// Reopen closes l and returns a log on the same data. Nil: nothing survives.
 	Reopen func(t *testing.T, l infra.Log) infra.Log
+	// Refuse has l refuse, for good, the next records that it would store in a
+	// partition of topic. Nil: that cannot be had, or batches are stored whole.
+	Refuse func(t *testing.T, l infra.Log, topic string, partition int32)
 	// Timeout bounds each wait for something that must happen; default 30 s.
 	Timeout time.Duration
 }
@@ -39,6 +42,7 @@ func RunLog(t *testing.T, open func(t *testing.T) infra.Log, opts LogOptions) {
 		{"AppendAndRead", (*logEnv).appendAndRead},
 		{"AppendOrder", (*logEnv).appendOrder},
 		{"AppendUnknownTopic", (*logEnv).appendUnknown},
+		{"AppendRefused", (*logEnv).appendRefused},
 		{"AppendProgress", (*logEnv).appendProgress},
 		{"Cursor", (*logEnv).cursor},
 		{"CursorFollows", (*logEnv).cursorFollows},

@@ -160,6 +160,38 @@ func (e *logEnv) appendUnknown() {
 	require.Error(e, err)
 }
 
+// appendRefused: what comes behind a refused record in its partition counts as failed,
+// so that who appends again what failed has it in order.
+func (e *logEnv) appendRefused() {
+	if e.opts.Refuse == nil {
+		e.Skip("this log refuses no partition")
+	}
+	const count = 5
+	var recs []*infra.Record
+	for i := range count { // too much for one request
+		recs = append(recs, record(0, fmt.Sprint(i)+strings.Repeat("x", e.log.Limits().RecordBytes*3/4)), record(1, fmt.Sprint(i)))
+	}
+	e.opts.Refuse(e.T, e.log, topic, 0)
+	var some *infra.AppendError
+	require.ErrorAs(e, e.log.Append(e.Context(), infra.Batch{Records: recs}), &some)
+	var want []int
+	for i := some.Failed[0]; i < 2*count; i += 2 {
+		want = append(want, i)
+	}
+	assert.Equal(e, want, some.Failed)
+	assert.Zero(e, some.Failed[0]%2)
+	assert.Equal(e, []string{"0", "1", "2", "3", "4"}, values(e.rest(e.open(1, 0))))
+	var again []*infra.Record
+	for _, i := range some.Failed {
+		again = append(again, recs[i])
+	}
+	e.append(again...)
+	all := e.rest(e.open(0, 0))
+	for i, r := range all[len(all)-len(again):] {
+		assert.Equal(e, again[i].Value[0], r.Value[0], "record %d from the end", len(again)-i)
+	}
+}
+
 // appendProgress: a batch's progress is that of a Keep, and is there when its records are.
 func (e *logEnv) appendProgress() {
 	text := strings.Repeat("a", e.log.Limits().ProgressBytes)

@@ -134,6 +134,8 @@ func (b *batch) answer(r *kgo.Record, err error) {
 	}
 }
 
+// outcome is the error of an append. The client has failed everything in a partition
+// behind a record that the cluster refused.
 func (p *producer) outcome(out []kgo.Record, b *batch) error {
 	p.underway.Done()
 	if len(b.failed) == 0 {

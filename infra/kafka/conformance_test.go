@@ -26,7 +26,7 @@ func TestRealKafka(t *testing.T) {
 		t.Skip("EVENTSERVER_TEST_KAFKA is not set")
 	}
 	addrs := func(*testing.T) []string { return strings.Split(env, ",") }
-	t.Run("Contract", func(t *testing.T) { contract(t, addrs, false) })
+	t.Run("Contract", func(t *testing.T) { contract(t, addrs, false, nil) })
 	conform(t, addrs)
 }
 

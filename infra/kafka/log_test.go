@@ -9,7 +9,9 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
 	"eventserver/infra"
@@ -45,31 +47,48 @@ func openLog(t *testing.T, cfg Config) *Log {
 }
 
 func TestContract(t *testing.T) {
-	t.Run("Cooperative", func(t *testing.T) {
-		contract(t, func(t *testing.T) []string { return cluster(t).ListenAddrs() }, false)
-	})
-	t.Run("Eager", func(t *testing.T) {
-		contract(t, func(t *testing.T) []string { return cluster(t).ListenAddrs() }, true)
-	})
+	for name, eager := range map[string]bool{"Cooperative": false, "Eager": true} {
+		t.Run(name, func(t *testing.T) {
+			var clusters sync.Map // by address
+			contract(t, func(t *testing.T) []string {
+				c := cluster(t)
+				clusters.Store(c.ListenAddrs()[0], c)
+				return c.ListenAddrs()
+			}, eager, func(addr string, f kfake.Fault) {
+				c, _ := clusters.Load(addr)
+				c.(*kfake.Cluster).Fault(f)
+			})
+		})
+	}
 }
 
-func contract(t *testing.T, addrs func(t *testing.T) []string, eager bool) {
+// contract tests logs on the clusters that addrs returns; fault is nil where they have
+// none on command.
+func contract(t *testing.T, addrs func(t *testing.T) []string, eager bool, fault func(addr string, f kfake.Fault)) {
 	var configs sync.Map // by log
 	open := func(t *testing.T, cfg Config) infra.Log {
 		l := openLog(t, cfg)
 		configs.Store(l, cfg)
 		return l
 	}
-	brokertest.RunLog(t, func(t *testing.T) infra.Log {
-		cfg := testConfig(addrs(t)...)
-		cfg.TopicPrefix, cfg.Eager = "l-"+watermill.NewShortUUID()+"-", eager
-		return open(t, cfg)
-	}, brokertest.LogOptions{
+	opts := brokertest.LogOptions{
 		Partitions: 4,
 		Reopen: func(t *testing.T, l infra.Log) infra.Log {
 			require.NoError(t, l.Close())
 			cfg, _ := configs.Load(l)
 			return open(t, cfg.(Config))
 		},
-	})
+	}
+	if fault != nil {
+		opts.Refuse = func(_ *testing.T, l infra.Log, topic string, partition int32) {
+			of, _ := configs.Load(l)
+			cfg := of.(Config)
+			fault(cfg.Brokers[0], kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: cfg.Topic(topic), Partitions: []int32{partition}, Err: kerr.InvalidRecord})
+		}
+	}
+	brokertest.RunLog(t, func(t *testing.T) infra.Log {
+		cfg := testConfig(addrs(t)...)
+		cfg.TopicPrefix, cfg.Eager = "l-"+watermill.NewShortUUID()+"-", eager
+		return open(t, cfg)
+	}, opts)
 }
