@@ -178,15 +178,18 @@ func (m *members) give(s *share, one *member, n int32) {
 	s.owners[n] = c
 	one.owns.Go(func() {
 		defer m.returned(one.key, s, c)
-		at, ok := m.openings.open(c)
-		if !ok {
+		at, marked := m.openings.open(c)
+		if !marked {
 			return
 		}
+		defer m.giveUp(c)
 		m.mu.Lock()
-		c.last, c.at, c.given = at, time.Now(), true
+		c.last, c.at, c.given = at, time.Now(), c.ctx.Err() == nil
+		given := c.given
 		m.mu.Unlock()
-		one.own(infra.Claim{Context: c.ctx, Topic: one.key.topic, Partition: n, Position: at.position})
-		m.giveUp(c)
+		if given {
+			one.own(infra.Claim{Context: c.ctx, Topic: one.key.topic, Partition: n, Position: at.position})
+		}
 	})
 }
 

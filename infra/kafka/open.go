@@ -31,20 +31,26 @@ type opening struct {
 
 const openPause = 250 * time.Millisecond
 
-// open returns where a claim begins; false when it has ended before. A group that has
-// members on the cluster is waited for: they are of an older version, or stand for one
-// that was killed.
-func (o *openings) open(c *claim) (at committed, ok bool) {
+// open returns where a claim begins, once that is marked on the cluster; false when the
+// claim has ended before. A group that has members on the cluster is waited for: they
+// are of an older version, or stand for one that was killed.
+func (o *openings) open(c *claim) (at committed, marked bool) {
 	told := false
 	for c.ctx.Err() == nil {
 		one := o.ask(c)
 		select {
-		case <-c.ctx.Done():
-			return at, false
+		case <-c.ctx.Done(): // its mark may be on the way
+			late := time.NewTimer(answerTimeout)
+			defer late.Stop()
+			select {
+			case <-late.C:
+				return at, false
+			case <-one.answer:
+			}
 		case <-one.answer:
 		}
 		if one.err == nil {
-			return one.at, c.ctx.Err() == nil
+			return one.at, one.at.owner == c.mark
 		}
 		if foreignMembers(one.err) {
 			o.log.evict(c.ctx, c.member.key.group)

@@ -115,6 +115,43 @@ func TestProcessesShare(t *testing.T) {
 	}
 }
 
+// Who leaves a group while a partition of it is taken up leaves no mark: others would
+// wait for as long as this process lives.
+func TestLeavesNoMark(t *testing.T) {
+	t.Parallel()
+	c := cluster(t)
+	one, two := process(t, c, "one", nil), process(t, c, "two", func(cfg *Config) { cfg.Owners = "handlers" })
+	newOwners(t).join("two", two, atOnce) // it owns its shards
+	require.Eventually(t, func() bool {
+		members, err := two.Members(t.Context(), group)
+		return err == nil && len(members) == 1 && len(members[0].Partitions[topic]) == 4
+	}, timeout, time.Millisecond)
+	marking, left := make(chan struct{}), make(chan struct{})
+	var held sync.Once
+	c.ControlKey(int16(kmsg.OffsetCommit), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if r.(*kmsg.OffsetCommitRequest).Group == "mine" {
+			held.Do(func() {
+				c.SleepControl(func() { close(marking); <-left })
+			})
+		}
+		return nil, nil, false
+	})
+	mine, err := two.Join(t.Context(), "mine", topic, func(c infra.Claim) { <-c.Context.Done() })
+	require.NoError(t, err)
+	<-marking
+	closed := make(chan error)
+	go func() { closed <- mine.Close() }()
+	require.Eventually(t, func() bool {
+		two.members.mu.Lock()
+		defer two.members.mu.Unlock()
+		return mine.(*member).leaving
+	}, timeout, time.Millisecond)
+	close(left)
+	require.NoError(t, <-closed)
+	require.NoError(t, one.DeleteGroups(t.Context(), "mine"))
+}
+
 // Programs with other destinations on the same topics share among themselves. On one
 // destination only one of them works.
 func TestOtherOwners(t *testing.T) {
