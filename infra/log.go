@@ -134,8 +134,8 @@ func (e *DamageError) Unwrap() error { return e.Err }
 type LogGroups interface {
 	// Join makes the caller a member of group for one topic. own is called, each
 	// time in a goroutine of its own, for every partition the member is given. The
-	// partition is given up when own returns, and no other member of the group has
-	// it before. Leaving the group is Membership.Close.
+	// partition is given up when own returns, unless that held it (Claim.Hold), and no
+	// other member of the group has it before. Leaving the group is Membership.Close.
 	Join(ctx context.Context, group, topic string, own func(Claim)) (Membership, error)
 	// Keep stores progress soon: within milliseconds, and not before what was
 	// appended earlier. It is for partitions that the caller owns: one that a Claim
@@ -181,6 +181,29 @@ type Claim struct {
 	Topic     string
 	Partition int32
 	Position  Position // what was kept last; Next is the oldest record's offset where nothing was
+
+	holding *holding
+}
+
+type holding struct {
+	held   bool
+	giveUp func()
+}
+
+// Hold lets own return before the partition is given up, so that a claim that is idle
+// costs no goroutine. giveUp is called once, and takes what giving up takes.
+func (c Claim) Hold() (giveUp func()) {
+	c.holding.held = true
+	return c.holding.giveUp
+}
+
+// Give is for logs: it calls own, and giveUp when the partition is given up.
+func (c Claim) Give(own func(Claim), giveUp func()) {
+	c.holding = &holding{giveUp: giveUp}
+	own(c)
+	if !c.holding.held {
+		giveUp()
+	}
 }
 
 // Membership is one member of a group.

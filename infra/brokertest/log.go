@@ -52,6 +52,7 @@ func RunLog(t *testing.T, open func(t *testing.T) infra.Log, opts LogOptions) {
 		{"Keep", (*logEnv).keep},
 		{"Claims", (*logEnv).claims},
 		{"ClaimsMove", (*logEnv).claimsMove},
+		{"ClaimsHeld", (*logEnv).claimsHeld},
 		{"ClaimsOfTwoGroups", (*logEnv).claimsOfTwo},
 		{"Reset", (*logEnv).reset},
 		{"DeleteGroups", (*logEnv).deleteGroups},

@@ -64,6 +64,41 @@ func (e *logEnv) claims() {
 	require.ErrorIs(e, err, infra.ErrNoTopic)
 }
 
+// claimsHeld: a partition that is held is given up when its owner says so, and not when
+// own returns; the membership ends when all are given up.
+func (e *logEnv) claimsHeld() {
+	given := make(chan infra.Claim, 1000)
+	giveUp := make(chan func(), 1000)
+	m, err := e.log.Join(e.Context(), group, topic, func(c infra.Claim) {
+		giveUp <- c.Hold()
+		given <- c
+	})
+	require.NoError(e, err)
+	has := map[int32]infra.Claim{}
+	for len(has) < e.opts.Partitions {
+		select {
+		case c := <-given:
+			require.NotContains(e, has, c.Partition, "given twice at a time")
+			require.NoError(e, c.Context.Err())
+			has[c.Partition] = c
+		case <-time.After(e.opts.Timeout):
+			require.FailNow(e, "no partition in time")
+		}
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- m.Close() }()
+	for _, c := range has {
+		<-c.Context.Done()
+		select {
+		case err := <-closed:
+			require.FailNow(e, "the membership ended with a partition that is held", "%v", err)
+		default:
+		}
+		(<-giveUp)()
+	}
+	e.within("Close", func() { assert.NoError(e, <-closed) })
+}
+
 // claimsMove: a partition is given up when own has returned, and no other member has it
 // before; the next owner finds what the last one kept.
 func (e *logEnv) claimsMove() {

@@ -176,21 +176,31 @@ func (m *members) give(s *share, one *member, n int32) {
 	c := &claim{member: one, partition: n, mark: m.lease.mark, done: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	s.owners[n] = c
-	one.owns.Go(func() {
-		defer m.returned(one.key, s, c)
+	one.owns.Add(1)
+	go func() {
+		end := func() {
+			m.returned(one.key, s, c)
+			one.owns.Done()
+		}
 		at, marked := m.openings.open(c)
 		if !marked {
+			end()
 			return
 		}
-		defer m.giveUp(c)
+		giveUp := func() {
+			m.giveUp(c)
+			end()
+		}
 		m.mu.Lock()
 		c.last, c.at, c.given = at, time.Now(), c.ctx.Err() == nil
 		given := c.given
 		m.mu.Unlock()
-		if given {
-			one.own(infra.Claim{Context: c.ctx, Topic: one.key.topic, Partition: n, Position: at.position})
+		if !given {
+			giveUp()
+			return
 		}
-	})
+		infra.Claim{Context: c.ctx, Topic: one.key.topic, Partition: n, Position: at.position}.Give(one.own, giveUp)
+	}()
 }
 
 // release ends a claim; because of infra.ErrLost when another process may have the

@@ -150,11 +150,15 @@ func (m *members) give(s *share, one *member, n int) {
 	c := &claim{member: one, cancel: cancel}
 	s.owners[n] = c
 	p := s.topic.parts[n]
-	one.owns.Go(func() {
-		defer m.returned(one.key, s, n)
-		defer cancel()
-		one.own(infra.Claim{Context: ctx, Topic: s.topic.name, Partition: p.n, Position: m.log.groups.position(p, one.key.group)})
-	})
+	one.owns.Add(1)
+	go func() {
+		claim := infra.Claim{Context: ctx, Topic: s.topic.name, Partition: p.n, Position: m.log.groups.position(p, one.key.group)}
+		claim.Give(one.own, func() {
+			cancel()
+			m.returned(one.key, s, n)
+			one.owns.Done()
+		})
+	}()
 }
 
 func (c *claim) release() {

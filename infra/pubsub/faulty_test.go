@@ -28,6 +28,7 @@ type faulty struct {
 	open   atomic.Int64 // cursors
 	lists  atomic.Int64 // calls of Topics
 	asked  atomic.Int64 // calls of Kept
+	given  atomic.Int64 // records, to all cursors
 
 	mu     sync.Mutex
 	kept   []infra.Progressed
@@ -93,16 +94,19 @@ func (l *faulty) endClaims(cause error) {
 func (l *faulty) Join(ctx context.Context, group, topic string, own func(infra.Claim)) (infra.Membership, error) {
 	return l.Log.Join(ctx, group, topic, func(c infra.Claim) {
 		claimed, lose := context.WithCancelCause(c.Context)
-		defer lose(nil)
 		l.mu.Lock()
 		l.claims = append(l.claims, lose)
 		l.mu.Unlock()
 		whole := c.Context
+		giveUp := c.Hold()
 		c.Context = claimed
-		own(c)
-		if errors.Is(context.Cause(claimed), infra.ErrLost) {
-			<-whole.Done() // it does not come back
-		}
+		c.Give(own, func() {
+			if errors.Is(context.Cause(claimed), infra.ErrLost) {
+				<-whole.Done() // it does not come back
+			}
+			lose(nil)
+			giveUp()
+		})
 	})
 }
 
@@ -152,6 +156,7 @@ func (c *faultyCursor) Read(ctx context.Context, maxBytes int) (out []*infra.Rec
 		if c.read, err = c.Cursor.Read(ctx, maxBytes); err != nil {
 			return nil, err
 		}
+		c.log.given.Add(int64(len(c.read)))
 	}
 	hurt := c.log.hurtIn(c.partition)
 	for len(c.read) > 0 {

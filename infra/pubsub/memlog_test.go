@@ -256,8 +256,9 @@ func (l *memlog) assign(t *memtopic, group string) {
 			at.Next = t.low
 		}
 		t.owned[group] = true
-		m.owning.Go(func() {
-			m.own(infra.Claim{Context: m.ctx, Topic: m.topic, Position: at})
+		m.owning.Add(1)
+		go infra.Claim{Context: m.ctx, Topic: m.topic, Position: at}.Give(m.own, func() {
+			defer m.owning.Done()
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			t.owned[group] = false
