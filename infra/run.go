@@ -2,6 +2,7 @@ package infra
 
 import (
 	"context"
+	"sync"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 )
@@ -28,8 +29,23 @@ type Run struct {
 	aside func()
 }
 
+// Only leaves messages out of runs. They count as done, and a subscriber that has read
+// everything is not woken for them; that they are done is kept some seconds later.
+type Only struct {
+	// Header is the metadata key whose value Match is asked about; "" where a message
+	// has none. Match always says the same of a value. nil: nothing is left out.
+	Header string
+	Match  func(value string) bool
+	// Mark is a metadata key that every message of this program has. One without it is
+	// handed out whatever Match says.
+	Mark string
+	// Skipped is told how many were left out, some seconds later. nil: nobody is.
+	Skipped func(n int)
+}
+
 // Part is a stretch of a partition: the messages in it that are not done, in offset
-// order.
+// order. Other subscriptions may be given the same messages: nobody writes to them, and
+// their contexts say nothing of the run.
 type Part struct {
 	Partition int32
 	Messages  []*message.Message
@@ -71,4 +87,28 @@ func WithRun(ctx context.Context, r *Run) context.Context {
 func RunOf(m *message.Message) *Run {
 	r, _ := m.Context().Value(runKey{}).(*Run)
 	return r
+}
+
+type derivedKey struct{}
+
+// derived is what was made of a message.
+type derived struct {
+	once sync.Once
+	made any
+}
+
+// WithDerived is for brokers: a context for a message that several are given.
+func WithDerived(ctx context.Context) context.Context {
+	return context.WithValue(ctx, derivedKey{}, &derived{})
+}
+
+// Derived is what f makes of m. A message that several are given is given to f once, so
+// that there is one f for each topic, and nobody writes to what it makes.
+func Derived(m *message.Message, f func(m *message.Message) any) any {
+	d, ok := m.Context().Value(derivedKey{}).(*derived)
+	if !ok {
+		return f(m)
+	}
+	d.once.Do(func() { d.made = f(m) })
+	return d.made
 }

@@ -14,6 +14,8 @@ type SubscriberConfig struct {
 	Receipts bool
 	// Runs has messages come in runs, and not singly. Receipts is then ignored.
 	Runs Runs
+	// Only says which messages go into runs. Without Runs it is ignored.
+	Only Only
 	// Resume is called at the first message of each claim, before it is handed
 	// out; nothing else of the partition is meanwhile. nil: nobody is asked.
 	// Where a run and its progress are stored both or neither it is never called.

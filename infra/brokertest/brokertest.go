@@ -76,6 +76,8 @@ func Run(t *testing.T, open func(t *testing.T) infra.Broker, opts Options) {
 		{"RunsRefused", (*env).runsRefused},
 		{"RunsDrain", (*env).runsDrain},
 		{"RunsOfPartitions", (*env).runsOfPartitions},
+		{"RunsOnly", (*env).runsOnly},
+		{"RunsSetBack", (*env).runsSetBack},
 		{"Delete", (*env).deletes},
 		{"Ping", (*env).ping},
 		{"Reopen", (*env).reopen},

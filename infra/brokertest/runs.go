@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/stretchr/testify/assert"
@@ -17,7 +18,12 @@ const runMost = 4
 
 func (e *env) runner() (infra.Subscriber, <-chan *message.Message) {
 	e.Helper()
-	s := e.subscriberWith(group, infra.SubscriberConfig{Runs: infra.Runs{Messages: runMost, Bytes: 1 << 20}})
+	return e.runnerOf(group, infra.Only{})
+}
+
+func (e *env) runnerOf(group string, only infra.Only) (infra.Subscriber, <-chan *message.Message) {
+	e.Helper()
+	s := e.subscriberWith(group, infra.SubscriberConfig{Runs: infra.Runs{Messages: runMost, Bytes: 1 << 20}, Only: only})
 	in, err := s.Subscribe(context.Background(), topic)
 	require.NoError(e, err)
 	return s, in
@@ -253,4 +259,97 @@ func (e *env) has(parts []*infra.Part) bool {
 		}
 	}
 	return false
+}
+
+// kindHeader says what only asks for.
+const kindHeader = "kind"
+
+func only(kind string) infra.Only {
+	return infra.Only{Header: kindHeader, Match: func(value string) bool { return value == kind }}
+}
+
+// kinds stores messages of many users, of two kinds in turn.
+func (e *env) kinds(count int) {
+	e.Helper()
+	for i := range count {
+		m := newMessage("user"+strconv.Itoa(i%7), strconv.Itoa(i))
+		m.Metadata.Set(kindHeader, []string{"even", "odd"}[i%2])
+		require.NoError(e, e.broker.Publisher(infra.Durable).Publish(topic, m))
+	}
+}
+
+// every acks runs until it has had count messages, and returns how often each came.
+func (e *env) every(in <-chan *message.Message, count int) map[string]int {
+	e.Helper()
+	out := map[string]int{}
+	for n := 0; n < count; {
+		m, run := e.parts(in)
+		for _, p := range run.Parts {
+			n += len(p.Messages)
+			for _, one := range p.Messages {
+				out[string(one.Payload)]++
+			}
+		}
+		m.Ack()
+	}
+	return out
+}
+
+func each(first, count, step int) map[string]int {
+	out := map[string]int{}
+	for i := range count {
+		out[strconv.Itoa(first+i*step)] = 1
+	}
+	return out
+}
+
+// runsOnly: a group is given what it wants, is done with the rest, and both are kept
+// when it leaves.
+func (e *env) runsOnly() {
+	const count = 60
+	s, none := e.runnerOf("none", only("neither"))
+	odd, in := e.runnerOf("odd", only("odd"))
+	_, all := e.runnerOf("all", infra.Only{})
+	e.kinds(count)
+	assert.Equal(e, each(1, count/2, 2), e.every(in, count/2))
+	assert.Equal(e, each(0, count, 1), e.every(all, count))
+	e.quiet(none)
+	for _, g := range []string{"none", "odd", "all"} {
+		e.eventually("all is done", func() bool { return e.lagOf(g) == 0 })
+	}
+	e.within("Close", s.Close)
+	e.within("Close", odd.Close)
+	assert.Zero(e, e.lagOf("none"), "kept")
+	assert.Zero(e, e.lagOf("odd"), "kept")
+	e.kinds(count)
+	assert.EqualValues(e, count, e.lagOf("odd"))
+	_, in = e.runnerOf("odd", only("odd"))
+	assert.Equal(e, each(1, count/2, 2), e.every(in, count/2))
+	e.eventually("all is done", func() bool { return e.lagOf("odd") == 0 })
+}
+
+// runsSetBack: a group that is set back reads for itself until it has caught up, while
+// others are at the end.
+func (e *env) runsSetBack() {
+	const count = 60
+	_, all := e.runnerOf("all", infra.Only{})
+	odd, in := e.runnerOf("odd", only("odd"))
+	e.kinds(count)
+	e.every(all, count)
+	e.every(in, count/2)
+	e.within("Close", odd.Close)
+	bounds, err := e.broker.Bounds(e.Context(), topic, time.Time{})
+	require.NoError(e, err)
+	to := map[int32]int64{}
+	for p, b := range bounds {
+		to[p] = b.Oldest
+	}
+	require.NoError(e, e.broker.Leave(e.Context(), "odd"))
+	require.NoError(e, e.broker.Reset(e.Context(), "odd", topic, to))
+	_, in = e.runnerOf("odd", only("odd"))
+	assert.Equal(e, each(1, count/2, 2), e.every(in, count/2))
+	e.kinds(2)
+	assert.Equal(e, each(1, 1, 1), e.every(in, 1))
+	assert.Equal(e, each(0, 2, 1), e.every(all, 2))
+	e.eventually("all is done", func() bool { return e.lagOf("odd") == 0 })
 }

@@ -108,6 +108,11 @@ func (t *Tracker) is(offset int64, state byte) bool {
 // DoneAll marks everything that was read as done.
 func (t *Tracker) DoneAll() { t.states, t.head, t.low = t.states[:0], 0, t.next }
 
+// Clean reports whether everything that was read is done, and nothing is behind it.
+func (t *Tracker) Clean() bool {
+	return t.Span() == 0 && (len(t.resumed) == 0 || t.resumed[len(t.resumed)-1].To <= t.next)
+}
+
 func (t *Tracker) compact() {
 	for t.head < len(t.states) && t.states[t.head] == stateDone {
 		t.head++

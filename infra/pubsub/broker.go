@@ -29,8 +29,9 @@ type broker struct {
 	trim       *trimmer
 	closed     atomic.Bool
 
-	mu   sync.Mutex
-	subs map[*subscriber]struct{}
+	mu    sync.Mutex
+	subs  map[*subscriber]struct{}
+	lives map[string]*live // by topic
 }
 
 var _ infra.Broker = (*broker)(nil)
@@ -41,7 +42,7 @@ func New(log infra.Log, cfg Config) (infra.Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pubsub: %w", err)
 	}
-	b := &broker{log: log, cfg: cfg, codec: progress.Codec{Limit: log.Limits().ProgressBytes}, subs: map[*subscriber]struct{}{}}
+	b := &broker{log: log, cfg: cfg, codec: progress.Codec{Limit: log.Limits().ProgressBytes}, subs: map[*subscriber]struct{}{}, lives: map[string]*live{}}
 	b.releaseFor.Store(int64(cfg.ReleaseTimeout))
 	b.trim = newTrimmer(b, cfg.TrimAge)
 	return b, nil

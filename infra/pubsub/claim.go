@@ -17,11 +17,12 @@ import (
 // of its calls. What is in flight is bounded: by messages, by bytes, by offsets, and
 // by messages of one key (see pass.go).
 type claim struct {
-	sub *subscription
-	of  infra.Claim
-	ctx context.Context    // of its messages
-	end context.CancelFunc // of ctx
-	cut context.CancelFunc // ends the attempts that are under way (infra.WithGrace)
+	sub      *subscription
+	follower *follower // nil: messages come singly
+	of       infra.Claim
+	ctx      context.Context    // of its messages
+	end      context.CancelFunc // of ctx
+	cut      context.CancelFunc // ends the attempts that are under way (infra.WithGrace)
 
 	gone  chan struct{} // closed when the handlers had their time: an ack no longer counts
 	woken chan struct{} // run has something to do
@@ -45,6 +46,7 @@ type claim struct {
 	starved  bool                 // run waits for room in the window
 	told     bool                 // that the window is full
 	dirty    bool                 // the keeper knows that something is to be kept
+	skipped  bool                 // something is to be kept by and by
 	left     bool                 // nothing is kept any more: another owner may be at work
 	messages int                  // unacked
 	bytes    int
@@ -283,6 +285,9 @@ func (c *claim) share() float64 {
 func (c *claim) addTo(all *infra.Stats) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.follower != nil {
+		c.follower.sync()
+	}
 	all.Messages += c.messages
 	for _, k := range c.behind {
 		all.Deferred += k.deferred
@@ -346,6 +351,9 @@ func (c *claim) unmark() bool {
 func (c *claim) state() progress.State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.follower != nil {
+		c.follower.sync()
+	}
 	at, _ := c.tracker.Position(c.sub.b.codec)
 	s, _ := c.sub.b.codec.Decode(at.Next, at.Text)
 	return s

@@ -32,7 +32,10 @@ type Config struct {
 	// nothing is ever trimmed.
 	TrimAge time.Duration
 
-	Logger *slog.Logger // default: discard
+	Logger       *slog.Logger // default: discard
+	liveBytes    int          // see live.go
+	skipInterval time.Duration
+
 	// Damaged is told of records that a group cannot be given because they
 	// cannot be read. Default: only logged.
 	Damaged func(group string, d *infra.DamageError)
@@ -57,6 +60,11 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.WindowSpan, 1_000_000)
 	def(&c.NackDelay, 100*time.Millisecond)
 	def(&c.ReleaseTimeout, 20*time.Second)
+	def(&c.liveBytes, liveBytes)
+	def(&c.skipInterval, skipInterval)
+	if c.TrimAge > 0 { // what was skipped holds up the trimming until it is kept
+		c.skipInterval = min(c.skipInterval, max(c.TrimAge/looks, keepInterval))
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -20,15 +20,36 @@ func (b *broker) Progress(ctx context.Context, group, topic string) (map[int32]i
 	if err != nil {
 		return nil, missing(topic, err)
 	}
+	own := b.ownProgress(group, topic)
 	out := make(map[int32]infra.Progress, len(bounds))
 	for p, have := range bounds {
 		state := progress.State{Next: have.Oldest}
-		if at, known := kept[group][p]; known {
+		if now, ours := own[p]; ours {
+			state = now
+		} else if at, known := kept[group][p]; known {
 			state, _ = b.codec.Decode(at.Next, at.Text)
 		}
 		out[p] = state.Of(have)
 	}
 	return out, nil
+}
+
+// ownProgress is that of the partitions that this process reads at the live end, of
+// which less is kept.
+func (b *broker) ownProgress(group, topic string) map[int32]progress.State {
+	b.mu.Lock()
+	l := b.lives[topic]
+	b.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	out := map[int32]progress.State{}
+	for _, s := range l.index.group(group) {
+		for _, c := range s.owned() {
+			out[c.of.Partition] = c.state()
+		}
+	}
+	return out
 }
 
 // Members implements infra.Broker.

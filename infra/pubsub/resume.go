@@ -14,7 +14,7 @@ func (c *claim) begin() {
 		return
 	}
 	c.begun, c.placed = true, true
-	if c.sub.cfg.Resume == nil || c.sub.b.log.Limits().Whole {
+	if !c.asks() {
 		return
 	}
 	c.mu.Lock()
@@ -32,6 +32,12 @@ func (c *claim) begin() {
 		c.tracker.SetNote(r.Note)
 		c.changed()
 	}
+}
+
+// asks reports whether begin asks: nothing that was not kept is done where both are
+// stored at once.
+func (c *claim) asks() bool {
+	return c.sub.cfg.Resume != nil && !c.sub.b.log.Limits().Whole
 }
 
 // made is what the consumer says is done. Its methods are run's.

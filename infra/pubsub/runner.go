@@ -12,16 +12,20 @@ import (
 	"eventserver/infra"
 )
 
-// runner makes runs of the parts that the claims of a subscription offer: what comes
+// runner makes runs of the parts that the claims of a subscription have: what comes
 // while a run is handled goes into the next one, so that what a run costs is paid for
-// many messages when there are many, and nothing waits when there are few.
+// many messages when there are many, and nothing waits when there are few. It has a
+// goroutine while there is something to hand out.
 type runner struct {
-	sub     *subscription
-	offered chan *part
-	ended   chan struct{}
+	sub *subscription
 
-	mu  sync.Mutex
-	era *era
+	mu      sync.Mutex
+	offered []*part     // of claims that read for themselves
+	atEnd   []*follower // that may have something at the live end
+	working bool
+	closed  bool
+	works   sync.WaitGroup
+	era     *era
 }
 
 // era is the time between two ends of claims. Runs end with the era: one whose claim has
@@ -32,10 +36,17 @@ type era struct {
 }
 
 func newRunner(s *subscription) *runner {
-	r := &runner{sub: s, offered: make(chan *part), ended: make(chan struct{})}
+	r := &runner{sub: s}
 	r.turn()
-	go r.run()
 	return r
+}
+
+// close returns when nothing is handed out and nothing will be.
+func (r *runner) close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.works.Wait()
 }
 
 // turn ends the era and begins the next.
@@ -49,33 +60,67 @@ func (r *runner) turn() {
 	r.era = &era{ctx, end}
 }
 
-// take offers a part; false when it goes into no run any more.
-func (r *runner) take(ctx context.Context, p *part) bool {
-	select {
-	case r.offered <- p:
-		return true
-	case <-ctx.Done():
-	case <-r.sub.flights.Draining():
+// offer has a part go into the next run; false when it goes into none any more.
+func (r *runner) offer(p *part) bool {
+	if p.claim.ctx.Err() != nil || r.sub.flights.Drained() {
+		return false
 	}
-	return false
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.offered = append(r.offered, p)
+	r.work()
+	return !r.closed
+}
+
+// withdraw takes back a part that is in no run yet; false: it is.
+func (r *runner) withdraw(p *part) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := slices.Index(r.offered, p)
+	if i >= 0 {
+		r.offered = slices.Delete(r.offered, i, i+1)
+	}
+	return i >= 0
+}
+
+// ready says that there may be something for f.
+func (r *runner) ready(f *follower) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !f.queued {
+		f.queued = true
+		r.atEnd = append(r.atEnd, f)
+		r.work()
+	}
+}
+
+// work is for a caller that holds mu.
+func (r *runner) work() {
+	if !r.working && !r.closed {
+		r.working = true
+		r.works.Go(r.run)
+	}
 }
 
 func (r *runner) run() {
-	defer close(r.ended)
 	for {
-		var parts []*part
-		select {
-		case p := <-r.offered:
-			parts = append(parts, p)
-		case <-r.sub.closing.Done():
+		r.mu.Lock()
+		parts, atEnd := r.offered, r.atEnd
+		r.offered, r.atEnd = nil, nil
+		r.working = len(parts)+len(atEnd) > 0
+		for _, f := range atEnd {
+			f.queued = false
+		}
+		working := r.working
+		r.mu.Unlock()
+		if !working {
 			return
 		}
-		for more := true; more; {
-			select {
-			case p := <-r.offered:
-				parts = append(parts, p)
-			default:
-				more = false
+		if !r.sub.flights.Drained() {
+			for _, f := range atEnd {
+				if p := f.offer(); p != nil {
+					parts = append(parts, p)
+				}
 			}
 		}
 		r.handOut(parts)
@@ -100,7 +145,7 @@ func (r *runner) handOut(parts []*part) {
 	parts = slices.DeleteFunc(parts, func(p *part) bool { // its claim ends before its era
 		ended := p.claim.ctx.Err() != nil
 		if ended {
-			p.ended <- false
+			p.settle(again)
 		}
 		return ended
 	})
@@ -109,16 +154,15 @@ func (r *runner) handOut(parts []*part) {
 	}
 	x := &run{of: r, ctx: ctx, parts: parts, msg: message.NewMessage("", nil), beside: make(chan struct{})}
 	if !r.sub.flights.Begin() {
-		x.end(false)
+		x.end(again)
 		return
 	}
 	all := make([]*infra.Part, len(parts))
 	for i, p := range parts {
 		p.Partition = p.claim.of.Partition
 		p.Messages = make([]*message.Message, len(p.recs))
-		for j, rec := range p.recs {
-			p.Messages[j] = read(rec)
-			p.Messages[j].SetContext(ctx)
+		for j := range p.recs {
+			p.Messages[j] = p.message(j)
 		}
 		all[i] = &p.Part
 	}
@@ -126,17 +170,17 @@ func (r *runner) handOut(parts []*part) {
 	select {
 	case r.sub.out <- x.msg:
 	case <-ctx.Done():
-		x.finish(false)
+		x.finish(again)
 		return
 	case <-r.sub.flights.Draining():
-		x.finish(false)
+		x.finish(again)
 		return
 	}
 	select {
 	case <-x.msg.Acked():
-		x.finish(true)
+		x.finish(skipped)
 	case <-x.msg.Nacked():
-		x.finish(false)
+		x.finish(again)
 	case <-x.beside:
 		go x.await()
 	case <-ctx.Done(): // a handler may not look at it
@@ -153,10 +197,10 @@ func (x *run) await() {
 	for ended := x.ctx.Done(); ; {
 		select {
 		case <-x.msg.Acked():
-			x.finish(true)
+			x.finish(skipped)
 			return
 		case <-x.msg.Nacked():
-			x.finish(false)
+			x.finish(again)
 			return
 		case <-ended:
 			ended = nil
@@ -164,24 +208,61 @@ func (x *run) await() {
 			defer timer.Stop()
 			late = timer.C
 		case <-late:
-			x.finish(false)
+			x.left()
+			x.finish(again)
 			return
 		}
 	}
 }
 
-func (x *run) finish(acked bool) {
-	x.end(acked)
+// left tells of parts whose handler is left behind; a claim that reads for itself tells
+// so of its own (awaitPart).
+func (x *run) left() {
+	x.of.mu.Lock()
+	parts := slices.DeleteFunc(slices.Clone(x.parts), func(p *part) bool { return p.over || p.live == nil })
+	x.of.mu.Unlock()
+	for _, p := range parts {
+		p.tellLate()
+	}
+}
+
+func (x *run) finish(v verdict) {
+	x.end(v)
 	x.of.sub.flights.End()
 }
 
 // end ends the parts that are not over.
-func (x *run) end(acked bool) {
+func (x *run) end(v verdict) { x.over(x.parts, v) }
+
+func (x *run) over(parts []*part, v verdict) {
 	x.of.mu.Lock()
-	defer x.of.mu.Unlock()
-	for _, p := range x.parts {
-		p.end(acked, false)
+	parts = slices.DeleteFunc(slices.Clone(parts), func(p *part) bool { return p.over })
+	for _, p := range parts {
+		p.over = true
 	}
+	x.of.mu.Unlock()
+	for _, p := range parts {
+		p.settle(v)
+	}
+}
+
+func (p *part) settle(v verdict) {
+	if v != again {
+		p.claim.done(v)
+	}
+	if p.live != nil {
+		p.claim.follower.settled(p, v != again)
+	} else {
+		p.ended <- v != again
+	}
+}
+
+// message is one of the part's, which others may be given too.
+func (p *part) message(i int) *message.Message {
+	if p.live != nil {
+		return p.live[i].message()
+	}
+	return read(p.recs[i])
 }
 
 // store is infra.Run.Store.
@@ -225,11 +306,11 @@ func (x *run) store(out []infra.Output, done []*infra.Part) error {
 			}
 		}
 	}
-	x.of.mu.Lock()
-	defer x.of.mu.Unlock()
-	for _, p := range parts {
-		p.end(true, whole && err == nil)
+	v := acked
+	if whole && err == nil {
+		v = stored
 	}
+	x.over(parts, v)
 	return err
 }
 

@@ -1,45 +1,45 @@
 package pubsub
 
 import (
-	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"eventserver/infra"
 )
 
-// A claim of a subscription with Runs hands out what it has read as a part of a run
-// (see runner.go). Nothing waits there for a receiver, so that it needs no window, no
-// keys and nothing read past; and its progress is kept with what the part came to.
+// A claim of a subscription with Runs hands out what comes as parts of runs (see
+// runner.go). Nothing waits there for a receiver, so that it needs no window, no keys
+// and nothing read past; and its progress is kept with what the part came to.
 
 // part is a claim's part of a run.
 type part struct {
 	infra.Part
 	claim *claim
 	recs  []*infra.Record
-	ended chan bool // has one when the part has ended; false: it is to be handed out again
+	live  []*entry  // of recs, where they came at the live end
+	ended chan bool // otherwise: has one when the part has ended; false: it is to be handed out again
 	over  bool      // so; runner.mu
 }
 
-// end is for a caller that holds runner.mu. done: nothing of the part is left to do;
-// kept: that is so in the log.
-func (p *part) end(done, kept bool) {
-	if p.over {
-		return
-	}
-	p.over = true
-	if done {
-		p.claim.done(kept)
-	}
-	p.ended <- done
-}
+// verdict is what became of a part.
+type verdict int
 
-// runs reads and hands out until the claim ends.
-func (c *claim) runs() {
-	defer context.AfterFunc(c.of.Context, c.end)()
-	defer context.AfterFunc(c.sub.closing, c.end)()
-	defer context.AfterFunc(c.ctx, c.sub.runner.turn)()
-	defer c.reading.close()
+const (
+	again   verdict = iota // it is to be handed out again, unless the claim ends
+	skipped                // it came to nothing, and that is to be kept by and by
+	acked                  // it is done, and that is to be kept
+	stored                 // likewise, and it is
+)
+
+// catchUp reads and hands out until the claim is at the live end, or has ended. first
+// is what it has read already.
+func (f *follower) catchUp(first []*infra.Record) {
+	c := f.claim
+	c.reading = reading{next: c.next()}
+	if len(first) > 0 {
+		c.handle(first)
+	}
 	for c.ctx.Err() == nil {
 		if c.sub.flights.Drained() {
 			c.wait(true)
@@ -48,10 +48,38 @@ func (c *claim) runs() {
 		recs, did := c.gather()
 		if len(recs) > 0 {
 			c.handle(recs)
-		} else if !did {
+		}
+		if f.caughtUp() {
+			return
+		}
+		if !did {
 			c.wait(false)
 		}
 	}
+	c.reading.close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f.at = stopped
+	f.hush()
+}
+
+// caughtUp puts the claim at the live end where it can be.
+func (f *follower) caughtUp() bool {
+	c := f.claim
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx.Err() != nil || c.sub.flights.Drained() || !f.join(c.placed) {
+		return false
+	}
+	c.reading.close()
+	return true
+}
+
+// next is the next offset to read.
+func (c *claim) next() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tracker.Next()
 }
 
 // gather takes the records of the next part. did is false when there is nothing now.
@@ -62,12 +90,18 @@ func (c *claim) gather() (recs []*infra.Record, did bool) {
 			return nil, did
 		}
 	}
-	c.begin()
+	if slices.ContainsFunc(r.records, c.sub.wants.rec) {
+		c.begin()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	most, bytes, n := c.sub.cfg.Runs, 0, 0
-	for ; n < len(r.records) && n < most.Messages; n++ {
+	for ; n < len(r.records) && len(recs) < most.Messages; n++ {
 		rec := r.records[n]
+		if !c.sub.wants.rec(rec) {
+			c.skip(rec)
+			continue
+		}
 		size := sizeOf(rec)
 		if len(recs) > 0 && bytes+size > most.Bytes {
 			break
@@ -90,11 +124,28 @@ func (c *claim) gather() (recs []*infra.Record, did bool) {
 	return recs, true
 }
 
+// skip notes that a record is not wanted. The caller holds mu.
+func (c *claim) skip(rec *infra.Record) {
+	if !c.tracker.Add(rec.Offset) {
+		c.sub.suppressed.Add(1)
+		return
+	}
+	c.tracker.Done(rec.Offset)
+	c.sub.wants.skipped(1)
+	c.skippedTo()
+}
+
+// skippedTo says that a position moved that need not be kept at once. The caller holds mu.
+func (c *claim) skippedTo() {
+	c.skipped = true
+	c.sub.live.skipped()
+}
+
 // handle hands a part out until it is done or the claim ends.
 func (c *claim) handle(recs []*infra.Record) {
 	for {
 		p := &part{claim: c, recs: recs, ended: make(chan bool, 1)}
-		if !c.sub.runner.take(c.ctx, p) {
+		if !c.sub.runner.offer(p) {
 			break
 		}
 		if c.awaitPart(p) {
@@ -121,6 +172,15 @@ func (c *claim) awaitPart(p *part) (done bool) {
 	select {
 	case done := <-p.ended:
 		return done
+	case <-c.sub.flights.Draining():
+	case <-c.ctx.Done():
+	}
+	if c.sub.runner.withdraw(p) {
+		return false
+	}
+	select {
+	case done := <-p.ended:
+		return done
 	case <-c.ctx.Done():
 	}
 	late := time.NewTimer(c.sub.b.releaseTimeout())
@@ -129,19 +189,26 @@ func (c *claim) awaitPart(p *part) (done bool) {
 	case done := <-p.ended:
 		return done
 	case <-late.C:
-		c.sub.log.Error("a handler did not stop in time; its messages come again",
-			slog.Int("partition", int(c.of.Partition)), slog.Int("messages", len(p.recs)))
+		p.tellLate()
 	}
 	return false
 }
 
-// done notes that the part in flight is done; kept: that is so in the log.
-func (c *claim) done(kept bool) {
+func (p *part) tellLate() {
+	p.claim.sub.log.Error("a handler did not stop in time; its messages come again",
+		slog.Int("partition", int(p.claim.of.Partition)), slog.Int("messages", len(p.recs)))
+}
+
+// done notes that the part in flight is done.
+func (c *claim) done(v verdict) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tracker.DoneAll()
 	c.messages, c.bytes = 0, 0
-	if !kept {
+	switch v {
+	case skipped:
+		c.skippedTo()
+	case acked:
 		c.changed()
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
+	"eventserver/infra/progress"
 )
 
 // subscriber is a Watermill subscriber in one consumer group.
@@ -42,11 +43,17 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		flights: infra.NewInFlight(), ended: make(chan struct{}), claims: map[*claim]struct{}{},
 	}
 	sub.keeper = newKeeper(sub)
+	own := sub.own
 	if s.cfg.Runs.On() {
-		sub.runner = newRunner(sub)
+		sub.wants, sub.runner = newWants(s.cfg.Only), newRunner(sub)
+		sub.live = s.b.joinLive(sub)
+		own = sub.follow
 	}
 	var err error
-	if sub.member, err = s.b.log.Join(values, s.group, topic, sub.own); err != nil {
+	if sub.member, err = s.b.log.Join(values, s.group, topic, own); err != nil {
+		if sub.live != nil {
+			sub.live.leave(sub)
+		}
 		cancel()
 		return nil, missing(topic, err)
 	}
@@ -143,6 +150,8 @@ type subscription struct {
 	member       infra.Membership
 	keeper       *keeper
 	runner       *runner // nil: messages come singly
+	live         *live   // of topic, with runner
+	wants        wants
 	flights      *infra.InFlight
 	ended        chan struct{} // no claim is left
 
@@ -159,7 +168,8 @@ func (s *subscription) end() {
 		s.log.Warn("leaving the group", slog.Any("error", err))
 	}
 	if s.runner != nil {
-		<-s.runner.ended
+		s.runner.close()
+		s.live.leave(s)
 	}
 	close(s.out)
 	close(s.ended)
@@ -168,21 +178,13 @@ func (s *subscription) end() {
 // own is one ownership of a partition. It begins anew, behind what was lost, when
 // nobody knows any more whose the lost records were.
 func (s *subscription) own(of infra.Claim) {
-	state, err := s.b.codec.Decode(of.Position.Next, of.Position.Text)
-	if err != nil {
-		s.log.Error("progress not read; finished messages above the position come again",
-			slog.Int("partition", int(of.Partition)), slog.Int64("position", of.Position.Next), slog.Any("error", err))
-	}
+	state := s.decode(of)
 	for again := true; again; {
 		c := newClaim(s, of, state)
 		s.mu.Lock()
 		s.claims[c] = struct{}{}
 		s.mu.Unlock()
-		if s.runner != nil {
-			c.runs()
-		} else {
-			c.run()
-		}
+		c.run()
 		c.end()
 		c.finish()
 		s.mu.Lock()
@@ -192,6 +194,41 @@ func (s *subscription) own(of infra.Claim) {
 		again = c.anew && of.Context.Err() == nil && s.closing.Err() == nil
 		state = c.state()
 	}
+}
+
+func (s *subscription) decode(of infra.Claim) progress.State {
+	state, err := s.b.codec.Decode(of.Position.Next, of.Position.Text)
+	if err != nil {
+		s.log.Error("progress not read; finished messages above the position come again",
+			slog.Int("partition", int(of.Partition)), slog.Int64("position", of.Position.Next), slog.Any("error", err))
+	}
+	return state
+}
+
+// follow is own for runs. The claim has a goroutine while it reads for itself, and one
+// when it ends.
+func (s *subscription) follow(of infra.Claim) {
+	giveUp := of.Hold()
+	c := newClaim(s, of, s.decode(of))
+	c.follower = newFollower(c, s.live.part(of.Partition))
+	s.mu.Lock()
+	s.claims[c] = struct{}{}
+	s.mu.Unlock()
+	c.follower.begin()
+	lost := context.AfterFunc(of.Context, c.end)
+	closes := context.AfterFunc(s.closing, c.end)
+	context.AfterFunc(c.ctx, func() {
+		lost()
+		closes()
+		s.runner.turn()
+		c.follower.end()
+		c.finish()
+		s.mu.Lock()
+		delete(s.claims, c)
+		s.mu.Unlock()
+		s.keeper.leave(c)
+		giveUp()
+	})
 }
 
 func (s *subscription) owned() []*claim {

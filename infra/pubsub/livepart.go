@@ -1,0 +1,273 @@
+package pubsub
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
+)
+
+// livePart is the live end of a partition: its newest records, which one goroutine
+// reads, and the claims that have come so far.
+type livePart struct {
+	live      *live
+	partition int32
+	users     int // claims; live.mu
+	quit      context.CancelFunc
+	ended     chan struct{}
+	most      atomic.Int64 // bytes
+
+	mu      sync.Mutex // run alone writes placed and end
+	placed  bool       // from and end are known
+	entries []*entry
+	head    int // the first of them are gone
+	bytes   int
+	from    int64                  // what is read from here on is in entries,
+	end     int64                  // up to here
+	read    int64                  // records since the start
+	waiting map[*follower]struct{} // for placed
+	there   map[*subscription]*follower
+}
+
+// entry is a record at the live end.
+type entry struct {
+	rec    *infra.Record
+	number int64 // of the records that were read here
+	once   sync.Once
+	msg    *message.Message
+}
+
+// message is the record's, made once for all that want it.
+func (e *entry) message() *message.Message {
+	e.once.Do(func() {
+		e.msg = read(e.rec)
+		e.msg.SetContext(infra.WithDerived(context.Background()))
+	})
+	return e.msg
+}
+
+// entrySize is what an entry takes; the message may take as much again as the record.
+func entrySize(rec *infra.Record) int { return int(unsafe.Sizeof(entry{})) + 2*sizeOf(rec) }
+
+// liveBack is how far before its end a partition is read at the start when claims are
+// not at the end: a kill lost what was kept last.
+const liveBack = 4096
+
+func newLivePart(l *live, partition int32) *livePart {
+	ctx, quit := context.WithCancel(context.Background())
+	lp := &livePart{
+		live: l, partition: partition, quit: quit, ended: make(chan struct{}),
+		waiting: map[*follower]struct{}{}, there: map[*subscription]*follower{},
+	}
+	go lp.run(ctx)
+	return lp
+}
+
+// run reads until the last claim has gone.
+func (lp *livePart) run(ctx context.Context) {
+	defer close(lp.ended)
+	var cursor infra.Cursor
+	defer func() {
+		if cursor != nil {
+			cursor.Close()
+		}
+	}()
+	wait := time.Duration(0)
+	for ctx.Err() == nil {
+		some, err := lp.step(ctx, &cursor)
+		if err == nil {
+			wait = 0
+			if !some {
+				select {
+				case <-cursor.More():
+				case <-ctx.Done():
+				}
+			}
+			continue
+		}
+		if cursor != nil {
+			cursor.Close()
+			cursor = nil
+		}
+		first := wait == 0
+		wait = min(max(2*wait, lp.live.b.cfg.NackDelay), readPatience)
+		lp.failed(ctx, err, first, wait)
+		pause := time.NewTimer(wait)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+		}
+		pause.Stop()
+	}
+}
+
+func (lp *livePart) failed(ctx context.Context, err error, first bool, wait time.Duration) {
+	if ctx.Err() != nil {
+		return
+	}
+	level := slog.LevelDebug
+	if first {
+		level = slog.LevelWarn
+	}
+	lp.live.b.cfg.Logger.Log(ctx, level, "cannot read the live end; trying again", slog.String("topic", lp.live.topic),
+		slog.Int("partition", int(lp.partition)), slog.Any("error", err), slog.Duration("wait", wait))
+}
+
+// step reads once. It reports false when there is nothing now.
+func (lp *livePart) step(ctx context.Context, cursor *infra.Cursor) (some bool, err error) {
+	if !lp.placed {
+		if err := lp.place(ctx); err != nil {
+			return false, err
+		}
+	}
+	if *cursor == nil {
+		if *cursor, err = lp.live.b.log.Open(ctx, lp.live.topic, lp.partition, lp.end); err != nil {
+			return false, err
+		}
+	}
+	recs, err := (*cursor).Read(ctx, readBytes)
+	if len(recs) > 0 {
+		lp.add(recs)
+	}
+	var hurt *infra.DamageError
+	if errors.As(err, &hurt) {
+		bounds, err := lp.live.b.log.Bounds(ctx, lp.live.topic, time.Time{})
+		if err != nil {
+			return false, err
+		}
+		if to := min(hurt.Offsets.To, bounds[lp.partition].End); to > lp.end {
+			lp.restart(to)
+			return true, nil
+		}
+	}
+	return len(recs) > 0, err
+}
+
+// place decides where reading begins, and gives the claims that wait a place.
+func (lp *livePart) place(ctx context.Context) error {
+	bounds, err := lp.live.b.log.Bounds(ctx, lp.live.topic, time.Time{})
+	if err != nil {
+		return err
+	}
+	b := bounds[lp.partition]
+	lp.mu.Lock()
+	from := b.End
+	for f := range lp.waiting {
+		if f.next < b.End {
+			from = max(b.Oldest, b.End-liveBack)
+		}
+	}
+	lp.placed, lp.from, lp.end = true, from, from
+	waiting := lp.waiting
+	lp.waiting = nil
+	lp.mu.Unlock()
+	for f := range waiting {
+		f.start()
+	}
+	return nil
+}
+
+// add takes what was read, and wakes those that want some of it.
+func (lp *livePart) add(recs []*infra.Record) {
+	var woken []*follower
+	lp.mu.Lock()
+	most := int(lp.most.Load())
+	if at := recs[0].Offset; at < lp.end {
+		woken = lp.shorter(at)
+	}
+	for _, rec := range recs {
+		e := &entry{rec: rec, number: lp.read}
+		lp.read++
+		lp.entries = append(lp.entries, e)
+		lp.bytes += entrySize(rec)
+		lp.end = rec.Offset + 1
+		lp.live.index.each(e, func(s *subscription) {
+			if f := lp.there[s]; f != nil && rec.Offset >= f.next && f.note(mark{rec.Offset, e.number}) {
+				woken = append(woken, f)
+			}
+		})
+	}
+	for lp.bytes > most && lp.head < len(lp.entries)-1 {
+		lp.drop()
+	}
+	if lp.head > len(lp.entries)/2 {
+		rest := copy(lp.entries, lp.entries[lp.head:])
+		clear(lp.entries[rest:])
+		lp.entries, lp.head = lp.entries[:rest], 0
+	}
+	lp.mu.Unlock()
+	lp.live.skipped()
+	for _, f := range woken {
+		f.claim.sub.runner.ready(f)
+	}
+}
+
+// drop forgets the oldest. The caller holds mu.
+func (lp *livePart) drop() {
+	e := lp.entries[lp.head]
+	lp.entries[lp.head] = nil
+	lp.head++
+	lp.bytes -= entrySize(e.rec)
+	lp.from = e.rec.Offset + 1
+}
+
+// restart goes on at an offset that does not follow. Who has not come so far reads what
+// is between for himself.
+func (lp *livePart) restart(at int64) {
+	lp.mu.Lock()
+	for lp.head < len(lp.entries) {
+		lp.drop()
+	}
+	var behind []*follower
+	for _, f := range lp.there {
+		if now := f.position(); now.offset < at && f.beyond == noMark {
+			f.beyond = mark{max(f.next, lp.end), lp.read}
+			behind = append(behind, f)
+		}
+	}
+	lp.from, lp.end = at, at
+	lp.mu.Unlock()
+	for _, f := range behind {
+		f.claim.sub.runner.ready(f)
+	}
+}
+
+// shorter goes back to an offset: the partition has lost its end, and what comes there is
+// new. It returns the claims, which have to go back too. The caller holds mu.
+func (lp *livePart) shorter(at int64) (all []*follower) {
+	lp.live.b.cfg.Logger.Error("the partition has become shorter: its end was lost; reading goes on with what comes",
+		slog.String("topic", lp.live.topic), slog.Int("partition", int(lp.partition)), slog.Int64("read", lp.end), slog.Int64("end", at))
+	for lp.head < len(lp.entries) {
+		lp.drop()
+	}
+	lp.from, lp.end = at, at
+	for _, f := range lp.there {
+		f.wanted, f.beyond, f.short = nil, mark{at, lp.read}, true
+		all = append(all, f)
+	}
+	return all
+}
+
+// since is the index in entries of the first one from offset on. The caller holds mu.
+func (lp *livePart) since(offset int64) int {
+	here := lp.entries[lp.head:]
+	i, _ := slices.BinarySearchFunc(here, offset, func(e *entry, at int64) int { return cmp.Compare(e.rec.Offset, at) })
+	return lp.head + i
+}
+
+// numberAt is the number of the first record from offset on. The caller holds mu.
+func (lp *livePart) numberAt(offset int64) int64 {
+	if i := lp.since(offset); i < len(lp.entries) {
+		return lp.entries[i].number
+	}
+	return lp.read
+}
