@@ -166,7 +166,7 @@ traces: {endpoint: %q, headers: {Authorization: "Bearer canary-token"}, sample_r
 destinations:
   - {id: hook, kind: webhook, url: "%s/canary-path", allow_private: true, headers: {Authorization: canary-header}, %s}
   - {id: bad, kind: probe, %s}
-  - {id: unwanted, kind: probe, types: [other]}
+  - {id: unwanted, kind: probe, filter: "event.type == 'other'"}
 `, broker.yaml, collector.URL, receiver.URL, quickRetry, quickRetry), bad, unwanted)
 			send(t, url, `{"id":"e1","type":"order.placed","userId":"canary-key","note":"canary-payload"}`,
 				map[string]string{"traceparent": clientParent, "tracestate": "vendor=1", "baggage": "user=canary-baggage"})

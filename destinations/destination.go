@@ -63,10 +63,11 @@ type Destination interface {
 	// [a-z0-9][a-z0-9-]*, at most 64 characters, the same at every call.
 	ID() string
 	// Transform makes the payload for this destination. The same Event gives
-	// the same Payload; e is not changed. ErrSkip says the destination does
-	// not want the event; any other error sends it to the poison queue of
-	// this destination alone, and so does a call that does not return within the
-	// destination's timeout: its ctx ends, and events behind it go on.
+	// the same Payload; e is not changed, nor what it points to, because other
+	// destinations are given the same. ErrSkip says the destination does not want the
+	// event; any other error sends it to the poison queue of this destination alone, and
+	// so does a call that does not return within the destination's timeout: its ctx
+	// ends, and events behind it go on.
 	Transform(ctx context.Context, e Event) (Payload, error)
 	// Deliver makes exactly one attempt. nil means the receiver has it. It
 	// returns soon after ctx ends. An error is retried unless it is one of

@@ -204,6 +204,17 @@ func (d *Destination) Rehearse(ctx context.Context, e destinations.Event, limit 
 	return sent.Payload, err
 }
 
+// accepted is an event as all destinations are given it.
+type accepted struct {
+	event destinations.Event
+	err   error
+}
+
+func decoded(msg *message.Message) any {
+	e, err := DecodeEvent(msg)
+	return &accepted{e, err}
+}
+
 // record transforms one event. A panic in user code is a transformation that
 // failed.
 func (d *Destination) record(ctx context.Context, msg *message.Message, sequence int64, limit int) (rec *message.Message, err error) {
@@ -212,10 +223,11 @@ func (d *Destination) record(ctx context.Context, msg *message.Message, sequence
 			err = giveUpNow(metrics.ReasonTransform, middleware.RecoveredPanicError{V: p})
 		}
 	}()
-	e, err := DecodeEvent(msg)
-	if err != nil {
-		return nil, giveUpNow(metrics.ReasonUndecodable, err)
+	read := infra.Derived(msg, decoded).(*accepted)
+	if read.err != nil {
+		return nil, giveUpNow(metrics.ReasonUndecodable, read.err)
 	}
+	e := read.event
 	p, err := d.Prepare(ctx, e)
 	if err != nil {
 		return nil, err

@@ -70,7 +70,7 @@ func (r *running) newTransform() (*stage, error) {
 	p, d := r.pipeline, &r.dest
 	log := p.cfg.Logger.With(slog.String("destination", r.id))
 	resume := (&standing{id: r.id, reader: p.cfg.Broker, log: log}).at
-	read := infra.SubscriberConfig{Runs: transformRuns, Resume: resume}
+	read := infra.SubscriberConfig{Runs: transformRuns, Only: d.only(r.metrics), Resume: resume}
 	if p.cfg.Unordered {
 		read = infra.SubscriberConfig{}
 	}

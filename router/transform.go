@@ -10,6 +10,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
 	"eventserver/destinations"
+	"eventserver/infra"
 	"eventserver/metrics"
 )
 
@@ -36,6 +37,17 @@ func MatchTypes(patterns []string, typ string) bool {
 		}
 	}
 	return false
+}
+
+// only leaves out of the events what the destination's types do: nobody is asked then.
+func (d *Destination) only(m *metrics.Destination) infra.Only {
+	if len(d.Types) == 0 {
+		return infra.Only{}
+	}
+	return infra.Only{
+		Header: hType, Match: func(typ string) bool { return MatchTypes(d.Types, typ) }, Mark: hID,
+		Skipped: func(n int) { m.FinishedMany(metrics.Skipped, n) },
+	}
 }
 
 // Check judges data as an event of type typ, by the schema of that type. The
