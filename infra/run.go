@@ -44,8 +44,8 @@ type Only struct {
 }
 
 // Part is a stretch of a partition: the messages in it that are not done, in offset
-// order. Other subscriptions may be given the same messages: nobody writes to them, and
-// their contexts say nothing of the run.
+// order. Other subscriptions may be given the same messages: nobody writes to them or
+// acks them, and their contexts say nothing of the run.
 type Part struct {
 	Partition int32
 	Messages  []*message.Message
@@ -111,4 +111,10 @@ func Derived(m *message.Message, f func(m *message.Message) any) any {
 	}
 	d.once.Do(func() { d.made = f(m) })
 	return d.made
+}
+
+// Unacked makes a message that nobody acks, such as one that is published or that stands
+// in a run. It has no channels for that.
+func Unacked(uuid string, payload message.Payload, metadata message.Metadata) *message.Message {
+	return &message.Message{UUID: uuid, Payload: payload, Metadata: metadata}
 }

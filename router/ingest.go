@@ -25,7 +25,9 @@ const hBatch = "es_batch"
 // the record itself.
 func EncodeIngest(events []destinations.Event) *message.Message {
 	if len(events) == 1 {
-		return EncodeEvent(events[0])
+		msg := message.NewMessage(events[0].ID, events[0].Data) // it is acked
+		msg.Metadata = encodeMetadata(events[0])
+		return msg
 	}
 	var size, fields int
 	for _, e := range events {

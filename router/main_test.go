@@ -24,13 +24,20 @@ var errPlain = errors.New("it did not work")
 
 // record is what the events topic holds for one event of a key.
 func record(key, id string) *message.Message {
-	return EncodeEvent(destinations.Event{ID: id, Key: key, Type: "t", ReceivedAt: time.Now(), Data: []byte(`{"id":"` + id + `"}`)})
+	return received(EncodeEvent(destinations.Event{ID: id, Key: key, Type: "t", ReceivedAt: time.Now(), Data: []byte(`{"id":"` + id + `"}`)}))
 }
 
 // delivery is what a destination's topic holds for one event of a key.
 func delivery(key, id string) *message.Message {
 	e := destinations.Event{ID: id, Key: key, Type: "t", ReceivedAt: time.Now()}
-	return encodeDelivery(e, destinations.Payload{ContentType: "application/json", Body: []byte(`{"id":"` + id + `"}`)}, 7)
+	return received(encodeDelivery(e, destinations.Payload{ContentType: "application/json", Body: []byte(`{"id":"` + id + `"}`)}, 7))
+}
+
+// received is a message as a subscriber hands it out: it can be waited for.
+func received(m *message.Message) *message.Message {
+	r := message.NewMessage(m.UUID, m.Payload)
+	r.Metadata = m.Metadata
+	return r
 }
 
 // verdict of a message: "" while it has none.

@@ -88,9 +88,9 @@ func EncodeMark(m Mark, key string) *message.Message {
 	msg.Metadata[hMark] = m.Kind
 	msg.Metadata[hMarkOf] = m.Of.String()
 	msg.Metadata[hMarkAt] = m.At.UTC().Format(time.RFC3339Nano)
-	set(msg, hMarkBy, m.By)
-	set(msg, hMarkRun, m.Run)
-	set(msg, hMarkEvent, m.EventID)
+	set(msg.Metadata, hMarkBy, m.By)
+	set(msg.Metadata, hMarkRun, m.Run)
+	set(msg.Metadata, hMarkEvent, m.EventID)
 	return msg
 }
 
@@ -153,7 +153,11 @@ func DecodeRedrive(msg *message.Message) (Redrive, bool) {
 }
 
 func redrives(msg *message.Message) int {
-	n, _ := strconv.Atoi(msg.Metadata[hRedrives])
+	s := msg.Metadata[hRedrives]
+	if s == "" {
+		return 0 // without the error, which costs more than all the rest
+	}
+	n, _ := strconv.Atoi(s)
 	return max(n, 0)
 }
 

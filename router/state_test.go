@@ -23,7 +23,7 @@ func TestBacklogIsExact(t *testing.T) {
 	noon := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	accept := func(topic, key, id string, minute int) {
 		t.Helper()
-		m := EncodeEvent(destinations.Event{ID: id, Key: key, ReceivedAt: noon.Add(time.Duration(minute) * time.Minute)})
+		m := received(EncodeEvent(destinations.Event{ID: id, Key: key, ReceivedAt: noon.Add(time.Duration(minute) * time.Minute)}))
 		if err := b.Publisher(infra.Durable).Publish(topic, m); err != nil {
 			t.Fatal(err)
 		}

@@ -37,25 +37,28 @@ const (
 
 // EncodeEvent makes the record of an accepted event. Its payload is e.Data.
 func EncodeEvent(e destinations.Event) *message.Message {
-	msg := message.NewMessage(e.ID, e.Data)
-	msg.Metadata = make(message.Metadata, headersOfEvent(e))
-	msg.Metadata[infra.MetaKey] = e.Key
-	msg.Metadata[hSpecVersion] = "1.0"
-	msg.Metadata[hID] = e.ID
-	msg.Metadata[hReceived] = e.ReceivedAt.UTC().Format(time.RFC3339Nano)
-	set(msg, hType, e.Type)
-	set(msg, hSource, e.Source)
-	set(msg, hContentType, e.ContentType)
-	if !e.Time.IsZero() {
-		msg.Metadata[hTime] = e.Time.Format(time.RFC3339Nano)
-	}
-	for k, v := range e.Metadata {
-		msg.Metadata[hMeta+k] = v
-	}
-	return msg
+	return infra.Unacked(e.ID, e.Data, encodeMetadata(e))
 }
 
-// headersOfEvent is how many headers EncodeEvent writes, and one more for the
+func encodeMetadata(e destinations.Event) message.Metadata {
+	md := make(message.Metadata, headersOfEvent(e))
+	md[infra.MetaKey] = e.Key
+	md[hSpecVersion] = "1.0"
+	md[hID] = e.ID
+	md[hReceived] = e.ReceivedAt.UTC().Format(time.RFC3339Nano)
+	set(md, hType, e.Type)
+	set(md, hSource, e.Source)
+	set(md, hContentType, e.ContentType)
+	if !e.Time.IsZero() {
+		md[hTime] = e.Time.Format(time.RFC3339Nano)
+	}
+	for k, v := range e.Metadata {
+		md[hMeta+k] = v
+	}
+	return md
+}
+
+// headersOfEvent is how many headers encodeMetadata writes, and one more for the
 // sequence of a delivery. A map of up to eight takes half of one for nine.
 func headersOfEvent(e destinations.Event) int {
 	n := 5 + len(e.Metadata)
@@ -67,9 +70,9 @@ func headersOfEvent(e destinations.Event) int {
 	return n
 }
 
-func set(msg *message.Message, key, value string) {
+func set(md message.Metadata, key, value string) {
 	if value != "" {
-		msg.Metadata[key] = value
+		md[key] = value
 	}
 }
 

@@ -49,7 +49,7 @@ type entry struct {
 // message is the record's, made once for all that want it.
 func (e *entry) message() *message.Message {
 	e.once.Do(func() {
-		e.msg = read(e.rec)
+		e.msg = readUnacked(e.rec)
 		e.msg.SetContext(infra.WithDerived(context.Background()))
 	})
 	return e.msg

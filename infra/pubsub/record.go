@@ -64,6 +64,21 @@ func sizeOf(rec *infra.Record) int {
 // decided by the handler, which can poison. The message shares nothing with the
 // record.
 func read(rec *infra.Record) *message.Message {
+	uuid, md := metadataOf(rec)
+	msg := message.NewMessage(uuid, bytes.Clone(rec.Value))
+	msg.Metadata = md
+	return msg
+}
+
+// readUnacked is read for a message of a run, which nobody acks. Its payload is the
+// record's value.
+func readUnacked(rec *infra.Record) *message.Message {
+	uuid, md := metadataOf(rec)
+	return infra.Unacked(uuid, rec.Value, md)
+}
+
+// metadataOf are a record's headers and coordinates.
+func metadataOf(rec *infra.Record) (uuid string, md message.Metadata) {
 	const coordinates, digits = 4, 20
 	var all strings.Builder // the key, all headers and the coordinates, in one piece
 	size := len(rec.Key) + 2*digits
@@ -78,12 +93,11 @@ func read(rec *infra.Record) *message.Message {
 	}
 	var buf [digits]byte
 	number := func(n int64) string { return piece(strconv.AppendInt(buf[:0], n, 10)) }
-	uuid := ""
 	n := len(rec.Headers) + coordinates
 	if len(rec.Headers) > 0 && string(rec.Headers[0].Key) == uuidHeader { // as write has it
 		n-- // a map for nine takes twice that of one for eight
 	}
-	md := make(message.Metadata, n)
+	md = make(message.Metadata, n)
 	for _, h := range rec.Headers {
 		if string(h.Key) == uuidHeader {
 			uuid = piece(h.Value)
@@ -95,9 +109,7 @@ func read(rec *infra.Record) *message.Message {
 	md[infra.MetaTopic] = rec.Topic
 	md[infra.MetaPartition] = number(int64(rec.Partition))
 	md[infra.MetaOffset] = number(rec.Offset)
-	msg := message.NewMessage(uuid, bytes.Clone(rec.Value))
-	msg.Metadata = md
-	return msg
+	return uuid, md
 }
 
 // uuidOf is the UUID of the message that a record holds.

@@ -262,7 +262,7 @@ func (p *part) message(i int) *message.Message {
 	if p.live != nil {
 		return p.live[i].message()
 	}
-	return read(p.recs[i])
+	return readUnacked(p.recs[i])
 }
 
 // store is infra.Run.Store.
