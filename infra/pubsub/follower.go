@@ -1,6 +1,8 @@
 package pubsub
 
 import (
+	"slices"
+
 	"eventserver/infra"
 	"eventserver/infra/progress"
 )
@@ -23,6 +25,7 @@ type follower struct {
 	beyond mark   // what follows on that; noMark: nothing is known of
 	seen   int64  // number of the first record that is not counted; -1: that at next
 	short  bool   // the partition has become shorter: beyond is where to go on
+	lost   int    // how many of part.lost the claim went back to
 
 	// claim.mu
 	at       phase
@@ -83,6 +86,7 @@ func (f *follower) note(m mark) bool {
 func (f *follower) begin() {
 	lp := f.part
 	lp.mu.Lock()
+	f.lost = len(lp.lost)
 	if !lp.placed {
 		lp.waiting[f] = struct{}{}
 		lp.mu.Unlock()
@@ -107,23 +111,42 @@ func (f *follower) start() {
 // read says that the position is within the partition. The caller holds claim.mu.
 func (f *follower) join(read bool) bool {
 	c, lp := f.claim, f.part
-	next := c.tracker.Next()
-	if !c.tracker.Clean() || c.made.last >= next && c.made.done != nil {
+	if !c.tracker.Clean() {
 		return false
 	}
 	lp.mu.Lock()
 	defer lp.mu.Unlock()
+	f.goBack()
+	next := c.tracker.Next()
+	if c.made.last >= next && c.made.done != nil {
+		return false
+	}
 	if !lp.placed || next < lp.from || !read && next > lp.end {
 		return false
 	}
 	f.at, f.next, f.seen = there, next, -1
-	f.wanted, f.beyond, f.short = nil, mark{offset: next}, false
+	f.wanted, f.beyond = nil, mark{offset: next}
 	f.refill()
 	lp.there[c.sub] = f
 	if len(f.wanted) > 0 {
 		c.sub.runner.ready(f)
 	}
 	return true
+}
+
+// goBack has the claim go on where the partition ended, when that was shorter than what
+// was done of it. The caller holds claim.mu and part.mu.
+func (f *follower) goBack() {
+	lost := f.part.lost[f.lost:]
+	f.lost, f.short = len(f.part.lost), false
+	if len(lost) == 0 {
+		return
+	}
+	c := f.claim
+	if end := slices.Min(lost); end < c.tracker.Next() {
+		c.tracker = progress.NewTracker(progress.State{Next: end, Note: c.tracker.Note()})
+		c.changed()
+	}
 }
 
 // refill looks for what is wanted from beyond on, as far as it is here. The caller holds
@@ -196,8 +219,7 @@ func (f *follower) offer() *part {
 	var got []*entry
 	to, here := int64(0), false
 	if f.short {
-		c.tracker = progress.NewTracker(progress.State{Next: f.beyond.offset, Note: c.tracker.Note()})
-		c.changed()
+		f.goBack()
 	} else if c.begun || !c.asks() {
 		got, to, here = f.take(c.sub.cfg.Runs)
 	}
@@ -298,6 +320,9 @@ func (f *follower) end() {
 
 // keepSkipped has a position kept that only skips moved.
 func (c *claim) keepSkipped() {
+	if c.isLost() { // the next owner is at work
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.follower.sync()

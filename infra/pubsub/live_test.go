@@ -307,6 +307,28 @@ func TestLiveEndIsLost(t *testing.T) {
 	assert.Equal(t, 1, e.log.count("has become shorter"))
 }
 
+// Who is not at the live end when that is lost goes back too, once he comes there: what
+// is new has offsets that were done. Here his part is with the handlers, and is refused.
+func TestLiveEndIsLostBesideAPart(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, Config{})
+	r := e.reads("g", "")
+	e.settles(r)
+	e.publish("u", 0, 4)
+	r.gets(numbers(0, 4)...)
+	e.publish("u", 4, 1)
+	m, part := r.run()
+	require.Equal(t, []string{"4"}, payloads(part.Messages))
+	lp := r.follower().part
+	lp.add([]*infra.Record{{Topic: topic, Offset: 2, Value: []byte("new")}})
+	m.Nack()
+	r.gets("4")
+	r.gets("new")
+	e.settles(r)
+	e.publish("u", 5, 1)
+	r.gets("5")
+}
+
 // Positions that only skips moved are kept some time later, in one go, and when the
 // subscription ends.
 func TestSkippedPositionsAreKeptLater(t *testing.T) {

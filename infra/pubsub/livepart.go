@@ -34,6 +34,7 @@ type livePart struct {
 	from    int64                  // what is read from here on is in entries,
 	end     int64                  // up to here
 	read    int64                  // records since the start
+	lost    []int64                // where the partition ended when it had lost its end
 	waiting map[*follower]struct{} // for placed
 	there   map[*subscription]*follower
 }
@@ -242,7 +243,8 @@ func (lp *livePart) restart(at int64) {
 }
 
 // shorter goes back to an offset: the partition has lost its end, and what comes there is
-// new. It returns the claims, which have to go back too. The caller holds mu.
+// new. It returns the claims that are at the live end, which have to go back too. The
+// others do when they join. The caller holds mu.
 func (lp *livePart) shorter(at int64) (all []*follower) {
 	lp.live.b.cfg.Logger.Error("the partition has become shorter: its end was lost; reading goes on with what comes",
 		slog.String("topic", lp.live.topic), slog.Int("partition", int(lp.partition)), slog.Int64("read", lp.end), slog.Int64("end", at))
@@ -250,6 +252,7 @@ func (lp *livePart) shorter(at int64) (all []*follower) {
 		lp.drop()
 	}
 	lp.from, lp.end = at, at
+	lp.lost = append(lp.lost, at)
 	for _, f := range lp.there {
 		f.wanted, f.beyond, f.short = nil, mark{at, lp.read}, true
 		all = append(all, f)

@@ -140,7 +140,7 @@ func (c *claim) rewind() bool {
 	r.close()
 	r.next = b.End
 	c.mu.Lock()
-	c.tracker = progress.NewTracker(progress.State{Next: b.End})
+	c.tracker = progress.NewTracker(progress.State{Next: b.End, Note: c.tracker.Note()})
 	c.changed()
 	c.mu.Unlock()
 	return true
