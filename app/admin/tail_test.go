@@ -266,10 +266,11 @@ func TestTailClientExplains(t *testing.T) {
 	var text string
 	gone := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		said := text // the client may end, and the next text come, before this does
 		w.Header().Set("Content-Type", r.Header.Get("User-Agent"))
-		_, _ = io.WriteString(w, text)
+		_, _ = io.WriteString(w, said)
 		_ = http.NewResponseController(w).Flush()
-		if strings.HasSuffix(text, `}`+"\n") {
+		if strings.HasSuffix(said, `}`+"\n") {
 			<-gone
 		}
 	}))
