@@ -62,7 +62,7 @@ func TestConformance(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(func() { assert.NoError(t, b.Close()) })
 		return b
-	}, brokertest.Options{Partitions: 4, Window: window, MaxMessageBytes: 1 << 20})
+	}, brokertest.Options{Partitions: 4, Window: window, MaxMessageBytes: 1 << 20, Whole: true})
 }
 
 // Records of another secret are damage, and those behind them are read.
