@@ -13,7 +13,7 @@
 //	cursor.go  a place in a partition           fetch.go    reading behind the live end
 //	follow.go  the live ends
 //	owner.go   the one membership of a process  lease.go    how long it holds, by our clock
-//	claims.go  who reads what in this process   open.go     where claims begin
+//	claims.go  what its members have marked     open.go     where claims begin
 //	commit.go  progress                         mark.go     what a commit says
 //	groups.go  looking at groups, setting back  observe.go  what a metric is made of
 //
@@ -26,11 +26,11 @@
 //
 // # Order of locks
 //
-// followers.mu, then tail.mu. members.mu, commits.mu, fetches.mu, topics.mu and
-// producer.mu stand alone. None is held over input or output, nor while a function of
+// followers.mu, then tail.mu. members.mu, then that of infra/shares. commits.mu, fetches.mu, topics.mu and producer.mu
+// stand alone. None is held over input or output, nor while a function of
 // the caller's runs; producer.mu is held while records are given to the client, whose
 // full buffer holds up all that append.
 //
-// It may import infra, infra/progress, franz-go, golang.org/x/oauth2 and AWS' SDK. It knows
+// It may import infra, infra/progress, infra/shares, franz-go, golang.org/x/oauth2 and AWS' SDK. It knows
 // nothing of events.
 package kafka

@@ -188,25 +188,9 @@ func (m *members) self() string {
 }
 
 // here are the members of a group in this process.
-func (m *members) here(group string) (out []infra.Member) {
+func (m *members) here(group string) []infra.Member {
 	host, _ := os.Hostname() // its error leaves the name out
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for key, s := range m.shares {
-		if key.group != group {
-			continue
-		}
-		for _, one := range s.members {
-			parts := []int32{}
-			for n, c := range s.owners {
-				if c != nil && c.member == one && c.given {
-					parts = append(parts, int32(n))
-				}
-			}
-			out = append(out, infra.Member{Client: m.log.cfg.ClientID, Instance: m.log.cfg.InstanceID, Host: host, Partitions: map[string][]int32{key.topic: parts}})
-		}
-	}
-	return out
+	return m.shares.Members(group, infra.Member{Client: m.log.cfg.ClientID, Instance: m.log.cfg.InstanceID, Host: host})
 }
 
 // busy refuses what must not be done to a group that somebody reads in.
@@ -223,31 +207,12 @@ func (l *Log) busy(ctx context.Context, groups ...string) error {
 	return nil
 }
 
-// freeze keeps groups without members in this process as they are until thaw is called.
-func (m *members) freeze(groups ...string) (thaw func()) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, g := range groups {
-		m.frozen[g]++
-	}
-	return func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		for _, g := range groups {
-			if m.frozen[g]--; m.frozen[g] == 0 {
-				delete(m.frozen, g)
-			}
-		}
-		m.assignAll()
-	}
-}
-
 // Reset implements infra.LogGroups.
 func (l *Log) Reset(ctx context.Context, group, topic string, to map[int32]int64) error {
 	if err := l.usable(ctx); err != nil {
 		return err
 	}
-	defer l.members.freeze(group)()
+	defer l.members.shares.Freeze(group)()
 	if err := l.busy(ctx, group); err != nil {
 		return err
 	}
@@ -270,7 +235,7 @@ func (l *Log) DeleteGroups(ctx context.Context, groups ...string) error {
 	if err := l.usable(ctx); err != nil || len(groups) == 0 {
 		return err
 	}
-	defer l.members.freeze(groups...)()
+	defer l.members.shares.Freeze(groups...)()
 	if err := l.busy(ctx, groups...); err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func (m *members) extend(sent time.Time, member string) {
 	}
 	if !m.lease.valid {
 		m.lease.valid = true
-		m.assignAll()
+		m.share(nil)
 	}
 }
 
@@ -60,20 +60,7 @@ func (m *members) expire() {
 		return
 	}
 	m.lease.valid = false
-	n := m.lose()
+	n := len(m.share(infra.ErrLost))
 	m.log.cfg.Logger.Error("no heartbeat was answered for the session timeout: another process may own the shards, so that nothing more is sent",
 		slog.Duration("session_timeout", m.log.cfg.SessionTimeout), slog.Int("partitions", n))
-}
-
-// lose ends all claims at once; m.mu is held.
-func (m *members) lose() (n int) {
-	for _, s := range m.shares {
-		for _, c := range s.owners {
-			if c != nil {
-				c.release(infra.ErrLost)
-				n++
-			}
-		}
-	}
-	return n
 }

@@ -104,10 +104,8 @@ func TestOldCommitsAreWrittenAgain(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, kept, "they are not old yet")
 	one.members.mu.Lock()
-	for _, s := range one.members.shares {
-		for _, c := range s.owners {
-			c.at = time.Now().Add(-refreshAge)
-		}
+	for _, c := range one.members.claims {
+		c.at = time.Now().Add(-refreshAge)
 	}
 	one.members.mu.Unlock()
 	one.members.refresh(t.Context())

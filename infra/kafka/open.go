@@ -36,10 +36,10 @@ const openPause = 250 * time.Millisecond
 // are of an older version, or stand for one that was killed.
 func (o *openings) open(c *claim) (at committed, marked bool) {
 	told := false
-	for c.ctx.Err() == nil {
+	for c.Context.Err() == nil {
 		one := o.ask(c)
 		select {
-		case <-c.ctx.Done(): // its mark may be on the way
+		case <-c.Context.Done(): // its mark may be on the way
 			late := time.NewTimer(answerTimeout)
 			defer late.Stop()
 			select {
@@ -53,14 +53,14 @@ func (o *openings) open(c *claim) (at committed, marked bool) {
 			return one.at, one.at.owner == c.mark
 		}
 		if foreignMembers(one.err) {
-			o.log.evict(c.ctx, c.member.key.group)
+			o.log.evict(c.Context, c.Group)
 		}
 		if !told {
 			told = true
-			o.log.cfg.Logger.Warn("a partition cannot be taken up; trying again", slog.String("group", c.member.key.group), slog.String("topic", c.member.key.topic),
-				slog.Int("partition", int(c.partition)), slog.Any("error", one.err))
+			o.log.cfg.Logger.Warn("a partition cannot be taken up; trying again", slog.String("group", c.Group), slog.String("topic", c.Topic),
+				slog.Int("partition", int(c.Partition)), slog.Any("error", one.err))
 		}
-		_ = pause(c.ctx, openPause)
+		_ = pause(c.Context, openPause)
 	}
 	return at, false
 }
@@ -98,15 +98,15 @@ func (o *openings) round(all []*opening) {
 	defer cancel()
 	groups := map[string]struct{}{}
 	for _, one := range all {
-		groups[o.log.cfg.Group(one.claim.member.key.group)] = struct{}{}
+		groups[o.log.cfg.Group(one.claim.Group)] = struct{}{}
 	}
 	have := o.log.fetchCommits(ctx, keysOf(groups)...)
 	missing := map[string]*topicInfo{} // topics of which a group has no commit
 	for _, one := range all {
-		key, real := one.claim.member.key, o.log.cfg.Topic(one.claim.member.key.topic)
-		of := have[o.log.cfg.Group(key.group)]
+		real := o.log.cfg.Topic(one.claim.Topic)
+		of := have[o.log.cfg.Group(one.claim.Group)]
 		one.err = of.err
-		at, known := of.at[topicPartition{real, one.claim.partition}]
+		at, known := of.at[topicPartition{real, one.claim.Partition}]
 		one.at = at
 		if one.err == nil && (!known || !at.kept) {
 			one.at.kept = false
@@ -125,9 +125,9 @@ func (o *openings) round(all []*opening) {
 	for _, one := range all {
 		if !one.at.kept && one.err == nil {
 			one.err = err
-			one.at.position = infra.Position{Next: oldest[o.log.cfg.Topic(one.claim.member.key.topic)][one.claim.partition]}
+			one.at.position = infra.Position{Next: oldest[o.log.cfg.Topic(one.claim.Topic)][one.claim.Partition]}
 		}
-		byGroup[one.claim.member.key.group] = append(byGroup[one.claim.member.key.group], one)
+		byGroup[one.claim.Group] = append(byGroup[one.claim.Group], one)
 	}
 	for _, of := range byGroup {
 		marking.Go(func() { o.mark(ctx, of) })
@@ -167,20 +167,13 @@ func (o *openings) elsewhere(ctx context.Context, all []*opening) {
 
 // mark says on the cluster who owns the partitions of a group.
 func (o *openings) mark(ctx context.Context, all []*opening) {
-	entries := map[string]map[topicPartition]*entry{}
+	var entries map[string]map[topicPartition]*entry
 	for _, one := range all {
-		if one.err != nil || one.claim.ctx.Err() != nil {
+		if one.err != nil || one.claim.Context.Err() != nil {
 			continue
 		}
 		one.at.owner = one.claim.mark
-		for group, of := range o.log.entryOf(one.claim, one.at) {
-			if entries[group] == nil {
-				entries[group] = map[topicPartition]*entry{}
-			}
-			for at, e := range of {
-				entries[group][at] = e
-			}
-		}
+		entries = o.log.addCommit(entries, one.claim, one.at)
 	}
 	if len(entries) == 0 {
 		return
@@ -227,24 +220,15 @@ const (
 
 // refresh commits again what was committed long ago.
 func (m *members) refresh(ctx context.Context) {
-	entries := map[string]map[topicPartition]*entry{}
+	var entries map[string]map[topicPartition]*entry
 	m.mu.Lock()
-	for _, s := range m.shares {
-		for _, c := range s.owners {
-			if c == nil || !c.given || c.released || time.Since(c.at) < refreshAge {
-				continue
-			}
-			what := c.last
-			what.owner, c.at = c.mark, time.Now()
-			for group, of := range m.log.entryOf(c, what) {
-				if entries[group] == nil {
-					entries[group] = map[topicPartition]*entry{}
-				}
-				for at, e := range of {
-					entries[group][at] = e
-				}
-			}
+	for _, c := range m.claims {
+		if !c.marked || c.Context.Err() != nil || time.Since(c.at) < refreshAge {
+			continue
 		}
+		what := c.last
+		what.owner, c.at = c.mark, time.Now()
+		entries = m.log.addCommit(entries, c, what)
 	}
 	m.mu.Unlock()
 	if len(entries) == 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"eventserver/infra"
+	"eventserver/infra/shares"
 )
 
 // owner is this process's one membership on the cluster: in the group of owners, which
@@ -165,7 +166,7 @@ func (o *owner) fenced(err error) {
 		m.lease.timer = nil
 	}
 	m.lease.valid, m.told = false, false
-	m.lose()
+	m.share(infra.ErrLost)
 	m.mu.Unlock()
 	o.quit()
 	if first {
@@ -175,10 +176,8 @@ func (o *owner) fenced(err error) {
 }
 
 func (o *owner) assigned(_ context.Context, client *kgo.Client, given map[string][]int32) {
+	o.rebalanced(given)
 	m := o.all
-	if len(given) > 0 {
-		m.log.cfg.Observer.Rebalanced()
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for real, parts := range given {
@@ -192,7 +191,7 @@ func (o *owner) assigned(_ context.Context, client *kgo.Client, given map[string
 		}
 	}
 	m.told = true
-	m.assignAll()
+	m.share(nil)
 	select {
 	case o.kick <- struct{}{}:
 	default:
@@ -201,37 +200,40 @@ func (o *owner) assigned(_ context.Context, client *kgo.Client, given map[string
 
 // revoked gives shards up: it returns when nobody works on them.
 func (o *owner) revoked(_ context.Context, _ *kgo.Client, taken map[string][]int32) {
-	m := o.all
-	if len(taken) > 0 {
-		m.log.cfg.Observer.Rebalanced()
-	}
-	m.mu.Lock()
-	var waiting []*claim
-	for _, parts := range taken {
-		waiting = append(waiting, m.take(parts, nil)...)
-	}
-	m.mu.Unlock()
 	late := time.NewTimer(rebalanceTimeout - rebalanceRoom)
 	defer late.Stop()
-	for _, c := range waiting {
+	for _, c := range o.disown(taken, nil) {
 		select {
-		case <-c.done:
+		case <-c.Back():
 		case <-late.C:
-			m.log.cfg.Logger.Error("a partition was not given up in time; its events may come twice", slog.String("group", c.member.key.group), slog.Int("partition", int(c.partition)))
+			o.all.log.cfg.Logger.Error("a partition was not given up in time; its events may come twice", slog.String("group", c.Group), slog.Int("partition", int(c.Partition)))
 			return
 		}
 	}
 }
 
 func (o *owner) lost(_ context.Context, _ *kgo.Client, taken map[string][]int32) {
+	o.disown(taken, infra.ErrLost)
+}
+
+// disown ends the claims of shards that are no longer owned, and returns them.
+func (o *owner) disown(taken map[string][]int32, cause error) []*shares.Claim {
+	o.rebalanced(taken)
 	m := o.all
-	if len(taken) > 0 {
-		m.log.cfg.Observer.Rebalanced()
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, parts := range taken {
-		m.take(parts, infra.ErrLost)
+		for _, p := range parts {
+			delete(m.owned, p)
+		}
+	}
+	return m.share(cause)
+}
+
+// rebalanced tells the observer that shards have come or gone.
+func (o *owner) rebalanced(moved map[string][]int32) {
+	if len(moved) > 0 {
+		o.all.log.cfg.Observer.Rebalanced()
 	}
 }
 

@@ -145,7 +145,12 @@ func TestLeavesNoMark(t *testing.T) {
 	require.Eventually(t, func() bool {
 		two.members.mu.Lock()
 		defer two.members.mu.Unlock()
-		return mine.(*member).leaving
+		for at, c := range two.members.claims {
+			if at.group == "mine" && c.Context.Err() != nil {
+				return true
+			}
+		}
+		return false
 	}, timeout, time.Millisecond)
 	close(left)
 	require.NoError(t, <-closed)

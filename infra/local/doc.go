@@ -13,7 +13,7 @@
 //	queue.go    what waits for the committer     cursor.go   reading
 //	commit.go   the committer: group commit      tail.go     the newest records, in memory
 //	publish.go  the end of a commit              trim.go     deleting old records
-//	groups.go   progress of consumer groups      members.go  who owns which partition
+//	groups.go   progress of consumer groups      members.go  members of groups (infra/shares)
 //	dir.go      a locked, private directory      format.go   what a directory is
 //	held.go     whether it is still there
 //	mark.go     how far the log was written      verify.go   files held against each other
@@ -35,8 +35,8 @@
 //
 // # Order of locks
 //
-// members.mu, then groups.mu, then queue.mu, then partition.mu. None is held over
-// input or output, nor while a function of the caller's runs.
+// groups.mu, then queue.mu, then partition.mu. None is held over input or output, nor
+// while a function of the caller's runs.
 //
-// It may import infra, Pebble and the standard library.
+// It may import infra, infra/shares, Pebble and the standard library.
 package local

@@ -269,7 +269,7 @@ func (l *Log) Reset(ctx context.Context, group, topic string, to map[int32]int64
 	for n, at := range to {
 		b.Progress = append(b.Progress, infra.Progressed{Group: group, Topic: topic, Partition: n, Position: infra.Position{Next: at}})
 	}
-	thaw, err := l.members.freeze(group)
+	thaw, err := l.freeze(group)
 	if err != nil {
 		return err
 	}
@@ -287,7 +287,7 @@ func (l *Log) DeleteGroups(ctx context.Context, names ...string) error {
 			return err
 		}
 	}
-	thaw, err := l.members.freeze(names...)
+	thaw, err := l.freeze(names...)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"eventserver/infra"
+	"eventserver/infra/shares"
 )
 
 // ErrClosed is returned by what is used after its log was closed.
@@ -106,7 +107,7 @@ type Log struct {
 	queue       queue
 	committer   committer
 	groups      groups
-	members     members
+	shares      *shares.Shares
 	compactions compactions
 	tail        tailBudget
 	cursors     cursors
@@ -153,7 +154,7 @@ func Open(cfg Config) (*Log, error) {
 func (l *Log) open() error {
 	l.queue.init()
 	l.groups.init(l)
-	l.members.init(l)
+	l.shares = l.newShares()
 	l.committer.init(l)
 	l.damages.init(l)
 	fs := l.fs()
@@ -326,7 +327,7 @@ func (l *Log) Close() error {
 }
 
 func (l *Log) shut() error {
-	l.members.close() // claims may store and keep until they have ended
+	l.shares.Close() // claims may store and keep until they have ended
 	l.closing.Store(true)
 	l.queue.close()
 	l.backups.Lock()   // one that runs ends soon

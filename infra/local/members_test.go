@@ -81,35 +81,3 @@ func TestMembersShare(t *testing.T) {
 	_, err = l.Join(ctx, "g", "a", second.own)
 	assert.ErrorIs(t, err, ErrClosed)
 }
-
-// A partition has one owner at a time, also while its owner is slow to return.
-func TestPartitionMovesWhenItsOwnerReturns(t *testing.T) {
-	t.Parallel()
-	l := open(t, Config{Partitions: 1}, "a")
-	asked, let, got := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	m1, err := l.Join(t.Context(), "g", "a", func(c infra.Claim) {
-		<-c.Context.Done()
-		close(asked)
-		<-let
-		assert.NoError(t, l.Keep(t.Context(), infra.Progressed{Group: "g", Topic: "a", Position: infra.Position{Next: 3}}))
-	})
-	require.NoError(t, err)
-	second := newHolder()
-	_, err = l.Join(t.Context(), "g", "a", func(c infra.Claim) {
-		assert.EqualValues(t, 3, c.Position.Next)
-		close(got)
-		second.own(c)
-	})
-	require.NoError(t, err)
-	closed := make(chan struct{})
-	go func() { defer close(closed); assert.NoError(t, m1.Close()) }()
-	<-asked
-	select {
-	case <-got:
-		t.Fatal("two owners")
-	default:
-	}
-	close(let)
-	<-got
-	<-closed
-}

@@ -11,11 +11,14 @@ import (
 	"time"
 
 	"eventserver/infra"
+	"eventserver/infra/shares"
 )
 
 // memlog is the least that an infra.Log can be: topics of one partition, behind one
 // lock. It has no goroutine and no timer, so that it runs in a synctest bubble.
 type memlog struct {
+	shares *shares.Shares
+
 	mu     sync.Mutex
 	topics map[string]*memtopic
 	closed bool
@@ -26,13 +29,16 @@ type memtopic struct {
 	records []*infra.Record // the first has the offset low
 	more    []chan struct{}
 	kept    map[string]infra.Position
-	members map[string][]*memmember // by group; the first that does not leave owns the partition
-	owned   map[string]bool
 }
 
 func (t *memtopic) end() int64 { return t.low + int64(len(t.records)) }
 
-func newMemlog() *memlog { return &memlog{topics: map[string]*memtopic{}} }
+func newMemlog() *memlog {
+	l := &memlog{topics: map[string]*memtopic{}}
+	l.shares = shares.New(shares.Config{TakeUp: l.takeUp})
+	l.shares.Own(shares.All, nil)
+	return l
+}
 
 var errMemlogClosed = errors.New("memlog: closed")
 
@@ -69,7 +75,7 @@ func (l *memlog) CreateTopics(_ context.Context, topics ...infra.Topic) error {
 	defer l.mu.Unlock()
 	for _, t := range topics {
 		if l.topics[t.Name] == nil {
-			l.topics[t.Name] = &memtopic{kept: map[string]infra.Position{}, members: map[string][]*memmember{}, owned: map[string]bool{}}
+			l.topics[t.Name] = &memtopic{kept: map[string]infra.Position{}}
 		}
 	}
 	return nil
@@ -183,20 +189,13 @@ func (l *memlog) Kept(ctx context.Context, topic string, groups ...string) (map[
 	})
 }
 
-func (l *memlog) Members(_ context.Context, group string) (out []infra.Member, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, t := range l.topics {
-		for range t.members[group] {
-			out = append(out, infra.Member{Client: "memlog"})
-		}
-	}
-	return out, nil
+func (l *memlog) Members(_ context.Context, group string) ([]infra.Member, error) {
+	return l.shares.Members(group, infra.Member{Client: "memlog"}), nil
 }
 
 func (l *memlog) Reset(ctx context.Context, group, topic string, to map[int32]int64) error {
 	return l.on(ctx, topic, func(t *memtopic) error {
-		if len(t.members[group]) > 0 {
+		if l.shares.Joined(group, topic) {
 			return infra.ErrGroupBusy
 		}
 		t.kept[group] = infra.Position{Next: to[0]}
@@ -217,67 +216,21 @@ func (l *memlog) DeleteGroups(_ context.Context, groups ...string) error {
 
 func (*memlog) Leave(context.Context, string) error { return nil }
 
-// memmember is one member of a group.
-type memmember struct {
-	log          *memlog
-	topic, group string
-	own          func(infra.Claim)
-	ctx          context.Context
-	leave        context.CancelFunc
-	owning       sync.WaitGroup
-}
-
 func (l *memlog) Join(ctx context.Context, group, topic string, own func(infra.Claim)) (infra.Membership, error) {
-	m := &memmember{log: l, topic: topic, group: group, own: own}
-	m.ctx, m.leave = context.WithCancel(context.Background())
-	err := l.on(ctx, topic, func(t *memtopic) error {
-		t.members[group] = append(t.members[group], m)
-		l.assign(t, group)
-		return nil
-	})
-	if err != nil {
-		m.leave()
+	if err := l.on(ctx, topic, func(*memtopic) error { return nil }); err != nil {
 		return nil, err
 	}
-	return m, nil
+	return l.shares.Join(group, topic, 1, own), nil
 }
 
-// assign gives a partition that nobody owns to the first member that stays.
-func (l *memlog) assign(t *memtopic, group string) {
-	if t.owned[group] {
-		return
-	}
-	for _, m := range t.members[group] {
-		if m.ctx.Err() != nil {
-			continue
+func (l *memlog) takeUp(c *shares.Claim) (at infra.Position, taken bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.topics[c.Topic]; t != nil {
+		at = infra.Position{Next: t.low}
+		if kept, known := t.kept[c.Group]; known {
+			at = kept
 		}
-		at, known := t.kept[group]
-		if !known {
-			at.Next = t.low
-		}
-		t.owned[group] = true
-		m.owning.Add(1)
-		go infra.Claim{Context: m.ctx, Topic: m.topic, Position: at}.Give(m.own, func() {
-			defer m.owning.Done()
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			t.owned[group] = false
-			l.assign(t, group)
-		})
-		return
 	}
-}
-
-func (*memmember) Assigned() bool { return true }
-
-func (m *memmember) Close() error {
-	m.leave()
-	m.owning.Wait()
-	m.log.mu.Lock()
-	defer m.log.mu.Unlock()
-	if t := m.log.topics[m.topic]; t != nil {
-		t.members[m.group] = slices.DeleteFunc(t.members[m.group], func(o *memmember) bool { return o == m })
-		m.log.assign(t, m.group)
-	}
-	return nil
+	return at, true
 }
