@@ -24,7 +24,6 @@ type follower struct {
 	wanted []mark // what is wanted from next on, the first of it
 	beyond mark   // what follows on that; noMark: nothing is known of
 	seen   int64  // number of the first record that is not counted; -1: that at next
-	short  bool   // the partition has become shorter: beyond is where to go on
 	lost   int    // how many of part.lost the claim went back to
 
 	// claim.mu
@@ -134,11 +133,15 @@ func (f *follower) join(read bool) bool {
 	return true
 }
 
+// short reports whether the partition has become shorter: beyond is where to go on. The
+// caller holds part.mu.
+func (f *follower) short() bool { return f.lost < len(f.part.lost) }
+
 // goBack has the claim go on where the partition ended, when that was shorter than what
 // was done of it. The caller holds claim.mu and part.mu.
 func (f *follower) goBack() {
 	lost := f.part.lost[f.lost:]
-	f.lost, f.short = len(f.part.lost), false
+	f.lost = len(f.part.lost)
 	if len(lost) == 0 {
 		return
 	}
@@ -218,7 +221,7 @@ func (f *follower) offer() *part {
 	}
 	var got []*entry
 	to, here := int64(0), false
-	if f.short {
+	if f.short() {
 		f.goBack()
 	} else if c.begun || !c.asks() {
 		got, to, here = f.take(c.sub.cfg.Runs)
@@ -289,7 +292,7 @@ func (f *follower) sync() {
 	}
 	f.part.mu.Lock()
 	defer f.part.mu.Unlock()
-	if !f.short && f.position().offset > c.tracker.Next() {
+	if !f.short() && f.position().offset > c.tracker.Next() {
 		c.tracker.PassOver(f.pass(0))
 		c.skipped = true
 	}

@@ -254,7 +254,7 @@ func (lp *livePart) shorter(at int64) (all []*follower) {
 	lp.from, lp.end = at, at
 	lp.lost = append(lp.lost, at)
 	for _, f := range lp.there {
-		f.wanted, f.beyond, f.short = nil, mark{at, lp.read}, true
+		f.wanted, f.beyond = nil, mark{at, lp.read}
 		all = append(all, f)
 	}
 	return all
