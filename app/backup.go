@@ -21,7 +21,7 @@ func (s steering) Backup(ctx context.Context, dir string) (admin.BackupAnswer, e
 	case s.app.cfg.Broker.Dir == "" || s.app.cfg.Broker.Kind != "embedded":
 		return admin.BackupAnswer{}, admin.Conflict("broker.kind: " + s.app.cfg.Broker.Kind + " has no directory to back up")
 	case !filepath.IsAbs(dir):
-		return admin.BackupAnswer{}, admin.Invalid("dir: " + dir + " is not an absolute path")
+		return admin.BackupAnswer{}, admin.Invalid("dir: " + dir + " is not an absolute path; name one, of this server's machine")
 	}
 	a, err := backup(ctx, s.app.store, dir)
 	if errors.Is(err, local.ErrTarget) {

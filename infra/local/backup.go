@@ -14,7 +14,7 @@ import (
 
 // ErrTarget is wrapped by the error of a Backup or a Repair to a directory that is
 // none for it.
-var ErrTarget = errors.New("name a directory that is empty or does not exist, outside of broker.dir")
+var ErrTarget = errors.New("name a directory that is empty or does not exist, where this server may write, outside of broker.dir")
 
 // Backup copies the log, as it is now, to a directory of this machine, which must be
 // missing or empty: a server opens it like any other. Tables are linked where the
@@ -89,15 +89,20 @@ func (l *Log) backup(ctx context.Context, d *directory) error {
 }
 
 // newDirectory makes a directory that no server opens until it is ready. made: there
-// was none.
+// was none. Its error wraps ErrTarget.
 func newDirectory(path string) (d *directory, made bool, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%w: %w", err, ErrTarget)
+		}
+	}()
 	entries, err := os.ReadDir(path)
 	made = errors.Is(err, fs.ErrNotExist)
 	if err != nil && !made {
 		return nil, false, err
 	}
 	if len(entries) > 0 {
-		return nil, false, fmt.Errorf("%s is not empty: %w", path, ErrTarget)
+		return nil, false, fmt.Errorf("%s is not empty", path)
 	}
 	d = &directory{path: path, fs: privateFS{vfs.Default}}
 	if err := d.fs.MkdirAll(path, dirMode); err != nil {
