@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -107,11 +109,11 @@ func TestConfigFaultsAreToldAtOnce(t *testing.T) {
 func TestRatiosArePairedAndRunsThatBreakOrderFail(t *testing.T) {
 	r := newReport(Config{Program: "new", Against: []string{"old"}, Out: io.Discard})
 	for i, x := range []struct {
-		program string
-		rate    float64
-		cpu     time.Duration
-	}{{"new", 200, 10}, {"old", 100, 40}, {"new", 90, 10}, {"old", 30, 20}, {"new", 100, 10}, {"old", 100, 10}} {
-		r.add(Result{Program: x.program, Ordering: "key", Deliveries: x.rate, EventCPU: x.cpu, Pair: 1 + i/2})
+		name string
+		rate float64
+		cpu  time.Duration
+	}{{"key", 200, 10}, {"key old", 100, 40}, {"key", 90, 10}, {"key old", 30, 20}, {"key", 100, 10}, {"key old", 100, 10}} {
+		r.add(Result{Name: x.name, Deliveries: x.rate, EventCPU: x.cpu, Pair: 1 + i/2})
 	}
 	r.finish()
 	if want := (Ratio{Of: "key", To: "key old", Min: 1, Median: 2, Max: 3, EventCPU: .5}); len(r.Ratios) != 1 || r.Ratios[0] != want {
@@ -134,5 +136,68 @@ func TestRatiosArePairedAndRunsThatBreakOrderFail(t *testing.T) {
 	r.add(broken)
 	if r.OK() {
 		t.Error("an order break is not seen")
+	}
+}
+
+// Every pair has the program by hand, and a quiet run where something else is not quiet.
+func TestSubjects(t *testing.T) {
+	names := func(c Config) (all []string) {
+		c.Program, c.Orderings = "new", []string{"key", "partition"}
+		for _, s := range c.subjects() {
+			all = append(all, s.name("new"))
+			if of := c.of(s); s.quiet && (of.Failing != 0 || of.Dead != 0 || of.Hanging != 0) || !s.quiet && (of.Dead != c.Dead || of.Failing != c.Failing) {
+				t.Errorf("%+v: %+v", s, of)
+			}
+		}
+		return all
+	}
+	for _, c := range []struct {
+		cfg  Config
+		want []string
+	}{
+		{Config{}, []string{"key", "partition"}},
+		{Config{Against: []string{"old"}, ByHand: []string{}}, []string{"key", "key old", "partition", "partition old", "by hand"}},
+		{Config{Failing: .1, Dead: 2, Hanging: 3}, []string{"key", "partition", "quiet"}},
+		{Config{Hanging: 1, ByHand: []string{}}, []string{"key", "partition", "by hand", "quiet"}},
+	} {
+		if got := names(c.cfg); !slices.Equal(got, c.want) {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+// A dead destination refuses connections; a hanging one takes them and answers nothing.
+func TestDeadDestinations(t *testing.T) {
+	r, err := newReceivers(t.Context(), Config{Destinations: 1, Dead: 1, Hanging: 1}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := r.targets()
+	if len(to) != 3 || to[0].id != "d0" || to[1].id != "dead0" || to[2].id != "hanging0" {
+		t.Fatalf("%+v", to)
+	}
+	dial := func(at target) (net.Conn, error) {
+		u, err := url.Parse(at.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return net.Dial("tcp", u.Host)
+	}
+	if conn, err := dial(to[1]); err == nil {
+		t.Errorf("%s: connected with %s", to[1].url, conn.RemoteAddr())
+	}
+	conn, err := dial(to[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.Write([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.close(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Errorf("%d bytes of an answer, %v", n, err)
 	}
 }

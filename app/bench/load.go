@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -18,13 +19,33 @@ type clients struct {
 	cfg      Config
 	addr     string
 	recv     *receivers
-	numbers  []int // of each user's last event; a user belongs to one connection
+	rate     float64 // events a second, 0: as fast as the answers come
+	numbers  []int   // of each user's last event; a user belongs to one connection
 	accepted atomic.Int64
+	awaited  atomic.Int64 // accepted, of users that do not always fail
 	retried  atomic.Int64 // requests that were not answered with 202
+
+	mu   sync.Mutex
+	took []time.Duration // from due to the 202, while measuring
 }
 
 func newClients(cfg Config, addr string, recv *receivers) *clients {
-	return &clients{cfg: cfg, addr: addr, recv: recv, numbers: make([]int, cfg.Users)}
+	return &clients{cfg: cfg, addr: addr, recv: recv, rate: cfg.Rate, numbers: make([]int, cfg.Users)}
+}
+
+// fill posts until so many events are accepted, as fast as the answers come.
+func (c *clients) fill(ctx context.Context, events int64) error {
+	c.rate = 0
+	defer func() { c.rate = c.cfg.Rate }()
+	return c.run(ctx, events)
+}
+
+// answered returns what was measured, sorted.
+func (c *clients) answered() []time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	slices.Sort(c.took)
+	return c.took
 }
 
 // run posts until ctx ends or so many events are accepted in all; a request under way
@@ -51,8 +72,8 @@ func (c *clients) connection(ctx context.Context, conn int, most int64) error {
 		users = append(users, u)
 	}
 	var interval, due time.Duration
-	if c.cfg.Rate > 0 { // spread, so that the connections do not fire together
-		perRequest := float64(c.cfg.Batch) * float64(time.Second) / c.cfg.Rate
+	if c.rate > 0 { // spread, so that the connections do not fire together
+		perRequest := float64(c.cfg.Batch) * float64(time.Second) / c.rate
 		interval = time.Duration(perRequest * float64(c.cfg.Connections))
 		due = time.Since(c.recv.began) + time.Duration(perRequest*float64(conn))
 	}
@@ -69,7 +90,7 @@ func (c *clients) connection(ctx context.Context, conn int, most int64) error {
 				return nil
 			}
 		} else {
-			for c.accepted.Load()-c.recv.slowest() > int64(c.cfg.Backlog) {
+			for c.awaited.Load()-c.recv.slowest() > int64(c.cfg.Backlog) {
 				if !sleep(ctx, 2*time.Millisecond) {
 					return nil
 				}
@@ -94,9 +115,19 @@ func (c *clients) connection(ctx context.Context, conn int, most int64) error {
 		if err := p.post(body); err != nil {
 			return err
 		}
+		if c.recv.measuring.Load() {
+			c.mu.Lock()
+			c.took = append(c.took, time.Since(c.recv.began)-due)
+			c.mu.Unlock()
+		}
 		for b := range min(c.cfg.Batch, len(users)) {
 			user := users[(i+b)%len(users)]
 			c.recv.check.Accept("u"+strconv.Itoa(user), c.numbers[user])
+		}
+		for b := range c.cfg.Batch {
+			if users[(i+b)%len(users)] >= c.recv.failing {
+				c.awaited.Add(1)
+			}
 		}
 		i += c.cfg.Batch
 		c.accepted.Add(int64(c.cfg.Batch))

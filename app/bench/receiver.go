@@ -3,6 +3,7 @@ package bench
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -22,16 +23,20 @@ type receivers struct {
 	began   time.Time
 	check   *checker.Checker
 	listen  net.Listener
+	hang    net.Listener // accepts connections and answers nothing; nil: there is none
 
 	down      atomic.Bool                    // answer 503
 	awaited   atomic.Pointer[chan time.Time] // gets the time of the next request, which is answered whatever down says
 	measuring atomic.Bool
 	first     atomic.Int64 // first deliveries, of all destinations
+	failed    atomic.Int64 // attempts that were answered with an error
 	perDest   []atomic.Int64
 	failing   int // users below it always fail
 
 	mu   sync.Mutex
 	seen []time.Duration // from due to arrival, while measuring
+	held []net.Conn      // of hang
+	over bool            // hang is closed
 }
 
 func newReceivers(ctx context.Context, cfg Config, latency time.Duration) (*receivers, error) {
@@ -51,10 +56,69 @@ func newReceivers(ctx context.Context, cfg Config, latency time.Duration) (*rece
 	}
 	r.listen = l
 	go r.accept()
+	if cfg.Hanging > 0 {
+		if r.hang, err = (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
+		go r.hold()
+	}
 	return r, nil
 }
 
-func (r *receivers) url() string { return "http://" + r.listen.Addr().String() }
+// close ends the receivers.
+func (r *receivers) close() error {
+	err := r.listen.Close()
+	if r.hang == nil {
+		return err
+	}
+	err = errors.Join(err, r.hang.Close())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = true
+	for _, conn := range r.held {
+		_ = conn.Close()
+	}
+	return err
+}
+
+// hold accepts connections until the listener is closed.
+func (r *receivers) hold() {
+	for {
+		conn, err := r.hang.Accept()
+		if err != nil {
+			return
+		}
+		r.mu.Lock()
+		r.held = append(r.held, conn)
+		if r.over { // accepted while it was closed
+			_ = conn.Close()
+		}
+		r.mu.Unlock()
+	}
+}
+
+// refusing is where nobody listens: the discard service of old. A port that was free
+// a moment ago may be given to somebody, also as the near end of a connection to it.
+const refusing = "http://127.0.0.1:9"
+
+// target is a destination as a program is told it.
+type target struct{ id, url string }
+
+func (r *receivers) targets() []target {
+	var all []target
+	for i := range r.cfg.Destinations {
+		all = append(all, target{destination(i), "http://" + r.listen.Addr().String() + "/" + destination(i)})
+	}
+	for i := range r.cfg.Dead {
+		id := fmt.Sprintf("dead%d", i)
+		all = append(all, target{id, refusing + "/" + id})
+	}
+	for i := range r.cfg.Hanging {
+		id := fmt.Sprintf("hanging%d", i)
+		all = append(all, target{id, "http://" + r.hang.Addr().String() + "/" + id})
+	}
+	return all
+}
 
 // accept serves until the listener is closed. A connection ends with the server
 // that opened it.
@@ -86,7 +150,11 @@ func (r *receivers) serve(conn net.Conn) error {
 		if err != nil || dest < 0 || dest >= len(r.perDest) {
 			return errHTTP
 		}
-		if _, err := conn.Write(answers[r.receive(buf, dest)]); err != nil {
+		status := r.receive(buf, dest)
+		if status != 200 {
+			r.failed.Add(1)
+		}
+		if _, err := conn.Write(answers[status]); err != nil {
 			return err
 		}
 	}

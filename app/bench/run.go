@@ -13,7 +13,8 @@ import (
 
 // Result is one run.
 type Result struct {
-	Program    string          `json:"program"` // its path
+	Name       string          `json:"name"`
+	Program    string          `json:"program"` // its path; of the program by hand what starts it
 	Ordering   string          `json:"ordering"`
 	Latency    time.Duration   `json:"receiver_latency_ns"`
 	Pair       int             `json:"pair"`
@@ -21,14 +22,17 @@ type Result struct {
 	Events     float64         `json:"accepted_per_second"`
 	P50        time.Duration   `json:"p50_ns"` // from due to arrival
 	P99        time.Duration   `json:"p99_ns"`
+	IngestP99  time.Duration   `json:"ingest_p99_ns"` // from due to the 202
 	CPU        float64         `json:"server_cores"`
 	EventCPU   time.Duration   `json:"server_cpu_per_event_ns"` // of the whole run: accepted, stored, delivered everywhere
-	RSS        int64           `json:"server_rss_bytes"`        // at the end of the measured time
+	PeakRSS    int64           `json:"server_peak_rss_bytes"`   // the most of the whole run
+	Goroutines int64           `json:"goroutines"`              // when the posting ends; 0: the program does not tell
 	Ready      time.Duration   `json:"ready_ns"`                // from the start of the program until /readyz is 200
 	Restart    time.Duration   `json:"restart_ns"`              // the same, on what the run left behind
 	Refused    int64           `json:"refused_requests"`
-	Drained    bool            `json:"drained"` // everything arrived
-	Stuck      bool            `json:"stuck"`   // it did not, and nothing more came: what is missing is lost
+	Failed     int64           `json:"failed_attempts"` // that a receiver answered with an error
+	Drained    bool            `json:"drained"`         // everything arrived
+	Stuck      bool            `json:"stuck"`           // it did not, and nothing more came: what is missing is lost
 	Verdict    checker.Verdict `json:"verdict"`
 }
 
@@ -38,22 +42,24 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Profile != "" {
+		if err := os.MkdirAll(cfg.Profile, 0o700); err != nil {
+			return nil, fmt.Errorf("bench: profile: %w", err)
+		}
+	}
 	if cfg.Undelivered > 0 {
 		return measureStarts(ctx, cfg)
 	}
 	report := newReport(cfg)
-	programs := append([]string{cfg.Program}, cfg.Against...)
-	for _, latency := range cfg.Latencies {
-		for pair := 1; pair <= cfg.Pairs; pair++ {
-			for _, ordering := range cfg.Orderings {
-				for _, program := range programs {
-					r, err := one(ctx, cfg, program, ordering, latency)
-					if err != nil {
-						return report, fmt.Errorf("%s, ordering %s, latency %v: %w", program, ordering, latency, err)
-					}
-					r.Pair = pair
-					report.add(r)
+	for pair := 1; pair <= cfg.Pairs; pair++ {
+		for _, latency := range cfg.Latencies {
+			for _, subject := range cfg.subjects() {
+				r, err := one(ctx, cfg.of(subject), subject, latency)
+				r.Name, r.Pair = subject.name(cfg.Program), pair
+				if err != nil {
+					return report, fmt.Errorf("%s, latency %v: %w", r.Name, latency, err)
 				}
+				report.add(r)
 			}
 		}
 	}
@@ -62,7 +68,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 }
 
 // one runs the program once, and starts it once more on what it left behind.
-func one(ctx context.Context, cfg Config, program, ordering string, latency time.Duration) (_ Result, err error) {
+func one(ctx context.Context, cfg Config, what subject, latency time.Duration) (_ Result, err error) {
 	dir, err := os.MkdirTemp("", "eventserver-bench-")
 	if err != nil {
 		return Result{}, err
@@ -72,8 +78,8 @@ func one(ctx context.Context, cfg Config, program, ordering string, latency time
 	if err != nil {
 		return Result{}, err
 	}
-	defer func() { err = errors.Join(err, recv.listen.Close()) }()
-	setup, err := newSetup(ctx, cfg, dir, program, ordering, recv.url())
+	defer func() { err = errors.Join(err, recv.close()) }()
+	setup, err := newSetup(ctx, cfg, dir, what, recv.targets())
 	if err != nil {
 		return Result{}, err
 	}
@@ -81,7 +87,7 @@ func one(ctx context.Context, cfg Config, program, ordering string, latency time
 	if err != nil {
 		return Result{}, err
 	}
-	r := Result{Program: program, Ordering: ordering, Latency: latency, Ready: srv.ready}
+	r := Result{Program: what.program, Ordering: what.ordering, Latency: latency, Ready: srv.ready}
 	if err := errors.Join(r.measure(ctx, cfg, srv, recv), srv.stop()); err != nil {
 		return r, err
 	}
@@ -100,6 +106,11 @@ func (r *Result) measure(ctx context.Context, cfg Config, srv *server, recv *rec
 	defer stop()
 	ended := make(chan error, 1)
 	started := srv.usage()
+	if cfg.Fill > 0 {
+		if err := load.fill(posting, int64(cfg.Fill)); err != nil {
+			return err
+		}
+	}
 	go func() { ended <- load.run(posting, math.MaxInt64) }()
 
 	sleep(ctx, cfg.Warmup)
@@ -111,12 +122,13 @@ func (r *Result) measure(ctx context.Context, cfg Config, srv *server, recv *rec
 	r.Deliveries = float64(recv.first.Load()-first) / took
 	r.Events = float64(load.accepted.Load()-accepted) / took
 	now := srv.usage()
-	r.CPU, r.RSS = (now.cpu-used.cpu).Seconds()/took, now.rss
+	r.CPU = (now.cpu - used.cpu).Seconds() / took
 	stop()
 	if err := <-ended; err != nil {
 		return err
 	}
-	r.Refused = load.retried.Load()
+	r.Goroutines = srv.setup.goroutines(ctx)
+	r.Refused, r.IngestP99 = load.retried.Load(), percentile(load.answered(), .99)
 	lat := recv.latencies()
 	r.P50, r.P99 = percentile(lat, .50), percentile(lat, .99)
 	deadline := time.Now().Add(cfg.Drain)
@@ -130,8 +142,10 @@ func (r *Result) measure(ctx context.Context, cfg Config, srv *server, recv *rec
 			break
 		}
 	}
+	now = srv.usage()
+	r.PeakRSS, r.Failed = now.peak, recv.failed.Load()
 	if n := load.accepted.Load(); n > 0 {
-		r.EventCPU = (srv.usage().cpu - started.cpu) / time.Duration(n)
+		r.EventCPU = (now.cpu - started.cpu) / time.Duration(n)
 	}
 	return ctx.Err()
 }

@@ -5,36 +5,46 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// setup is the configuration of one run.
+// setup is how the program of one run is started.
 type setup struct {
-	program, ordering string
-	file, addr        string
+	program string
+	args    []string
+	addr    string
+	profile string // what its profiles are named after
 }
 
 // newSetup writes the configuration of one run.
-func newSetup(ctx context.Context, cfg Config, dir, program, ordering, receivers string) (*setup, error) {
+func newSetup(ctx context.Context, cfg Config, dir string, what subject, to []target) (*setup, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	s := &setup{program: program, ordering: ordering, file: filepath.Join(dir, "eventserver.yaml"), addr: l.Addr().String()}
+	s := &setup{program: what.program, addr: l.Addr().String(), profile: filepath.Base(what.program) + "-" + what.ordering}
 	_ = l.Close()
-	broker := strings.NewReplacer("PREFIX", fmt.Sprintf("bench%d.", time.Now().UnixNano()), "DIR", strconv.Quote(filepath.Join(dir, "data"))).Replace(cfg.Broker)
-	yaml := fmt.Sprintf("http: {addr: %q, max_in_flight: 4096}\nadmin: {addr: \"off\"}\nbroker: %s\nordering: %s\nlog: {level: warn}\ndestinations:\n", s.addr, broker, ordering)
-	for i := range cfg.Destinations {
+	prefix, data := fmt.Sprintf("bench%d.", time.Now().UnixNano()), filepath.Join(dir, "data")
+	if what.byHand {
+		s.profile = "byhand"
+		s.args = cfg.byHandArgs(s.addr, strings.NewReplacer("PREFIX", prefix, "DIR", data), to)
+		return s, nil
+	}
+	broker := strings.NewReplacer("PREFIX", prefix, "DIR", strconv.Quote(data)).Replace(cfg.Broker)
+	yaml := fmt.Sprintf("http: {addr: %q, max_in_flight: 4096}\nadmin: {addr: \"off\"}\nbroker: %s\nordering: %s\nlog: {level: warn}\ndestinations:\n", s.addr, broker, what.ordering)
+	for _, t := range to {
 		yaml += fmt.Sprintf("  - {id: %[1]s, kind: webhook, url: %[2]q, allow_private: true, concurrency: %[3]d, max_idle_conns: %[3]d%[4]s}\n",
-			destination(i), receivers+"/"+destination(i), cfg.Concurrency, cfg.batchYAML())
+			t.id, t.url, cfg.Concurrency, cfg.batchYAML())
 	}
 	if cfg.Schemas {
 		schemas := filepath.Join(dir, "schemas")
@@ -43,7 +53,23 @@ func newSetup(ctx context.Context, cfg Config, dir, program, ordering, receivers
 		}
 		yaml += fmt.Sprintf("schemas: {dir: %q}\n", schemas)
 	}
-	return s, os.WriteFile(s.file, []byte(yaml), 0o600)
+	file := filepath.Join(dir, "eventserver.yaml")
+	s.args = []string{"serve", "--config", file}
+	return s, os.WriteFile(file, []byte(yaml), 0o600)
+}
+
+// byHandArgs is the command line of the program by hand.
+func (c Config) byHandArgs(addr string, place *strings.Replacer, to []target) []string {
+	var urls []string
+	for _, t := range to {
+		urls = append(urls, t.url)
+	}
+	args := []string{"bench", "by-hand", "--addr", addr, "--to", strings.Join(urls, ","),
+		"--concurrency", strconv.Itoa(c.Concurrency), "--deliver-batch", strconv.Itoa(c.DeliverBatch)}
+	for _, a := range c.ByHand {
+		args = append(args, place.Replace(a))
+	}
+	return args
 }
 
 func (c Config) batchYAML() string {
@@ -65,9 +91,9 @@ type server struct {
 
 // start waits until the server is ready.
 func (s *setup) start(ctx context.Context, profiles string) (*server, error) {
-	args := []string{"serve", "--config", s.file}
+	args := slices.Clone(s.args)
 	if profiles != "" {
-		name := filepath.Join(profiles, fmt.Sprintf("%s-%s-%d", filepath.Base(s.program), s.ordering, time.Now().Unix()))
+		name := filepath.Join(profiles, fmt.Sprintf("%s-%d", s.profile, time.Now().Unix()))
 		args = append(args, "--cpuprofile", name+".cpu.pprof", "--memprofile", name+".mem.pprof")
 	}
 	srv := &server{setup: s, done: make(chan error, 1)}
@@ -94,16 +120,37 @@ func (s *setup) start(ctx context.Context, profiles string) (*server, error) {
 }
 
 func (s *setup) ready(ctx context.Context) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.addr+"/readyz", nil)
+	_, err := s.get(ctx, "/readyz")
+	return err == nil
+}
+
+// goroutines asks the metrics for their number; 0 where there are none.
+func (s *setup) goroutines(ctx context.Context) int64 {
+	text, _ := s.get(ctx, "/metrics")
+	_, after, _ := strings.Cut(text, "\ngo_goroutines ")
+	line, _, _ := strings.Cut(after, "\n")
+	n, _ := strconv.ParseInt(line, 10, 64)
+	return n
+}
+
+// get returns the answer's body where its status is 200.
+func (s *setup) get(ctx context.Context, path string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.addr+path, nil)
 	if err != nil {
-		return false
+		return "", err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return false
+		return "", err
 	}
-	_ = resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
+	text, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		return "", err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return "", errors.New(resp.Status)
+	}
+	return string(text), nil
 }
 
 // stop ends the server gracefully.
@@ -124,7 +171,7 @@ func (s *server) kill() {
 // usage is what the process has used of the machine.
 type usage struct {
 	cpu  time.Duration // user and system
-	rss  int64         // bytes now
+	peak int64         // bytes resident, the most until now
 	read int64         // bytes of files, also from the page cache
 }
 
@@ -137,19 +184,21 @@ func (s *server) usage() usage {
 		return u
 	}
 	_, after, _ := strings.Cut(string(stat), ") ")
-	if f := strings.Fields(after); len(f) > 21 {
+	if f := strings.Fields(after); len(f) > 12 {
 		user, _ := strconv.ParseInt(f[11], 10, 64)
 		system, _ := strconv.ParseInt(f[12], 10, 64)
-		pages, _ := strconv.ParseInt(f[21], 10, 64)
 		u.cpu = time.Duration(user+system) * time.Second / ticks
-		u.rss = pages * int64(os.Getpagesize())
 	}
-	io, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", s.cmd.Process.Pid))
-	if err != nil {
-		return u
-	}
-	_, after, _ = strings.Cut(string(io), "rchar: ")
-	after, _, _ = strings.Cut(after, "\n")
-	u.read, _ = strconv.ParseInt(after, 10, 64)
+	kib, _ := strconv.ParseInt(strings.TrimSuffix(s.proc("status", "VmHWM:"), " kB"), 10, 64)
+	u.peak = kib << 10
+	u.read, _ = strconv.ParseInt(s.proc("io", "rchar:"), 10, 64)
 	return u
+}
+
+// proc returns a line of a file of the process' in /proc.
+func (s *server) proc(file, name string) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/%s", s.cmd.Process.Pid, file))
+	_, after, _ := strings.Cut(string(text), name)
+	line, _, _ := strings.Cut(after, "\n")
+	return strings.TrimSpace(line)
 }

@@ -11,7 +11,7 @@ import (
 
 // Start is one start of a program with undelivered events in its directory.
 type Start struct {
-	Program string        `json:"program"`
+	Program string        `json:"program"`  // its path, or "by hand"
 	After   string        `json:"after"`    // how the process before it ended
 	Ready   time.Duration `json:"ready_ns"` // from the start of the program until /readyz is 200
 	First   time.Duration `json:"first_ns"` // until the first delivery
@@ -36,6 +36,7 @@ type backlog struct {
 // again, and at last waits until everything is delivered.
 func measureStarts(ctx context.Context, cfg Config) (_ *Report, err error) {
 	cfg.Backlog = 2 * cfg.Undelivered
+	cfg.Orderings = cfg.Orderings[:1]
 	report := &Report{out: cfg.Out}
 	fmt.Fprintf(cfg.Out, "%d undelivered events of %d bytes; before each end %d more\n", cfg.Undelivered, cfg.Size, cfg.Undelivered/20)
 	var all []*backlog
@@ -44,8 +45,8 @@ func measureStarts(ctx context.Context, cfg Config) (_ *Report, err error) {
 			err = errors.Join(err, b.close())
 		}
 	}()
-	for _, program := range append([]string{cfg.Program}, cfg.Against...) {
-		b, err := newBacklog(ctx, cfg, program)
+	for _, what := range cfg.subjects() {
+		b, err := newBacklog(ctx, cfg, what)
 		if b != nil {
 			all = append(all, b)
 		}
@@ -89,8 +90,8 @@ func (s Start) print(cfg Config, name string) {
 }
 
 // newBacklog fills a directory.
-func newBacklog(ctx context.Context, cfg Config, program string) (b *backlog, err error) {
-	b = &backlog{cfg: cfg, program: program}
+func newBacklog(ctx context.Context, cfg Config, what subject) (b *backlog, err error) {
+	b = &backlog{cfg: cfg, program: what.title()}
 	if b.dir, err = os.MkdirTemp("", "eventserver-bench-"); err != nil {
 		return nil, err
 	}
@@ -98,7 +99,7 @@ func newBacklog(ctx context.Context, cfg Config, program string) (b *backlog, er
 		return b, err
 	}
 	b.recv.down.Store(true)
-	if b.setup, err = newSetup(ctx, cfg, b.dir, program, cfg.Orderings[0], b.recv.url()); err != nil {
+	if b.setup, err = newSetup(ctx, cfg, b.dir, what, b.recv.targets()); err != nil {
 		return b, err
 	}
 	if b.srv, err = b.setup.start(ctx, ""); err != nil {
@@ -166,7 +167,7 @@ func (b *backlog) close() (err error) {
 		err = b.srv.stop()
 	}
 	if b.recv != nil {
-		err = errors.Join(err, b.recv.listen.Close())
+		err = errors.Join(err, b.recv.close())
 	}
 	return errors.Join(err, os.RemoveAll(b.dir))
 }
