@@ -16,6 +16,7 @@ import (
 const (
 	commitEvery = 20 * time.Millisecond
 	leaveWithin = 5 * time.Second
+	metadataAge = 250 * time.Millisecond // else the first event waits seconds for the topic
 )
 
 // cluster is the events on Kafka.
@@ -37,7 +38,7 @@ func openCluster(ctx context.Context, cfg Config, to []*destination, ready func(
 	if err := createTopic(ctx, cfg, c.topic); err != nil {
 		return nil, err
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...), kgo.DefaultProduceTopic(c.topic),
+	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...), kgo.DefaultProduceTopic(c.topic), kgo.MetadataMinAge(metadataAge),
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(0), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(maxBody),
 		kgo.ConsumerGroup(cfg.Prefix+"byhand"), kgo.InstanceID("byhand"), // back at once after a kill
 		kgo.ConsumeTopics(c.topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(),
