@@ -100,7 +100,7 @@ func (a *App) begin(ctx context.Context, d *config.Destination, put func(context
 		return err
 	}
 	group := router.TransformGroup(d.ID)
-	progress, err := a.broker.Progress(ctx, group, router.EventsTopic)
+	progress, err := infra.ProgressOf(ctx, a.broker, group, router.EventsTopic)
 	if err != nil {
 		return err
 	}

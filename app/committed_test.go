@@ -28,7 +28,7 @@ func committed(t *testing.T, a *App) string {
 		var done map[int32]infra.Progress
 		require.Eventually(t, func() (ok bool) {
 			var err error
-			done, err = a.broker.Progress(t.Context(), group, topic)
+			done, err = infra.ProgressOf(t.Context(), a.broker, group, topic)
 			return assert.NoError(t, err) && infra.Lag(done) == 0
 		}, 20*time.Second, 20*time.Millisecond, group)
 		at = append(at, fmt.Sprint(group, " ", done))

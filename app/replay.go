@@ -64,7 +64,7 @@ func planReplay(ctx context.Context, broker infra.Broker, id string, since time.
 	if err != nil {
 		return plan, err
 	}
-	progress, err := broker.Progress(ctx, router.TransformGroup(id), router.EventsTopic)
+	progress, err := infra.ProgressOf(ctx, broker, router.TransformGroup(id), router.EventsTopic)
 	if err != nil {
 		return plan, err
 	}

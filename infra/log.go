@@ -144,6 +144,10 @@ type LogGroups interface {
 	// Kept is the progress in topic, by group and partition: of the given groups, as
 	// far as they have some, or without any given of every group that has some.
 	Kept(ctx context.Context, topic string, groups ...string) (map[string]map[int32]Position, error)
+	// Look is Bounds, and then Kept of one group, for many groups and topics, in the
+	// order they are asked for. It takes a log as few requests as it can: LookEach is
+	// for those that make none.
+	Look(ctx context.Context, of ...GroupTopic) []Looked
 	// Members lists who reads in the group now.
 	Members(ctx context.Context, group string) ([]Member, error)
 	// Reset keeps progress in a group that has no members: otherwise the error
@@ -155,6 +159,33 @@ type LogGroups interface {
 	DeleteGroups(ctx context.Context, groups ...string) error
 	// Leave gives up the places that closed memberships of this process have kept.
 	Leave(ctx context.Context, group string) error
+}
+
+// Looked is what a topic holds, and what a group has kept in it, by partition.
+type Looked struct {
+	Bounds map[int32]Bounds
+	Kept   map[int32]Position
+	Err    error
+}
+
+// LookEach is the Look of a log by its Bounds and Kept.
+func LookEach(ctx context.Context, l Log, of ...GroupTopic) []Looked {
+	out := make([]Looked, len(of))
+	bounds := map[string]Looked{} // by topic
+	for i, one := range of {
+		have, known := bounds[one.Topic]
+		if !known {
+			have.Bounds, have.Err = l.Bounds(ctx, one.Topic, time.Time{})
+			bounds[one.Topic] = have
+		}
+		if have.Err == nil {
+			var kept map[string]map[int32]Position
+			kept, have.Err = l.Kept(ctx, one.Topic, one.Group)
+			have.Kept = kept[one.Group]
+		}
+		out[i] = have
+	}
+	return out
 }
 
 // Position is how far a group has come in a partition.

@@ -57,9 +57,10 @@ var ErrNoTopic = errors.New("does not exist")
 
 // Groups looks at consumer groups, sets them back and deletes them.
 type Groups interface {
-	// Progress tells, for each partition of topic, what group has done. A group
-	// that has never been there has done nothing.
-	Progress(ctx context.Context, group, topic string) (map[int32]Progress, error)
+	// Progress tells what groups have done of topics, in the order they are asked for.
+	// A group that has never been there has done nothing. It asks for all at once:
+	// ProgressOf is for one.
+	Progress(ctx context.Context, of ...GroupTopic) []GroupProgress
 	// Members lists who reads in the group now.
 	Members(ctx context.Context, group string) ([]Member, error)
 	// Reset makes the group begin at the given offsets when it is subscribed
@@ -77,6 +78,21 @@ type Groups interface {
 
 // ErrGroupBusy is wrapped by the error of a Reset of a group that has members.
 var ErrGroupBusy = errors.New("the consumer group has members")
+
+// GroupTopic is a group's reading of a topic.
+type GroupTopic struct{ Group, Topic string }
+
+// GroupProgress is what a group has done of a topic, by partition.
+type GroupProgress struct {
+	Partitions map[int32]Progress
+	Err        error // wraps ErrNoTopic where there is no such topic
+}
+
+// ProgressOf is what one group has done of a topic.
+func ProgressOf(ctx context.Context, groups Groups, group, topic string) (map[int32]Progress, error) {
+	one := groups.Progress(ctx, GroupTopic{group, topic})[0]
+	return one.Partitions, one.Err
+}
 
 // Progress is what a group has done of a partition.
 type Progress struct {
@@ -122,7 +138,7 @@ func Lag(partitions map[int32]Progress) (n int64) {
 
 // LagOf is the Lag of a group, as it is now.
 func LagOf(ctx context.Context, groups Groups, group, topic string) (int64, error) {
-	partitions, err := groups.Progress(ctx, group, topic)
+	partitions, err := ProgressOf(ctx, groups, group, topic)
 	return Lag(partitions), err
 }
 

@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -220,8 +221,8 @@ func (b *fakeBroker) Subscriber(group string, cfg infra.SubscriberConfig) (infra
 	return b.subs[group], nil
 }
 func (b *fakeBroker) EnsureTopics(context.Context, ...infra.Topic) error { return nil }
-func (b *fakeBroker) Progress(context.Context, string, string) (map[int32]infra.Progress, error) {
-	return nil, errors.New("a fake has no groups")
+func (b *fakeBroker) Progress(_ context.Context, of ...infra.GroupTopic) []infra.GroupProgress {
+	return slices.Repeat([]infra.GroupProgress{{Err: errors.New("a fake has no groups")}}, len(of))
 }
 func (b *fakeBroker) Ping(context.Context) error { return nil }
 func (b *fakeBroker) Close() error               { return nil }

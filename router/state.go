@@ -43,9 +43,9 @@ func (r *running) state() metrics.State {
 // backlogInterval bounds what asking the broker costs.
 const backlogInterval = 5 * time.Second
 
-// backlogLooks is how many destinations are looked at side by side: one after the
-// other, those of a busy server, or of a distant Kafka, took longer than the
-// interval, and alerts on a growing lag saw it stand still.
+// backlogLooks is in how many destinations the oldest event is looked up side by side:
+// one after the other, those of a busy server, or of a distant Kafka, took longer than
+// the interval, and alerts on a growing lag saw it stand still.
 const backlogLooks = 8
 
 // backlog is what a destination has not done, as its groups' commits say.
@@ -71,25 +71,23 @@ func (p *Pipeline) watchBacklog(ctx context.Context) {
 // Refresh asks the broker what the destinations have not done, which Status and
 // the metrics otherwise know as it was up to five seconds ago.
 func (p *Pipeline) Refresh(ctx context.Context) {
-	slots := make(chan struct{}, backlogLooks)
-	var wg sync.WaitGroup
-	for _, d := range p.all() {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			b, err := readBacklog(ctx, p.cfg.Broker, d.id)
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			switch {
-			case ctx.Err() != nil: // who asked has no more time: it says nothing of the broker
-			case err != nil: // the last known one stays, and grows older, until the broker answers
-				d.backlog.at = time.Time{}
-			case b.at.After(d.backlog.at):
-				d.backlog = b
-			}
-		})
+	all := p.all()
+	ids := make([]string, len(all))
+	for i, d := range all {
+		ids[i] = d.id
 	}
-	wg.Wait()
+	readBacklogs(ctx, p.cfg.Broker, ids, func(i int, b backlog, err error) {
+		d := all[i]
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		switch {
+		case ctx.Err() != nil: // who asked has no more time: it says nothing of the broker
+		case err != nil: // the last known one stays, and grows older, until the broker answers
+			d.backlog.at = time.Time{}
+		case b.at.After(d.backlog.at):
+			d.backlog = b
+		}
+	})
 }
 
 // noLag is what is shown until the broker has been asked for the first time.
@@ -100,22 +98,52 @@ func noLag(id string) []metrics.Lag {
 	}
 }
 
-func readBacklog(ctx context.Context, broker infra.Broker, id string) (backlog, error) {
-	b := backlog{lag: noLag(id), at: time.Now()}
-	for i := range b.lag {
-		l := &b.lag[i]
-		progress, err := broker.Progress(ctx, l.Group, l.Topic)
-		if err != nil {
-			return b, err
+// readBacklogs asks for the progress of all destinations at once, and calls found for
+// each, from many goroutines.
+func readBacklogs(ctx context.Context, broker infra.Broker, ids []string, found func(i int, b backlog, err error)) {
+	at := time.Now()
+	var of []infra.GroupTopic
+	all := make([]backlog, len(ids))
+	for i, id := range ids {
+		all[i] = backlog{lag: noLag(id), at: at}
+		for _, l := range all[i].lag {
+			of = append(of, infra.GroupTopic{Group: l.Group, Topic: l.Topic})
 		}
-		l.Messages = infra.Lag(progress)
-		if l.Messages > 0 {
-			if err := b.age(ctx, broker, l.Topic, progress); err != nil {
-				return b, err
+	}
+	progress := broker.Progress(ctx, of...)
+	slots := make(chan struct{}, backlogLooks)
+	var wg sync.WaitGroup
+	for i, b := range all {
+		done := progress[:len(b.lag)]
+		progress = progress[len(b.lag):]
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			err := b.read(ctx, broker, done)
+			found(i, b, err)
+		})
+	}
+	wg.Wait()
+}
+
+func readBacklog(ctx context.Context, broker infra.Broker, id string) (out backlog, err error) {
+	readBacklogs(ctx, broker, []string{id}, func(_ int, b backlog, failed error) { out, err = b, failed })
+	return out, err
+}
+
+func (b *backlog) read(ctx context.Context, reader infra.Reader, done []infra.GroupProgress) error {
+	for i, p := range done {
+		if p.Err != nil {
+			return p.Err
+		}
+		l := &b.lag[i]
+		if l.Messages = infra.Lag(p.Partitions); l.Messages > 0 {
+			if err := b.age(ctx, reader, l.Topic, p.Partitions); err != nil {
+				return err
 			}
 		}
 	}
-	return b, nil
+	return nil
 }
 
 // age looks at the first message of each partition that is not done: none of

@@ -1,6 +1,10 @@
 package router
 
 import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,4 +73,43 @@ func TestBacklogIsExact(t *testing.T) {
 	check("a later one is done", 3, 1, noon.Add(2*time.Minute))
 	settle(first, 0)
 	check("all deliveries are done", 3, 0, noon.Add(3*time.Minute))
+}
+
+// asking counts how often the broker is asked.
+type asking struct {
+	infra.Broker
+	n atomic.Int64
+}
+
+func (a *asking) Progress(ctx context.Context, of ...infra.GroupTopic) []infra.GroupProgress {
+	a.n.Add(1)
+	return a.Broker.Progress(ctx, of...)
+}
+
+// The backlog of all destinations is asked for at once, and what the broker does not
+// know of one says nothing of the others.
+func TestBacklogsAreAskedForTogether(t *testing.T) {
+	b := &asking{Broker: inmemory.Open(t, 0, pubsub.Config{})}
+	if err := b.EnsureTopics(t.Context(), infra.Topic{Name: EventsTopic}, infra.Topic{Name: DestinationTopic("a")}, infra.Topic{Name: DestinationTopic("b")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Publisher(infra.Durable).Publish(DestinationTopic("b"), record("k", "1")); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	lags, errs := make([]int64, 3), make([]error, 3)
+	readBacklogs(t.Context(), b, []string{"a", "gone", "b"}, func(i int, b backlog, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		lags[i], errs[i] = b.lag[1].Messages, err
+	})
+	if errs[0] != nil || !errors.Is(errs[1], infra.ErrNoTopic) || errs[2] != nil {
+		t.Errorf("errors: %v", errs)
+	}
+	if lags[0] != 0 || lags[2] != 1 {
+		t.Errorf("lags: %v", lags)
+	}
+	if n := b.n.Load(); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
 }

@@ -54,7 +54,7 @@ func (c *inquiry) destination(ctx context.Context, d *router.Destination, transf
 	}
 	err := c.records(ctx, e)
 	if err == nil {
-		e.delivered, err = c.x.cfg.Groups.Progress(ctx, router.DeliverGroup(e.id), router.DestinationTopic(e.id))
+		e.delivered, err = infra.ProgressOf(ctx, c.x.cfg.Groups, router.DeliverGroup(e.id), router.DestinationTopic(e.id))
 	}
 	if errors.Is(err, infra.ErrNoTopic) { // it is in the configuration, and no server has run with it
 		e.gone = false
@@ -104,7 +104,7 @@ func (c *inquiry) records(ctx context.Context, e *evidence) error {
 	if err != nil {
 		return err
 	}
-	done, err := c.x.cfg.Groups.Progress(ctx, router.DeliverGroup(e.id), topic)
+	done, err := infra.ProgressOf(ctx, c.x.cfg.Groups, router.DeliverGroup(e.id), topic)
 	if err != nil {
 		return err
 	}

@@ -208,12 +208,18 @@ func (c *inquiry) note(format string, args ...any) {
 
 // progress is what each destination's transform group has done.
 func (c *inquiry) progress(ctx context.Context, dests []router.Destination) ([]map[int32]infra.Progress, error) {
+	of := make([]infra.GroupTopic, len(dests))
+	for i, d := range dests {
+		of[i] = infra.GroupTopic{Group: router.TransformGroup(d.Destination.ID()), Topic: router.EventsTopic}
+	}
 	out := make([]map[int32]infra.Progress, len(dests))
-	err := eachOf(len(dests), func(i int) (err error) {
-		out[i], err = c.x.cfg.Groups.Progress(ctx, router.TransformGroup(dests[i].Destination.ID()), router.EventsTopic)
-		return err
-	})
-	return out, err
+	for i, p := range c.x.cfg.Groups.Progress(ctx, of...) {
+		if p.Err != nil {
+			return nil, p.Err
+		}
+		out[i] = p.Partitions
+	}
+	return out, nil
 }
 
 // eachOf calls f for 0 to n-1, a few at once, and returns the first error.

@@ -54,6 +54,7 @@ func RunLog(t *testing.T, open func(t *testing.T) infra.Log, opts LogOptions) {
 		{"ClaimsMove", (*logEnv).claimsMove},
 		{"ClaimsHeld", (*logEnv).claimsHeld},
 		{"ClaimsOfTwoGroups", (*logEnv).claimsOfTwo},
+		{"Look", (*logEnv).look},
 		{"Reset", (*logEnv).reset},
 		{"DeleteGroups", (*logEnv).deleteGroups},
 		{"EndedContext", (*logEnv).endedContext},

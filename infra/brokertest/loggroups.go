@@ -212,6 +212,43 @@ func (e *logEnv) claimsOfTwo() {
 	assert.Equal(e, e.opts.Partitions, b.partitions(), "a group touches no other")
 }
 
+// look: many groups and topics are asked for at once, and each has its own answer.
+func (e *logEnv) look() {
+	ctx := e.Context()
+	assert.Empty(e, e.log.Look(ctx))
+	require.NoError(e, e.log.CreateTopics(ctx, infra.Topic{Name: "other"}))
+	e.fill(0, 0, 3)
+	require.NoError(e, e.log.Reset(ctx, group, topic, map[int32]int64{0: 2}))
+	require.NoError(e, e.log.Reset(ctx, "b", topic, map[int32]int64{0: 1}))
+	bounds, err := e.log.Bounds(ctx, topic, time.Time{})
+	require.NoError(e, err)
+	empty, err := e.log.Bounds(ctx, "other", time.Time{})
+	require.NoError(e, err)
+	of := []infra.GroupTopic{{Group: group, Topic: topic}, {Group: group, Topic: "nowhere"}, {Group: "b", Topic: "other"}, {Group: "b", Topic: topic}, {Group: "nobody", Topic: topic}}
+	all := e.log.Look(ctx, of...)
+	require.Len(e, all, len(of))
+	for i, want := range []struct {
+		bounds map[int32]infra.Bounds
+		kept   map[int32]infra.Position
+	}{{bounds, map[int32]infra.Position{0: {Next: 2}}}, {}, {empty, nil}, {bounds, map[int32]infra.Position{0: {Next: 1}}}, {bounds, nil}} {
+		if want.bounds == nil {
+			require.ErrorIs(e, all[i].Err, infra.ErrNoTopic)
+			continue
+		}
+		require.NoError(e, all[i].Err)
+		assert.Equal(e, want.bounds, all[i].Bounds, "%v", of[i])
+		assert.Len(e, all[i].Kept, len(want.kept), "%v", of[i])
+		for p, at := range want.kept {
+			assert.Equal(e, at, all[i].Kept[p], "%v", of[i])
+		}
+	}
+	ended, end := context.WithCancel(ctx)
+	end()
+	for _, one := range e.log.Look(ended, of...) {
+		require.Error(e, one.Err)
+	}
+}
+
 func (e *logEnv) reset() {
 	ctx := e.Context()
 	e.fill(0, 0, 10)

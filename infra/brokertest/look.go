@@ -93,7 +93,7 @@ func (e *env) progress() {
 		msgs[i].Ack()
 	}
 	e.eventually("commits", func() bool { return e.lagOf(group) == 2 })
-	all, err := g.Progress(e.Context(), group, topic)
+	all, err := infra.ProgressOf(e.Context(), g, group, topic)
 	require.NoError(e, err)
 	require.Len(e, all, e.opts.Partitions)
 	p := all[place]
@@ -107,8 +107,12 @@ func (e *env) progress() {
 	assert.Len(e, members[0].Partitions[topic], e.opts.Partitions)
 	assert.NotEmpty(e, members[0].Client)
 	assert.NotEmpty(e, members[0].Host)
-	_, err = g.Progress(e.Context(), group, "nowhere")
-	require.ErrorIs(e, err, infra.ErrNoTopic)
+	many := g.Progress(e.Context(), infra.GroupTopic{Group: group, Topic: "nowhere"}, infra.GroupTopic{Group: "nobody", Topic: topic}, infra.GroupTopic{Group: group, Topic: topic})
+	require.Len(e, many, 3)
+	require.ErrorIs(e, many[0].Err, infra.ErrNoTopic)
+	require.NoError(e, many[1].Err)
+	assert.EqualValues(e, 6, infra.Lag(many[1].Partitions))
+	assert.Equal(e, infra.GroupProgress{Partitions: all}, many[2])
 }
 
 // reset sets a group back that nobody reads in, and no other.

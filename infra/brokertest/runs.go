@@ -239,7 +239,7 @@ func (e *env) runsOfPartitions() {
 
 // left are the partitions that are not done, but for one.
 func (e *env) left(without int32) (out []int32) {
-	all, err := e.broker.Progress(e.Context(), group, topic)
+	all, err := infra.ProgressOf(e.Context(), e.broker, group, topic)
 	require.NoError(e, err)
 	for n, p := range all {
 		if n != without && p.Undone() > 0 {
@@ -251,7 +251,7 @@ func (e *env) left(without int32) (out []int32) {
 
 // has reports whether the last messages of parts are not done.
 func (e *env) has(parts []*infra.Part) bool {
-	all, err := e.broker.Progress(e.Context(), group, topic)
+	all, err := infra.ProgressOf(e.Context(), e.broker, group, topic)
 	require.NoError(e, err)
 	for _, p := range parts {
 		if all[p.Partition].Next <= infra.Offset(p.Messages[len(p.Messages)-1]) {

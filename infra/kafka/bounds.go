@@ -3,6 +3,8 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -17,64 +19,87 @@ const (
 	atOldest = -2
 )
 
+// answer is what the partitions of a topic answered.
+type answer[T any] struct {
+	of  map[int32]T
+	err error
+}
+
 // Bounds implements infra.LogTopics. The end is that of what is committed.
 func (l *Log) Bounds(ctx context.Context, topic string, since time.Time) (map[int32]infra.Bounds, error) {
 	if err := l.usable(ctx); err != nil {
 		return nil, err
 	}
-	out, err := l.bounds(ctx, topic, since)
-	if moved(err) { // what is known of the topic is old
-		l.topics.forget(l.cfg.Topic(topic))
-		out, err = l.bounds(ctx, topic, since)
-	}
-	if gone(err) {
-		l.topics.forget(l.cfg.Topic(topic))
-		return nil, fmt.Errorf("topic %s %w", l.cfg.Topic(topic), infra.ErrNoTopic)
-	}
-	return out, err
+	real := l.cfg.Topic(topic)
+	one := l.bounds(ctx, since, real)[real]
+	return one.of, one.err
 }
 
-func (l *Log) bounds(ctx context.Context, topic string, since time.Time) (map[int32]infra.Bounds, error) {
-	real := l.cfg.Topic(topic)
-	info, err := l.topics.of(ctx, real)
-	if err != nil {
-		return nil, err
+// bounds asks for all topics at once. An error wraps infra.ErrNoTopic where it says so.
+func (l *Log) bounds(ctx context.Context, since time.Time, reals ...string) map[string]answer[infra.Bounds] {
+	out := l.boundsKnown(ctx, since, reals)
+	var old []string
+	for real, one := range out {
+		if moved(one.err) { // what is known of the topic is old
+			old = append(old, real)
+		}
 	}
-	list := func(at int64) (map[int32]int64, error) {
-		all, err := l.listOffsets(ctx, map[string]*topicInfo{real: info}, at)
-		return all[real], err
+	if len(old) > 0 {
+		l.topics.forget(old...)
+		maps.Copy(out, l.boundsKnown(ctx, since, old))
 	}
-	oldest, err := list(atOldest)
-	if err != nil {
-		return nil, err
+	for real, one := range out {
+		if gone(one.err) {
+			l.topics.forget(real)
+			out[real] = answer[infra.Bounds]{err: fmt.Errorf("topic %s %w", real, infra.ErrNoTopic)}
+		}
 	}
+	return out
+}
+
+// boundsKnown is bounds by what is known of the topics.
+func (l *Log) boundsKnown(ctx context.Context, since time.Time, reals []string) map[string]answer[infra.Bounds] {
+	out := make(map[string]answer[infra.Bounds], len(reals))
+	known, errs := l.topics.all(ctx, reals...)
+	for real, err := range errs {
+		out[real] = answer[infra.Bounds]{err: err}
+	}
+	list := func(at int64) map[string]answer[int64] {
+		all := l.listOffsets(ctx, known, at)
+		for real, one := range all {
+			if one.err != nil { // nothing more is asked
+				out[real] = answer[infra.Bounds]{err: one.err}
+				delete(known, real)
+			}
+		}
+		return all
+	}
+	oldest := list(atOldest)
 	at := oldest
 	if !since.IsZero() {
 		// before 1970 there are -1 and -2, which ask for the ends, and what no broker takes
-		if at, err = list(max(since.UnixMilli(), 0)); err != nil {
-			return nil, err
+		at = list(max(since.UnixMilli(), 0))
+	}
+	end := list(atEnd)
+	for real := range known {
+		of := make(map[int32]infra.Bounds, len(oldest[real].of))
+		for p, low := range oldest[real].of {
+			b := infra.Bounds{Oldest: low, At: at[real].of[p], End: max(end[real].of[p], low)}
+			if b.At < 0 || b.At > b.End { // nothing is as young
+				b.At = b.End
+			}
+			of[p] = b
 		}
+		out[real] = answer[infra.Bounds]{of: of}
 	}
-	end, err := list(atEnd)
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[int32]infra.Bounds, len(oldest))
-	for p, low := range oldest {
-		b := infra.Bounds{Oldest: low, At: at[p], End: max(end[p], low)}
-		if b.At < 0 || b.At > b.End { // nothing is as young
-			b.At = b.End
-		}
-		out[p] = b
-	}
-	return out, nil
+	return out
 }
 
-// listOffsets asks for every partition of topics at once.
-func (l *Log) listOffsets(ctx context.Context, of map[string]*topicInfo, at int64) (map[string]map[int32]int64, error) {
+// listOffsets asks for every partition of topics at once, and has an answer for each
+// topic.
+func (l *Log) listOffsets(ctx context.Context, of map[string]*topicInfo, at int64) map[string]answer[int64] {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.IsolationLevel = readCommitted
-	want := 0
 	for real, info := range of {
 		topic := kmsg.NewListOffsetsRequestTopic()
 		topic.Topic = real
@@ -82,34 +107,97 @@ func (l *Log) listOffsets(ctx context.Context, of map[string]*topicInfo, at int6
 			one := kmsg.NewListOffsetsRequestTopicPartition()
 			one.Partition, one.Timestamp = int32(p), at
 			topic.Partitions = append(topic.Partitions, one)
-			want++
 		}
-		req.Topics = append(req.Topics, topic)
-	}
-	out := make(map[string]map[int32]int64, len(of))
-	if want == 0 {
-		return out, nil
-	}
-	resp, err := req.RequestWith(ctx, l.client)
-	if err != nil {
-		return nil, fmt.Errorf("offsets: %w", err)
-	}
-	for _, topic := range resp.Topics {
-		have := out[topic.Topic]
-		if have == nil {
-			have = map[int32]int64{}
-			out[topic.Topic] = have
+		if len(topic.Partitions) > 0 {
+			req.Topics = append(req.Topics, topic)
 		}
-		for _, p := range topic.Partitions {
-			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-				return nil, fmt.Errorf("topic %s, partition %d: %w", topic.Topic, p.Partition, err)
+	}
+	out := make(map[string]answer[int64], len(of))
+	for real, info := range of {
+		out[real] = answer[int64]{of: make(map[int32]int64, len(info.leaders))}
+	}
+	if len(req.Topics) == 0 {
+		return out
+	}
+	fail := func(real string, err error) {
+		if one := out[real]; one.err == nil {
+			one.err = fmt.Errorf("offsets of topic %s: %w", real, err)
+			out[real] = one
+		}
+	}
+	for _, shard := range l.client.RequestSharded(ctx, req) { // one for each broker
+		if shard.Err != nil {
+			for _, topic := range shard.Req.(*kmsg.ListOffsetsRequest).Topics {
+				fail(topic.Topic, shard.Err)
 			}
-			have[p.Partition] = p.Offset
-			want--
+			continue
+		}
+		for _, topic := range shard.Resp.(*kmsg.ListOffsetsResponse).Topics {
+			for _, p := range topic.Partitions {
+				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+					fail(topic.Topic, fmt.Errorf("partition %d: %w", p.Partition, err))
+					continue
+				}
+				out[topic.Topic].of[p.Partition] = p.Offset
+			}
 		}
 	}
-	if want != 0 {
-		return nil, fmt.Errorf("offsets: %d partitions are missing in the answer", want)
+	for real, info := range of {
+		if n := len(info.leaders) - len(out[real].of); n > 0 {
+			fail(real, fmt.Errorf("%d partitions are missing in the answer", n))
+		}
 	}
-	return out, nil
+	return out
+}
+
+// lookMost is how many groups one Look asks for at once: the text of each partition may
+// have some kilobytes, and an answer at most what the client takes.
+const lookMost = 500
+
+// Look implements infra.LogGroups.
+func (l *Log) Look(ctx context.Context, of ...infra.GroupTopic) []infra.Looked {
+	out := make([]infra.Looked, 0, len(of))
+	for some := range slices.Chunk(of, lookMost) {
+		out = append(out, l.look(ctx, some)...)
+	}
+	return out
+}
+
+func (l *Log) look(ctx context.Context, of []infra.GroupTopic) []infra.Looked {
+	out := make([]infra.Looked, len(of))
+	if err := l.usable(ctx); err != nil {
+		for i := range out {
+			out[i].Err = err
+		}
+		return out
+	}
+	reals, groups := map[string]struct{}{}, map[string]struct{}{}
+	for _, one := range of {
+		reals[l.cfg.Topic(one.Topic)] = struct{}{}
+	}
+	bounds := l.bounds(ctx, time.Time{}, keysOf(reals)...)
+	for i, one := range of {
+		have := bounds[l.cfg.Topic(one.Topic)]
+		if out[i] = (infra.Looked{Bounds: have.of, Err: have.err}); have.err == nil {
+			groups[l.cfg.Group(one.Group)] = struct{}{}
+		}
+	}
+	kept := l.fetchCommits(ctx, keysOf(groups)...)
+	for i, one := range of {
+		if out[i].Err != nil {
+			continue
+		}
+		commits := kept[l.cfg.Group(one.Group)]
+		if commits.err != nil {
+			out[i] = infra.Looked{Err: fmt.Errorf("progress of group %s: %w", one.Group, commits.err)}
+			continue
+		}
+		out[i].Kept = map[int32]infra.Position{}
+		for p := range out[i].Bounds {
+			if c, known := commits.at[topicPartition{l.cfg.Topic(one.Topic), p}]; known && c.kept {
+				out[i].Kept[p] = c.position
+			}
+		}
+	}
+	return out
 }

@@ -22,7 +22,7 @@ func TestAnswersAgainAfterAHang(t *testing.T) {
 		ask func(t *testing.T, b infra.Broker) error
 	}{
 		"progress": {kmsg.OffsetFetch, func(t *testing.T, b infra.Broker) error {
-			_, err := b.Progress(t.Context(), group, topic)
+			_, err := infra.ProgressOf(t.Context(), b, group, topic)
 			return err
 		}},
 		"members": {kmsg.DescribeGroups, func(t *testing.T, b infra.Broker) error {

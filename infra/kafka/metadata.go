@@ -41,14 +41,29 @@ func (t *topics) of(ctx context.Context, real string) (*topicInfo, error) {
 	if info != nil {
 		return info, nil
 	}
-	all, err := t.ask(ctx, real)
-	if err != nil {
-		return nil, err
+	all, errs := t.asked(ctx, real)
+	return all[real], errs[real]
+}
+
+// all is of, for many topics: each is in one of the answers.
+func (t *topics) all(ctx context.Context, reals ...string) (map[string]*topicInfo, map[string]error) {
+	out := make(map[string]*topicInfo, len(reals))
+	var missing []string
+	t.mu.Lock()
+	for _, real := range reals {
+		if info := t.known[real]; info != nil {
+			out[real] = info
+		} else {
+			missing = append(missing, real)
+		}
 	}
-	if info = all[real]; info == nil {
-		return nil, fmt.Errorf("topic %s %w", real, infra.ErrNoTopic)
+	t.mu.Unlock()
+	if len(missing) == 0 {
+		return out, nil
 	}
-	return info, nil
+	found, errs := t.asked(ctx, missing...)
+	maps.Copy(out, found)
+	return out, errs
 }
 
 // partition is of, for a partition that there is.
@@ -72,6 +87,18 @@ func (t *topics) forget(reals ...string) {
 // ask asks the cluster for topics, all of them in one request; those that there are
 // not are not in the answer.
 func (t *topics) ask(ctx context.Context, reals ...string) (map[string]*topicInfo, error) {
+	out, errs := t.asked(ctx, reals...)
+	for _, err := range errs {
+		if !errors.Is(err, infra.ErrNoTopic) {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// asked is ask, with the error of each topic that is not in the answer.
+func (t *topics) asked(ctx context.Context, reals ...string) (map[string]*topicInfo, map[string]error) {
+	out, errs := make(map[string]*topicInfo, len(reals)), map[string]error{}
 	req := kmsg.NewPtrMetadataRequest()
 	req.Topics = []kmsg.MetadataRequestTopic{} // none; nil would be all
 	for _, real := range reals {
@@ -81,9 +108,11 @@ func (t *topics) ask(ctx context.Context, reals ...string) (map[string]*topicInf
 	}
 	resp, err := req.RequestWith(ctx, t.log.client)
 	if err != nil {
-		return nil, fmt.Errorf("metadata: %w", err)
+		for _, real := range reals {
+			errs[real] = fmt.Errorf("metadata: %w", err)
+		}
+		return out, errs
 	}
-	out := map[string]*topicInfo{}
 	for _, one := range resp.Topics {
 		real := ""
 		if one.Topic != nil {
@@ -93,17 +122,26 @@ func (t *topics) ask(ctx context.Context, reals ...string) (map[string]*topicInf
 		case errors.Is(err, kerr.UnknownTopicOrPartition):
 			continue
 		case err != nil && len(one.Partitions) == 0:
-			return nil, fmt.Errorf("topic %s: %w", real, err)
+			errs[real] = fmt.Errorf("topic %s: %w", real, err)
+			continue
 		}
 		info := &topicInfo{real: real, id: one.TopicID, leaders: slices.Repeat([]int32{-1}, len(one.Partitions)), copies: 1 << 30}
 		for _, p := range one.Partitions {
 			if int(p.Partition) >= len(info.leaders) {
-				return nil, fmt.Errorf("topic %s: its partitions are not all there yet", real)
+				errs[real] = fmt.Errorf("topic %s: its partitions are not all there yet", real)
+				break
 			}
 			info.leaders[p.Partition] = p.Leader
 			info.copies = min(info.copies, len(p.Replicas))
 		}
-		out[real] = info
+		if errs[real] == nil {
+			out[real] = info
+		}
+	}
+	for _, real := range reals {
+		if out[real] == nil && errs[real] == nil {
+			errs[real] = fmt.Errorf("topic %s %w", real, infra.ErrNoTopic)
+		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -111,7 +149,7 @@ func (t *topics) ask(ctx context.Context, reals ...string) (map[string]*topicInf
 		delete(t.known, real)
 	}
 	maps.Copy(t.known, out)
-	return out, nil
+	return out, errs
 }
 
 // moved reports whether an answer says that somebody else must be asked, or that the

@@ -115,17 +115,20 @@ func (o *openings) round(all []*opening) {
 			}
 		}
 	}
-	oldest, err := o.log.listOffsets(ctx, missing, atOldest)
-	if moved(err) {
-		o.log.topics.forget(keysOf(missing)...)
+	oldest := o.log.listOffsets(ctx, missing, atOldest)
+	for real, one := range oldest {
+		if moved(one.err) {
+			o.log.topics.forget(real)
+		}
 	}
 	o.elsewhere(ctx, all)
 	var marking sync.WaitGroup
 	byGroup := map[string][]*opening{}
 	for _, one := range all {
 		if !one.at.kept && one.err == nil {
-			one.err = err
-			one.at.position = infra.Position{Next: oldest[o.log.cfg.Topic(one.claim.Topic)][one.claim.Partition]}
+			of := oldest[o.log.cfg.Topic(one.claim.Topic)]
+			one.err = of.err
+			one.at.position = infra.Position{Next: of.of[one.claim.Partition]}
 		}
 		byGroup[one.claim.Group] = append(byGroup[one.claim.Group], one)
 	}

@@ -146,8 +146,12 @@ func (l *Log) serve(ctx context.Context, reals []string, known map[string]*topic
 			ask[real] = info
 		}
 	}
-	_, err := l.listOffsets(ctx, ask, atEnd)
-	return err
+	for _, one := range l.listOffsets(ctx, ask, atEnd) {
+		if one.err != nil {
+			return one.err
+		}
+	}
+	return nil
 }
 
 // pause waits, unless ctx ends first.

@@ -244,6 +244,11 @@ func (l *Log) Kept(ctx context.Context, topic string, groups ...string) (map[str
 	return all, nil
 }
 
+// Look implements infra.LogGroups.
+func (l *Log) Look(ctx context.Context, of ...infra.GroupTopic) []infra.Looked {
+	return infra.LookEach(ctx, l, of...)
+}
+
 // keptOf adds the positions of a group to all.
 func keptOf(all map[string]map[int32]infra.Position, group string, parts []*kept) {
 	for _, k := range parts {

@@ -11,27 +11,37 @@ import (
 
 // Progress implements infra.Broker. Gaps of the offsets count as undone, and so does
 // what a text says that is not ours.
-func (b *broker) Progress(ctx context.Context, group, topic string) (map[int32]infra.Progress, error) {
-	bounds, err := b.Bounds(ctx, topic, time.Time{})
-	if err != nil {
-		return nil, err
+func (b *broker) Progress(ctx context.Context, of ...infra.GroupTopic) []infra.GroupProgress {
+	out := make([]infra.GroupProgress, len(of))
+	if err := b.usable(ctx); err != nil {
+		for i := range out {
+			out[i].Err = err
+		}
+		return out
 	}
-	kept, err := b.log.Kept(ctx, topic, group)
-	if err != nil {
-		return nil, missing(topic, err)
+	for i, looked := range b.log.Look(ctx, of...) {
+		if looked.Err != nil {
+			out[i].Err = missing(of[i].Topic, looked.Err)
+			continue
+		}
+		out[i].Partitions = b.progressOf(of[i], looked)
 	}
-	own := b.ownProgress(group, topic)
-	out := make(map[int32]infra.Progress, len(bounds))
-	for p, have := range bounds {
+	return out
+}
+
+func (b *broker) progressOf(of infra.GroupTopic, looked infra.Looked) map[int32]infra.Progress {
+	own := b.ownProgress(of.Group, of.Topic)
+	out := make(map[int32]infra.Progress, len(looked.Bounds))
+	for p, have := range looked.Bounds {
 		state := progress.State{Next: have.Oldest}
 		if now, ours := own[p]; ours {
 			state = now
-		} else if at, known := kept[group][p]; known {
+		} else if at, known := looked.Kept[p]; known {
 			state, _ = b.codec.Decode(at.Next, at.Text)
 		}
 		out[p] = state.Of(have)
 	}
-	return out, nil
+	return out
 }
 
 // ownProgress is that of the partitions that this process reads at the live end, of

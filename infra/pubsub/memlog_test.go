@@ -189,6 +189,10 @@ func (l *memlog) Kept(ctx context.Context, topic string, groups ...string) (map[
 	})
 }
 
+func (l *memlog) Look(ctx context.Context, of ...infra.GroupTopic) []infra.Looked {
+	return infra.LookEach(ctx, l, of...)
+}
+
 func (l *memlog) Members(_ context.Context, group string) ([]infra.Member, error) {
 	return l.shares.Members(group, infra.Member{Client: "memlog"}), nil
 }
