@@ -159,7 +159,7 @@ func (a *App) accept(reg *prometheus.Registry, m *metrics.Metrics) error {
 	}
 	a.front, err = http.New(http.Config{
 		Addr: cfg.HTTP.Addr, MaxEventBytes: int64(cfg.HTTP.MaxEventBytes), MaxBatchBytes: int64(cfg.HTTP.MaxBatchBytes),
-		MaxBatchEvents: cfg.HTTP.MaxBatchEvents, MaxInFlight: cfg.HTTP.MaxInFlight, MaxBufferedBytes: int64(cfg.HTTP.MaxBufferedBytes), PublishTimeout: cfg.HTTP.PublishTimeout,
+		MaxBatchEvents: cfg.HTTP.MaxBatchEvents, MaxInFlight: cfg.HTTP.MaxInFlight, Memory: cfg.RequestMemory(), PublishTimeout: cfg.HTTP.PublishTimeout,
 		ReadTimeout: cfg.HTTP.ReadTimeout, Keys: keys, MetricsAddr: cfg.Metrics.Addr, MetricsTokens: tokens, MetadataHeaders: cfg.HTTP.MetadataHeaders, Tracer: a.tracer(), Contract: a.judge, Ready: a.readiness,
 		Scrape: promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true}), Metrics: m, Logger: a.log,
 	})

@@ -112,7 +112,7 @@ func openLocal(c *config.Config, l local.Config, trimAge time.Duration, log *slo
 func onLog(l infra.Log, c *config.Config, trimAge time.Duration, log *slog.Logger, to hooks) (infra.Broker, error) {
 	b := c.Broker
 	p := pubsub.Config{
-		WindowMessages: b.WindowMessages, WindowBytes: int(b.WindowBytes), WindowKey: b.WindowKey, WindowSpan: b.WindowSpan,
+		Memory: c.DeliveryMemory(), WindowMessages: b.WindowMessages, WindowKey: b.WindowKey, WindowSpan: b.WindowSpan,
 		PartitionOrder: c.Ordering == "partition", ReleaseTimeout: releaseTimeout(c), TrimAge: trimAge, Logger: log,
 	}
 	if to.damage != nil {

@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"eventserver/app/http/budget"
 	"eventserver/destinations"
 )
 
@@ -14,6 +15,7 @@ type Config struct {
 	Admin        Admin         `yaml:"admin" doc:"How operators see and steer the server."`
 	Broker       Broker        `yaml:"broker" doc:"Where events are stored until every destination has them."`
 	Ordering     string        `yaml:"ordering" default:"key" oneof:"key partition" doc:"What keeps its order; key: the events of one key, so that a slow user holds up nobody else; partition: all events of a partition, one at a time."`
+	Memory       ByteSize      `yaml:"memory" default:"0" min:"0" doc:"Most memory of events that are not finished. One half is for requests: heads, bodies, decompressors and decoded events, a quarter of it for connections (16KiB each) and a quarter for requests of up to 128KiB; more is answered 429, and a request that would not fit alone 413. The other half is for what destinations have read and not delivered: those that hold most stop reading first, and what they do not read stays in the broker. 0, the default, is 256MiB, or more where http.max_batch_bytes and http.max_event_bytes need it."`
 	Schemas      *Schemas      `yaml:"schemas" doc:"Schemas of the events' types; without it none are looked at."`
 	Traces       *Traces       `yaml:"traces" doc:"Spans of what happens to events, for an OpenTelemetry collector; without it none are made."`
 	Log          Log           `yaml:"log" doc:"The server's own log."`
@@ -23,19 +25,27 @@ type Config struct {
 	missing  []*Fault // what Checks.Partly left out
 }
 
+// RequestMemory is the part of Memory that is for requests.
+func (c *Config) RequestMemory() int64 { return int64(c.Memory / 2) }
+
+// DeliveryMemory is the part of Memory that is for what destinations have read.
+func (c *Config) DeliveryMemory() int64 { return int64(c.Memory) - c.RequestMemory() }
+
+// leastMemory is what the largest request takes, and as much for deliveries.
+func (c *Config) leastMemory() ByteSize { return ByteSize(2 * budget.Least(c.HTTP.requests())) }
+
 // HTTP is how events are accepted.
 type HTTP struct {
-	Addr             string        `yaml:"addr" default:"127.0.0.1:8080" doc:"Address to listen on, host:port; :8080 listens on every interface."`
-	MaxEventBytes    ByteSize      `yaml:"max_event_bytes" default:"1MiB" min:"1" doc:"Largest event."`
-	MaxBatchBytes    ByteSize      `yaml:"max_batch_bytes" default:"8MiB" min:"1" doc:"Largest request, after decompression."`
-	MaxBatchEvents   int           `yaml:"max_batch_events" default:"500" min:"1" doc:"Most events in one request."`
-	MaxInFlight      int           `yaml:"max_in_flight" default:"1024" min:"1" doc:"Most requests at once, their bodies read; more are answered 429."`
-	MaxBufferedBytes ByteSize      `yaml:"max_buffered_bytes" default:"0" min:"0" doc:"Most memory of all requests together: heads, bodies, decompressors and decoded events; a quarter of it is for connections (16KiB each), a quarter for requests of up to 128KiB. More is answered 429, and a request that would not fit alone 413. 0, the default, is 256MiB, or more where max_batch_bytes and max_event_bytes need it."`
-	PublishTimeout   time.Duration `yaml:"publish_timeout" default:"5s" min:"1ms" doc:"Longest wait for the broker to store an event; then the request is answered 503 and may be sent again."`
-	ShutdownTimeout  time.Duration `yaml:"shutdown_timeout" default:"30s" min:"1ms" doc:"Longest wait for requests and deliveries in progress when the server stops."`
-	ReadTimeout      time.Duration `yaml:"read_timeout" default:"30s" min:"1ms" doc:"Longest time a client may take to send a request."`
-	MetadataHeaders  []string      `yaml:"metadata_headers" max:"32" doc:"Headers of a request that go with its events, through the topics and to the receivers, beside traceparent, tracestate and x-request-id. Any client can set them: name what your proxy sets. A header that is given several times goes on as one list, a, b; one longer than 1KiB does not go on."`
-	Keys             []APIKey      `yaml:"keys" doc:"Keys that clients may use; without any, everyone may send."`
+	Addr            string        `yaml:"addr" default:"127.0.0.1:8080" doc:"Address to listen on, host:port; :8080 listens on every interface."`
+	MaxEventBytes   ByteSize      `yaml:"max_event_bytes" default:"1MiB" min:"1" doc:"Largest event."`
+	MaxBatchBytes   ByteSize      `yaml:"max_batch_bytes" default:"8MiB" min:"1" doc:"Largest request, after decompression."`
+	MaxBatchEvents  int           `yaml:"max_batch_events" default:"500" min:"1" doc:"Most events in one request."`
+	MaxInFlight     int           `yaml:"max_in_flight" default:"1024" min:"1" doc:"Most requests at once, their bodies read; more are answered 429."`
+	PublishTimeout  time.Duration `yaml:"publish_timeout" default:"5s" min:"1ms" doc:"Longest wait for the broker to store an event; then the request is answered 503 and may be sent again."`
+	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" default:"30s" min:"1ms" doc:"Longest wait for requests and deliveries in progress when the server stops."`
+	ReadTimeout     time.Duration `yaml:"read_timeout" default:"30s" min:"1ms" doc:"Longest time a client may take to send a request."`
+	MetadataHeaders []string      `yaml:"metadata_headers" max:"32" doc:"Headers of a request that go with its events, through the topics and to the receivers, beside traceparent, tracestate and x-request-id. Any client can set them: name what your proxy sets. A header that is given several times goes on as one list, a, b; one longer than 1KiB does not go on."`
+	Keys            []APIKey      `yaml:"keys" doc:"Keys that clients may use; without any, everyone may send."`
 }
 
 // APIKey is a client's key, known by its digest only.
@@ -89,7 +99,6 @@ type Broker struct {
 	SessionTimeout time.Duration     `yaml:"session_timeout" default:"10s" min:"1s" doc:"Kafka: how long a silent process keeps its partitions. By default a cluster refuses less than 6s."`
 	Rebalance      string            `yaml:"rebalance" default:"cooperative" oneof:"eager cooperative" doc:"Kafka: what happens when a process joins or leaves; eager: all give their partitions back for a moment; cooperative: only those that move. The same for all processes."`
 	WindowMessages int               `yaml:"window_messages" default:"1000" min:"1" doc:"Most unfinished events of one partition held in memory, for each destination. Beyond it reading waits."`
-	WindowBytes    ByteSize          `yaml:"window_bytes" default:"32MiB" min:"1" doc:"Most bytes of them; at least http.max_event_bytes."`
 	WindowKey      int               `yaml:"window_key" default:"0" min:"0" doc:"Most of them with one key; those that follow stay in the broker until it is their turn, and other keys go on. 0, the default, is a sixteenth of window_messages."`
 	WindowSpan     int               `yaml:"window_span" default:"1000000" min:"1" doc:"Most events of a partition from the oldest unfinished one to the last one read."`
 	Settings       *Settings         `yaml:"-"` // the keys of a kind that is not built in; nil of one that is

@@ -116,7 +116,6 @@ func TestFaults(t *testing.T) {
 		{"address", none + "http: {addr: localhost}\n", `2: http.addr: "localhost" has no port; write 127.0.0.1:8080, or :8080 for every interface`},
 		{"address with a large port", none + "http: {addr: 'localhost:70000'}\n", `2: http.addr: "localhost:70000" has a port that is not between 0 and 65535; write 127.0.0.1:8080, or :8080 for every interface`},
 		{"batch smaller than an event", none + "http: {max_event_bytes: 16MiB}\n", `2: http.max_batch_bytes: 8MiB is less than max_event_bytes 16MiB; give at least as much`},
-		{"window smaller than an event", none + "http: {max_event_bytes: 2MiB}\nbroker: {window_bytes: 1MiB}\n", `3: broker.window_bytes: 1MiB is less than http.max_event_bytes 2MiB, so the largest event would never be sent; give at least as much`},
 		{"key without digests", none + "http:\n  keys:\n  - name: a\n  - {name: b, sha256: []}\n", `
 			4: http.keys[0].sha256: missing; give sha256 (SHA-256 digests of the key in hex)
 			5: http.keys[1].sha256: has 0 entries; give at least 1`},
@@ -130,8 +129,8 @@ func TestFaults(t *testing.T) {
 			11: admin.tokens[3].sha256: missing; give sha256 (SHA-256 digests of the token in hex)`},
 		{"admin open to all", none + "admin: {addr: ':8081'}\n", `2: admin.addr: ":8081" can be reached from other machines and there are no admin.tokens; add tokens, or write 127.0.0.1 before the port`},
 		{"admin open to a name", none + "admin: {addr: 'es-1:8081', tokens: []}\n", `2: admin.addr: "es-1:8081" can be reached from other machines and there are no admin.tokens; add tokens, or write 127.0.0.1 before the port`},
-		{"little memory for requests", none + "http: {max_buffered_bytes: 16MiB}\n", `2: http.max_buffered_bytes: 16MiB is less than the largest request that max_batch_bytes, max_event_bytes and max_batch_events allow takes; give at least 103MiB, or lower these`},
-		{"little memory for large requests", none + "http: {max_buffered_bytes: 256MiB, max_batch_bytes: 64MiB, max_event_bytes: 32MiB}\n", `2: http.max_buffered_bytes: 256MiB is less than the largest request that max_batch_bytes, max_event_bytes and max_batch_events allow takes; give at least 1543MiB, or lower these`},
+		{"little memory", none + "memory: 16MiB\n", `2: memory: 16MiB is too little for the largest request that http.max_batch_bytes, http.max_event_bytes and http.max_batch_events allow; give at least 206MiB, or lower these`},
+		{"little memory for large requests", none + "memory: 256MiB\nhttp: {max_batch_bytes: 64MiB, max_event_bytes: 32MiB}\n", `2: memory: 256MiB is too little for the largest request that http.max_batch_bytes, http.max_event_bytes and http.max_batch_events allow; give at least 3086MiB, or lower these`},
 		{"admin address", none + "admin: {addr: 'false'}\n", `2: admin.addr: "false" has no port; write 127.0.0.1:8081, or off for no admin API`},
 		{"metrics", none + "http: {addr: '127.0.0.1:8080'}\nmetrics: {addr: '127.0.0.1:8085', tokens: [{name: a, sha256: [" + strings.Repeat("ab", 32) + "]}, {name: a, sha256: [" + strings.Repeat("AB", 32) + "]}]}\n", `
 			3: metrics.tokens[1].name: "a" is already the name of metrics.tokens[0]; give each its own

@@ -9,7 +9,6 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"eventserver/app/http/budget"
 	"eventserver/app/textfile"
 )
 
@@ -81,8 +80,8 @@ func parse(name string, src []byte, checks Checks) (*Config, error) {
 	if c.Broker.InstanceID == "" {
 		c.Broker.InstanceID = instanceID(c.Broker.Kind)
 	}
-	if c.HTTP.MaxBufferedBytes == 0 {
-		c.HTTP.MaxBufferedBytes = ByteSize(budget.Default(c.HTTP.requests()))
+	if c.Memory == 0 {
+		c.Memory = max(256*MiB, c.leastMemory())
 	}
 	if c.Admin.Addr == "" {
 		c.Admin.Addr, _ = adminAddr(c.HTTP.Addr) // it was checked

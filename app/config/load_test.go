@@ -42,11 +42,12 @@ func equal(t *testing.T, got, want any) {
 
 func TestDefault(t *testing.T) {
 	c := Default()
-	equal(t, c.HTTP, HTTP{Addr: "127.0.0.1:8080", MaxEventBytes: MiB, MaxBatchBytes: 8 * MiB, MaxBatchEvents: 500, MaxBufferedBytes: 256 * MiB,
+	equal(t, c.HTTP, HTTP{Addr: "127.0.0.1:8080", MaxEventBytes: MiB, MaxBatchBytes: 8 * MiB, MaxBatchEvents: 500,
 		MaxInFlight: 1024, PublishTimeout: 5 * time.Second, ShutdownTimeout: 30 * time.Second, ReadTimeout: 30 * time.Second})
 	equal(t, c.Broker, Broker{Kind: "embedded", Dir: "./data", Sync: true, TrimAge: time.Hour, Partitions: 8, Replication: 1,
-		Retention: 168 * time.Hour, InstanceID: "eventserver", SessionTimeout: 10 * time.Second, Rebalance: "cooperative", WindowMessages: 1000, WindowBytes: 32 * MiB, WindowSpan: 1_000_000})
+		Retention: 168 * time.Hour, InstanceID: "eventserver", SessionTimeout: 10 * time.Second, Rebalance: "cooperative", WindowMessages: 1000, WindowSpan: 1_000_000})
 	equal(t, c.Admin, Admin{Addr: "127.0.0.1:8081"})
+	equal(t, c.Memory, 256*MiB)
 	equal(t, c.Ordering, "key")
 	equal(t, c.Log, Log{Level: "info", Format: "text"})
 	if len(c.Destinations) != 1 {

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"eventserver/app/http/budget"
 	"eventserver/app/textfile"
 	"eventserver/destinations"
 )
@@ -35,8 +34,8 @@ var (
 // Validate checks what stands in more than one section.
 func (c *Config) Validate() error {
 	var f faultList
-	if c.Broker.WindowBytes < c.HTTP.MaxEventBytes {
-		f.addf("broker.window_bytes: %s is less than http.max_event_bytes %s, so the largest event would never be sent; give at least as much", c.Broker.WindowBytes, c.HTTP.MaxEventBytes)
+	if least := c.leastMemory(); c.Memory > 0 && c.Memory < least {
+		f.addf("memory: %s is too little for the largest request that http.max_batch_bytes, http.max_event_bytes and http.max_batch_events allow; give at least %s, or lower these", c.Memory, least)
 	}
 	if c.Broker.WindowKey > c.Broker.WindowMessages {
 		f.addf("broker.window_key: %d is more than broker.window_messages %d, so one key could fill the window; give less", c.Broker.WindowKey, c.Broker.WindowMessages)
@@ -132,9 +131,6 @@ func (h *HTTP) Validate() error {
 	}
 	if h.MaxBatchBytes < h.MaxEventBytes {
 		f.addf("max_batch_bytes: %s is less than max_event_bytes %s; give at least as much", h.MaxBatchBytes, h.MaxEventBytes)
-	}
-	if least := ByteSize(budget.Least(h.requests())); h.MaxBufferedBytes > 0 && h.MaxBufferedBytes < least {
-		f.addf("max_buffered_bytes: %s is less than the largest request that max_batch_bytes, max_event_bytes and max_batch_events allow takes; give at least %s, or lower these", h.MaxBufferedBytes, least)
 	}
 	f.distinct("http.", "keys", h.Keys)
 	return f.err()

@@ -92,7 +92,7 @@ func TestUnreadAnswersHoldNoSlot(t *testing.T) {
 
 // A connection whose answer is there makes room, as those that send slowly do.
 func TestConnectionsThatReadSlowlyMakeRoom(t *testing.T) {
-	s := limited(t, Config{MaxBufferedBytes: 4 * budget.ConnectionCost}) // one place
+	s := limited(t, Config{Memory: 4 * budget.ConnectionCost}) // one place
 	conn := func() net.Conn {
 		c, other := net.Pipe()
 		t.Cleanup(func() { _ = errors.Join(c.Close(), other.Close()) })

@@ -19,7 +19,7 @@ import (
 // cannot see.
 func serving(t *testing.T, places int64) (s *Server, idle <-chan struct{}) {
 	t.Helper()
-	s = limited(t, Config{MaxBufferedBytes: 4 * places * budget.ConnectionCost})
+	s = limited(t, Config{Memory: 4 * places * budget.ConnectionCost})
 	waits, state := make(chan struct{}, 100), s.server.ConnState
 	s.server.ConnState = func(conn net.Conn, next http.ConnState) {
 		if state(conn, next); next == http.StateIdle {

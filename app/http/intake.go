@@ -127,7 +127,7 @@ func headerCost(h http.Header) (n int64) {
 func (s *Server) noMemory(err error) *Problem {
 	if errors.Is(err, budget.ErrNever) {
 		return problem(http.StatusRequestEntityTooLarge, metrics.RejectTooLarge,
-			fmt.Sprintf("this request alone takes more memory than http.max_buffered_bytes, %d bytes, has for one; send fewer or simpler events at once", s.budget.Total()))
+			fmt.Sprintf("this request alone takes more memory than memory has for one, of which %d bytes are for requests; send fewer or simpler events at once", s.budget.Total()))
 	}
-	return busy(http.StatusTooManyRequests, fmt.Sprintf("the requests under way use all the memory for requests (http.max_buffered_bytes, %d bytes); send again after the given time", s.budget.Total()), time.Second)
+	return busy(http.StatusTooManyRequests, fmt.Sprintf("the requests under way use all the memory for requests (half of memory, %d bytes); send again after the given time", s.budget.Total()), time.Second)
 }

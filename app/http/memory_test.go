@@ -114,7 +114,7 @@ func TestBodiesHoldWhatTheyAreCharged(t *testing.T) {
 		"small and slow":           {sent: []byte(`{"id":"e1"`), length: 100, small: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := limited(t, Config{MaxBufferedBytes: 24 * mib})
+			s := limited(t, Config{Memory: 24 * mib})
 			const many = 30
 			end := make(chan struct{})
 			var wg sync.WaitGroup
@@ -176,7 +176,7 @@ func TestPromisedBodiesLeaveRoom(t *testing.T) {
 		gzip   bool
 	}{"short": {length: 100}, "long": {length: 8 << 20}, "chunked": {length: -1}, "gzip": {length: 8 << 20, gzip: true}} {
 		t.Run(name, func(t *testing.T) {
-			s := limited(t, Config{MaxBufferedBytes: 64 << 20})
+			s := limited(t, Config{Memory: 64 << 20})
 			end := make(chan struct{})
 			var wg sync.WaitGroup
 			for range s.budget.Connections() {
@@ -226,7 +226,7 @@ func TestTooLongIsRefusedUnread(t *testing.T) {
 // The buffers of large bodies leave room for small requests, whose number alone
 // fills the rest.
 func TestLargeBodiesLeaveRoomForSmallOnes(t *testing.T) {
-	s := limited(t, Config{MaxBufferedBytes: 64 << 20})
+	s := limited(t, Config{Memory: 64 << 20})
 	large := s.budget.Share()
 	for large.Grow(1<<20) == nil { // until there is no more
 	}
@@ -335,7 +335,7 @@ func TestTheLargestRequestFits(t *testing.T) {
 		events       int
 	}{{8 << 20, 1 << 20, 500}, {1 << 20, 1 << 20, 1}, {64 << 20, 16 << 20, 5000}, {1000, 200, 3}} {
 		s := limited(t, Config{MaxBatchBytes: l.batch, MaxEventBytes: l.event, MaxBatchEvents: l.events,
-			MaxBufferedBytes: budget.Least(l.batch, l.event, l.events)})
+			Memory: budget.Least(l.batch, l.event, l.events)})
 		text := strings.Repeat("x", int(l.event)-20)
 		one := `{"id":5,"data":"` + text[:len(text)-10] + `"}`
 		many := "[" + strings.Repeat(one+",", int(l.batch-1)/len(one)-1) + one + "]"

@@ -34,12 +34,12 @@ type Config struct {
 	MaxBatchBytes  int64  // of a whole body, decompressed; default 8 MiB
 	MaxBatchEvents int    // default 500
 	MaxInFlight    int    // requests at once, their bodies read; more get 429; default 1024
-	// MaxBufferedBytes is the memory of all requests; more get 429. Default:
+	// Memory is that of all requests, in bytes; more get 429. Default:
 	// budget.Default.
-	MaxBufferedBytes int64
-	PublishTimeout   time.Duration // until the broker must have answered; default 5 s
-	ReadTimeout      time.Duration // of a whole request; default 30 s
-	Keys             []access.Key  // none: no authentication
+	Memory         int64
+	PublishTimeout time.Duration // until the broker must have answered; default 5 s
+	ReadTimeout    time.Duration // of a whole request; default 30 s
+	Keys           []access.Key  // none: no authentication
 	// MetadataHeaders of a request go with its events, beside the usual ones.
 	MetadataHeaders []string
 	// MetricsAddr is a listener of the metrics' own; "": they are on Addr.
@@ -76,8 +76,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxInFlight <= 0 {
 		c.MaxInFlight = 1024
 	}
-	if c.MaxBufferedBytes <= 0 {
-		c.MaxBufferedBytes = budget.Default(c.MaxBatchBytes, c.MaxEventBytes, c.MaxBatchEvents)
+	if c.Memory <= 0 {
+		c.Memory = budget.Default(c.MaxBatchBytes, c.MaxEventBytes, c.MaxBatchEvents)
 	}
 	if c.PublishTimeout <= 0 {
 		c.PublishTimeout = 5 * time.Second
@@ -119,7 +119,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, inner: registered{paths: map[string]http.HandlerFunc{}}, budget: budget.New(cfg.MaxBufferedBytes),
+		cfg: cfg, inner: registered{paths: map[string]http.HandlerFunc{}}, budget: budget.New(cfg.Memory),
 		inFlight: make(chan struct{}, cfg.MaxInFlight), stopped: make(chan struct{}), wrong: make(chan struct{}, wrongMost),
 	}
 	s.connections = &connections{budget: s.budget, Connections: access.NewConnections(s.budget.Connections(), cfg.Metrics.ConnectionsDropped.Inc)}

@@ -27,6 +27,7 @@ type broker struct {
 	partitions sync.Map     // by topic, int32
 	releaseFor atomic.Int64 // ReleaseTimeout, which AllowRelease raises
 	trim       *trimmer
+	budget     *budget
 	closed     atomic.Bool
 
 	mu    sync.Mutex
@@ -42,7 +43,7 @@ func New(log infra.Log, cfg Config) (infra.Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pubsub: %w", err)
 	}
-	b := &broker{log: log, cfg: cfg, codec: progress.Codec{Limit: log.Limits().ProgressBytes}, subs: map[*subscriber]struct{}{}, lives: map[string]*live{}}
+	b := &broker{log: log, cfg: cfg, codec: progress.Codec{Limit: log.Limits().ProgressBytes}, subs: map[*subscriber]struct{}{}, lives: map[string]*live{}, budget: newBudget(cfg.Memory)}
 	b.releaseFor.Store(int64(cfg.ReleaseTimeout))
 	b.trim = newTrimmer(b, cfg.TrimAge)
 	return b, nil

@@ -14,8 +14,8 @@ import (
 // many at once, and keeps exactly what is done.
 //
 // One goroutine (run) reads and hands out, so that the order of a key is the order
-// of its calls. What is in flight is bounded: by messages, by bytes, by offsets, and
-// by messages of one key (see pass.go).
+// of its calls. What is in flight is bounded: by messages, by offsets, by
+// messages of one key (see pass.go), and by the memory of all claims (budget.go).
 type claim struct {
 	sub      *subscription
 	follower *follower // nil: messages come singly
@@ -49,10 +49,10 @@ type claim struct {
 	skipped  bool                 // something is to be kept by and by
 	left     bool                 // nothing is kept any more: another owner may be at work
 	messages int                  // unacked
-	bytes    int
-	text     int           // bytes of the last position's
-	overflow bool          // the last position could not hold all that was done
-	idle     chan struct{} // closed by the settlement that leaves nothing in flight, once finish waits
+	bytes    int                  // that they cost
+	text     int                  // bytes of the last position's
+	overflow bool                 // the last position could not hold all that was done
+	idle     chan struct{}        // closed by the settlement that leaves nothing in flight, once finish waits
 }
 
 // newClaim makes the claim, whose work ends with of and with the subscription.
@@ -62,7 +62,7 @@ func newClaim(s *subscription, of infra.Claim, from progress.State) *claim {
 	return &claim{
 		sub: s, of: of, ctx: ctx, end: end, cut: cut,
 		gone: make(chan struct{}), woken: make(chan struct{}, 1),
-		reading: reading{next: from.Next},
+		reading: reading{account: s.account, next: from.Next},
 		tracker: progress.NewTracker(from), keys: map[string]*keyState{}, behind: map[string]*keyState{},
 	}
 }
@@ -217,11 +217,21 @@ func (c *claim) takeOne(rec *infra.Record) *flight {
 	return c.hold(rec, k)
 }
 
+// holds counts messages that are in flight from now on; negative: no longer. The
+// caller holds mu.
+func (c *claim) holds(n, bytes int) {
+	c.messages += n
+	c.bytes += bytes
+	c.sub.account.hold(n, bytes)
+}
+
+// holdsOnly is holds for a part, which has nothing beside it.
+func (c *claim) holdsOnly(n, bytes int) { c.holds(n-c.messages, bytes-c.bytes) }
+
 // hold counts a record as in flight. The caller holds mu.
 func (c *claim) hold(rec *infra.Record, k *keyState) *flight {
-	f := &flight{rec: rec, key: k, size: sizeOf(rec)}
-	c.messages++
-	c.bytes += f.size
+	f := &flight{rec: rec, key: k, size: costOf(rec)}
+	c.holds(1, f.size)
 	k.held++
 	return f
 }
@@ -242,6 +252,10 @@ const (
 func (c *claim) isFull() bool {
 	c.mu.Lock()
 	share := c.share()
+	if c.sub.account.share() >= 1 {
+		c.sub.account.wait(c)
+		share = c.share()
+	}
 	full := share >= 1
 	c.starved = full
 	tell := false
@@ -274,11 +288,10 @@ func (c *claim) release() {
 	c.closePass()
 }
 
-// share is how much of the window is taken. The caller holds mu.
+// share is how much of the window, or of the subscription's memory, is taken. The caller holds mu.
 func (c *claim) share() float64 {
 	cfg := &c.sub.b.cfg
-	return max(float64(c.messages)/float64(cfg.WindowMessages), float64(c.bytes)/float64(cfg.WindowBytes),
-		float64(c.tracker.Span())/float64(cfg.WindowSpan))
+	return max(float64(c.messages)/float64(cfg.WindowMessages), float64(c.tracker.Span())/float64(cfg.WindowSpan), c.sub.account.share())
 }
 
 // addTo adds what this partition holds to the subscriber's Stats.

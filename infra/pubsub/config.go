@@ -11,10 +11,13 @@ import (
 
 // Config bounds what subscribers hold. The zero value is ready to use.
 type Config struct {
+	// Memory bounds what all subscribers hold of messages that are not done, in
+	// bytes, at what they cost in memory. Those that hold most stop reading first.
+	// Default 128 MiB.
+	Memory int64
 	// The window bounds what is unacked of one partition. Beyond it nothing
 	// more is read.
 	WindowMessages int // default 1,000
-	WindowBytes    int // default 32 MiB
 	// WindowKey is the most unacked messages of one key; default a sixteenth
 	// of WindowMessages. Those that follow are read past, and again later, so
 	// that one key cannot fill the window.
@@ -44,7 +47,7 @@ type Config struct {
 func (c Config) withDefaults() (Config, error) {
 	var errs []error
 	for name, v := range map[string]int64{
-		"WindowMessages": int64(c.WindowMessages), "WindowBytes": int64(c.WindowBytes), "WindowKey": int64(c.WindowKey), "WindowSpan": int64(c.WindowSpan),
+		"WindowMessages": int64(c.WindowMessages), "Memory": c.Memory, "WindowKey": int64(c.WindowKey), "WindowSpan": int64(c.WindowSpan),
 		"NackDelay": int64(c.NackDelay), "ReleaseTimeout": int64(c.ReleaseTimeout), "TrimAge": int64(c.TrimAge),
 	} {
 		if v < 0 {
@@ -55,7 +58,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.WindowMessages, c.WindowKey = 1, 1
 	}
 	def(&c.WindowMessages, 1000)
-	def(&c.WindowBytes, 32<<20)
+	def(&c.Memory, 128<<20)
 	def(&c.WindowKey, max(1, c.WindowMessages/16))
 	def(&c.WindowSpan, 1_000_000)
 	def(&c.NackDelay, 100*time.Millisecond)
@@ -74,7 +77,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, errors.Join(errs...)
 }
 
-func def[T int | time.Duration](v *T, d T) {
+func def[T int | int64 | time.Duration](v *T, d T) {
 	if *v == 0 {
 		*v = d
 	}

@@ -63,6 +63,7 @@ func (c *claim) await(msg *message.Message, f *flight) {
 	case <-msg.Nacked():
 		c.verdict(f, false)
 	case <-c.gone:
+		c.settle(f, false)
 		c.land(f)
 	}
 }
@@ -131,8 +132,7 @@ func (c *claim) settle(f *flight, acked bool) {
 		c.tracker.Done(f.rec.Offset)
 		c.changed()
 	}
-	c.messages--
-	c.bytes -= f.size
+	c.holds(-1, -f.size)
 	k := f.key
 	k.held--
 	if k.held == 0 && k.deferred == 0 {

@@ -177,7 +177,7 @@ func (f *follower) take(most infra.Runs) (out []*entry, to int64, ok bool) {
 	bytes := 0
 	for _, w := range f.wanted {
 		e := lp.entries[lp.since(w.offset)]
-		bytes += sizeOf(e.rec)
+		bytes += costOf(e.rec)
 		if len(out) > 0 && bytes > most.Bytes {
 			break
 		}
@@ -224,7 +224,7 @@ func (f *follower) offer() *part {
 	if f.short() {
 		f.goBack()
 	} else if c.begun || !c.asks() {
-		got, to, here = f.take(c.sub.cfg.Runs)
+		got, to, here = f.take(c.most())
 	}
 	f.part.mu.Unlock()
 	if !here {
@@ -232,12 +232,13 @@ func (f *follower) offer() *part {
 		return nil
 	}
 	p := &part{claim: c, recs: make([]*infra.Record, len(got)), live: got}
-	c.messages, c.bytes = len(got), 0
+	bytes := 0
 	for i, e := range got {
 		p.recs[i] = e.rec
 		c.tracker.Add(e.rec.Offset)
-		c.bytes += sizeOf(e.rec)
+		bytes += costOf(e.rec)
 	}
+	c.holdsOnly(len(got), bytes)
 	c.tracker.PassOver(to)
 	f.out = true
 	return p
@@ -251,7 +252,7 @@ func (f *follower) settled(p *part, done bool) {
 	switch {
 	case done:
 	case c.ctx.Err() != nil || c.sub.flights.Drained(): // it is the next owner's
-		c.messages, c.bytes = 0, 0
+		c.holdsOnly(0, 0)
 	default:
 		f.fallBehind(p.recs)
 	}

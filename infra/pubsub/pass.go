@@ -72,7 +72,7 @@ func (c *claim) openPass() bool {
 		c.closePass()
 		return false
 	}
-	b := &pass{to: c.tracker.Next(), wanting: map[string]struct{}{}, full: map[string]struct{}{}}
+	b := &pass{reading: reading{account: c.sub.account}, to: c.tracker.Next(), wanting: map[string]struct{}{}, full: map[string]struct{}{}}
 	for key, k := range c.behind {
 		if !c.wants(k) {
 			continue
@@ -211,7 +211,7 @@ func (c *claim) closeGap(p *pass, to int64) bool {
 		p.over = p.next >= p.to
 		return true
 	}
-	p.records = nil
+	p.forget()
 	b, err := c.bounds()
 	if err == nil && b.Oldest <= p.next {
 		err = errMissing

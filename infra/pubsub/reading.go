@@ -12,6 +12,8 @@ import (
 // reading is a claim's way through its partition: a cursor, which is opened when
 // something is to be read, and what was read and not taken.
 type reading struct {
+	account *account
+	ahead   int          // bytes of records, charged
 	cursor  infra.Cursor // nil: closed
 	next    int64        // offset of the next record to take, or below it
 	records []*infra.Record
@@ -33,7 +35,14 @@ func (r *reading) close() {
 	if r.cursor != nil {
 		r.cursor.Close()
 	}
-	r.cursor, r.records, r.hurt, r.atEnd = nil, nil, nil, false
+	r.cursor, r.hurt, r.atEnd = nil, nil, false
+	r.forget()
+}
+
+// forget lets go of what was read ahead.
+func (r *reading) forget() {
+	r.account.charge(-r.ahead)
+	r.ahead, r.records = 0, nil
 }
 
 // drop notes that n records are taken.
@@ -42,6 +51,13 @@ func (r *reading) drop(n int) {
 		return
 	}
 	r.next = r.records[n-1].Offset + 1
+	bytes := 0
+	for _, rec := range r.records[:n] {
+		bytes += costOf(rec)
+	}
+	bytes = min(bytes, r.ahead)
+	r.ahead -= bytes
+	r.account.charge(-bytes)
 	clear(r.records[:n]) // the array lives on behind the slice
 	r.records = r.records[n:]
 }
@@ -57,7 +73,11 @@ func (c *claim) fill(r *reading, bytes int) bool {
 		r.cursor, err = c.sub.b.log.Open(c.ctx, c.of.Topic, c.of.Partition, r.next)
 	}
 	if err == nil {
-		r.records, err = r.cursor.Read(c.ctx, bytes)
+		r.records, err = r.cursor.Read(c.ctx, min(bytes, r.account.room()))
+		for _, rec := range r.records {
+			r.ahead += costOf(rec)
+		}
+		r.account.charge(r.ahead)
 	}
 	switch {
 	case errors.As(err, &r.hurt):

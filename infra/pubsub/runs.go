@@ -36,7 +36,7 @@ const (
 // is what it has read already.
 func (f *follower) catchUp(first []*infra.Record) {
 	c := f.claim
-	c.reading = reading{next: c.next()}
+	c.reading = reading{account: c.sub.account, next: c.next()}
 	if len(first) > 0 {
 		c.handle(first)
 	}
@@ -95,14 +95,14 @@ func (c *claim) gather() (recs []*infra.Record, did bool) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	most, bytes, n := c.sub.cfg.Runs, 0, 0
+	most, bytes, n := c.most(), 0, 0
 	for ; n < len(r.records) && len(recs) < most.Messages; n++ {
 		rec := r.records[n]
 		if !c.sub.wants.rec(rec) {
 			c.skip(rec)
 			continue
 		}
-		size := sizeOf(rec)
+		size := costOf(rec)
 		if len(recs) > 0 && bytes+size > most.Bytes {
 			break
 		}
@@ -120,8 +120,15 @@ func (c *claim) gather() (recs []*infra.Record, did bool) {
 		bytes += size
 	}
 	r.drop(n)
-	c.messages, c.bytes = len(recs), bytes
+	c.holdsOnly(len(recs), bytes)
 	return recs, true
+}
+
+// most bounds a part: by the subscription's runs, and by the memory that is left.
+func (c *claim) most() infra.Runs {
+	most := c.sub.cfg.Runs
+	most.Bytes = min(most.Bytes, c.sub.account.room())
+	return most
 }
 
 // skip notes that a record is not wanted. The caller holds mu.
@@ -161,7 +168,7 @@ func (c *claim) handle(recs []*infra.Record) {
 	}
 	// The claim has ended, or the subscriber drains: the part is the next owner's.
 	c.mu.Lock()
-	c.messages, c.bytes = 0, 0
+	c.holdsOnly(0, 0)
 	c.mu.Unlock()
 	<-c.ctx.Done()
 }
@@ -204,7 +211,7 @@ func (c *claim) done(v verdict) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tracker.DoneAll()
-	c.messages, c.bytes = 0, 0
+	c.holdsOnly(0, 0)
 	switch v {
 	case skipped:
 		c.skippedTo()

@@ -40,7 +40,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		b: s.b, group: s.group, topic: topic, cfg: s.cfg,
 		log: s.b.cfg.Logger.With(slog.String("group", s.group), slog.String("topic", topic)),
 		out: make(chan *message.Message), values: values, closing: ctx, cancel: cancel,
-		flights: infra.NewInFlight(), ended: make(chan struct{}), claims: map[*claim]struct{}{},
+		flights: infra.NewInFlight(), ended: make(chan struct{}), claims: map[*claim]struct{}{}, account: s.b.budget.open(),
 	}
 	sub.keeper = newKeeper(sub)
 	own := sub.own
@@ -55,6 +55,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 			sub.live.leave(sub)
 		}
 		cancel()
+		sub.account.close()
 		return nil, missing(topic, err)
 	}
 	s.mu.Lock()
@@ -153,6 +154,7 @@ type subscription struct {
 	live         *live   // of topic, with runner
 	wants        wants
 	flights      *infra.InFlight
+	account      *account      // of what its claims hold
 	ended        chan struct{} // no claim is left
 
 	suppressed, metadataFull atomic.Int64
@@ -171,6 +173,7 @@ func (s *subscription) end() {
 		s.runner.close()
 		s.live.leave(s)
 	}
+	s.account.close()
 	close(s.out)
 	close(s.ended)
 }

@@ -71,11 +71,11 @@ func (s Shape) Decoded() int64 {
 func Buffer(n int) int64 { return int64(n) + int64(n)/8 }
 
 const (
-	defaultTotal = 256 << 20
+	defaultTotal = 128 << 20
 	mebi         = 1 << 20
 )
 
-// Default is 256 MiB, or more where the limits of requests need it.
+// Default is 128 MiB, or more where the limits of requests need it.
 func Default(maxBatchBytes, maxEventBytes int64, maxEvents int) int64 {
 	return max(defaultTotal, Least(maxBatchBytes, maxEventBytes, maxEvents))
 }
