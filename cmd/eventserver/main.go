@@ -13,14 +13,8 @@ import (
 	"eventserver/app/admin"
 )
 
-// ballast counts as live for the collector, which therefore lets the heap grow
-// by that much more before it collects. What is really live is small, so that
-// the collector otherwise took a quarter of the server's CPU. Its pages are
-// never touched: they take no memory. GOGC and GOMEMLIMIT replace it.
-const ballast = 64 << 20
-
 func main() {
-	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+	if !collectorIsSet() {
 		held := make([]byte, ballast)
 		defer runtime.KeepAlive(held)
 	}

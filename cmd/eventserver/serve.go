@@ -69,6 +69,7 @@ func build(ctx context.Context, path string, stdout io.Writer, log *serverLog) (
 	}
 	o := app.Options{Stdout: stdout, Level: new(slog.LevelVar), LogDropped: log.Dropped}
 	o.Logger = log.logger(cfg.Log, o.Level)
+	limitMemory(cfg, containerLimit, o.Logger)
 	if path != "" {
 		o.Source = source
 	}
