@@ -57,7 +57,7 @@ func (c TailConfig) read(m *message.Message, at time.Time) *tailLine {
 	}
 	if c.Poison {
 		g := router.DecodePoison(c.Destination, m)
-		l.TailPoison = &admin.TailPoison{Stage: g.Stage, Reason: g.Reason, Detail: g.Detail, Attempts: g.Attempts, First: stampOf(g.First), Last: stampOf(g.Last)}
+		l.TailPoison = &admin.TailPoison{Stage: g.Stage, Reason: g.Reason, Detail: g.Detail, Attempts: g.Attempts, First: stampOf(g.First), Last: stampOf(g.Last), LeftOut: g.LeftOut}
 	}
 	if err != nil {
 		l.Error = err.Error()
@@ -89,6 +89,9 @@ func (l *tailLine) text(width int, bare bool) string {
 	fmt.Fprintf(&b, "%s %s/%d/%d id=%s type=%s key=%s", received, printable(l.Topic), l.Partition, l.Offset, log.Word(l.ID), log.Word(l.Type), log.Word(l.Key))
 	if p := l.TailPoison; p != nil {
 		fmt.Fprintf(&b, " stage=%s reason=%s attempts=%d detail=%s", log.Word(p.Stage), log.Word(p.Reason), p.Attempts, log.Word(p.Detail))
+		if len(p.LeftOut) > 0 {
+			b.WriteString(" left_out=" + strings.Join(p.LeftOut, ","))
+		}
 	}
 	if l.Error != "" {
 		b.WriteString(" error=" + log.Word(l.Error))

@@ -131,7 +131,7 @@ func (b *batcher) delivered(deliveries []destinations.Delivery) {
 	now := time.Now()
 	for i := range deliveries {
 		b.recent.add(deliveries[i].EventID, deliveries[i].Key, metrics.Delivered, deliveries[i].Attempt, now)
-		if at := since(&deliveries[i]); !at.IsZero() {
+		if at := since(&deliveries[i], now); !at.IsZero() {
 			b.metrics.Latency.Observe(now.Sub(at).Seconds(), deliveries[i].Metadata[traceparent])
 		}
 	}

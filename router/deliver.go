@@ -54,12 +54,17 @@ func observe(m *metrics.Destination) message.HandlerMiddleware {
 }
 
 // since is when a delivery's way began: what was redriven was given up in
-// between, and how long an operator took is no latency.
-func since(d *destinations.Delivery) time.Time {
+// between, and how long an operator took is no latency. Zero: it is not known. What a
+// foreign record says is to come began now.
+func since(d *destinations.Delivery, now time.Time) time.Time {
+	at := d.ReceivedAt
 	if !d.RedrivenAt.IsZero() {
-		return d.RedrivenAt
+		at = d.RedrivenAt
 	}
-	return d.ReceivedAt
+	if at.After(now) {
+		return now
+	}
+	return at
 }
 
 // deliverer is the innermost handler: one attempt.
@@ -95,7 +100,7 @@ func (d *deliverer) handle(msg *message.Message) error {
 		now := time.Now()
 		d.metrics.Finished(metrics.Delivered)
 		d.recent.add(delivery.EventID, delivery.Key, metrics.Delivered, delivery.Attempt, now)
-		if at := since(&delivery); !at.IsZero() {
+		if at := since(&delivery, now); !at.IsZero() {
 			d.metrics.Latency.Observe(now.Sub(at).Seconds(), delivery.Metadata[traceparent])
 		}
 		return nil

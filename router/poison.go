@@ -139,6 +139,10 @@ func (p *poisonQueue) store(ctx context.Context, msg *message.Message, g *giveUp
 		if err == nil {
 			return nil
 		}
+		if less := p.lighter(record, err); less != nil {
+			record = less
+			continue
+		}
 		p.log.Error("poison queue cannot be written; trying again", slog.Any("error", err), slog.Duration("wait", wait))
 		waiting.err = fmt.Errorf("given up (%s: %w), and the poison queue cannot be written: %w", g.reason, g.err, err)
 		p.waits.begin(waiting, metrics.WaitBroker, time.Now().Add(wait))

@@ -17,11 +17,8 @@ import (
 	"eventserver/router/plural"
 )
 
-// Headers of what was redriven, and of the marks that settle a poison queue's
-// records.
+// Headers of what was redriven, and of the marks that settle a poison queue's records.
 const (
-	hPoison = "es_poison_" // begins the names of a poison record's own headers
-
 	hRedrives   = "es_redrives"    // how often it was redriven
 	hRedriveOf  = "es_redrive_of"  // position of the poison record that it was
 	hRedriveRun = "es_redrive_run" // the run that did it
@@ -95,11 +92,12 @@ func EncodeMark(m Mark, key string) *message.Message {
 }
 
 // DecodeMark reads a mark; false when msg is none. One whose position cannot be
-// read settles nothing: its Of has Partition -1.
+// read settles nothing: its Of has Partition -1. What has a stage was given up and is
+// no mark, whatever headers a foreign record brought into it.
 func DecodeMark(msg *message.Message) (Mark, bool) {
 	md := msg.Metadata
 	kind, is := md[hMark]
-	if !is {
+	if _, item := md[hPoisonStage]; !is || item {
 		return Mark{}, false
 	}
 	m := Mark{Kind: kind, By: md[hMarkBy], Run: md[hMarkRun], EventID: md[hMarkEvent]}
@@ -140,35 +138,34 @@ func (r Redrive) sign(out, poison *message.Message) {
 }
 
 // DecodeRedrive tells which poison record a destination's record was, and the
-// run that redrove it; false when it was not redriven.
+// run that redrove it; false when it was not redriven. A redrive writes all four
+// headers, so a record that has some of them has none.
 func DecodeRedrive(msg *message.Message) (Redrive, bool) {
 	md := msg.Metadata
+	if md[hRedrives] == "" {
+		return Redrive{}, false // without an error, which costs more than all the rest
+	}
+	n, nerr := strconv.Atoi(md[hRedrives])
 	of, err := ParsePosition(md[hRedriveOf])
-	if err != nil {
+	at, aerr := time.Parse(time.RFC3339Nano, md[hRedrivenAt])
+	if nerr != nil || n < 1 || err != nil || aerr != nil || md[hRedriveRun] == "" {
 		return Redrive{}, false
 	}
-	r := Redrive{Of: of, Run: md[hRedriveRun]}
-	r.At, _ = time.Parse(time.RFC3339Nano, md[hRedrivenAt])
-	return r, true
+	return Redrive{Of: of, Run: md[hRedriveRun], At: at}, true
 }
 
 func redrives(msg *message.Message) int {
-	s := msg.Metadata[hRedrives]
-	if s == "" {
-		return 0 // without the error, which costs more than all the rest
+	if _, is := DecodeRedrive(msg); !is {
+		return 0
 	}
-	n, _ := strconv.Atoi(s)
-	return max(n, 0)
+	n, _ := strconv.Atoi(msg.Metadata[hRedrives])
+	return n
 }
 
 // redrivenAt is zero for what was not redriven.
 func redrivenAt(msg *message.Message) time.Time {
-	s := msg.Metadata[hRedrivenAt]
-	if s == "" {
-		return time.Time{}
-	}
-	at, _ := time.Parse(time.RFC3339Nano, s)
-	return at
+	r, _ := DecodeRedrive(msg)
+	return r.At
 }
 
 // Again transforms what the transform stage gave up, with the destination as it

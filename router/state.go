@@ -156,12 +156,11 @@ func (b *backlog) age(ctx context.Context, reader infra.Reader, topic string, pr
 		}
 	}
 	return infra.Readable(reader.Scan(ctx, topic, ranges, func(m *message.Message, stored time.Time) error {
-		received := m.Metadata.Get(hReceived)
-		if redriven := m.Metadata.Get(hRedrivenAt); redriven != "" { // it was not on its way in between
-			received = redriven
+		at, err := time.Parse(time.RFC3339Nano, m.Metadata.Get(hReceived))
+		if redriven := redrivenAt(m); !redriven.IsZero() { // it was not on its way in between
+			at, err = redriven, nil
 		}
-		at, err := time.Parse(time.RFC3339Nano, received)
-		if err != nil { // written by another program
+		if err != nil || at.After(stored) { // written by another program
 			at = stored
 		}
 		if b.oldest.IsZero() || at.Before(b.oldest) {

@@ -158,7 +158,9 @@ func (t *transformer) storeAll(ctx context.Context, run *infra.Run, parts []*inf
 			})
 		}
 		if errors.Is(err, infra.ErrTooLarge) {
-			out = t.alone(ctx, run, results, out)
+			if out = t.alone(ctx, run, results, out); len(out) == 0 {
+				continue // all that is left is the progress
+			}
 		}
 		run.Aside()
 		if ctx.Err() == nil && !errors.As(err, new(errStoresNothing)) {
@@ -183,22 +185,29 @@ func (t *transformer) put(run *infra.Run, out []infra.Output, parts ...*infra.Pa
 }
 
 // alone stores records by themselves, one of which is too large for the broker, and
-// returns what is left to be stored: what was given up for it, and what came behind a
-// record that was not taken for another reason.
+// returns what came behind a record that was not taken for another reason. A record that
+// is too large is given up, and its poison record gets lighter until it is taken.
 func (t *transformer) alone(ctx context.Context, run *infra.Run, results []result, out []infra.Output) (left []infra.Output) {
-	for i, o := range out {
+	for i := range out {
 		err := t.put(run, out[i:i+1])
-		of := slices.IndexFunc(results, func(r result) bool { return r.rec == o.Message })
-		switch {
-		case err == nil:
-		case errors.Is(err, infra.ErrTooLarge) && results[of].given == nil:
-			results[of] = t.givenUp(ctx, o.Part, results[of].msg, t.spans.of(o.Message, tooLarge(err)))
-			left = append(left, infra.Output{Part: o.Part, Topic: t.poison.topic(), Message: results[of].rec})
-		default:
-			return append(left, out[i:]...)
+		for errors.Is(err, infra.ErrTooLarge) {
+			of := slices.IndexFunc(results, func(r result) bool { return r.rec == out[i].Message })
+			r := &results[of]
+			if r.given == nil {
+				*r = t.givenUp(ctx, out[i].Part, r.msg, t.spans.of(out[i].Message, tooLarge(err)))
+			} else if less := t.poison.lighter(r.rec, err); less != nil {
+				r.rec = less
+			} else {
+				break
+			}
+			out[i].Topic, out[i].Message = t.poison.topic(), r.rec
+			err = t.put(run, out[i:i+1])
+		}
+		if err != nil {
+			return out[i:]
 		}
 	}
-	return left
+	return nil
 }
 
 // transform makes the record of one event, and a span of it where they are wanted.

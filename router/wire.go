@@ -25,14 +25,6 @@ const (
 	hSequence    = "es_sequence"
 	hMeta        = "es_meta_"   // + name: allow-listed context of the event
 	hHeader      = "es_header_" // + name: a header of the payload
-
-	// Poison records carry these beside the headers of what was given up.
-	hPoisonStage    = "es_poison_stage"
-	hPoisonReason   = "es_poison_reason"
-	hPoisonDetail   = "es_poison_detail"
-	hPoisonAttempts = "es_poison_attempts"
-	hPoisonFirst    = "es_poison_first"
-	hPoisonLast     = "es_poison_last"
 )
 
 // EncodeEvent makes the record of an accepted event. Its payload is e.Data.
@@ -184,55 +176,6 @@ func Sequence(msg *message.Message) int64 {
 		return -1
 	}
 	return n
-}
-
-// GivenUp is a record of a poison queue.
-type GivenUp struct {
-	EventID, EventType, Key, Destination string
-	Stage                                string // transform or deliver
-	Reason                               string // small enum, see package metrics
-	Detail                               string // what went wrong, at most 1 KiB, cleaned
-	Attempts                             int
-	First, Last                          time.Time // of the attempts
-	ReceivedAt                           time.Time
-	Sequence                             int64
-	Redrives                             int // times that it was redriven before
-	Body                                 []byte
-}
-
-// encodePoison puts the reason beside the headers of the message given up.
-func encodePoison(msg *message.Message, stage string, g *giveUp) *message.Message {
-	out := message.NewMessage(msg.UUID, msg.Payload)
-	for k, v := range msg.Metadata {
-		out.Metadata[k] = v
-	}
-	out.Metadata[hPoisonStage] = stage
-	out.Metadata[hPoisonReason] = g.reason
-	out.Metadata[hPoisonDetail] = detail(g.err, msg.Payload, headersOf(msg.Metadata)...)
-	out.Metadata[hPoisonAttempts] = strconv.Itoa(g.attempts)
-	out.Metadata[hPoisonFirst] = g.first.UTC().Format(time.RFC3339Nano)
-	out.Metadata[hPoisonLast] = g.last.UTC().Format(time.RFC3339Nano)
-	if out.Metadata[hSequence] == "" {
-		out.Metadata[hSequence] = strconv.FormatInt(infra.Offset(msg), 10)
-	}
-	return out
-}
-
-// DecodePoison reads a record of a poison queue. What cannot be read stays
-// zero: a poison queue must be listable whatever is in it.
-func DecodePoison(destination string, msg *message.Message) GivenUp {
-	md := msg.Metadata
-	g := GivenUp{
-		EventID: md[hID], EventType: md[hType], Key: md[infra.MetaKey], Destination: destination,
-		Stage: md[hPoisonStage], Reason: md[hPoisonReason], Detail: md[hPoisonDetail], Body: msg.Payload,
-	}
-	g.Attempts, _ = strconv.Atoi(md[hPoisonAttempts])
-	g.First, _ = time.Parse(time.RFC3339Nano, md[hPoisonFirst])
-	g.Last, _ = time.Parse(time.RFC3339Nano, md[hPoisonLast])
-	g.ReceivedAt, _ = time.Parse(time.RFC3339Nano, md[hReceived])
-	g.Sequence, _ = strconv.ParseInt(md[hSequence], 10, 64)
-	g.Redrives = redrives(msg)
-	return g
 }
 
 // maxDetail bounds the text kept with a poisoned delivery.

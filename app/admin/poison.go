@@ -73,6 +73,8 @@ type PoisonItem struct {
 	Sequence    int64     `json:"sequence"`
 	Redrives    int       `json:"redrives" doc:"How often it was redriven before"`
 	Size        int       `json:"size" doc:"Bytes of its payload"`
+	LeftOut     []string  `json:"left_out,omitempty" doc:"Parts that the poison queue does not have, because the record is larger than the broker takes, in the order in which they are left out: body; headers, of the payload; other, headers of other programs; context, of the event; long, every other header and key above 1 KiB. They are in the source"`
+	Source      string    `json:"source,omitempty" doc:"With left_out: topic/partition:offset of the record that was given up"`
 }
 
 // PoisonPage is a part of a list.
@@ -119,6 +121,7 @@ type PoisonRecord struct {
 	Headers    map[string]string `json:"headers" doc:"The record's headers; those of the event's context and of the payload with payload=true alone"`
 	Data       json.RawMessage   `json:"data,omitempty" doc:"Its payload, with payload=true, when that is JSON"`
 	DataBase64 []byte            `json:"data_base64,omitempty" doc:"Its payload, with payload=true, when that is no JSON"`
+	Gone       string            `json:"gone,omitempty" doc:"With left_out: why the source does not have it any more. It is absent where the source has it"`
 }
 
 // PoisonFound is what Show found, the oldest first: an event that was redriven
@@ -164,7 +167,7 @@ type PoisonRun struct {
 	Redriven     int             `json:"redriven" doc:"Sent on again; with dry_run: would be"`
 	Discarded    int             `json:"discarded"`
 	Skipped      int             `json:"skipped" doc:"Transformed again, and no longer wanted by the destination: settled"`
-	Failed       int             `json:"failed" doc:"Failed again in the transformation: left"`
+	Failed       int             `json:"failed" doc:"Failed again in the transformation, larger than the broker takes, or its body is gone: left"`
 	Refused      int             `json:"refused" doc:"Redriven max_redrives times before: left"`
 	Behind       int             `json:"behind" doc:"Left because an earlier item of their key was left"`
 	Recovered    int             `json:"recovered" doc:"Sent by a run that was killed, and marked by this one"`

@@ -109,6 +109,8 @@ type TailPoison struct {
 	Attempts int    `json:"attempts" required:"false"`
 	First    string `json:"first_attempt,omitempty"`
 	Last     string `json:"last_attempt,omitempty"`
+	// LeftOut is PoisonItem's.
+	LeftOut []string `json:"left_out,omitempty" doc:"Parts that the poison queue had no room for: show-poison reads them from the source"`
 }
 
 // TailMark says that a record of the poison queue is settled, and how.

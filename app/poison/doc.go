@@ -9,6 +9,7 @@
 //	filter.go   which items are meant
 //	index.go    which of them are settled, and which keys are out of order
 //	look.go     list, count, show
+//	source.go   the body of an item that the queue had no room for
 //	lease.go    who may change a destination's queue: records in topic control
 //	recover.go  the marks that a killed run did not get to write
 //	job.go      one run over one queue: what becomes of each item

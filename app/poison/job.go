@@ -150,6 +150,16 @@ func (j *job) decide(ctx context.Context, e *entry) error {
 		j.leave(e, fmt.Sprintf("it was redriven %s already; find out why it comes back, or redrive it with force", plural.Count(e.Redrives, "time")), func(r *admin.PoisonRun) { r.Refused++ })
 		return nil
 	}
+	if e.LeftOut != nil {
+		if err := j.s.complete(ctx, e); err != nil {
+			var gone *goneError
+			if !errors.As(err, &gone) {
+				return err
+			}
+			j.leave(e, gone.Error()+"; it cannot be redriven", func(r *admin.PoisonRun) { r.Failed++ })
+			return nil
+		}
+	}
 	r := router.Redrive{Of: e.at, Run: j.h.run.ID, At: j.s.cfg.Now()}
 	s.mark.Kind = router.MarkRedriven
 	if !e.Transforms() {

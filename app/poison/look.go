@@ -31,7 +31,8 @@ func (e *entry) item() admin.PoisonItem {
 	return admin.PoisonItem{
 		Destination: e.Destination, Position: e.at.String(), EventID: e.EventID, Key: e.Key, Type: e.EventType, Stage: e.Stage,
 		Class: router.ClassOf(e.Reason), Reason: e.Reason, Detail: e.Detail, Attempts: e.Attempts,
-		First: e.First, Last: e.Last, ReceivedAt: e.ReceivedAt, PoisonedAt: e.when.UTC(), Sequence: e.Sequence, Redrives: e.Redrives, Size: len(e.Body),
+		First: e.First, Last: e.Last, ReceivedAt: e.ReceivedAt, PoisonedAt: e.when.UTC(), Sequence: e.Sequence, Redrives: e.Redrives, Size: e.Size,
+		LeftOut: e.LeftOut, Source: e.Source.String(),
 	}
 }
 
@@ -213,6 +214,7 @@ const maxShown = 100
 // Show implements admin.Poison.
 func (s *Service) Show(ctx context.Context, destination, item string, payload bool) (admin.PoisonFound, error) {
 	out := admin.PoisonFound{Records: []admin.PoisonRecord{}}
+	var partial []*entry // of the records, those of which parts are left out; nil: others
 	marks := map[string]*admin.PoisonMark{}
 	err := s.each(destination, func(d string) error {
 		topic := router.PoisonTopic(d)
@@ -236,8 +238,11 @@ func (s *Service) Show(ctx context.Context, destination, item string, payload bo
 			e := &entry{GivenUp: router.DecodePoison(d, msg), msg: msg, at: at, when: when}
 			if e.EventID == item || at.String() == item {
 				out.Records = append(out.Records, record(e, payload))
-				if len(out.Records) > maxShown {
-					out.Records = out.Records[1:]
+				if e.LeftOut == nil {
+					e = nil
+				}
+				if partial = append(partial, e); len(partial) > maxShown {
+					out.Records, partial = out.Records[1:], partial[1:]
 				}
 			}
 			return nil
@@ -253,6 +258,11 @@ func (s *Service) Show(ctx context.Context, destination, item string, payload bo
 		return out, admin.NotFound(fmt.Sprintf("the poison queue of %s has no event %.60q and nothing at that position", destination, item))
 	}
 	for i := range out.Records {
+		if e := partial[i]; e != nil {
+			if out.Records[i], err = s.fromSource(ctx, e, payload); err != nil {
+				return out, err
+			}
+		}
 		out.Records[i].Settled = marks[out.Records[i].Position]
 	}
 	slices.SortStableFunc(out.Records, func(a, b admin.PoisonRecord) int { return a.PoisonedAt.Compare(b.PoisonedAt) })
@@ -261,12 +271,13 @@ func (s *Service) Show(ctx context.Context, destination, item string, payload bo
 
 func record(e *entry, payload bool) admin.PoisonRecord {
 	r := admin.PoisonRecord{PoisonItem: e.item(), Headers: router.PoisonHeaders(e.msg, payload)}
+	body := []byte(e.msg.Payload)
 	switch {
 	case !payload:
-	case utf8.Valid(e.Body) && json.Valid(e.Body):
-		r.Data = e.Body
+	case utf8.Valid(body) && json.Valid(body):
+		r.Data = body
 	default:
-		r.DataBase64 = e.Body
+		r.DataBase64 = body
 	}
 	return r
 }

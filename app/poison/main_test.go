@@ -111,7 +111,9 @@ func (w *world) put(items ...item) {
 			m.Metadata[k] = v
 		}
 		if it.redrives > 0 {
-			m.Metadata["es_redrives"] = fmt.Sprint(it.redrives)
+			for k, v := range map[string]string{"es_redrives": fmt.Sprint(it.redrives), "es_redrive_of": "0:0", "es_redrive_run": "r", "es_redriven_at": w.now().Format(time.RFC3339Nano)} {
+				m.Metadata[k] = v
+			}
 		}
 		require.NoError(w.t, w.broker.Publisher(infra.Durable).Publish("poison.d", m))
 	}

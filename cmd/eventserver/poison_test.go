@@ -114,6 +114,24 @@ func TestPoisonCommands(t *testing.T) {
 	}
 }
 
+// What the poison queue has no room for is told where an operator looks.
+func TestPoisonTextsOfWhatIsLeftOut(t *testing.T) {
+	item := admin.PoisonItem{Destination: "shop", Position: "3:17", EventID: "e1", Detail: "no", Size: 5 << 20, LeftOut: []string{"body", "headers"}, Source: "events/3:9"}
+	var out strings.Builder
+	if err := poisonTable(&out, []admin.PoisonItem{item}, time.Now()); err != nil || !strings.Contains(out.String(), "[without body, headers] no") {
+		t.Errorf("%s %v", out.String(), err)
+	}
+	for gone, want := range map[string]string{
+		"":                      "left out     body, headers: larger than the broker takes; read from events/3:9\n",
+		"the topic was deleted": "left out     body, headers: larger than the broker takes; events/3:9 does not have it any more: the topic was deleted\n",
+	} {
+		out.Reset()
+		if err := poisonRecords(&out, admin.PoisonFound{Records: []admin.PoisonRecord{{PoisonItem: item, Gone: gone}}}, time.Now()); err != nil || !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in %s %v", want, out.String(), err)
+		}
+	}
+}
+
 // Ctrl-C while the server had not told yet which run it began left that run going,
 // with nobody who knew its id.
 func TestInterruptedRedriveIsStopped(t *testing.T) {

@@ -48,9 +48,17 @@ func poisonTable(w io.Writer, items []admin.PoisonItem, now time.Time) error {
 	fmt.Fprintln(t, "DESTINATION\tPOSITION\tEVENT\tKEY\tTYPE\tCLASS\tREASON\tATTEMPTS\tLAST\tREDRIVES\tDETAIL")
 	for _, i := range items {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%d\t%s\n", i.Destination, i.Position, word(i.EventID), word(i.Key), word(i.Type),
-			i.Class, word(i.Reason), i.Attempts, agoOf(i.Last, now), i.Redrives, phrase(i.Detail, 60))
+			i.Class, word(i.Reason), i.Attempts, agoOf(i.Last, now), i.Redrives, missing(i)+phrase(i.Detail, 60))
 	}
 	return t.Flush()
+}
+
+// missing tells of the parts that the poison queue does not have.
+func missing(i admin.PoisonItem) string {
+	if len(i.LeftOut) == 0 {
+		return ""
+	}
+	return "[without " + phrase(strings.Join(i.LeftOut, ", "), 60) + "] "
 }
 
 func poisonCountTable(w io.Writer, c admin.PoisonCounts, now time.Time) error {
@@ -92,6 +100,13 @@ func poisonRecords(w io.Writer, found admin.PoisonFound, now time.Time) error {
 			line("settled", "no: it waits for an operator")
 		}
 		line("payload", "%s", plural.Count(r.Size, "byte"))
+		switch {
+		case len(r.LeftOut) == 0:
+		case r.Gone == "":
+			line("left out", "%s: larger than the broker takes; read from %s", phrase(strings.Join(r.LeftOut, ", "), 0), word(r.Source))
+		default:
+			line("left out", "%s: larger than the broker takes; %s does not have it any more: %s", phrase(strings.Join(r.LeftOut, ", "), 0), word(r.Source), phrase(r.Gone, 0))
+		}
 		for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
 			line("header", "%s: %s", word(name), phrase(r.Headers[name], 0))
 		}

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -307,4 +308,19 @@ func TestLagInEndedContext(t *testing.T) {
 		_ = b.Ping(ctx)
 		cancel()
 	}
+}
+
+// A topic may take less than the client is configured for, when somebody lowered its
+// limit: the cluster refuses the record, and no retry can make it small enough.
+func TestTopicsOwnLimit(t *testing.T) {
+	t.Parallel()
+	c := cluster(t)
+	require.NoError(t, c.CreateTopic("small", 1, map[string]string{"max.message.bytes": "1000000"}))
+	b := open(t, testConfig(c.ListenAddrs()...))
+	large := make([]byte, 2<<20)
+	_, err := rand.Read(large) // it cannot be compressed
+	require.NoError(t, err)
+	pub := b.Publisher(infra.Durable)
+	require.ErrorIs(t, pub.Publish("small", message.NewMessage("large", large)), infra.ErrTooLarge)
+	require.NoError(t, pub.Publish("small", message.NewMessage("small", large[:1000])))
 }

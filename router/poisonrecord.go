@@ -1,0 +1,245 @@
+package router
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
+)
+
+// Poison records carry these beside the headers of what was given up.
+const (
+	hPoison         = "es_poison_" // begins their names
+	hPoisonStage    = "es_poison_stage"
+	hPoisonReason   = "es_poison_reason"
+	hPoisonDetail   = "es_poison_detail"
+	hPoisonAttempts = "es_poison_attempts"
+	hPoisonFirst    = "es_poison_first"
+	hPoisonLast     = "es_poison_last"
+
+	// Those of a record that the broker had no room for.
+	hPoisonLeftOut = "es_poison_left_out" // parts, separated by commas
+	hPoisonSource  = "es_poison_source"   // topic/partition:offset of what was given up
+	hPoisonSize    = "es_poison_size"     // bytes of its body
+	hPoisonSum     = "es_poison_sum"      // SHA-256 of its body
+)
+
+// Parts of a poison record, in the order in which they are left out while it is larger
+// than the broker takes.
+const (
+	PartBody    = "body"
+	PartHeaders = "headers" // for the receiver, es_header_
+	PartOther   = "other"   // headers that are not ours
+	PartContext = "context" // of the event, es_meta_
+	PartLong    = "long"    // what is longer than longValue of the rest, such as the key
+)
+
+var poisonParts = []string{PartBody, PartHeaders, PartOther, PartContext, PartLong}
+
+// longValue is what PartLong leaves of a value and of a name, in bytes. There are some
+// twenty values then, far below the 1 MiB that every broker takes.
+const longValue = maxDetail
+
+// GivenUp is a record of a poison queue.
+type GivenUp struct {
+	EventID, EventType, Key, Destination string
+	Stage                                string // transform or deliver
+	Reason                               string // small enum, see package metrics
+	Detail                               string // what went wrong, at most 1 KiB, cleaned
+	Attempts                             int
+	First, Last                          time.Time // of the attempts
+	ReceivedAt                           time.Time
+	Sequence                             int64
+	Redrives                             int // times that it was redriven before
+	Body                                 []byte
+	Size                                 int      // of the body, also where that is left out
+	LeftOut                              []string // Part...; nil: it is whole
+	Source                               Source   // of what is left out
+}
+
+// Source is where the record is that was given up.
+type Source struct {
+	Topic string // "": not known
+	At    Position
+}
+
+// String implements fmt.Stringer.
+func (s Source) String() string {
+	if s.Topic == "" {
+		return ""
+	}
+	return s.Topic + "/" + s.At.String()
+}
+
+func parseSource(text string) Source {
+	topic, at, _ := strings.Cut(text, "/")
+	pos, err := ParsePosition(at)
+	if err != nil || topic == "" {
+		return Source{}
+	}
+	return Source{topic, pos}
+}
+
+// encodePoison puts the reason beside the headers of the message given up.
+func encodePoison(msg *message.Message, stage string, g *giveUp) *message.Message {
+	out := message.NewMessage(msg.UUID, msg.Payload)
+	out.Metadata = travelling(msg, stage)
+	out.Metadata[hPoisonStage] = stage
+	out.Metadata[hPoisonReason] = g.reason
+	out.Metadata[hPoisonDetail] = detail(g.err, msg.Payload, headersOf(msg.Metadata)...)
+	out.Metadata[hPoisonAttempts] = strconv.Itoa(g.attempts)
+	out.Metadata[hPoisonFirst] = g.first.UTC().Format(time.RFC3339Nano)
+	out.Metadata[hPoisonLast] = g.last.UTC().Format(time.RFC3339Nano)
+	return out
+}
+
+// travelling are the headers of a record that its poison record has too. Others write
+// to the topics as well: of the names that are ours only those go on that the stage
+// itself reads. What a foreign record calls a mark is none.
+func travelling(msg *message.Message, stage string) message.Metadata {
+	const more = 10 // that are added
+	md := make(message.Metadata, len(msg.Metadata)+more)
+	_, redriven := DecodeRedrive(msg)
+	for name, value := range msg.Metadata {
+		switch {
+		case !strings.HasPrefix(name, "es_"), name == hReceived, strings.HasPrefix(name, hMeta):
+		case stage != stageDeliver: // the offset is the sequence, and nothing else was set
+			continue
+		case name == hSequence, strings.HasPrefix(name, hHeader):
+		case redriven && (name == hRedrives || name == hRedriveOf || name == hRedriveRun || name == hRedrivenAt):
+		default:
+			continue
+		}
+		md[name] = value
+	}
+	if md[hSequence] == "" {
+		md[hSequence] = strconv.FormatInt(infra.Offset(msg), 10)
+	}
+	return md
+}
+
+// lighter is a poison record with one part less, for a broker that it is too large for;
+// nil: there is nothing more to leave out.
+func lighter(rec *message.Message) *message.Message {
+	leftOut := splitParts(rec.Metadata[hPoisonLeftOut])
+	if len(leftOut) == len(poisonParts) {
+		return nil
+	}
+	out := message.NewMessage(rec.UUID, nil)
+	out.SetContext(rec.Context())
+	out.Metadata = maps.Clone(rec.Metadata)
+	part := poisonParts[len(leftOut)]
+	switch part {
+	case PartBody:
+		sum := sha256.Sum256(rec.Payload)
+		source := Source{rec.Metadata[infra.MetaTopic], PositionOf(rec)}
+		set(out.Metadata, hPoisonSource, source.String())
+		out.Metadata[hPoisonSize], out.Metadata[hPoisonSum] = strconv.Itoa(len(rec.Payload)), hex.EncodeToString(sum[:])
+	case PartLong:
+		if len(out.UUID) > longValue {
+			out.UUID = rec.Metadata[hPoisonSum]
+		}
+	}
+	maps.DeleteFunc(out.Metadata, func(name, value string) bool { return leaves(part, name, value) })
+	out.Metadata[hPoisonLeftOut] = strings.Join(append(leftOut, part), ",")
+	return out
+}
+
+// lighter is what is to be stored instead of rec, which the broker did not take; nil:
+// rec, again.
+func (p *poisonQueue) lighter(rec *message.Message, err error) *message.Message {
+	if !errors.Is(err, infra.ErrTooLarge) {
+		return nil
+	}
+	out := lighter(rec)
+	if out == nil {
+		return nil
+	}
+	if before, ok := p.say(hPoisonLeftOut); ok { // it is no reason
+		p.log.Warn("a record is too large for the poison queue, which keeps it without some of its parts",
+			slog.String("event", rec.Metadata.Get(hID)), slog.String("stage", p.stage), slog.String("left_out", out.Metadata[hPoisonLeftOut]),
+			slog.String("source", out.Metadata[hPoisonSource]), slog.Int("unlogged_before", before))
+	}
+	return out
+}
+
+func splitParts(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, ",")
+}
+
+// leaves reports whether a header goes with a part.
+func leaves(part, name, value string) bool {
+	switch part {
+	case PartHeaders:
+		return strings.HasPrefix(name, hHeader)
+	case PartOther:
+		return !ours(name)
+	case PartContext:
+		return strings.HasPrefix(name, hMeta)
+	case PartLong:
+		return len(name) > longValue || len(value) > longValue
+	}
+	return false
+}
+
+// ours reports whether a header is one of event-server, or of a broker.
+func ours(name string) bool {
+	switch name {
+	case hSpecVersion, hID, hType, hSource, hTime, hContentType, infra.MetaKey, infra.MetaTopic, infra.MetaPartition, infra.MetaOffset:
+		return true
+	}
+	return strings.HasPrefix(name, "es_")
+}
+
+// ErrOther is the error of Whole where the source has another record at that place.
+var ErrOther = errors.New("it holds another record there now")
+
+// Whole is a poison record with all that was left out of it, which source has: the
+// record that was given up.
+func Whole(poison, source *message.Message) (*message.Message, error) {
+	md := poison.Metadata
+	sum := sha256.Sum256(source.Payload)
+	if hex.EncodeToString(sum[:]) != md[hPoisonSum] || md[hID] != "" && md[hID] != source.Metadata[hID] {
+		return nil, ErrOther
+	}
+	out := message.NewMessage(source.UUID, source.Payload)
+	out.Metadata = travelling(source, md[hPoisonStage])
+	for name, value := range md {
+		if strings.HasPrefix(name, hPoison) || name == hSequence || name == infra.MetaTopic || name == infra.MetaPartition || name == infra.MetaOffset {
+			out.Metadata[name] = value
+		}
+	}
+	return out, nil
+}
+
+// DecodePoison reads a record of a poison queue. What cannot be read stays
+// zero: a poison queue must be listable whatever is in it.
+func DecodePoison(destination string, msg *message.Message) GivenUp {
+	md := msg.Metadata
+	g := GivenUp{
+		EventID: md[hID], EventType: md[hType], Key: md[infra.MetaKey], Destination: destination,
+		Stage: md[hPoisonStage], Reason: md[hPoisonReason], Detail: md[hPoisonDetail], Body: msg.Payload, Size: len(msg.Payload),
+		LeftOut: splitParts(md[hPoisonLeftOut]), Source: parseSource(md[hPoisonSource]),
+	}
+	g.Attempts, _ = strconv.Atoi(md[hPoisonAttempts])
+	g.First, _ = time.Parse(time.RFC3339Nano, md[hPoisonFirst])
+	g.Last, _ = time.Parse(time.RFC3339Nano, md[hPoisonLast])
+	g.ReceivedAt, _ = time.Parse(time.RFC3339Nano, md[hReceived])
+	g.Sequence, _ = strconv.ParseInt(md[hSequence], 10, 64)
+	g.Redrives = redrives(msg)
+	if n, err := strconv.Atoi(md[hPoisonSize]); err == nil && len(g.LeftOut) > 0 {
+		g.Size = n
+	}
+	return g
+}
