@@ -10,18 +10,30 @@ import (
 // for Nack. It is called once.
 type Receipt func(acked bool)
 
-type receiptKey struct{}
+// receipted is the context of a message with a receipt.
+type receipted struct {
+	context.Context
 
-// WithReceipt puts r into a message's context.
-func WithReceipt(ctx context.Context, r Receipt) context.Context {
-	return context.WithValue(ctx, receiptKey{}, r)
+	receipt Receipt
 }
+
+// WithReceipt puts r into a message's context, which is that of its claim.
+func WithReceipt(claim context.Context, r Receipt) context.Context { return receipted{claim, r} }
 
 // HasReceipt reports whether a message is settled by its Receipt: its own Ack and
 // Nack are then no more than what the handlers say of it.
 func HasReceipt(m *message.Message) bool {
-	_, ok := m.Context().Value(receiptKey{}).(Receipt)
+	_, ok := m.Context().(receipted)
 	return ok
+}
+
+// ClaimOf is the context of a message's claim: one for all messages of a claim where
+// they have receipts, and the message's own elsewhere.
+func ClaimOf(m *message.Message) context.Context {
+	if r, ok := m.Context().(receipted); ok {
+		return r.Context
+	}
+	return m.Context()
 }
 
 // Settle acks or nacks a message, by its receipt where it has one.
@@ -31,7 +43,7 @@ func Settle(m *message.Message, acked bool) {
 	} else {
 		m.Nack()
 	}
-	if r, ok := m.Context().Value(receiptKey{}).(Receipt); ok {
-		r(acked)
+	if r, ok := m.Context().(receipted); ok {
+		r.receipt(acked)
 	}
 }

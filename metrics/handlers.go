@@ -20,7 +20,7 @@ type handlers struct {
 
 func newHandlers(histogram func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec) handlers {
 	return handlers{
-		handled: histogram("watermill_handler_execution_time_seconds", "Time of one message, or group, in a handler.", seconds(), "handler_name", "success"),
+		handled: histogram("watermill_handler_execution_time_seconds", "Time of one message, run or batch in a handler.", seconds(), "handler_name", "success"),
 		published: histogram("watermill_publish_time_seconds", "Time of one publish to the broker, successful or not.", seconds(),
 			"handler_name", "publisher_name", "success"),
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -125,59 +124,4 @@ func TestUndecodableIsNotOvertaken(t *testing.T) {
 			t.Errorf("poisoned %+v", got)
 		}
 	})
-}
-
-// A partition was taken away while its messages were in a group that waited for
-// a place. They had no verdict until there was one, and the partition's next
-// owner waited for that.
-func TestGroupBehindATakenPlaceGoesBack(t *testing.T) {
-	for name, most := range map[string]int{"sealed": 3, "open": 10} {
-		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T) {
-				sub := newChanSub()
-				o := NewOrdered(sub, Grouping{MaxEvents: most, AtOnce: 1})
-				out, err := o.Subscribe(t.Context(), "topic")
-				if err != nil {
-					t.Fatal(err)
-				}
-				revoked, revoke := context.WithCancel(t.Context())
-				defer revoke()
-				sub.ch <- record("k0", "0")
-				first := <-out // takes the only place
-				gone := []*message.Message{within(revoked, record("k1", "1")), within(revoked, record("k2", "2")), within(revoked, record("k1", "5"))}
-				kept := []*message.Message{record("k3", "3"), record("k1", "4")} // and one that waits behind
-				for _, m := range append(slices.Clone(gone), kept...) {
-					sub.ch <- m
-				}
-				synctest.Wait()
-				wantVerdicts(t, gone, "")
-				revoke()
-				synctest.Wait()
-				wantVerdicts(t, gone, "nacked")
-				wantVerdicts(t, kept, "")
-				if s := o.State(); s.Held != 3 {
-					t.Errorf("%d are held, want 3", s.Held)
-				}
-
-				first.Ack()
-				var came []string
-				for len(came) < len(kept) {
-					msg := <-out
-					for _, m := range groupOf(msg).members {
-						came = append(came, m.msg.UUID)
-					}
-					msg.Ack()
-				}
-				slices.Sort(came)
-				if !slices.Equal(came, []string{"3", "4"}) {
-					t.Errorf("handed out: %v", came)
-				}
-				synctest.Wait()
-				wantVerdicts(t, kept, "acked")
-				if err := o.Close(); err != nil {
-					t.Error(err)
-				}
-			})
-		})
-	}
 }

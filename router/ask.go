@@ -8,7 +8,6 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
-	"eventserver/metrics"
 )
 
 // Waiting is what one key of a destination waits for: its first event that is
@@ -75,27 +74,10 @@ func (p *Pipeline) Blocked(destination string, n int) (longest []Waiting, all in
 	if r == nil {
 		return nil, 0
 	}
-	type one struct {
-		key   string
-		since time.Time
-	}
-	var keys []one
-	seen := map[string]bool{}
-	s := r.deliver
-	if o := s.source.ordered; o != nil {
-		for _, q := range o.blocked() {
-			keys = append(keys, one{q.key, q.since})
-			seen[q.key] = true
-		}
-	}
-	for key, noted := range s.waits.byKey() {
-		if !seen[key] {
-			keys = append(keys, one{key, noted.since})
-		}
-	}
-	slices.SortFunc(keys, func(a, b one) int { return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.key, b.key)) })
+	keys := r.scheduler().waiting()
+	slices.SortFunc(keys, func(a, b waitSince) int { return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.key, b.key)) })
 	for _, k := range keys[:min(n, len(keys))] {
-		if w, ok := r.waiting(s, k.key); ok { // else it has gone on meanwhile
+		if w, ok := r.waiting(r.deliver, k.key); ok { // else it has gone on meanwhile
 			longest = append(longest, w)
 		}
 	}
@@ -123,51 +105,33 @@ func (p *Pipeline) Configured() []Destination {
 	return out
 }
 
-// waiting joins what the queue and the register of a stage say of a key.
+// waiting is what a stage has of a key.
 func (r *running) waiting(s *stage, key string) (Waiting, bool) {
-	w := Waiting{Stage: s.kind, Limit: r.dest.Retry.Attempts}
-	none := noted{}
-	noted, ok := s.waits.of(key)
-	if o := s.source.ordered; o != nil {
-		q, there := o.queue(key)
-		if !there {
+	w := Waiting{Stage: s.kind, Limit: r.dest.Retry.Attempts, Deferred: s.source.Deferred(key)}
+	if s.source.scheduler == nil {
+		first, run := s.waits.of(key)
+		if first == nil {
 			return w, false
 		}
-		if ok && !sameRecord(noted.head, q.head) { // one of them was asked before the key went on
-			noted, ok = s.waits.of(key)
-			if ok && !sameRecord(noted.head, q.head) {
-				noted = none
-			}
+		w.identify(first)
+		w.Reason, w.Since, w.Next = run.reason, run.since, run.next
+		if run.err != nil {
+			w.Last = detail(run.err, first.Payload)
 		}
-		w.Reason = q.reason(noted)
-		w.identify(q.head)
-		w.Waiting = len(q.behind)
-		for _, m := range q.behind[:min(behindShown, len(q.behind))] {
-			w.Behind = append(w.Behind, Queued{m.Metadata.Get(hID), infra.Partition(m), infra.Offset(m)})
-		}
-		if q.waiting > 0 {
-			w.Blocked = q.since
-		}
-	} else {
-		if !ok {
-			return w, false
-		}
-		w.Reason = noted.reason
-		w.identify(noted.head)
+		return w, true
 	}
-	w.Deferred = s.source.Deferred(key)
-	w.Since, w.Next = noted.since, noted.next
-	w.Attempts, w.Counted = noted.attempts, noted.counted
-	if noted.err != nil {
-		w.Last = detail(noted.err, noted.head.Payload)
+	l, there := s.source.scheduler.look(key)
+	if !there {
+		return w, false
 	}
-	switch w.Reason {
-	case metrics.WaitBreaker:
-		w.Next = r.gate.breaker.status().Until
-	case metrics.WaitPaused:
-		if h := r.gate.held.Load(); h != nil && !h.note.At.IsZero() && h.note.At.After(w.Since) {
-			w.Since = h.note.At
-		}
+	w.identify(l.First)
+	w.Reason, w.Since, w.Next, w.Blocked, w.Waiting = l.Reason, l.Since, l.Next, l.Blocked, l.All
+	w.Attempts, w.Counted = l.History.Tries, l.History.Counted
+	for _, m := range l.Behind {
+		w.Behind = append(w.Behind, Queued{m.Metadata.Get(hID), infra.Partition(m), infra.Offset(m)})
+	}
+	if err := l.History.Err; err != nil {
+		w.Last = detail(err, l.First.Payload)
 	}
 	return w, true
 }
@@ -176,9 +140,4 @@ func (w *Waiting) identify(m *message.Message) {
 	w.Key = m.Metadata.Get(infra.MetaKey)
 	w.EventID, w.EventType = m.Metadata.Get(hID), m.Metadata.Get(hType)
 	w.Partition, w.Offset = infra.Partition(m), infra.Offset(m)
-}
-
-// sameRecord: a redelivery and the message itself share their metadata.
-func sameRecord(a, b *message.Message) bool {
-	return a != nil && b != nil && a.UUID == b.UUID && infra.Offset(a) == infra.Offset(b) && infra.Partition(a) == infra.Partition(b)
 }

@@ -2,7 +2,6 @@ package router
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -10,120 +9,103 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/schedule"
 )
 
-// Batch lets a destination take several deliveries in one attempt. Those of one
-// key are in order in it, and a key has events in one attempt at a time.
-type Batch struct {
-	MaxEvents int           // deliveries of an attempt; 0: no batches; 1: batches of one
-	MaxWait   time.Duration // for more to come after the first; default 5 ms
-	MaxBytes  int           // of their bodies; default 1 MiB
-}
+// Batch lets a destination take several deliveries in one attempt.
+type Batch = schedule.Batch
 
-// WithDefaults fills in what is zero.
-func (b Batch) WithDefaults() Batch {
-	if b.MaxWait <= 0 {
-		b.MaxWait = 5 * time.Millisecond
-	}
-	if b.MaxBytes <= 0 {
-		b.MaxBytes = 1 << 20
-	}
-	return b
-}
-
-func (b Batch) on() bool { return b.MaxEvents > 0 }
-
-// batcher makes the attempts of groups. A single message passes it by, and so
+// batcher makes the attempts of batches. A single message passes it by, and so
 // does everything of a destination that takes no batches.
 type batcher struct {
-	id      string // of the destination
-	dest    destinations.Batcher
-	gate    *gate
-	retry   Retry
-	timeout time.Duration // of one call
-	metrics *metrics.Destination
-	spans   *spans
-	waits   *waits
-	recent  *recent
+	id        string // of the destination
+	dest      destinations.Batcher
+	scheduler *scheduler
+	health    *health
+	retry     Retry
+	timeout   time.Duration // of one call
+	metrics   *metrics.Destination
+	spans     *spans
+	recent    *recent
 }
 
 func (b *batcher) middleware(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
-		if g := groupOf(msg); g != nil {
-			return nil, b.attempt(msg.Context(), g)
+		if a := attemptOf(msg.Context()); len(a.Deliveries) > 1 {
+			return nil, b.attempt(msg.Context(), a)
 		}
 		return next(msg)
 	}
 }
 
-// attempt makes one attempt of the group. When it fails, whose fault that was
+// attempt makes one attempt of the batch. When it fails, whose fault that was
 // is not known: it spends no attempt of any of them, is one vote for the
 // breaker, and each is tried next by itself.
-func (b *batcher) attempt(ctx context.Context, g *group) error {
-	deliveries := make([]destinations.Delivery, 0, len(g.members))
-	var msgs []*message.Message // of the deliveries, for their spans
-	bad := map[string]bool{}    // keys whose later events wait for a bad one
-	for i, m := range g.members {
-		d, err := DecodeDelivery(b.id, m.msg)
-		if err != nil || bad[m.key] {
-			g.members[i].apart = true // alone it goes to the poison queue
-			bad[m.key] = true
+func (b *batcher) attempt(ctx context.Context, a *attempt) error {
+	deliveries := make([]destinations.Delivery, 0, len(a.Deliveries))
+	msgs := make([]*message.Message, 0, len(a.Deliveries)) // of the deliveries
+	bad := ""                                              // key whose later events wait for a bad one
+	for i, of := range a.Deliveries {
+		d, err := DecodeDelivery(b.id, of.Message)
+		if err != nil || bad != "" && bad == of.Key() {
+			bad = of.Key()
+			a.verdict(i, schedule.Verdict{Kind: schedule.Single}) // alone it goes to the poison queue
 			continue
 		}
-		deliveries = append(deliveries, d)
-		if b.spans != nil {
-			msgs = append(msgs, m.msg)
-		}
+		deliveries, msgs = append(deliveries, d), append(msgs, of.Message)
 	}
 	if len(deliveries) < 2 { // there is nothing to share
-		g.takeApart(apart{})
+		b.scheduler.ended(a, schedule.Nothing, schedule.Asked{}, nil)
+		a.apart(schedule.Verdict{Kind: schedule.Single})
 		return nil
 	}
-	p := &progress{group: g}
-	defer b.waits.end(p)
-	ctx = context.WithValue(ctx, progressKey{}, p)
-	err := b.gate.attempt(ctx, deliveries[0].Key, len(deliveries), func() error {
-		began := time.Now()
-		if b.spans == nil {
-			err := b.call(ctx, deliveries)
-			b.metrics.Attempt(class(ctx, err), time.Since(began), deliveries[0].Metadata[traceparent])
-			return err
-		}
-		call, ended := b.spans.batch(ctx, deliveries, msgs)
-		err := b.call(call, deliveries)
-		b.metrics.Attempt(class(ctx, err), time.Since(began), destinations.CallMetadata(call)[traceparent])
-		ended(class(ctx, err), err)
-		return err
-	})
-	switch {
-	case err == nil:
+	err := b.call(ctx, deliveries, msgs)
+	if err == nil {
+		b.health.succeeded()
 		b.delivered(deliveries)
 		return nil
-	case ctx.Err() != nil || errors.Is(err, errDraining):
+	}
+	asked := askedOf(err)
+	b.scheduler.ended(a, b.health.outcome(class(ctx, err), err), asked, err)
+	if ctx.Err() != nil {
 		return err
 	}
-	wait := askOf(err).backoff(b.retry.backoff(1))
 	b.metrics.Retries.Add(float64(len(deliveries)))
-	g.takeApart(apart{attempted: true, until: time.Now().Add(wait), err: withoutValues(err, deliveries)})
+	wait := asked.Backoff(b.retry.backoff(1))
+	a.apart(schedule.Verdict{Kind: schedule.Apart, Until: time.Now().Add(wait), Err: &apart{told{err, msgs}}})
 	return nil
 }
 
-// withoutValues is an error about several events without the values of any: it
-// is told of each of them.
-func withoutValues(err error, deliveries []destinations.Delivery) error {
-	text := detail(err, nil)
-	for i := range deliveries {
-		d := &deliveries[i]
-		text = masked(text, d.Payload.Body, parts(d.Metadata, d.Payload.Headers)...)
+// verdict says what becomes of one of a batch.
+func (a *attempt) verdict(i int, v schedule.Verdict) {
+	if a.verdicts == nil {
+		a.verdicts = make([]schedule.Verdict, len(a.Deliveries))
 	}
-	return errors.New(text)
+	a.verdicts[i] = v
 }
 
-// takeApart has every member handled alone.
-func (g *group) takeApart(a apart) {
-	for i := range g.members {
-		g.members[i].apart, g.members[i].cause = true, a
+// apart has all that have no other verdict attempted by themselves.
+func (a *attempt) apart(v schedule.Verdict) {
+	for i := range a.Deliveries {
+		if a.verdicts == nil || a.verdicts[i].Kind == schedule.Gone {
+			a.verdict(i, v)
+		}
 	}
+}
+
+// call makes the call, and counts and times it.
+func (b *batcher) call(ctx context.Context, deliveries []destinations.Delivery, msgs []*message.Message) error {
+	began := time.Now()
+	if b.spans == nil {
+		err := b.deliver(ctx, deliveries, msgs)
+		b.metrics.Attempt(class(ctx, err), time.Since(began), deliveries[0].Metadata[traceparent])
+		return err
+	}
+	call, ended := b.spans.batch(ctx, deliveries, msgs)
+	err := b.deliver(call, deliveries, msgs)
+	b.metrics.Attempt(class(ctx, err), time.Since(began), destinations.CallMetadata(call)[traceparent])
+	ended(class(ctx, err), err)
+	return err
 }
 
 func (b *batcher) delivered(deliveries []destinations.Delivery) {
@@ -137,7 +119,7 @@ func (b *batcher) delivered(deliveries []destinations.Delivery) {
 	}
 }
 
-func (b *batcher) call(ctx context.Context, deliveries []destinations.Delivery) (err error) {
+func (b *batcher) deliver(ctx context.Context, deliveries []destinations.Delivery, msgs []*message.Message) (err error) {
 	ctx, cancel := attemptContext(ctx, b.timeout)
 	defer cancel()
 	defer func() { // as Watermill's Recoverer does for an attempt of one
@@ -146,7 +128,7 @@ func (b *batcher) call(ctx context.Context, deliveries []destinations.Delivery) 
 		}
 	}()
 	if err := b.dest.DeliverBatch(ctx, deliveries); err != nil {
-		return &told{err, deliveries}
+		return &told{err, msgs}
 	}
 	return nil
 }

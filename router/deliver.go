@@ -38,16 +38,9 @@ func attemptTimeout(d time.Duration) message.HandlerMiddleware {
 func observe(m *metrics.Destination) message.HandlerMiddleware {
 	return func(next message.HandlerFunc) message.HandlerFunc {
 		return func(msg *message.Message) ([]*message.Message, error) {
-			ctx := msg.Context()
-			p := progressOf(ctx)
-			began := time.Now()
-			if p.first.IsZero() {
-				p.first = began
-			}
-			p.tries++
+			ctx, began := msg.Context(), time.Now()
 			out, err := next(msg)
-			p.last = time.Now()
-			m.Attempt(class(ctx, err), p.last.Sub(began), msg.Metadata[hTraceparent])
+			m.Attempt(class(ctx, err), time.Since(began), msg.Metadata[hTraceparent])
 			return out, err
 		}
 	}
@@ -83,7 +76,7 @@ func (d *deliverer) handle(msg *message.Message) error {
 	if err != nil {
 		return giveUpNow(metrics.ReasonUndecodable, err)
 	}
-	delivery.Attempt = progressOf(ctx).tries
+	delivery.Attempt = attemptOf(ctx).number()
 	if d.spans != nil {
 		delivery.Metadata = d.spans.sent(ctx, delivery.Metadata)
 	}
@@ -109,9 +102,11 @@ func (d *deliverer) handle(msg *message.Message) error {
 		d.recent.add(delivery.EventID, delivery.Key, metrics.Skipped, delivery.Attempt, time.Now())
 		return nil
 	default:
-		err = &told{err, []destinations.Delivery{delivery}}
-		d.log.Debug("attempt failed", slog.String("event", delivery.EventID),
-			slog.Int("attempt", delivery.Attempt), slog.String("error", logged(err)))
+		err = &told{err, []*message.Message{attemptOf(ctx).Deliveries[0].Message}} // msg ends with the attempt
+		if d.log.Enabled(ctx, slog.LevelDebug) {
+			d.log.Debug("attempt failed", slog.String("event", delivery.EventID),
+				slog.Int("attempt", delivery.Attempt), slog.String("error", logged(err)))
+		}
 		return err
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"go.opentelemetry.io/otel/trace"
 
@@ -22,6 +23,8 @@ type giveUp struct {
 	attempts    int
 	first, last time.Time
 	span        trace.SpanContext // of a transformation that gave up; else the context's
+	record      *message.Message  // for the poison queue, once it was not taken
+	wait        time.Duration     // since it was not taken last; of the deliver stage
 }
 
 func (g *giveUp) Error() string { return fmt.Sprintf("given up (%s): %v", g.reason, g.err) }

@@ -5,6 +5,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"eventserver/metrics"
+	"eventserver/router/schedule"
 )
 
 // health is what the attempts of a destination say of it. Unlike the breaker it
@@ -38,12 +41,33 @@ func (h *health) succeeded() {
 		return
 	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.said {
-		h.log.Info("destination answers again", slog.Int("failed_attempts", h.failed), slog.Duration("after", time.Since(h.since)))
-	}
+	failed, since, said := h.failed, h.since, h.said
 	h.failing.Store(false)
 	h.failed, h.since, h.last, h.said = 0, time.Time{}, nil, false
+	h.mu.Unlock()
+	if said {
+		h.log.Info("destination answers again", slog.Int("failed_attempts", failed), slog.Duration("after", time.Since(since)))
+	}
+}
+
+// outcome notes the class of an attempt, and says what it is for the breaker.
+func (h *health) outcome(class string, err error) schedule.Outcome {
+	switch class {
+	case metrics.ClassSuccess:
+		h.succeeded()
+		return schedule.Success
+	case metrics.ClassPermanent:
+		h.failedWith(err, "") // the poison queue has a line
+		return schedule.Final
+	case metrics.ClassCancelled:
+		return schedule.Nothing
+	case metrics.ClassUnavailable:
+		h.failedWith(err, saysUnavailable)
+		return schedule.Unavailable
+	default:
+		h.failedWith(err, saysFails)
+		return schedule.Failed
+	}
 }
 
 // Lines of a destination whose attempts fail.
@@ -55,6 +79,19 @@ const (
 // failedWith: an attempt failed. says is the line of the log, of which there is one
 // after each success and at most one in a minute; "": another one tells of it.
 func (h *health) failedWith(err error, says string) {
+	if !h.noted(err, says) {
+		return
+	}
+	switch cause := slog.String("cause", logged(err)); says {
+	case saysUnavailable:
+		h.log.Warn(saysUnavailable, cause)
+	default:
+		h.log.Warn(saysFails, cause)
+	}
+}
+
+// noted reports whether there is a line to be written.
+func (h *health) noted(err error, says string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
@@ -65,23 +102,19 @@ func (h *health) failedWith(err error, says string) {
 		h.since = now
 	}
 	if says == "" || h.said || !h.line.IsZero() && now.Sub(h.line) < quiet {
-		return
+		return false
 	}
 	h.said, h.line = true, now
-	switch cause := slog.String("cause", logged(err)); says {
-	case saysUnavailable:
-		h.log.Warn(saysUnavailable, cause)
-	default:
-		h.log.Warn(saysFails, cause)
-	}
+	return true
 }
 
 // status is nil where the last attempt succeeded, or none was made.
 func (h *health) status() *Failing {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.failed == 0 {
+	failed, since, last := h.failed, h.since, h.last
+	h.mu.Unlock()
+	if failed == 0 {
 		return nil
 	}
-	return &Failing{Attempts: h.failed, Since: h.since, Last: logged(h.last)}
+	return &Failing{Attempts: failed, Since: since, Last: logged(last)}
 }

@@ -109,6 +109,9 @@ func TestFailingIsShownBeforeTheBreakerOpens(t *testing.T) {
 	}
 }
 
+// spread is the most by which what was told the same time comes later, each otherwise.
+const spread = 250 * time.Millisecond
+
 // A receiver that says when to come again is asked then: not at once, not after
 // the pauses that grow, whoever asks.
 func TestTheNamedTimeIsKept(t *testing.T) {

@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,7 +22,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var errPlain = errors.New("it did not work")
+var (
+	errPlain = errors.New("it did not work")
+	discard  = slog.New(slog.DiscardHandler)
+)
 
 // record is what the events topic holds for one event of a key.
 func record(key, id string) *message.Message {
@@ -251,16 +255,23 @@ type rig struct {
 	pipeline *Pipeline
 	broker   *fakeBroker
 	registry *prometheus.Registry
+	closes   bool // the test closes the pipeline, and looks at the error
 }
 
 func newRig(t *testing.T, dests ...Destination) *rig {
+	t.Helper()
+	return newRigOf(t, Config{Destinations: dests})
+}
+
+func newRigOf(t *testing.T, cfg Config) *rig {
 	t.Helper()
 	r := &rig{T: t, broker: &fakeBroker{pub: &fakePub{}, subs: map[string]*chanSub{}}, registry: prometheus.NewRegistry()}
 	m, err := metrics.New(r.registry)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.pipeline, err = New(Config{Broker: r.broker, Destinations: dests, Metrics: m}); err != nil {
+	cfg.Broker, cfg.Metrics = r.broker, m
+	if r.pipeline, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
@@ -269,7 +280,7 @@ func newRig(t *testing.T, dests ...Destination) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(r.pipeline.Drain(context.Background()), r.pipeline.Close(), <-ended); err != nil {
+		if err := errors.Join(r.pipeline.Drain(context.Background()), r.pipeline.Close(), <-ended); err != nil && !r.closes {
 			t.Error(err)
 		}
 	})

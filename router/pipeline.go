@@ -60,6 +60,8 @@ type Config struct {
 	Tracer      trace.Tracer
 	TraceSystem string
 	Logger      *slog.Logger // default: discard
+
+	closeTimeout time.Duration // default: closeTimeout
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -72,6 +74,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.closeTimeout == 0 {
+		c.closeTimeout = closeTimeout
 	}
 	seen := map[string]bool{}
 	dests := make([]Destination, len(c.Destinations))
@@ -106,7 +111,7 @@ func (d Destination) withDefaults() (Destination, error) {
 	if d.OnExhausted == "" {
 		d.OnExhausted = Skip
 	}
-	if _, ok := d.Destination.(destinations.Batcher); d.Batch.on() && !ok {
+	if _, ok := d.Destination.(destinations.Batcher); d.Batch.On() && !ok {
 		return d, fmt.Errorf("router: destination %s takes no batches", d.Destination.ID())
 	}
 	d.Batch = d.Batch.WithDefaults()
@@ -180,10 +185,11 @@ func (p *Pipeline) all() []*running {
 	return slices.Clone(p.dests)
 }
 
-// newRouter makes a Watermill router. CloseTimeout is short: Drain has let the
-// handlers finish by then, and Close cancels what is left at once.
+// newRouter makes a Watermill router. Its time to close is short: Drain has let the
+// handlers finish by then, and Close cancels what is left at once. It is longer than
+// that of a scheduler, which names what does not end.
 func (p *Pipeline) newRouter() (*message.Router, error) {
-	return message.NewRouter(message.RouterConfig{CloseTimeout: 30 * time.Second}, newQuietLogger(p.cfg.Logger))
+	return message.NewRouter(message.RouterConfig{CloseTimeout: 2 * p.cfg.closeTimeout}, newQuietLogger(p.cfg.Logger))
 }
 
 // AddIngest stores what sub receives on topic, a path for an HTTP subscriber.

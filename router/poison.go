@@ -22,9 +22,9 @@ type OnExhausted string
 // policy so far.
 const Skip OnExhausted = "skip"
 
-// poisonQueue is the outermost middleware. It moves what was given up to the
-// poison queue, and only that. When the poison queue cannot be written it tries
-// that again, never the delivery, and holds the key meanwhile.
+// poisonQueue moves what was given up to the poison queue, and only that. When the
+// poison queue cannot be written that is tried again later, never the delivery, and
+// the key waits meanwhile.
 type poisonQueue struct {
 	pub         message.Publisher
 	destination string
@@ -32,9 +32,7 @@ type poisonQueue struct {
 	on          OnExhausted
 	metrics     *metrics.Destination
 	spans       *spans
-	draining    <-chan struct{}
 	log         *slog.Logger
-	waits       *waits
 	recent      *recent
 
 	mu   sync.Mutex
@@ -43,26 +41,71 @@ type poisonQueue struct {
 
 func (p *poisonQueue) middleware(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
-		out, err := next(msg)
-		if err == nil {
-			return out, nil
+		if g := attemptOf(msg.Context()).given(); g != nil {
+			return nil, p.keep(msg.Context(), msg, g)
+		}
+		_, err := next(msg)
+		if err == nil { // before the variable, which errors.As moves to the heap
+			return nil, nil
 		}
 		var g *giveUp
 		if !errors.As(err, &g) {
-			return out, err
+			return nil, err
 		}
 		return nil, p.keep(msg.Context(), msg, g)
 	}
 }
 
-// keep moves msg to the poison queue. It returns an error only when ctx ended
-// or the pipeline drains.
+// The pauses between two tries of the poison queue.
+const (
+	storeFirst = 200 * time.Millisecond
+	storeMost  = 10 * time.Second
+)
+
+// keep moves msg to the poison queue. When that cannot be written, the error says when
+// to try again.
 func (p *poisonQueue) keep(ctx context.Context, msg *message.Message, g *giveUp) error {
-	if err := p.store(ctx, msg, g); err != nil {
-		return err
+	if g.record == nil { // once: its text is made of the whole payload
+		g.record = encodePoison(msg, p.stage, g)
 	}
-	p.kept(ctx, msg, g)
-	return nil
+	err := p.store(ctx, g)
+	for err != nil {
+		less := p.lighter(g.record, err)
+		if less == nil {
+			break
+		}
+		g.record = less
+		err = p.store(ctx, g)
+	}
+	if err == nil {
+		p.kept(ctx, msg, g)
+		return nil
+	}
+	g.wait = min(max(2*g.wait, storeFirst), storeMost)
+	if before, ok := p.say(notStored); ok {
+		p.log.Error("poison queue cannot be written; trying again", slog.Any("error", err), slog.Int("unlogged_before", before))
+	}
+	return &again{until: time.Now().Add(g.wait), given: g, err: fmt.Errorf("given up (%s: %w), and the poison queue cannot be written: %w", g.reason, g.err, err)}
+}
+
+// record is what the poison queue has of msg, for a caller that stores it itself. ended
+// ends the span of its way there; nil: there is none.
+func (p *poisonQueue) record(ctx context.Context, msg *message.Message, g *giveUp) (rec *message.Message, ended func(error)) {
+	rec = encodePoison(msg, p.stage, g)
+	if p.spans == nil {
+		return rec, nil
+	}
+	return rec, p.spans.poisons(ctx, g, p.topic(), rec)
+}
+
+func (p *poisonQueue) store(ctx context.Context, g *giveUp) error {
+	if p.spans == nil {
+		return p.pub.Publish(p.topic(), g.record)
+	}
+	ended := p.spans.poisons(ctx, g, p.topic(), g.record)
+	err := p.pub.Publish(p.topic(), g.record)
+	ended(err)
+	return err
 }
 
 // kept tells of msg, whose record is in the poison queue.
@@ -89,6 +132,9 @@ func (p *poisonQueue) kept(ctx context.Context, msg *message.Message, g *giveUp)
 // bad deployment can fail a day's events, and a log has a line for each change
 // of state, not for each event. Metrics count them all.
 const quiet = time.Minute
+
+// notStored is no reason of an event: the poison queue was not written.
+const notStored = ""
 
 // say reports whether to log an event that was given up for reason, and how many
 // were not logged before it.
@@ -117,38 +163,3 @@ type saying struct {
 }
 
 func (p *poisonQueue) topic() string { return PoisonTopic(p.destination) }
-
-// record is what the poison queue has of msg. ended ends the span of its way there.
-func (p *poisonQueue) record(ctx context.Context, msg *message.Message, g *giveUp) (rec *message.Message, ended func(error)) {
-	rec = encodePoison(msg, p.stage, g)
-	if p.spans == nil {
-		return rec, func(error) {}
-	}
-	return rec, p.spans.poisons(ctx, g, p.topic(), rec)
-}
-
-func (p *poisonQueue) store(ctx context.Context, msg *message.Message, g *giveUp) (err error) {
-	const first, most = 200 * time.Millisecond, 10 * time.Second
-	wait := first
-	record, ended := p.record(ctx, msg, g)
-	defer func() { ended(err) }()
-	waiting := &progress{msg: msg, tries: g.attempts}
-	defer func() { p.waits.end(waiting) }()
-	for {
-		err := p.pub.Publish(p.topic(), record)
-		if err == nil {
-			return nil
-		}
-		if less := p.lighter(record, err); less != nil {
-			record = less
-			continue
-		}
-		p.log.Error("poison queue cannot be written; trying again", slog.Any("error", err), slog.Duration("wait", wait))
-		waiting.err = fmt.Errorf("given up (%s: %w), and the poison queue cannot be written: %w", g.reason, g.err, err)
-		p.waits.begin(waiting, metrics.WaitBroker, time.Now().Add(wait))
-		if stop := pause(ctx, p.draining, wait); stop != nil {
-			return errors.Join(stop, err)
-		}
-		wait = min(2*wait, most)
-	}
-}

@@ -22,7 +22,7 @@ type running struct {
 	id       string
 	dest     Destination
 	pipeline *Pipeline
-	gate     *gate
+	health   health
 	metrics  *metrics.Destination
 	deliver  *stage
 	recent   recent
@@ -39,15 +39,11 @@ func (p *Pipeline) newRunning(d Destination) (*running, error) {
 	log := p.cfg.Logger.With(slog.String("destination", id))
 	r := &running{id: id, dest: d, pipeline: p, backlog: backlog{lag: noLag(id)}}
 	var err error
-	ordered := !p.cfg.Unordered || d.Batch.on()
-	if r.deliver, err = p.newStage(stageDeliver, id, DeliverGroup(id), DestinationTopic(id), infra.SubscriberConfig{Receipts: ordered}); err != nil {
+	r.health.log = log
+	if r.deliver, err = p.newStage(stageDeliver, id, DeliverGroup(id), DestinationTopic(id), infra.SubscriberConfig{Receipts: true}); err != nil {
 		return nil, err
 	}
-	if ordered {
-		r.deliver.source.order(d.grouping())
-	}
-	r.gate = newGate(newBreaker(d.Breaker, log), d.Concurrency, d.Rate, r.deliver.draining)
-	r.gate.waits = r.deliver.waits
+	r.deliver.source.schedule(&r.dest, p.cfg.closeTimeout, log)
 	r.metrics = p.cfg.Metrics.Destination(id, d.Kind, r.state)
 	r.handleDeliver(log)
 	p.mu.Lock()
@@ -81,39 +77,32 @@ func (r *running) newTransform() (*stage, error) {
 	spans := newSpans(p.cfg, d)
 	poison := &poisonQueue{destination: r.id, stage: stageTransform, on: d.OnExhausted, metrics: r.metrics, spans: spans, log: log, recent: &r.recent}
 	t := &transformer{dest: d, pub: p.cfg.Broker.Publisher(infra.Step), storing: p.storing, stored: p.cfg.Metrics.Stored(s.kind), limit: p.cfg.MaxPayloadBytes, poison: poison, metrics: r.metrics, spans: spans,
-		waits: s.waits, draining: s.draining, log: log}
+		waits: &s.waits, draining: s.draining, log: log}
 	s.router.AddConsumerHandler(s.name, EventsTopic, s.source, t.handle).AddMiddleware(roomyStack, p.cfg.Metrics.Handler(s.kind), middleware.Recoverer)
 	return s, nil
 }
 
 func (r *running) handleDeliver(log *slog.Logger) {
 	p, d, s := r.pipeline, &r.dest, r.deliver
-	pub, spans := p.publisher(s.kind, infra.Step), newSpans(p.cfg, d)
-	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageDeliver, on: d.OnExhausted, metrics: r.metrics, spans: spans, draining: s.draining, log: log,
-		waits: s.waits, recent: &r.recent}
+	pub, spans, sched := p.publisher(s.kind, infra.Step), newSpans(p.cfg, d), s.source.scheduler
+	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageDeliver, on: d.OnExhausted, metrics: r.metrics, spans: spans, log: log, recent: &r.recent}
 	one := &deliverer{dest: d.Destination, metrics: r.metrics, spans: spans, log: log, recent: &r.recent}
-	if d.Batch.on() {
+	if d.Batch.On() {
 		one.batcher = d.Destination.(destinations.Batcher)
 	}
-	many := &batcher{id: r.id, dest: one.batcher, gate: r.gate, retry: d.Retry, timeout: d.Timeout, metrics: r.metrics, spans: spans, waits: s.waits, recent: &r.recent}
-	again := &retry{Retry: d.Retry, metrics: r.metrics, draining: s.draining, waits: s.waits}
+	many := &batcher{id: r.id, dest: one.batcher, scheduler: sched, health: &r.health, retry: d.Retry, timeout: d.Timeout, metrics: r.metrics, spans: spans, recent: &r.recent}
+	judge := &retry{Retry: d.Retry, scheduler: sched, metrics: r.metrics, health: &r.health}
 	delivery, attempt := spans.middlewares()
 	s.router.AddConsumerHandler(s.name, DestinationTopic(r.id), s.source, one.handle).AddMiddleware(slices.Concat(
-		[]message.HandlerMiddleware{roomyStack, p.cfg.Metrics.Handler(s.kind), many.middleware},
+		[]message.HandlerMiddleware{roomyStack, sched.verdict, p.cfg.Metrics.Handler(s.kind), many.middleware},
 		delivery,
-		[]message.HandlerMiddleware{poison.middleware, again.middleware, r.gate.middleware, observe(r.metrics)},
+		[]message.HandlerMiddleware{poison.middleware, judge.middleware, observe(r.metrics)},
 		attempt,
 		[]message.HandlerMiddleware{attemptTimeout(d.Timeout), middleware.Recoverer},
 	)...)
 }
 
-// grouping is that of the destination's batches.
-func (d *Destination) grouping() Grouping {
-	if !d.Batch.on() {
-		return Grouping{}
-	}
-	return Grouping{MaxEvents: d.Batch.MaxEvents, MaxBytes: d.Batch.MaxBytes, MaxWait: d.Batch.MaxWait, AtOnce: d.Concurrency}
-}
+func (r *running) scheduler() *scheduler { return r.deliver.source.scheduler }
 
 // stages are those that there are now.
 func (r *running) stages() []*stage {
@@ -153,7 +142,6 @@ func (r *running) drain(ctx context.Context) error {
 // close cancels what is left. With last its series of the metrics go too.
 func (r *running) close(last bool) error {
 	err := r.each(func(s *stage) error { return s.close(r.pipeline) })
-	r.gate.breaker.stop()
 	if last {
 		r.metrics.Remove()
 	}

@@ -23,24 +23,23 @@ func (s *spans) middlewares() (delivery, attempt []message.HandlerMiddleware) {
 	return []message.HandlerMiddleware{s.delivery}, []message.HandlerMiddleware{s.attempt}
 }
 
-// delivery is the span from reading a delivery to its end, with its waits: the
-// attempts stand side by side in it.
+// delivery is the span from the first attempt of a delivery to its end, with its waits:
+// the attempts stand side by side in it. The scheduler keeps it between them, and ends it.
 func (s *spans) delivery(next message.HandlerFunc) message.HandlerFunc {
 	topic, group := DestinationTopic(s.id), DeliverGroup(s.id)
 	return func(msg *message.Message) ([]*message.Message, error) {
 		ctx := msg.Context()
-		sctx, span := s.start(ctx, traceOf(msg.Metadata), "process "+topic, trace.SpanKindConsumer)
-		defer span.End()
-		if span.IsRecording() {
-			s.read(span, topic, group, msg)
+		a := attemptOf(ctx)
+		if a.kept == nil {
+			_, span := s.start(ctx, traceOf(msg.Metadata), "process "+topic, trace.SpanKindConsumer)
+			if span.IsRecording() {
+				s.read(span, topic, group, msg)
+			}
+			a.kept = &kept{span: span}
 		}
-		msg.SetContext(sctx)
+		msg.SetContext(trace.ContextWithSpan(ctx, a.kept.span))
 		defer msg.SetContext(ctx)
-		out, err := next(msg)
-		if err != nil {
-			span.SetAttributes(attrOutcome.String(outcomeReturned))
-		}
-		return out, err
+		return next(msg)
 	}
 }
 
@@ -55,7 +54,7 @@ func (s *spans) attempt(next message.HandlerFunc) message.HandlerFunc {
 		out, err := next(msg)
 		if span.IsRecording() {
 			s.event(span, msg.Metadata)
-			span.SetAttributes(attrAttempt.Int(progressOf(ctx).tries))
+			span.SetAttributes(attrAttempt.Int(attemptOf(ctx).number()))
 			attempted(span, class(ctx, err), err)
 		}
 		return out, err

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -16,16 +18,16 @@ import (
 // router runs: one whose handler cannot subscribe leaves goroutines behind.
 type source struct {
 	infra.Subscriber
-	ordered *Ordered // nil where nothing is ordered here
-	topic   string
-	joined  <-chan *message.Message
-	leave   context.CancelFunc
+	scheduler *scheduler // of the deliver stage
+	topic     string
+	joined    <-chan *message.Message
+	leave     context.CancelFunc
 }
 
-// order has the messages come in the order of their keys. Its messages have receipts.
-func (s *source) order(g Grouping) {
-	s.ordered = NewOrdered(s.Subscriber, g)
-	s.Subscriber = s.ordered
+// schedule has a message come when an attempt of it may start.
+func (s *source) schedule(d *Destination, closeTimeout time.Duration, log *slog.Logger) {
+	s.scheduler = newScheduler(s.Subscriber, d, closeTimeout, log)
+	s.Subscriber = s.scheduler
 }
 
 func (s *source) join(ctx context.Context) (err error) {
@@ -50,7 +52,7 @@ type stage struct {
 	kind   string // stageTransform or stageDeliver
 	router *message.Router
 	source *source
-	waits  *waits
+	waits  runWaits // of the transform stage
 
 	draining chan struct{}
 	drainOne sync.Once
@@ -71,7 +73,7 @@ func (p *Pipeline) newStage(kind, id, group, topic string, read infra.Subscriber
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{name: kind + "." + id, kind: kind, router: router, waits: newWaits(), draining: make(chan struct{}), ended: make(chan struct{})}
+	s := &stage{name: kind + "." + id, kind: kind, router: router, draining: make(chan struct{}), ended: make(chan struct{})}
 	sub, err := p.cfg.Broker.Subscriber(group, read)
 	if err != nil {
 		return nil, fmt.Errorf("subscribe group %s: %w", group, err)
@@ -127,7 +129,10 @@ func (s *stage) close(p *Pipeline) error {
 func (s *stage) closeRouter() error {
 	select {
 	case <-s.router.Running():
-		return s.router.Close()
+		if err := s.router.Close(); err != nil {
+			return fmt.Errorf("close %s: %w", s.name, err)
+		}
+		return nil
 	case <-s.ended:
 		return nil // its start failed
 	}

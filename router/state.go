@@ -16,8 +16,9 @@ func (r *running) state() metrics.State {
 	r.mu.Lock()
 	s := metrics.State{Lag: r.backlog.lag, Oldest: r.backlog.oldest, OldestAt: r.backlog.at}
 	r.mu.Unlock()
-	s.InFlight = len(r.gate.slots)
-	s.BreakerOpen, s.Paused = r.gate.breaker.isOpen(), r.gate.held.Load() != nil
+	now := r.scheduler().state()
+	s.InFlight, s.BreakerOpen, s.Paused = now.slots, now.breaker.Open, now.paused
+	s.Buffered, s.OldestBlocked, s.Blocked = now.held, now.oldestBlocked, now.blocked
 	r.mu.Lock()
 	transform := r.transform
 	r.mu.Unlock()
@@ -31,11 +32,6 @@ func (r *running) state() metrics.State {
 		reader.Partitions, reader.Window, reader.Deferred, reader.MetadataBytes = now.Partitions, now.Window, now.Deferred, now.MetadataBytes
 		reader.MetadataFull, reader.Suppressed = now.MetadataFull, now.Suppressed
 		s.Readers = append(s.Readers, reader)
-	}
-	if o := r.deliver.source.ordered; o != nil {
-		st := o.State()
-		s.Buffered, s.OldestBlocked = st.Held, st.OldestBlocked
-		s.Blocked = r.deliver.waits.blockedBy(o)
 	}
 	return s
 }

@@ -8,6 +8,7 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router/plural"
+	"eventserver/router/schedule"
 )
 
 // States of a destination.
@@ -64,6 +65,14 @@ type BreakerStatus struct {
 	Cause string    // of the last failure that opened it or kept it open; no payload is in it
 }
 
+func breakerStatus(b schedule.BreakerState) BreakerStatus {
+	s := BreakerStatus{Open: b.Open, Ramp: b.Opening, Since: b.Since, Until: b.Until}
+	if b.Cause != nil {
+		s.Cause = logged(b.Cause)
+	}
+	return s
+}
+
 // Status tells of one destination; false: there is none of that id.
 func (p *Pipeline) Status(id string) (Status, bool) {
 	p.mu.Lock()
@@ -95,7 +104,7 @@ func noteOf(notes map[string]Note, id string) *Note {
 func (r *running) describe(s *Status) {
 	now := r.state()
 	s.ID, s.Kind, s.Concurrency, s.Assigned = r.id, r.dest.Kind, r.dest.Concurrency, r.assigned()
-	s.Breaker, s.Failing = r.gate.breaker.status(), r.gate.health.status()
+	s.Breaker, s.Failing = breakerStatus(r.scheduler().state().breaker), r.health.status()
 	s.InFlight, s.Buffered, s.BlockedBy = now.InFlight, now.Buffered, now.Blocked
 	for _, n := range now.Blocked {
 		s.BlockedKeys += n

@@ -15,7 +15,7 @@ func (p *Pipeline) Pause(id string, note Note) {
 	defer p.mu.Unlock()
 	p.pauses[id] = note
 	if r := p.findLocked(id); r != nil {
-		r.gate.hold(note)
+		r.scheduler().pause(note)
 	}
 }
 
@@ -25,7 +25,7 @@ func (p *Pipeline) Resume(id string) {
 	defer p.mu.Unlock()
 	delete(p.pauses, id)
 	if r := p.findLocked(id); r != nil {
-		r.gate.free()
+		r.scheduler().resume()
 	}
 }
 
@@ -43,10 +43,7 @@ func (p *Pipeline) RetryNow(id string, key func(string) bool) (ended Waits) {
 	if r == nil {
 		return ended
 	}
-	// The backoffs first: what was in one may be the probe.
-	ended.Backoffs = r.deliver.waits.retryNow(key)
-	ended.Pause = r.gate.breaker.retryNow(key)
-	return ended
+	return r.scheduler().retryNow(key)
 }
 
 // RetryWaits is what RetryNow would end.
@@ -55,7 +52,7 @@ func (p *Pipeline) RetryWaits(id string, key func(string) bool) (w Waits) {
 	if r == nil {
 		return w
 	}
-	return Waits{Pause: r.gate.breaker.pausing(), Backoffs: r.deliver.waits.backingOff(key)}
+	return r.scheduler().retryWaits(key)
 }
 
 // Suspend ends the transform stage of a destination, so that somebody may set

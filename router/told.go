@@ -14,7 +14,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
-	"eventserver/destinations"
+	"eventserver/infra"
 )
 
 // What is told of an error, and to whom. The poison queue keeps an error's own
@@ -22,10 +22,11 @@ import (
 // has the event's values. A destination's author cannot be relied on for that,
 // nor a receiver, which may send back what it got.
 
-// told is an error of a destination about the deliveries of an attempt.
+// told is an error of a destination about the messages of an attempt. Its texts are made
+// when somebody asks for one: that goes through the whole payloads.
 type told struct {
 	err error
-	of  []destinations.Delivery
+	of  []*message.Message
 }
 
 func (t *told) Error() string { return t.err.Error() }
@@ -33,13 +34,21 @@ func (t *told) Unwrap() error { return t.err }
 
 // LogText implements what logged asks for.
 func (t *told) LogText() string {
-	text := words(t.err)
-	for i := range t.of {
-		d := &t.of[i]
-		text = masked(text, d.Payload.Body, append(parts(d.Metadata, d.Payload.Headers), d.Key)...)
+	return t.masked(words(t.err))
+}
+
+func (t *told) masked(text string) string {
+	for _, m := range t.of {
+		text = masked(text, m.Payload, append(headersOf(m.Metadata), m.Metadata[infra.MetaKey])...)
 	}
 	return text
 }
+
+// apart is told of each member of a batch that failed: nothing of any member is in it.
+type apart struct{ told }
+
+func (t *apart) Error() string   { return t.masked(detail(t.err, nil)) }
+func (t *apart) LogText() string { return t.Error() }
 
 // logged is an error's text for a log.
 func logged(err error) string { return clean(words(err)) }

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"eventserver/destinations"
+	"eventserver/infra"
 )
 
 func TestMasked(t *testing.T) {
@@ -72,7 +73,7 @@ func TestMaskedHoldsNoValue(t *testing.T) {
 }
 
 func TestLogged(t *testing.T) {
-	of := []destinations.Delivery{{Key: "ada-lovelace", Metadata: map[string]string{"tenant": "acme-corp"}, Payload: destinations.Payload{Body: []byte(`{"name":"Lovelace"}`)}}}
+	of := []*message.Message{{Payload: []byte(`{"name":"Lovelace"}`), Metadata: message.Metadata{infra.MetaKey: "ada-lovelace", hMeta + "x-tenant": "acme-corp"}}}
 	var m map[string]int
 	var runtimePanic any
 	func() {
@@ -96,7 +97,7 @@ func TestLogged(t *testing.T) {
 		}
 	}
 	// The poison queue keeps the words, but for the values.
-	if got := detail(destinations.Permanent(&told{destinations.Logged(errors.New("answered 400: unknown name Lovelace"), "x"), of}), of[0].Payload.Body); got != "answered 400: unknown name [event]" {
+	if got := detail(destinations.Permanent(&told{destinations.Logged(errors.New("answered 400: unknown name Lovelace"), "x"), of}), of[0].Payload); got != "answered 400: unknown name [event]" {
 		t.Error(got)
 	}
 	// Nor has it what the event's headers carry, as they are or quoted by the receiver.
@@ -111,8 +112,8 @@ func TestLogged(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
-	batch := []destinations.Delivery{{Metadata: map[string]string{"x-tenant": "acme-corp"}}, {Metadata: map[string]string{"x-tenant": "other-corp"}}}
-	if got := withoutValues(errors.New("refused acme-corp and other-corp"), batch).Error(); got != "refused [event] and [event]" {
+	batch := []*message.Message{{Metadata: message.Metadata{hMeta + "x-tenant": "acme-corp"}}, {Metadata: message.Metadata{hMeta + "x-tenant": "other-corp"}}}
+	if got := (&apart{told{errors.New("refused acme-corp and other-corp"), batch}}).Error(); got != "refused [event] and [event]" {
 		t.Error(got)
 	}
 	if !errors.Is(&told{context.DeadlineExceeded, of}, context.DeadlineExceeded) {

@@ -30,7 +30,7 @@ type transformer struct {
 	poison   *poisonQueue
 	metrics  *metrics.Destination
 	spans    *spans
-	waits    *waits
+	waits    *runWaits
 	draining <-chan struct{}
 	log      *slog.Logger
 }
@@ -144,7 +144,7 @@ func (t *transformer) store(ctx context.Context, run *infra.Run, parts []*infra.
 
 func (t *transformer) storeAll(ctx context.Context, run *infra.Run, parts []*infra.Part, results []result, out []infra.Output) error {
 	const first, most = 100 * time.Millisecond, 5 * time.Second
-	waiting := &progress{run: parts}
+	waiting := &runWait{parts: parts}
 	defer func() { t.waits.end(waiting) }()
 	for wait := first; ; wait = min(2*wait, most) {
 		err := t.put(run, out, parts...)
@@ -166,8 +166,7 @@ func (t *transformer) storeAll(ctx context.Context, run *infra.Run, parts []*inf
 		if ctx.Err() == nil && !errors.As(err, new(errStoresNothing)) {
 			t.log.Warn("what was transformed cannot be stored; trying again", slog.Any("error", err), slog.Duration("wait", wait))
 		}
-		waiting.err = err
-		t.waits.begin(waiting, metrics.WaitBroker, time.Now().Add(wait))
+		t.waits.begin(waiting, metrics.WaitBroker, time.Now().Add(wait), err)
 		if stop := pause(ctx, t.draining, wait); stop != nil {
 			return errors.Join(stop, err)
 		}

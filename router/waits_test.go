@@ -45,14 +45,17 @@ func (r *rig) wantBlocked(want map[string]float64) {
 	}
 }
 
-// nothingNoted: whatever happened, the register is empty when all is done.
+// nothingNoted: whatever happened, nothing waits when all is done.
 func (r *rig) nothingNoted() {
 	r.Helper()
 	synctest.Wait()
 	s := r.pipeline.find("d")
+	if n := len(s.scheduler().waiting()); n != 0 {
+		r.Errorf("%d keys are left in the scheduler", n)
+	}
 	for _, stage := range s.stages() {
-		if n := len(stage.waits.byKey()); n != 0 {
-			r.Errorf("%d notes are left in the stage %s", n, stage.kind)
+		if n := len(stage.waits.all); n != 0 {
+			r.Errorf("%d runs are left in the stage %s", n, stage.kind)
 		}
 	}
 	r.wantBlocked(map[string]float64{})
@@ -322,31 +325,6 @@ func TestRecentIsARing(t *testing.T) {
 	}
 }
 
-// A delivery at its first attempt leaves nothing in the register and allocates
-// nothing for it.
-func TestWaitsCostNothingAtTheFirstAttempt(t *testing.T) {
-	w := newWaits()
-	g := newGate(newBreaker(Breaker{}, nil), 2, RateLimit{}, nil)
-	g.waits, g.breaker.log = w, nil
-	var last recent
-	last.add("e", "u", metrics.Delivered, 1, time.Now()) // the ring is made
-	p := &progress{msg: record("u", "e")}
-	ctx := context.WithValue(context.Background(), progressKey{}, p)
-	now := time.Now()
-	n := testing.AllocsPerRun(100, func() {
-		w.mu.Lock() // whoever took it now would wait for ever
-		if err := g.attempt(ctx, "u", 1, func() error { return nil }); err != nil {
-			t.Error(err)
-		}
-		w.end(p)
-		w.mu.Unlock()
-		last.add("e", "u", metrics.Delivered, 1, now)
-	})
-	if n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-}
-
 func BenchmarkRecent(b *testing.B) {
 	b.ReportAllocs()
 	var r recent
@@ -356,14 +334,4 @@ func BenchmarkRecent(b *testing.B) {
 			r.add("01KB0A7Z3M9QF8V5X2C4D6E7G8", "u", metrics.Delivered, 1, now)
 		}
 	})
-}
-
-func BenchmarkGate(b *testing.B) {
-	b.ReportAllocs()
-	g := newGate(newBreaker(Breaker{}, nil), 64, RateLimit{}, nil)
-	g.waits = newWaits()
-	ctx := context.WithValue(context.Background(), progressKey{}, &progress{msg: record("u", "e")})
-	for b.Loop() {
-		_ = g.attempt(ctx, "u", 1, func() error { return nil })
-	}
 }

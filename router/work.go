@@ -142,9 +142,9 @@ func (p *partWork) collect(ctx context.Context, t *transformer, stop <-chan time
 // slowPart finishes the transformation of a part. An event whose own does not return in
 // time is given up, and the next one does not wait for it.
 func (t *transformer) slowPart(ctx context.Context, p *partWork) error {
-	waiting := &progress{run: []*infra.Part{p.Part}}
+	waiting := &runWait{parts: []*infra.Part{p.Part}}
 	defer func() { t.waits.end(waiting) }()
-	t.waits.begin(waiting, metrics.WaitAttempt, time.Time{})
+	t.waits.begin(waiting, metrics.WaitAttempt, time.Time{}, nil)
 	for {
 		before := len(p.results)
 		late := time.NewTimer(t.dest.Timeout)

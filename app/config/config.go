@@ -183,7 +183,7 @@ type Retry struct {
 	Initial  time.Duration `yaml:"initial" default:"500ms" min:"1ms" doc:"Wait before the second attempt; each later wait is longer."`
 	Max      time.Duration `yaml:"max" default:"30s" min:"1ms" doc:"Longest wait between two attempts."`
 	Attempts int           `yaml:"attempts" default:"10" min:"1" doc:"Attempts before a delivery goes to the poison queue."`
-	MaxAge   time.Duration `yaml:"max_age" default:"10m" min:"1ms" doc:"Longest time from the first attempt to the poison queue."`
+	MaxAge   time.Duration `yaml:"max_age" default:"10m" min:"1ms" doc:"Longest time that the attempts of an event and its backoffs may take together until it goes to the poison queue. Waiting for a slot, the rate limit, the breaker, a pause or the broker does not count."`
 }
 
 // Breaker pauses a destination that is down instead of using up the attempts

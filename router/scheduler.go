@@ -1,0 +1,306 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/infra"
+	"eventserver/router/schedule"
+)
+
+// scheduler decorates a destination's subscriber. It hands a message to Watermill when
+// an attempt of it may start now: in the order of its key, with a slot, within the rate,
+// past the breaker. What waits is in no handler: it costs its message and some 200 bytes.
+// The handler makes one attempt, and its middlewares judge it (verdict.go).
+//
+// It drives a schedule.Machine. Whoever changes something, by a message, a verdict or the
+// one timer, starts under the lock what may start then: the channel has room for all
+// that can be in handlers, so that sending never blocks. Logging and settling, which call
+// others, come after the lock.
+type scheduler struct {
+	sub          infra.Subscriber
+	closeTimeout time.Duration
+	log          *slog.Logger
+
+	draining atomic.Bool // nothing starts any more
+	fed      sync.WaitGroup
+
+	mu      sync.Mutex
+	m       *schedule.Machine
+	note    Note // of the pause by hand
+	claims  map[<-chan struct{}]*claimed
+	last    *claimed // of the last message
+	out     chan *message.Message
+	over    bool // nothing more is read
+	shut    bool // out is closed
+	timer   *time.Timer
+	due     time.Time // of timer; zero: it is not set
+	spare   *attempt
+	rest    chan struct{} // closed when nothing is held, once draining
+	atRest  bool
+	closing sync.Once
+	closed  error
+}
+
+// claimed is a claim that messages came with.
+type claimed struct {
+	schedule.Claim
+	done <-chan struct{}
+	stop func() bool // ends the watching
+}
+
+// newScheduler makes the scheduler of a destination with its defaults.
+func newScheduler(sub infra.Subscriber, d *Destination, closeTimeout time.Duration, log *slog.Logger) *scheduler {
+	cfg := schedule.Config{Concurrency: d.Concurrency, Rate: d.Rate, Breaker: d.Breaker, Batch: d.Batch}
+	return &scheduler{sub: sub, closeTimeout: closeTimeout, log: log, m: schedule.New(cfg, time.Now()), claims: map[<-chan struct{}]*claimed{},
+		out: make(chan *message.Message, 2*d.Concurrency), rest: make(chan struct{})}
+}
+
+var _ infra.Subscriber = (*scheduler)(nil)
+
+// Subscribe implements message.Subscriber. It is called once.
+func (s *scheduler) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	in, err := s.sub.Subscribe(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	s.fed.Go(func() {
+		for msg := range in {
+			s.arrive(msg)
+		}
+		s.refuse() // whatever waits can be finished no more
+		now := s.lock()
+		s.over = true
+		s.unlock(now)
+	})
+	return s.out, nil
+}
+
+// lock and unlock are around every use of the machine.
+func (s *scheduler) lock() (now time.Time) {
+	s.mu.Lock()
+	return time.Now() // behind the lock: times do not go back
+}
+
+// unlock starts what may start, and does after the lock what calls others.
+func (s *scheduler) unlock(now time.Time) {
+	for {
+		if s.spare == nil {
+			s.spare = &attempt{}
+		}
+		if !s.m.Start(now, &s.spare.Attempt) {
+			break
+		}
+		s.out <- s.spare.begin()
+		s.spare = nil
+	}
+	s.setTimer(now)
+	back, notices := s.m.Back(), s.m.Notices()
+	s.rested()
+	s.mu.Unlock()
+	s.tell(notices)
+	if len(back) == 0 {
+		return
+	}
+	for _, d := range back {
+		endSpan(d)
+		infra.Settle(d.Message, false)
+	}
+	s.mu.Lock()
+	s.m.Released(len(back))
+	s.rested()
+	s.mu.Unlock()
+}
+
+// rested tells who waits for it that nothing is held or in a handler any more. The
+// caller holds mu.
+func (s *scheduler) rested() {
+	if held, _ := s.m.Held(); held == 0 && s.draining.Load() && !s.atRest {
+		s.atRest = true
+		close(s.rest)
+	}
+	if s.over && s.m.Busy() == 0 && !s.shut {
+		s.shut = true
+		close(s.out)
+	}
+}
+
+// setTimer has tick called when something is due. A timer that is early does no harm. The
+// caller holds mu.
+func (s *scheduler) setTimer(now time.Time) {
+	due, there := s.m.Due(now)
+	if !there || !s.due.IsZero() && !due.Before(s.due) {
+		return
+	}
+	s.due = due
+	if s.timer == nil {
+		s.timer = time.AfterFunc(due.Sub(now), s.tick)
+	} else {
+		s.timer.Reset(due.Sub(now))
+	}
+}
+
+func (s *scheduler) tick() {
+	now := s.lock()
+	s.due = time.Time{}
+	s.unlock(now)
+}
+
+func (s *scheduler) tell(notices []schedule.Notice) {
+	for _, n := range notices {
+		if n.Opened {
+			s.log.Warn("destination fails; breaker opened", slog.Duration("pause", n.Pause), slog.String("cause", logged(n.Cause)))
+		} else {
+			s.log.Info("breaker closed")
+		}
+	}
+}
+
+// orderKey is the key that a message is ordered by. One without a key, written
+// by another program, waits for no other: its id and its place are its key.
+func orderKey(msg *message.Message) string {
+	if key := msg.Metadata.Get(infra.MetaKey); key != "" {
+		return key
+	}
+	return "\x00" + msg.UUID + ":" + msg.Metadata.Get(infra.MetaPartition) + ":" + msg.Metadata.Get(infra.MetaOffset)
+}
+
+// arrive takes one message in its place.
+func (s *scheduler) arrive(msg *message.Message) {
+	key := orderKey(msg)
+	now := s.lock()
+	taken := s.m.Arrive(now, key, msg, s.claimOf(msg))
+	s.unlock(now)
+	if !taken {
+		infra.Settle(msg, false)
+	}
+}
+
+// claimOf is the claim of a message; nil: it does not end. It is watched once for all
+// its messages. The caller holds mu.
+func (s *scheduler) claimOf(msg *message.Message) *schedule.Claim {
+	ctx := infra.ClaimOf(msg)
+	done := ctx.Done()
+	if done == nil {
+		return nil
+	}
+	if ctx.Err() != nil { // what came before it has gone back, or does in a moment
+		return schedule.Ended()
+	}
+	if s.last == nil || s.last.done != done {
+		c, there := s.claims[done]
+		if !there {
+			c = &claimed{done: done}
+			s.claims[done] = c
+			c.stop = context.AfterFunc(ctx, func() { s.endClaim(c) })
+		}
+		s.last = c
+	}
+	return &s.last.Claim
+}
+
+// endClaim sends back what waits of a claim.
+func (s *scheduler) endClaim(c *claimed) {
+	now := s.lock()
+	s.m.EndClaim(now, &c.Claim)
+	delete(s.claims, c.done)
+	if s.last == c {
+		s.last = nil
+	}
+	s.unlock(now)
+}
+
+// refuse starts nothing more and sends back what waits.
+func (s *scheduler) refuse() {
+	now := s.lock()
+	s.draining.Store(true)
+	s.m.Drain(now)
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	untaken := s.untaken()
+	s.unlock(now)
+	for _, a := range untaken {
+		s.finish(a, errDraining)
+	}
+}
+
+// untaken takes back what was handed out and Watermill has not taken. The caller holds mu.
+func (s *scheduler) untaken() (all []*attempt) {
+	for !s.shut {
+		select {
+		case msg := <-s.out:
+			all = append(all, attemptOf(msg.Context()))
+		default:
+			return all
+		}
+	}
+	return nil
+}
+
+// Drain sends back what waits, lets the handlers finish what they hold, and
+// returns when nothing is in flight or ctx ends.
+func (s *scheduler) Drain(ctx context.Context) error {
+	s.refuse()
+	if err := s.sub.Drain(ctx); err != nil {
+		return s.stuck(err)
+	}
+	select { // a message is settled at sub a moment before it is counted here
+	case <-s.rest:
+		return nil
+	case <-ctx.Done():
+		return s.stuck(ctx.Err())
+	}
+}
+
+// Close implements message.Subscriber. It is called when attempts had their time. Those
+// that take no notice of their end are left behind, and named by the error.
+func (s *scheduler) Close() error {
+	s.closing.Do(func() { s.closed = s.close() })
+	return s.closed
+}
+
+// closeTimeout is how long the attempts may take that a Close has cut.
+const closeTimeout = 5 * time.Second
+
+var errLeftBehind = errors.New("an attempt does not end with its context and is left behind")
+
+func (s *scheduler) close() error {
+	s.refuse()
+	closed := make(chan error, 1)
+	go func() { closed <- s.sub.Close() }() // ends the claims
+	late := time.NewTimer(s.closeTimeout)
+	defer late.Stop()
+	var err error
+	select {
+	case <-s.rest:
+	case <-late.C:
+		err = s.stuck(errLeftBehind)
+		now := s.lock()
+		s.m.Abandon(now)
+		s.unlock(now)
+	}
+	err = errors.Join(err, <-closed)
+	s.fed.Wait()
+	now := s.lock()
+	for _, c := range s.claims {
+		c.stop()
+	}
+	s.unlock(now)
+	return err
+}
+
+// Assigned implements infra.Subscriber.
+func (s *scheduler) Assigned() bool { return s.sub.Assigned() }
+
+// Stats implements infra.Subscriber.
+func (s *scheduler) Stats() infra.Stats { return s.sub.Stats() }
+
+// Deferred implements infra.Subscriber.
+func (s *scheduler) Deferred(key string) int { return s.sub.Deferred(key) }
