@@ -37,6 +37,11 @@ type Subscriber interface {
 	Drain(ctx context.Context) error
 	// Stats is asked at each scrape, at any time, also after Close.
 	Stats() Stats
+	// Bound has the subscriber read nothing more while so many messages, at least 1,
+	// are handed out and not settled, over all partitions; partitions that read side by
+	// side may exceed it by one each. 0: no bound beside the broker's own, which is how it
+	// begins. A subscriber that has one message of a partition in flight may ignore it.
+	Bound(messages int)
 	// Deferred is the number of messages of key that were read past, because
 	// the key has too many handed out.
 	Deferred(key string) int

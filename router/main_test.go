@@ -71,7 +71,8 @@ func wantVerdict(tb testing.TB, m *message.Message, want string) {
 type chanSub struct {
 	ch   chan *message.Message
 	once sync.Once
-	away atomic.Bool // it has no part in its group
+	away atomic.Bool  // it has no part in its group
+	most atomic.Int64 // that it may hand out; 0: no bound
 }
 
 func newChanSub() *chanSub { return &chanSub{ch: make(chan *message.Message)} }
@@ -84,6 +85,7 @@ func (s *chanSub) Assigned() bool              { return !s.away.Load() }
 func (s *chanSub) Drain(context.Context) error { return nil }
 func (s *chanSub) Stats() (none infra.Stats)   { return none }
 func (s *chanSub) Deferred(string) int         { return 0 }
+func (s *chanSub) Bound(messages int)          { s.most.Store(int64(messages)) }
 func (s *chanSub) Close() error                { s.once.Do(func() { close(s.ch) }); return nil }
 
 // runSub makes runs of what comes on its channel: what comes while one is in the

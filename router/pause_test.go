@@ -116,3 +116,35 @@ func TestPauseLetsGo(t *testing.T) {
 		r.deliver("d", "bob", "e2") // waits at the end of the test: the rig drains
 	})
 }
+
+// What may not start is not read either: it stays in the broker.
+func TestWhatMayNotStartIsNotRead(t *testing.T) {
+	run(t, func(t *testing.T) {
+		const slots = 5
+		dest := newReceiver("d", func(destinations.Delivery) error { return nil })
+		r := newRig(t, Destination{Destination: dest, Concurrency: slots, Breaker: Breaker{Failures: 2, Initial: time.Second, Max: time.Second}})
+		bounded := func(when string, want int64) {
+			t.Helper()
+			synctest.Wait()
+			if got := r.broker.subs[DeliverGroup("d")].most.Load(); got != want {
+				t.Errorf("%s: bounded to %d, want %d", when, got, want)
+			}
+		}
+		bounded("at the start", 0)
+		r.pipeline.Pause("d", Note{})
+		bounded("paused", slots)
+		r.pipeline.Resume("d")
+		bounded("resumed", 0)
+		dest.set(func(destinations.Delivery) error { return errPlain })
+		for k := range 3 {
+			r.deliver("d", fmt.Sprint("k", k), "e")
+		}
+		bounded("down", slots)
+		r.pipeline.Pause("d", Note{})
+		dest.set(func(destinations.Delivery) error { return nil })
+		r.pipeline.Resume("d")
+		bounded("down, and no pause any more", slots)
+		elapse(time.Minute)
+		bounded("up again", 0)
+	})
+}

@@ -42,6 +42,8 @@ type scheduler struct {
 	timer   *time.Timer
 	due     time.Time // of timer; zero: it is not set
 	spare   *attempt
+	most    int           // slots
+	bounded int           // what sub was told last
 	rest    chan struct{} // closed when nothing is held, once draining
 	atRest  bool
 	closing sync.Once
@@ -58,7 +60,7 @@ type claimed struct {
 // newScheduler makes the scheduler of a destination with its defaults.
 func newScheduler(sub infra.Subscriber, d *Destination, closeTimeout time.Duration, log *slog.Logger) *scheduler {
 	cfg := schedule.Config{Concurrency: d.Concurrency, Rate: d.Rate, Breaker: d.Breaker, Batch: d.Batch}
-	return &scheduler{sub: sub, closeTimeout: closeTimeout, log: log, m: schedule.New(cfg, time.Now()), claims: map[<-chan struct{}]*claimed{},
+	return &scheduler{sub: sub, most: d.Concurrency, closeTimeout: closeTimeout, log: log, m: schedule.New(cfg, time.Now()), claims: map[<-chan struct{}]*claimed{},
 		out: make(chan *message.Message, 2*d.Concurrency), rest: make(chan struct{})}
 }
 
@@ -101,6 +103,7 @@ func (s *scheduler) unlock(now time.Time) {
 		s.spare = nil
 	}
 	s.setTimer(now)
+	s.bound()
 	back, notices := s.m.Back(), s.m.Notices()
 	s.rested()
 	s.mu.Unlock()
@@ -116,6 +119,19 @@ func (s *scheduler) unlock(now time.Time) {
 	s.m.Released(len(back))
 	s.rested()
 	s.mu.Unlock()
+}
+
+// bound has no more read than there are slots, while no attempt may start: what a
+// receiver that is down does not take stays in the broker. The caller holds mu.
+func (s *scheduler) bound() {
+	most := 0
+	if s.m.Stopped() {
+		most = s.most
+	}
+	if most != s.bounded {
+		s.bounded = most
+		s.sub.Bound(most)
+	}
 }
 
 // rested tells who waits for it that nothing is held or in a handler any more. The
@@ -301,6 +317,9 @@ func (s *scheduler) Assigned() bool { return s.sub.Assigned() }
 
 // Stats implements infra.Subscriber.
 func (s *scheduler) Stats() infra.Stats { return s.sub.Stats() }
+
+// Bound implements infra.Subscriber. The scheduler bounds what it decorates by itself.
+func (s *scheduler) Bound(messages int) { s.sub.Bound(messages) }
 
 // Deferred implements infra.Subscriber.
 func (s *scheduler) Deferred(key string) int { return s.sub.Deferred(key) }

@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) infra.Broker, opts Options) {
 		{"ManyUnackedAtOnce", (*env).manyUnacked},
 		{"WindowBounds", (*env).window},
 		{"WindowNeverLeaks", (*env).windowTurnover},
+		{"BoundOfMessages", (*env).bound},
 		{"OversizeMessage", (*env).oversize},
 		{"PublishAfterClose", (*env).publishAfterClose},
 		{"PublishWhileClosing", (*env).publishWhileClosing},

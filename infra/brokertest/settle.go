@@ -37,6 +37,24 @@ func (e *env) window() {
 	e.quiet(in)
 }
 
+// bound: who can deliver nothing reads nothing more, and goes on when that is over.
+func (e *env) bound() {
+	total, most := e.opts.Window, e.opts.Window/2
+	e.publish("u", 0, total)
+	s := e.subscriber(group)
+	s.Bound(most)
+	in, err := s.Subscribe(e.Context(), topic)
+	require.NoError(e, err)
+	msgs := e.take(in, most)
+	e.quiet(in)
+	msgs[0].Ack()
+	msgs = append(msgs, e.receive(in))
+	e.quiet(in)
+	s.Bound(0)
+	msgs = append(msgs, e.take(in, total-most-1)...)
+	assert.Equal(e, numbers(0, total), payloads(msgs))
+}
+
 // windowTurnover: a window that counts wrongly, by one a nack or a skipped
 // message, closes for good sooner or later.
 func (e *env) windowTurnover() {

@@ -22,6 +22,7 @@ type subscriber struct {
 
 	mu     sync.Mutex
 	subs   []*subscription
+	most   int // messages that each subscription may hold; 0: no bound of its own
 	closed bool
 }
 
@@ -61,6 +62,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	s.mu.Lock()
 	closed := s.closed
 	s.subs = append(s.subs, sub)
+	sub.account.bound(s.most)
 	s.mu.Unlock()
 	if closed { // meanwhile
 		cancel()
@@ -103,6 +105,16 @@ func (s *subscriber) Deferred(key string) (n int) {
 		}
 	}
 	return n
+}
+
+// Bound implements infra.Subscriber.
+func (s *subscriber) Bound(messages int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.most = messages
+	for _, sub := range s.subs {
+		sub.account.bound(messages)
+	}
 }
 
 // Drain implements infra.Subscriber.

@@ -177,6 +177,9 @@ func (s *subscriber) Stats() infra.Stats { return infra.Stats{Partitions: int(s.
 // Deferred implements infra.Subscriber: it reads past nothing.
 func (s *subscriber) Deferred(string) int { return 0 }
 
+// Bound implements infra.Subscriber: a message of each partition is in flight.
+func (s *subscriber) Bound(int) {}
+
 type unmarshaler struct{ cfg *kafka.Config }
 
 // Unmarshal implements watermill-kafka's Unmarshaler. It reads any record, whoever
