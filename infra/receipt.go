@@ -6,9 +6,17 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// Receipt tells a subscriber what became of one message: true for Ack, false
-// for Nack. It is called once.
-type Receipt func(acked bool)
+// Receipt tells a subscriber what became of one message.
+type Receipt interface {
+	// Settled is called once: true for Ack, false for Nack.
+	Settled(acked bool)
+}
+
+// ReceiptFunc is a Receipt that is a function.
+type ReceiptFunc func(acked bool)
+
+// Settled implements Receipt.
+func (f ReceiptFunc) Settled(acked bool) { f(acked) }
 
 // receipted is the context of a message with a receipt.
 type receipted struct {
@@ -44,6 +52,6 @@ func Settle(m *message.Message, acked bool) {
 		m.Nack()
 	}
 	if r, ok := m.Context().(receipted); ok {
-		r.receipt(acked)
+		r.receipt.Settled(acked)
 	}
 }

@@ -42,7 +42,7 @@ func BenchmarkDeliver(b *testing.B) {
 	defer end()
 	var underway sync.WaitGroup
 	slots := make(chan struct{}, len(records))
-	receipt := infra.WithReceipt(claim, func(bool) { <-slots; underway.Done() })
+	receipt := infra.WithReceipt(claim, infra.ReceiptFunc(func(bool) { <-slots; underway.Done() }))
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		slots <- struct{}{}

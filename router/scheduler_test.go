@@ -119,7 +119,7 @@ func TestAnUnknownErrorIsTriedAgainInPlace(t *testing.T) {
 		s, out := schedulerOf(t, sub, Destination{})
 		var told []string
 		send := func(id string) *message.Message {
-			m := within(infra.WithReceipt(t.Context(), func(acked bool) { told = append(told, fmt.Sprint(id, " ", acked)) }), record("a", id))
+			m := within(infra.WithReceipt(t.Context(), infra.ReceiptFunc(func(acked bool) { told = append(told, fmt.Sprint(id, " ", acked)) })), record("a", id))
 			sub.ch <- m
 			return m
 		}

@@ -39,7 +39,7 @@ func stuckRig(t *testing.T, log io.Writer) (r *rig, settled <-chan bool) {
 // receipted gives a message a receipt, which comes on the channel.
 func receipted(t *testing.T, m *message.Message) (*message.Message, <-chan bool) {
 	settled := make(chan bool, 1)
-	m.SetContext(infra.WithReceipt(t.Context(), func(acked bool) { settled <- acked }))
+	m.SetContext(infra.WithReceipt(t.Context(), infra.ReceiptFunc(func(acked bool) { settled <- acked })))
 	return m, settled
 }
 

@@ -230,7 +230,7 @@ func (c *claim) holdsOnly(n, bytes int) { c.holds(n-c.messages, bytes-c.bytes) }
 
 // hold counts a record as in flight. The caller holds mu.
 func (c *claim) hold(rec *infra.Record, k *keyState) *flight {
-	f := &flight{rec: rec, key: k, size: costOf(rec)}
+	f := &flight{claim: c, rec: rec, offset: rec.Offset, key: k, size: costOf(rec)}
 	c.holds(1, f.size)
 	k.held++
 	return f

@@ -1,6 +1,7 @@
 package pubsub
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -11,7 +12,10 @@ import (
 
 // flight is one message in flight, until it is acked or its claim ends.
 type flight struct {
-	rec    *infra.Record
+	claim  *claim
+	rec    *infra.Record    // nil once msg is there
+	msg    *message.Message // with a receipt: what the consumer has
+	offset int64
 	key    *keyState
 	size   int
 	cancel context.CancelFunc // ends the message's context; nil where that is the claim's
@@ -26,14 +30,7 @@ func (c *claim) send(f *flight) bool {
 	if c.ctx.Err() != nil || !c.sub.flights.Begin() {
 		return false
 	}
-	msg := read(f.rec) // anew at each delivery: what a middleware wrote on the last is not on it
-	if c.sub.cfg.Receipts {
-		msg.SetContext(infra.WithReceipt(c.ctx, func(acked bool) { c.verdict(f, acked) }))
-	} else {
-		var ctx context.Context
-		ctx, f.cancel = context.WithCancel(c.ctx)
-		msg.SetContext(ctx)
-	}
+	msg := f.message()
 	select {
 	case c.sub.out <- msg:
 		if !c.sub.cfg.Receipts {
@@ -46,6 +43,31 @@ func (c *claim) send(f *flight) bool {
 	c.land(f)
 	return false
 }
+
+// message makes the message. With a receipt it has no channels, and the record is not
+// needed any more: the message shares nothing with it.
+func (f *flight) message() (msg *message.Message) {
+	if !f.claim.sub.cfg.Receipts {
+		msg = read(f.rec) // anew at each delivery: what a middleware wrote on the last is not on it
+		var ctx context.Context
+		ctx, f.cancel = context.WithCancel(f.claim.ctx)
+		msg.SetContext(ctx)
+		return msg
+	}
+	if f.msg == nil {
+		msg = readUnacked(f.rec)
+		msg.Payload = bytes.Clone(msg.Payload)
+		f.rec = nil
+	} else {
+		msg = infra.Unacked(f.msg.UUID, f.msg.Payload, f.msg.Metadata)
+	}
+	msg.SetContext(infra.WithReceipt(f.claim.ctx, f))
+	f.msg = msg
+	return msg
+}
+
+// Settled implements infra.Receipt.
+func (f *flight) Settled(acked bool) { f.claim.verdict(f, acked) }
 
 // land ends the message's context and its part in a drain.
 func (c *claim) land(f *flight) {
@@ -129,7 +151,7 @@ func (c *claim) settle(f *flight, acked bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if acked {
-		c.tracker.Done(f.rec.Offset)
+		c.tracker.Done(f.offset)
 		c.changed()
 	}
 	c.holds(-1, -f.size)

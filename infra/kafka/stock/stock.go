@@ -143,13 +143,13 @@ func (s *subscriber) handed(msg *message.Message) *message.Message {
 	}
 	out := message.NewMessage(msg.UUID, msg.Payload)
 	out.Metadata = msg.Metadata
-	out.SetContext(infra.WithReceipt(msg.Context(), func(acked bool) {
+	out.SetContext(infra.WithReceipt(msg.Context(), infra.ReceiptFunc(func(acked bool) {
 		if acked {
 			msg.Ack()
 		} else {
 			msg.Nack()
 		}
-	}))
+	})))
 	return out
 }
 
