@@ -40,7 +40,9 @@ func observe(m *metrics.Destination) message.HandlerMiddleware {
 		return func(msg *message.Message) ([]*message.Message, error) {
 			ctx, began := msg.Context(), time.Now()
 			out, err := next(msg)
-			m.Attempt(class(ctx, err), time.Since(began), msg.Metadata[hTraceparent])
+			if err == nil || !errors.As(err, new(*giveUp)) { // else it does not decode, and nobody was asked
+				m.Attempt(class(ctx, err), time.Since(began), msg.Metadata[hTraceparent])
+			}
 			return out, err
 		}
 	}

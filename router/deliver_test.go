@@ -60,6 +60,9 @@ func TestUndecodableRecordsBlameNoReceiver(t *testing.T) {
 		if s, _ := r.pipeline.Status("d"); s.Breaker.Open || s.Failing != nil {
 			t.Errorf("breaker %+v, failing %+v", s.Breaker, s.Failing)
 		}
+		if n := r.metric("eventserver_attempts_total", map[string]string{"class": "error"}); n != 0 {
+			t.Errorf("%v failed attempts are counted", n)
+		}
 		if n := len(r.poisoned("d")); n != 50 || dest.total() != 0 {
 			t.Errorf("%d poisoned, %d attempts", n, dest.total())
 		}
