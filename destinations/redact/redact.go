@@ -74,6 +74,12 @@ func inJSON(v string) string {
 // values are those of the event and of its request that are no secrets: they may
 // stand there as they are, which is the caller's business, but not encoded.
 func (r *Redactor) Text(text string, cut bool, values ...string) string {
+	return r.TextOf(text, cut, func() []string { return values })
+}
+
+// TextOf is Text with values that take long to list. It asks for them when it has to
+// look for them, and not for a text that came before.
+func (r *Redactor) TextOf(text string, cut bool, values func() []string) string {
 	if len(text) > MaxText {
 		text, cut = text[:MaxText], true
 	}
@@ -87,7 +93,7 @@ func (r *Redactor) Text(text string, cut bool, values ...string) string {
 		return last[1]
 	}
 	kept := Withheld
-	if r.clear(text, values) {
+	if r.clear(text, values()) {
 		kept = withoutTokens(text)
 	}
 	r.last.Store(&[2]string{text, kept})

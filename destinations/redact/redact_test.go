@@ -268,3 +268,17 @@ func BenchmarkText(b *testing.B) {
 		})
 	}
 }
+
+// The values of a payload were listed for each failed attempt, also of a receiver that
+// says the same each time.
+func TestValuesAreListedForANewText(t *testing.T) {
+	r, listed := New("secret-of-ours"), 0
+	for _, text := range []string{"not now", "not now", "not now", "never"} {
+		if got := r.TextOf(text, false, func() []string { listed++; return []string{"a value of the event"} }); got != text {
+			t.Errorf("got %q", got)
+		}
+	}
+	if listed != 2 {
+		t.Errorf("listed %d times for two texts", listed)
+	}
+}

@@ -52,7 +52,7 @@ func (d *Destination) send(ctx context.Context, header fields, body []byte) erro
 		resp, x, err = d.exchangeBy(ctx, d.fresh, header, body)
 	}
 	if err != nil {
-		return d.failed(ctx, x.connected.Load(), err, valuesSent(header, body)...)
+		return d.failed(ctx, x.connected.Load(), err, func() []string { return valuesSent(header, body) })
 	}
 	defer func() { _ = resp.Body.Close() }()
 	return d.verdict(resp, d.read(resp, header, body))
@@ -123,5 +123,5 @@ func (d *Destination) read(resp *http.Response, header fields, sent []byte) stri
 		return "[withheld: it is encoded, and none was asked for]" // what it repeats cannot be found in it
 	}
 	cut := err != nil || buf.Len() > d.cfg.MaxResponseBytes
-	return snippet(d.redactor.Text(buf.String(), cut, valuesSent(header, sent)...))
+	return snippet(d.redactor.TextOf(buf.String(), cut, func() []string { return valuesSent(header, sent) }))
 }

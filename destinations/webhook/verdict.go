@@ -91,9 +91,9 @@ func (d *Destination) permanent(status int) bool {
 }
 
 // failed is the verdict on a request that had no answer.
-func (d *Destination) failed(ctx context.Context, connected bool, err error, values ...string) error {
+func (d *Destination) failed(ctx context.Context, connected bool, err error, values func() []string) error {
 	why, known := cause.Words(bare(err))
-	said := errors.New(d.redactor.Text(why, false, values...))
+	said := errors.New(d.redactor.TextOf(why, false, values))
 	switch {
 	case blocked(err):
 		return destinations.Unavailable(fmt.Errorf("webhook address is not public (%w); set allow_private: true to send there", said))
