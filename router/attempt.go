@@ -117,7 +117,7 @@ func (s *scheduler) stuck(err error) error {
 	var first *message.Message
 	var since time.Time
 	n := 0
-	s.m.Each(now, func(l schedule.Look) {
+	s.m.Each(now, func(l schedule.Brief) {
 		if !l.Started {
 			return
 		}

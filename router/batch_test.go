@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"eventserver/destinations"
@@ -333,5 +334,32 @@ func TestDrainDoesNotWaitForABatch(t *testing.T) {
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("the stop took %v", took)
 		}
+	})
+}
+
+// A panic of our own while a batch is handled does not spin: each of it comes alone, and
+// not at once.
+func TestAPanicBesideABatchDoesNotSpin(t *testing.T) {
+	run(t, func(t *testing.T) {
+		sub := newChanSub()
+		s, out := schedulerOf(t, sub, Destination{Batch: Batch{MaxEvents: 2}})
+		a, b := record("a", "a1"), record("b", "b1")
+		sub.ch <- a
+		sub.ch <- b
+		m := wantNext(t, out, "a1")
+		func() {
+			defer func() { _ = recover() }()
+			_, _ = s.verdict(func(*message.Message) ([]*message.Message, error) { panic("a bug") })(m)
+		}()
+		wantNext(t, out, "")
+		elapse(unknownPause)
+		first, second := next(out), next(out)
+		if first == nil || second == nil || len(attemptOf(first.Context()).Deliveries) != 1 {
+			t.Fatal("they do not come alone")
+		}
+		s.says(first, nil)
+		s.says(second, nil)
+		wantVerdicts(t, []*message.Message{a, b}, "acked")
+		_ = s.Close()
 	})
 }

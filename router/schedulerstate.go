@@ -52,21 +52,13 @@ type scheduled struct {
 	oldestBlocked time.Time      // zero: none
 }
 
-// state looks at every key. It is asked at each scrape.
+// state is asked at each scrape.
 func (s *scheduler) state() scheduled {
 	now := s.lock()
 	defer s.unlock(now)
-	out := scheduled{slots: s.m.Slots(), paused: s.m.Paused(), breaker: s.m.Breaker(), blocked: map[string]int{}}
+	out := scheduled{slots: s.m.Slots(), paused: s.m.Paused(), breaker: s.m.Breaker()}
 	out.held, _ = s.m.Held()
-	s.m.Each(now, func(l schedule.Look) {
-		if l.Blocked.IsZero() {
-			return
-		}
-		out.blocked[l.Reason]++
-		if out.oldestBlocked.IsZero() || l.Blocked.Before(out.oldestBlocked) {
-			out.oldestBlocked = l.Blocked
-		}
-	})
+	out.blocked, out.oldestBlocked = s.m.Blocked(now)
 	return out
 }
 
@@ -92,7 +84,7 @@ type waitSince struct {
 func (s *scheduler) waiting() (keys []waitSince) {
 	now := s.lock()
 	defer s.unlock(now)
-	s.m.Each(now, func(l schedule.Look) {
+	s.m.Each(now, func(l schedule.Brief) {
 		switch {
 		case !l.Blocked.IsZero():
 			keys = append(keys, waitSince{l.Key, l.Blocked})

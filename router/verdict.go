@@ -107,6 +107,8 @@ func (s *scheduler) finishBatch(a *attempt, err error) {
 		case back:
 			v.Kind = schedule.Gone
 			infra.Settle(d.Message, false)
+		case err != nil && a.Err() == nil: // a panic of ours: each alone, and not at once
+			*v = verdictOf(err)
 		case err != nil:
 			v.Kind = schedule.Company
 		}

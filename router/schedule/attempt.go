@@ -191,6 +191,7 @@ func (m *Machine) Start(now time.Time, a *Attempt) bool {
 func (m *Machine) take(t time.Duration, a *Attempt, k *key) {
 	m.unplace(k)
 	k.state, k.since, k.taken, k.attempt = attempting, t, 1, a
+	m.count(t, k, false)
 	a.one[0] = k.head
 	a.Deliveries = a.one[:]
 }

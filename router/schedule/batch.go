@@ -51,6 +51,7 @@ func (m *Machine) gather(t time.Duration, a *Attempt) {
 		}
 		m.unplace(k)
 		k.state, k.since, k.taken, k.attempt = attempting, t, took, a
+		m.count(t, k, false)
 		k = then
 	}
 }

@@ -82,9 +82,12 @@ type key struct {
 	since      time.Duration // in state
 	due        time.Duration // of backoff and broker
 	blocked    time.Duration // since when something waits behind; stale when nothing does
+	counted    place         // where it is counted as blocked; nowhere: nothing waits behind
 	index      int           // in times; -1: not there
 	queue      *queue        // that it stands in; nil: none
 	prev, then *key          // beside it
+	sooner     *key          // beside it among the blocked keys
+	later      *key
 }
 
 // waiting is how many deliveries wait behind the first, or behind those in an attempt.

@@ -8,19 +8,25 @@ import (
 	"eventserver/metrics"
 )
 
+// Brief is what there is of a key, in short.
+type Brief struct {
+	Key     string
+	Reason  string           // metrics.Wait...: why its first delivery is not done
+	Since   time.Time        // it waits for that
+	Waiting int              // deliveries behind the first, or behind those in its attempt
+	Blocked time.Time        // since when something waits behind; zero: nothing does
+	First   *message.Message // the first delivery
+	Tries   int              // attempts made of it
+	Started bool             // it is in an attempt, or being stored
+}
+
 // Look is what there is of a key.
 type Look struct {
-	Key     string
-	Reason  string             // metrics.Wait...: why its first delivery is not done
-	Since   time.Time          // it waits for that
+	Brief
+
 	Next    time.Time          // it goes on then; zero: not known
-	Waiting int                // deliveries behind the first, or behind those in its attempt
-	Blocked time.Time          // since when something waits behind; zero: nothing does
-	First   *message.Message   // the first delivery
-	Behind  []*message.Message // the first ones that follow it, those in its attempt too
+	Behind  []*message.Message // the first ones that follow the first, those in its attempt too
 	All     int                // how many follow it
-	Tries   int                // attempts made of the first
-	Started bool               // it is in an attempt, or being stored
 	History History            // of the first; its zero value: no attempt has failed
 }
 
@@ -30,8 +36,9 @@ func (m *Machine) Look(now time.Time, name string, behind int) (Look, bool) {
 	if !there {
 		return Look{}, false
 	}
-	l := m.look(m.at(now), k)
-	l.Next = m.nextOf(m.at(now), k, l.Reason)
+	t, where := m.at(now), m.where(k)
+	l := Look{Brief: m.brief(t, k, where, m.reason(t, where))}
+	l.Next = m.nextOf(t, k, l.Reason)
 	l.All = int(k.n) - 1
 	if h := k.head.History; h != nil {
 		l.History = *h
@@ -42,51 +49,49 @@ func (m *Machine) Look(now time.Time, name string, behind int) (Look, bool) {
 	return l, true
 }
 
-// Each tells of all keys, in no order, without times to come, histories and what follows the
-// first delivery of each.
-func (m *Machine) Each(now time.Time, f func(Look)) {
+// Each tells of all keys, in no order.
+func (m *Machine) Each(now time.Time, f func(Brief)) {
 	t := m.at(now)
+	var reasons [places]string
+	for where := nowhere + 1; where < places; where++ {
+		reasons[where] = m.reason(t, where)
+	}
 	for _, k := range m.keys {
-		f(m.look(t, k))
+		where := m.where(k)
+		f(m.brief(t, k, where, reasons[where]))
 	}
 }
 
-func (m *Machine) look(t time.Duration, k *key) Look {
-	l := Look{Key: k.name, Since: m.time(k.since), Waiting: k.waiting(), First: k.head.Message, Reason: m.reason(t, k)}
-	l.Started = k.state == attempting
+func (m *Machine) brief(t time.Duration, k *key, where place, reason string) Brief {
+	b := Brief{Key: k.name, Reason: reason, Since: m.time(k.since), Waiting: k.waiting(), First: k.head.Message, Started: where == inAttempt}
 	if h := k.head.History; h != nil {
-		l.Tries = h.Tries
+		b.Tries = h.Tries
 	}
-	if l.Waiting > 0 && l.Reason != metrics.WaitBatch { // they may go with the first
-		l.Blocked = m.time(k.blocked)
+	if b.Waiting > 0 && reason != metrics.WaitBatch { // they may go with the first
+		b.Blocked = m.time(k.blocked)
 	}
-	switch l.Reason {
+	switch reason {
 	case metrics.WaitPaused:
-		l.Since = m.time(max(k.since, m.pausedAt))
+		b.Since = m.time(max(k.since, m.pausedAt))
 	case metrics.WaitBreaker:
-		l.Since = m.time(max(k.since, m.breaker.since))
+		b.Since = m.time(max(k.since, m.breaker.since))
 	}
-	return l
+	return b
 }
 
-func (m *Machine) reason(t time.Duration, k *key) string {
-	switch k.state {
-	case backoff:
-		return metrics.WaitBackoff
-	case broker:
-		return metrics.WaitBroker
-	case attempting:
-		return metrics.WaitAttempt
-	}
-	switch reason, _ := m.shut(t); {
-	case reason != "":
-		return reason
-	case m.rate.next(t, 1) > t:
-		return metrics.WaitRateLimit
+// where is placeOf, also of a key that nothing waits behind.
+func (m *Machine) where(k *key) place {
+	switch {
+	case k.state == attempting:
+		return inAttempt
+	case k.state == backoff:
+		return inBackoff
+	case k.state == broker:
+		return inBroker
 	case k.queue == &m.company:
-		return metrics.WaitBatch
+		return inCompany
 	default:
-		return metrics.WaitAttempt // it starts in a moment
+		return inSingles
 	}
 }
 

@@ -49,6 +49,7 @@ type Machine struct {
 	draining  bool
 	rate      bucket
 	breaker   breaker
+	blocked   blocked
 	back      []*Delivery
 	notices   []Notice
 }
@@ -80,16 +81,13 @@ func (m *Machine) Arrive(now time.Time, name string, msg *message.Message, claim
 	}
 	k.push(d)
 	d.key = k
-	switch {
-	case !there:
+	if !there {
 		m.place(k, t)
-	case k.waiting() == 1:
-		k.blocked = t
-	}
-	if there && k.queue == &m.company {
+	} else if k.queue == &m.company {
 		m.inCompany++
 		m.companyBytes += d.size()
 	}
+	m.count(t, k, false)
 	return true
 }
 
@@ -135,11 +133,17 @@ func (m *Machine) finishKey(t time.Duration, k *key, of []*Delivery, verdicts []
 		}
 	}
 	if k.n == 0 {
-		delete(m.keys, k.name)
+		m.forget(t, k)
 		return
 	}
-	k.blocked = t // the key moved: those behind wait anew
 	m.place(k, t)
+	m.count(t, k, true)
+}
+
+// forget is for a key that has nothing any more.
+func (m *Machine) forget(t time.Duration, k *key) {
+	m.count(t, k, false)
+	delete(m.keys, k.name)
 }
 
 // drop forgets a delivery that is no longer in the list of its key.
@@ -202,6 +206,7 @@ func (m *Machine) awake(k *key, t time.Duration) {
 	}
 	h.until = 0
 	m.place(k, t)
+	m.count(t, k, false)
 }
 
 // Drain starts nothing more, and has everything go back that is in no attempt (Back).
@@ -252,16 +257,17 @@ func (m *Machine) sweep(t time.Duration, match func(*Delivery) bool) {
 			m.back = append(m.back, d)
 			return false
 		})
-		switch {
-		case k.n == 0:
-			delete(m.keys, k.name)
-		case k.taken == 0:
-			since, blocked := k.since, k.blocked
+		if k.n == 0 {
+			m.forget(t, k)
+			continue
+		}
+		if since := k.since; k.taken == 0 {
 			m.place(k, t)
 			if k.head == head {
-				k.since, k.blocked = since, blocked
+				k.since = since
 			}
 		}
+		m.count(t, k, k.head != head)
 	}
 	m.breaker.settle(m)
 }

@@ -326,6 +326,9 @@ func TestLook(t *testing.T) {
 	if l := look("a"); !l.Next.Equal(began.Add(2*time.Second)) || !l.Blocked.Equal(b.now) {
 		t.Errorf("a is the second in line: %+v", l)
 	}
+	if by, oldest := b.m.Blocked(b.now); len(by) != 1 || by[metrics.WaitRateLimit] != 2 || !oldest.Equal(began.Add(time.Millisecond)) {
+		t.Errorf("blocked %v since %v", by, oldest)
+	}
 	b.m.Pause(b.now)
 	if l := look("b"); l.Reason != metrics.WaitPaused || !l.Next.IsZero() {
 		t.Errorf("b: %+v", l)
@@ -334,7 +337,7 @@ func TestLook(t *testing.T) {
 		t.Error("there is a c")
 	}
 	var all []string
-	b.m.Each(b.now, func(l Look) { all = append(all, l.Key) })
+	b.m.Each(b.now, func(l Brief) { all = append(all, l.Key) })
 	slices.Sort(all)
 	if !slices.Equal(all, []string{"a", "b"}) {
 		t.Errorf("%v", all)

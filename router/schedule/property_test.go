@@ -230,6 +230,7 @@ func (s *model) check(t *rapid.T) {
 // verify holds the machine's own structures against each other.
 func (m *Machine) verify(t *rapid.T) {
 	inCompany, bytes, waiting := 0, 0, 0
+	var blocked [places]int
 	for name, k := range m.keys {
 		n, size := 0, 0
 		for d := k.head; d != nil; d = d.next {
@@ -256,10 +257,27 @@ func (m *Machine) verify(t *rapid.T) {
 		if k.index >= 0 {
 			waiting++
 		}
+		if k.waiting() > 0 {
+			blocked[m.where(k)]++
+		}
 		if k.queue == &m.company {
 			inCompany += n
 			bytes += size
 		}
+	}
+	for where := nowhere + 1; where < places; where++ {
+		if blocked[where] != m.blocked.n[where] {
+			t.Fatalf("counts %v blocked keys, there are %v", m.blocked.n, blocked)
+		}
+	}
+	for k := m.blocked.first; k != nil; k = k.later {
+		blocked[k.counted]--
+		if k.later == nil && k != m.blocked.last || k.later != nil && k.later.blocked < k.blocked || m.keys[k.name] != k {
+			t.Fatalf("%s in the list of blocked keys", k.name)
+		}
+	}
+	if blocked != [places]int{} {
+		t.Fatalf("blocked keys: %v too many or few", blocked)
 	}
 	if inCompany != m.inCompany || bytes != m.companyBytes || waiting != len(m.times) {
 		t.Fatalf("counts %d, %d and %d; there are %d, %d and %d", m.inCompany, m.companyBytes, len(m.times), inCompany, bytes, waiting)
