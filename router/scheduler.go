@@ -42,7 +42,6 @@ type scheduler struct {
 	timer   *time.Timer
 	due     time.Time // of timer; zero: it is not set
 	spare   *attempt
-	most    int           // slots
 	bounded int           // what sub was told last
 	rest    chan struct{} // closed when nothing is held, once draining
 	atRest  bool
@@ -60,7 +59,7 @@ type claimed struct {
 // newScheduler makes the scheduler of a destination with its defaults.
 func newScheduler(sub infra.Subscriber, d *Destination, closeTimeout time.Duration, log *slog.Logger) *scheduler {
 	cfg := schedule.Config{Concurrency: d.Concurrency, Rate: d.Rate, Breaker: d.Breaker, Batch: d.Batch}
-	return &scheduler{sub: sub, most: d.Concurrency, closeTimeout: closeTimeout, log: log, m: schedule.New(cfg, time.Now()), claims: map[<-chan struct{}]*claimed{},
+	return &scheduler{sub: sub, closeTimeout: closeTimeout, log: log, m: schedule.New(cfg, time.Now()), claims: map[<-chan struct{}]*claimed{},
 		out: make(chan *message.Message, 2*d.Concurrency), rest: make(chan struct{})}
 }
 
@@ -124,11 +123,7 @@ func (s *scheduler) unlock(now time.Time) {
 // bound has no more read than there are slots, while no attempt may start: what a
 // receiver that is down does not take stays in the broker. The caller holds mu.
 func (s *scheduler) bound() {
-	most := 0
-	if s.m.Stopped() {
-		most = s.most
-	}
-	if most != s.bounded {
+	if most := s.m.Most(); most != s.bounded {
 		s.bounded = most
 		s.sub.Bound(most)
 	}

@@ -206,10 +206,6 @@ type BreakerState struct {
 	Cause   error     // of the last failure that opened it or kept it open
 }
 
-// Stopped reports whether no attempt may start but a probe: the breaker is open, or
-// somebody paused the destination.
-func (m *Machine) Stopped() bool { return m.paused || m.breaker.state == open }
-
 // Breaker tells of the breaker.
 func (m *Machine) Breaker() BreakerState {
 	b := &m.breaker

@@ -37,7 +37,7 @@ func (m *Machine) Look(now time.Time, name string, behind int) (Look, bool) {
 		return Look{}, false
 	}
 	t, where := m.at(now), m.where(k)
-	l := Look{Brief: m.brief(t, k, where, m.reason(t, where))}
+	l := Look{Brief: m.brief(k, where, m.reason(t, where))}
 	l.Next = m.nextOf(t, k, l.Reason)
 	l.All = int(k.n) - 1
 	if h := k.head.History; h != nil {
@@ -58,11 +58,11 @@ func (m *Machine) Each(now time.Time, f func(Brief)) {
 	}
 	for _, k := range m.keys {
 		where := m.where(k)
-		f(m.brief(t, k, where, reasons[where]))
+		f(m.brief(k, where, reasons[where]))
 	}
 }
 
-func (m *Machine) brief(t time.Duration, k *key, where place, reason string) Brief {
+func (m *Machine) brief(k *key, where place, reason string) Brief {
 	b := Brief{Key: k.name, Reason: reason, Since: m.time(k.since), Waiting: k.waiting(), First: k.head.Message, Started: where == inAttempt}
 	if h := k.head.History; h != nil {
 		b.Tries = h.Tries
