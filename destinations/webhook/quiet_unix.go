@@ -11,6 +11,9 @@ import (
 // quiet reports whether a connection is open and its receiver has sent nothing:
 // most close an idle one some day, and a request on it would be lost.
 func quiet(conn net.Conn) bool {
+	if p, ok := conn.(*placed); ok {
+		conn = p.Conn
+	}
 	sys, ok := conn.(syscall.Conn)
 	if !ok {
 		return true

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -78,11 +77,10 @@ func newTLSConfig() *tls.Config { return &tls.Config{MinVersion: tls.VersionTLS1
 // decompression (a small answer could become a huge one) and no time limit of
 // a whole request: the attempt's context has that.
 func newTransport(cfg Config) (*http.Transport, error) {
-	dialer := &net.Dialer{
-		// A dial outlives the context of the attempt that began it, since
-		// another may use the connection, so it needs an end of its own.
-		Timeout: 10 * time.Second,
-	}
+	dialer := &dialer{places: everybody()}
+	// A dial outlives the context of the attempt that began it, since
+	// another may use the connection, so it needs an end of its own.
+	dialer.Timeout = 10 * time.Second
 	if !cfg.AllowPrivate {
 		// Control sees the address that is dialled, after DNS and at every
 		// connection: a name that changes its answer cannot get around it.
