@@ -10,5 +10,5 @@ func fileLimit() uint64 {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
 		return noFileLimit
 	}
-	return min(l.Cur, noFileLimit)
+	return min(uint64(l.Cur), noFileLimit) //nolint:unconvert // FreeBSD has it signed
 }
