@@ -25,11 +25,14 @@ type form struct {
 	name    string
 	users   int
 	rate    float64       // events offered a second, or as many of them as the machine carries
+	least   float64       // but so many at least
 	quiet   time.Duration // before the first fault
 	faults  time.Duration // at least
 	events  int           // at least
 	pace    time.Duration // from one fault to the next
 	longest time.Duration // of a pause
+	fresh   time.Duration // in which an event after the last fault is everywhere
+	settles time.Duration // in which everything is
 }
 
 func chaosForm(t *testing.T) string {
@@ -46,9 +49,11 @@ func chaos(t *testing.T) form {
 	t.Helper()
 	switch chaosForm(t) {
 	case "short":
-		return form{name: "short", users: 500, rate: 400, quiet: 6 * time.Second, faults: 36 * time.Second, pace: 3 * time.Second, longest: 4 * time.Second}
+		return form{name: "short", users: 500, rate: 400, least: 100, quiet: 6 * time.Second, faults: 36 * time.Second,
+			pace: 3 * time.Second, longest: 4 * time.Second, fresh: 30 * time.Second, settles: 3 * time.Minute}
 	case "long":
-		return form{name: "long", users: 500, rate: 400, quiet: 20 * time.Second, faults: time.Minute, events: 50_000, pace: 3 * time.Second, longest: 8 * time.Second}
+		return form{name: "long", users: 500, rate: 400, least: 100, quiet: 20 * time.Second, faults: time.Minute, events: 50_000,
+			pace: 3 * time.Second, longest: 8 * time.Second, fresh: 30 * time.Second, settles: 3 * time.Minute}
 	}
 	t.Skip("the chaos suite runs with EVENTSERVER_CHAOS=short (make check) or long (make chaos)")
 	return form{}
@@ -74,6 +79,7 @@ const attemptTimeout = 4 * time.Second
 // scenario is one run.
 type scenario struct {
 	form    form
+	cast    cast
 	o       *oracle
 	n       *nemesis
 	c       *clients
@@ -87,28 +93,27 @@ type scenario struct {
 	begun   float64       // events a second, at the first fault
 }
 
-// newScenario makes the cast: five destinations, of which two are behind
-// proxies, and servers instances of the program.
-func newScenario(t *testing.T, f form, broker string, instances ...string) *scenario {
+// newScenario makes the receivers of a cast, and servers instances of the program.
+func newScenario(t *testing.T, f form, in cast, broker string, instances ...string) *scenario {
 	t.Helper()
 	seed := chaosSeed(t)
-	o := newOracle(t, "healthy", "flaky", "moody", "down", "slow")
-	o.script = chaosScript(seed)
+	o := newOracle(t, in.destinations...)
+	o.script = in.script(seed)
 	o.causes.lasting = 100 * time.Millisecond // a fault is noted when it begins, and a busy machine takes its time
 	o.check.Limit(attemptLimit)
 	o.check.PoisonOnly(func(destination, user string, n int) bool {
 		return o.script.doomed(destination, user, n, o.isClosing(user, n))
 	})
-	sc := &scenario{form: f, o: o, joined: len(instances), proxies: map[string]*proxy{}}
+	sc := &scenario{form: f, cast: in, o: o, joined: len(instances), proxies: map[string]*proxy{}}
 	of := setup{broker: broker, urls: map[string]string{}, destinations: ", timeout: " + attemptTimeout.String() + ", breaker: {initial: 500ms, max: 5s}, " +
 		"retry: {initial: 100ms, max: 500ms, attempts: " + strconv.Itoa(attemptLimit) + "}"}
-	for _, d := range []string{"flaky", "moody"} {
+	for _, d := range in.proxied {
 		p := newProxy(t, o.sites[d].addr)
 		sc.proxies[d] = p
 		of.urls[d] = "http://" + p.addr
 	}
 	if os.Getenv("EVENTSERVER_CHAOS_RACE") != "" {
-		of.bin = binary(t, "-race")
+		of.bin, of.race = binary(t, "-race"), true
 	} else {
 		of.bin = binary(t)
 	}
@@ -143,9 +148,6 @@ func (sc *scenario) run(t *testing.T) {
 	<-time.After(sc.form.quiet) // what is measured without faults
 	sc.begun = sc.offered
 	began := time.Now()
-	sc.o.mu.Lock()
-	sc.o.faults = began
-	sc.o.mu.Unlock()
 	sc.o.watch(true)
 	stopCuts := sc.cutNowAndThen()
 	progress := func() float64 {
@@ -156,9 +158,9 @@ func (sc *scenario) run(t *testing.T) {
 		return p
 	}
 	sc.ease()
-	outage := &outage{o: sc.o, site: sc.o.sites["down"]}
+	outages := sc.cast.outages(sc.o)
 	for i := 0; progress() < 1; i++ {
-		outage.at(t, progress())
+		outages.at(t, progress())
 		step := time.Now()
 		sc.n.look()
 		sc.plan[i%len(sc.plan)]()
@@ -171,26 +173,24 @@ func (sc *scenario) run(t *testing.T) {
 			t.Fatalf("too slow: %.0f %% after 20 minutes", 100*progress())
 		}
 	}
-	outage.at(t, 1)
+	outages.at(t, 1)
 	stopCuts()
 	sc.n.end(sc.joined)
 	sc.o.watch(false)
 	sc.liveness(t)
 	sc.c.stop()
 	sc.c.closeUsers()
-	waitFor(t, 3*time.Minute, "the last event of every user at every destination", sc.closed)
+	waitFor(t, sc.form.settles, "the last event of every user at every destination", sc.closed)
 	sc.n.stopAll()
 	sc.poison()
 	sc.judge(t)
 }
 
-// What a run offers: leastOffered events a second at least; slowLatency is a
-// machine that does not keep up, caughtUp after a fault, which a long pause does
-// not leave it.
+// slowLatency is a machine that does not keep up, caughtUp after a fault, which a
+// long pause does not leave it.
 const (
-	leastOffered = 100
-	slowLatency  = 250 * time.Millisecond
-	caughtUp     = 2 * time.Second
+	slowLatency = 250 * time.Millisecond
+	caughtUp    = 2 * time.Second
 )
 
 // carry offers less until the machine keeps up, and then three fifths of that: a
@@ -204,14 +204,14 @@ func (sc *scenario) carry() {
 		sc.c.offer(sc.offered)
 		sc.o.forget()
 		<-time.After(look)
-		if sc.offered*.7 < leastOffered || sc.o.p99("healthy destination quiet") < slowLatency {
+		if sc.offered*.7 < sc.form.least || sc.o.p99("healthy destination quiet") < slowLatency {
 			kept++
 		} else {
 			kept = 0
 			sc.offered *= .7
 		}
 	}
-	sc.offered = max(leastOffered, sc.offered*.6)
+	sc.offered = max(sc.form.least, sc.offered*.6)
 	sc.c.offer(sc.offered)
 	<-time.After(look)
 	sc.o.forget()
@@ -220,10 +220,10 @@ func (sc *scenario) carry() {
 // ease offers less when the healthy destination has not caught up since the last
 // fault: a shared machine may slow down after carry.
 func (sc *scenario) ease() {
-	if sc.o.lately(time.Now().Add(-time.Second)) < slowLatency || sc.offered <= leastOffered {
+	if sc.o.lately(time.Now().Add(-time.Second)) < slowLatency || sc.offered <= sc.form.least {
 		return
 	}
-	sc.offered = max(leastOffered, sc.offered*.8)
+	sc.offered = max(sc.form.least, sc.offered*.8)
 	sc.c.offer(sc.offered)
 }
 
@@ -251,34 +251,6 @@ func (sc *scenario) cutNowAndThen() (stop func()) {
 	return func() { close(stopped); <-ended }
 }
 
-// outage is the destination that is wholly down for a while in the middle: it
-// refuses connections, then it answers 503, then it is back.
-type outage struct {
-	o     *oracle
-	site  *site
-	phase int
-}
-
-func (d *outage) at(t *testing.T, progress float64) {
-	t.Helper()
-	if d.phase == 0 && progress >= .3 {
-		d.phase = 1
-		d.o.causes.fault("outage", "down")
-		d.site.close()
-	}
-	if d.phase == 1 && progress >= .45 {
-		d.phase = 2
-		d.site.refuses.Store(true)
-		if err := d.site.open(t); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if d.phase == 2 && progress >= .6 {
-		d.phase = 3
-		d.site.refuses.Store(false)
-	}
-}
-
 // liveness posts a fresh event after the last fault.
 func (sc *scenario) liveness(t *testing.T) {
 	t.Helper()
@@ -288,7 +260,7 @@ func (sc *scenario) liveness(t *testing.T) {
 	sc.o.mu.Unlock()
 	began := time.Now()
 	sc.c.post(user, 1)
-	waitFor(t, 30*time.Second, "a fresh event after the last fault, at every destination", func() bool { return sc.has(user, 1) })
+	waitFor(t, sc.form.fresh, "a fresh event after the last fault, at every destination", func() bool { return sc.has(user, 1) })
 	sc.fresh = time.Since(began)
 }
 
@@ -316,7 +288,7 @@ func (sc *scenario) closed() bool {
 func TestChaosEmbedded(t *testing.T) {
 	f := chaos(t)
 	dir := filepath.Join(t.TempDir(), "data")
-	sc := newScenario(t, f, embeddedYAML(dir), "a")
+	sc := newScenario(t, f, moodyCast(), embeddedYAML(dir), "a")
 	sc.plan = []func(){sc.n.kill, sc.n.kill, sc.n.restart, sc.n.kill, sc.n.pause, sc.n.kill}
 	sc.poison = func() { sc.o.readEmbeddedPoison(t, dir) }
 	sc.run(t)
@@ -338,7 +310,7 @@ func TestChaosKfake(t *testing.T) {
 	}
 	t.Cleanup(cluster.Close)
 	prefix := newPrefix()
-	sc := newScenario(t, f, kafkaYAML(cluster.ListenAddrs(), prefix, 1), "a", "b", "c")
+	sc := newScenario(t, f, moodyCast(), kafkaYAML(cluster.ListenAddrs(), prefix, 1), "a", "b", "c")
 	sc.broker = broker
 	sc.group(func() { cluster.ShufflePartitionLeaders() })
 	sc.poison = func() { sc.o.readPoison(t, cluster.ListenAddrs(), prefix) }
@@ -358,7 +330,7 @@ func TestChaosKafka(t *testing.T) {
 	} else if addrs[0] == "" {
 		t.Skip("the short form needs EVENTSERVER_TEST_KAFKA; scripts/kafka start 1 prints it")
 	}
-	sc := newScenario(t, f, kafkaYAML(addrs, prefix, replication), "a", "b", "c")
+	sc := newScenario(t, f, moodyCast(), kafkaYAML(addrs, prefix, replication), "a", "b", "c")
 	sc.n.brokers = cluster
 	sc.group(func() {
 		if cluster != nil {

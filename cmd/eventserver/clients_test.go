@@ -120,7 +120,9 @@ func (c *clients) post(user string, n int) bool {
 	const first, most = 20 * time.Millisecond, 200 * time.Millisecond
 	backoff := first
 	for try := rand.IntN(len(c.addrs)); ctx.Err() == nil; try++ {
+		sent := time.Now()
 		status := c.send(ctx, c.addrs[try%len(c.addrs)], body)
+		c.o.answered(status, sent)
 		switch {
 		case status == http.StatusAccepted:
 			c.o.accept(user, n)

@@ -44,7 +44,10 @@ func (sc *scenario) judge(t *testing.T) {
 		{"longest time without a delivery", ms(o.gap)},
 		{"first delivery after a start: median, longest", ms(percentile(o.firsts, .5)) + ", " + ms(percentile(o.firsts, 1))},
 		{"fresh event after the last fault, everywhere", ms(sc.fresh)},
-		{"p99 of the healthy destination, quiet / faults", p99("healthy destination")},
+		{"most resident memory of a server", sc.n.memory()},
+		{"requests refused, by status (0: no answer)", fmt.Sprint(o.refused)},
+		{"p99 of a request, quiet / faults", p99("ingest")},
+		{"p99 of the healthy destinations, quiet / faults", p99("healthy destination")},
 		{"p99 of healthy users elsewhere, quiet / faults", p99("healthy users")},
 	}
 	var table strings.Builder
@@ -89,17 +92,22 @@ func (sc *scenario) judge(t *testing.T) {
 // happened fails a run in which the faults did not: it would prove nothing.
 func (sc *scenario) happened(t *testing.T, duplicates, poisoned, cuts int) {
 	t.Helper()
-	counts := map[string]int{
-		"kills": sc.n.kills, "pauses": sc.n.pauses, "graceful restarts": sc.n.restarts, "cut connections": cuts,
-		"duplicates": duplicates, "poisoned deliveries": poisoned, "requests sent again": int(sc.c.resent.Load()),
-		"latencies": len(sc.o.latency["healthy destination quiet"]) * len(sc.o.latency["healthy users faults"]),
-	}
-	for a := fail500; a < kinds; a++ {
+	counts := map[string]int{"kills": sc.n.kills, "graceful restarts": sc.n.restarts, "duplicates": duplicates, "requests sent again": int(sc.c.resent.Load())}
+	for _, a := range sc.cast.answers {
 		counts[fmt.Sprintf("answers of kind %d", a)] = sc.o.answers[a]
 	}
-	// The destination that is down refuses connections first and answers 503
-	// after that; a breaker that pauses long enough meets the first alone.
-	delete(counts, fmt.Sprintf("answers of kind %d", down503))
+	for _, class := range sc.cast.classes {
+		counts["latencies of the "+class] = len(sc.o.latency[class])
+	}
+	if sc.cast.poisons {
+		counts["poisoned deliveries"] = poisoned
+	}
+	if len(sc.cast.proxied) > 0 {
+		counts["cut connections"] = cuts
+	}
+	if sc.n.longest > 0 {
+		counts["pauses"] = sc.n.pauses
+	}
 	if len(sc.n.servers) > 1 {
 		counts["joins"], counts["leaves"], counts["users that changed hands"] = sc.n.joins, sc.n.leaves, sc.o.moves
 	}

@@ -1,7 +1,9 @@
 package main_test
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -140,6 +142,15 @@ func (n *nemesis) end(most int) {
 	}
 	n.look()
 	n.startAll(most)
+}
+
+// memory tells the most that each server had resident, in MiB.
+func (n *nemesis) memory() string {
+	var all []string
+	for _, s := range n.servers {
+		all = append(all, fmt.Sprintf("%s %d", s.instance, s.resident.most.Load()>>20))
+	}
+	return strings.Join(all, ", ") + " MiB"
 }
 
 // stopAll terminates every server.

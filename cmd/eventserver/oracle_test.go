@@ -38,9 +38,11 @@ type oracle struct {
 	gap      time.Duration          // longest time without one, while watched
 	watched  bool
 	faults   time.Time // when they began; zero: not yet
+	ended    time.Time // likewise
 	latency  map[string][]time.Duration
 	recent   []delay // of the healthy destination
 	accepted int
+	refused  map[int]int // requests, by status; 0: without an answer
 }
 
 // delay is one latency and when it was measured.
@@ -53,7 +55,7 @@ type delay struct {
 func newOracle(t *testing.T, destinations ...string) *oracle {
 	t.Helper()
 	o := &oracle{check: checker.New(destinations...), names: destinations, sites: map[string]*site{}, closing: map[string]int{},
-		posted: map[string][]time.Time{}, waiting: map[string]time.Time{}, owner: map[string]string{}, latency: map[string][]time.Duration{}}
+		posted: map[string][]time.Time{}, waiting: map[string]time.Time{}, owner: map[string]string{}, latency: map[string][]time.Duration{}, refused: map[int]int{}}
 	for _, d := range destinations {
 		s := &site{handler: o.receiver(d)}
 		if err := s.open(t); err != nil {
@@ -69,9 +71,15 @@ func newOracle(t *testing.T, destinations ...string) *oracle {
 // arrives can be compared byte for byte with what was posted.
 func eventID(user string, n int) string { return user + "-" + strconv.Itoa(n) }
 
+// largeUsers is what the names of those begin with whose events are large.
+const largeUsers = "large"
+
 func eventBody(user string, n int) []byte {
 	roll := hash(1, "body", user, n)
 	pad := strings.Repeat("x", int(roll%300))
+	if strings.HasPrefix(user, largeUsers) {
+		pad = strings.Repeat("x", 900_000)
+	}
 	odd := []string{`"é\u00e9 \ud83d\ude00"`, `{"b":1,"a":[ ]}`, `1234567890123456789012.50`, `-0.0`, `"<&>\/"`}[roll%5]
 	return fmt.Appendf(nil, `{"type":"chaos.%d", "id":"%s","userId":"%s","n":%d,"odd":%s ,"pad":"%s"}`, roll%3, eventID(user, n), user, n, odd, pad)
 }
@@ -136,10 +144,8 @@ func (o *oracle) identify(destination string, h http.Header, body []byte) (strin
 }
 
 func (o *oracle) answer(destination, user string, n, before int) answer {
-	a := ok200
-	if o.sites[destination].refuses.Load() {
-		a = down503
-	} else if o.script != nil {
+	a := answer(o.sites[destination].outage.Load())
+	if a == ok200 && o.script != nil {
 		a = o.script.answer(destination, user, n, before, o.isClosing(user, n))
 	}
 	o.mu.Lock()
@@ -196,11 +202,31 @@ func (o *oracle) observe(destination, user string, sent, now time.Time) {
 	default:
 		return
 	}
-	phase := " quiet"
-	if !o.faults.IsZero() && sent.After(o.faults) {
-		phase = " faults"
+	o.note(class, sent, now)
+}
+
+// note keeps a latency of what was sent before the faults or between them.
+func (o *oracle) note(class string, sent, now time.Time) {
+	switch {
+	case o.faults.IsZero() || sent.Before(o.faults):
+		class += " quiet"
+	case o.ended.IsZero() || sent.Before(o.ended):
+		class += " faults"
+	default:
+		return
 	}
-	o.latency[class+phase] = append(o.latency[class+phase], now.Sub(sent))
+	o.latency[class] = append(o.latency[class], now.Sub(sent))
+}
+
+// answered notes what a request for one event was answered.
+func (o *oracle) answered(status int, sent time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if status == http.StatusAccepted {
+		o.note("ingest", sent, time.Now())
+	} else {
+		o.refused[status]++
+	}
 }
 
 // forget drops the latencies so far.
@@ -274,11 +300,13 @@ func (o *oracle) awaits(instance string) bool {
 	return ok
 }
 
-// watch begins or ends the measuring of gaps.
+// watch begins or ends the time of faults.
 func (o *oracle) watch(on bool) {
 	o.mu.Lock()
 	if on {
-		o.last = time.Now()
+		o.last, o.faults = time.Now(), time.Now()
+	} else {
+		o.ended = time.Now()
 	}
 	o.watched = on
 	o.mu.Unlock()

@@ -32,11 +32,13 @@ type server struct {
 	o                           *oracle
 	quiet                       bool // its log is kept in a file, not shown
 	log                         string
+	resident                    *resident
 }
 
 // setup is what the configurations of a test's servers have in common.
 type setup struct {
 	bin          string
+	race         bool   // bin has the race detector
 	broker       string // YAML, with INSTANCE for the instance's id
 	destinations string // more YAML of each destination
 	urls         map[string]string
@@ -46,8 +48,8 @@ type setup struct {
 func newServer(t *testing.T, o *oracle, instance string, of setup) *server {
 	t.Helper()
 	dir := t.TempDir()
-	s := &server{instance: instance, bin: of.bin, addr: freeAddr(t), config: filepath.Join(dir, "eventserver.yaml"), o: o, log: filepath.Join(t.ArtifactDir(), instance+".log")}
-	yaml := fmt.Sprintf("http: {addr: %q}\nadmin: {addr: \"127.0.0.1:0\"}\nbroker: %s\ndestinations:\n", s.addr, strings.ReplaceAll(of.broker, "INSTANCE", instance))
+	s := &server{instance: instance, bin: of.bin, addr: freeAddr(t), config: filepath.Join(dir, "eventserver.yaml"), o: o, log: filepath.Join(t.ArtifactDir(), instance+".log"), resident: watchResident(t, instance, of.race)}
+	yaml := fmt.Sprintf("memory: %d\nhttp: {addr: %q}\nadmin: {addr: \"127.0.0.1:0\"}\nbroker: %s\ndestinations:\n", memory, s.addr, strings.ReplaceAll(of.broker, "INSTANCE", instance))
 	for _, id := range o.names {
 		url := of.urls[id]
 		if url == "" {
@@ -110,7 +112,14 @@ func (s *server) launch(t *testing.T) (*process, error) {
 			}
 		}
 	})
-	go func() { lines.Wait(); p.done <- cmd.Wait() }()
+	gone := make(chan struct{})
+	go s.resident.watch(cmd.Process.Pid, gone)
+	go func() {
+		lines.Wait()
+		err := cmd.Wait()
+		close(gone)
+		p.done <- err
+	}()
 	t.Cleanup(p.kill)
 	select {
 	case <-accepting:
