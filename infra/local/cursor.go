@@ -73,7 +73,7 @@ func (c *cursor) Read(ctx context.Context, maxBytes int) ([]*infra.Record, error
 		records, end := c.ahead(maxBytes)
 		if len(records) == 0 && c.next < end {
 			var err error
-			if records, err = c.scan(end, maxBytes); err != nil {
+			if records, err = c.scan(ctx, end, maxBytes); err != nil {
 				return nil, err
 			}
 			if len(records) == 0 {
@@ -116,7 +116,11 @@ func (c *cursor) setLive(live bool) {
 }
 
 // scan reads Pebble from c.next on, below end.
-func (c *cursor) scan(end int64, maxBytes int) (records []*infra.Record, err error) {
+func (c *cursor) scan(ctx context.Context, end int64, maxBytes int) (records []*infra.Record, err error) {
+	if err := c.log.scans.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer c.log.scans.leave()
 	it, err := c.log.records(c.p, c.next, end)
 	if err != nil {
 		return nil, c.failed(err)

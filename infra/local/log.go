@@ -111,6 +111,7 @@ type Log struct {
 	compactions compactions
 	tail        tailBudget
 	cursors     cursors
+	scans       scans
 	damages     damages
 	checker     checker
 	topicFile   topicFile
@@ -129,7 +130,7 @@ func Open(cfg Config) (*Log, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	l := &Log{cfg: cfg, wal: cfg.Dir != ""}
+	l := &Log{cfg: cfg, wal: cfg.Dir != "", scans: newScans()}
 	if cfg.Dir != "" {
 		d, err := openDirectory(cfg.Dir, cfg.fs, cfg.use(), cfg.Logger)
 		if err != nil {

@@ -189,7 +189,7 @@ func (l *Log) Bounds(ctx context.Context, name string, since time.Time) (map[int
 		low, end := p.bounds()
 		b := infra.Bounds{Oldest: low, At: low, End: end}
 		if !since.IsZero() {
-			if b.At, err = l.firstSince(p, low, end, since.UnixNano()); err != nil {
+			if b.At, err = l.firstSince(ctx, p, low, end, since.UnixNano()); err != nil {
 				return nil, err
 			}
 		}
@@ -199,10 +199,10 @@ func (l *Log) Bounds(ctx context.Context, name string, since time.Time) (map[int
 }
 
 // firstSince is the first offset in [low, end) that was stored at since or later.
-func (l *Log) firstSince(p *partition, low, end, since int64) (int64, error) {
+func (l *Log) firstSince(ctx context.Context, p *partition, low, end, since int64) (int64, error) {
 	for low < end {
 		mid := low + (end-low)/2
-		at, offset, err := l.timeAt(p, mid, end)
+		at, offset, err := l.timeAt(ctx, p, mid, end)
 		if err != nil {
 			return 0, err
 		}
@@ -216,7 +216,11 @@ func (l *Log) firstSince(p *partition, low, end, since int64) (int64, error) {
 }
 
 // timeAt is the time of the first record at offset or behind it; end without one.
-func (l *Log) timeAt(p *partition, offset, end int64) (at, found int64, err error) {
+func (l *Log) timeAt(ctx context.Context, p *partition, offset, end int64) (at, found int64, err error) {
+	if err := l.scans.enter(ctx); err != nil {
+		return 0, 0, err
+	}
+	defer l.scans.leave()
 	it, err := l.records(p, offset, end)
 	if err != nil {
 		return 0, 0, err
