@@ -17,9 +17,10 @@ const (
 	// never touched: they take no memory. GOGC and GOMEMLIMIT replace it.
 	ballast = 64 << 20
 
-	// What the process takes beside the configuration's memory: programs, buffers,
-	// the broker's cache, and what each destination has when nothing happens.
-	baseMemory        = 128 << 20
+	// What the heap takes beside the configuration's memory: programs, buffers, the
+	// broker's blocks, and what each destination has when nothing happens. The
+	// program itself, 40 to 55 MiB of it, and stacks come to it.
+	baseMemory        = 32 << 20
 	destinationMemory = 256 << 10
 
 	// containerShare is what of a container's limit the collector may use. The rest

@@ -14,7 +14,7 @@ import (
 func TestMemoryLimit(t *testing.T) {
 	t.Parallel()
 	cfg := &config.Config{Memory: 256 * config.MiB, Destinations: make([]config.Destination, 100)}
-	const needed = (256 + 128 + 25) << 20
+	const needed = (256 + 32 + 25) << 20
 	for name, test := range map[string]struct {
 		container uint64
 		err       error
@@ -23,7 +23,7 @@ func TestMemoryLimit(t *testing.T) {
 	}{
 		"no container":      {err: errors.New("not in a control group"), want: needed},
 		"a large container": {container: 8 << 30, want: needed},
-		"a small container": {container: 400 << 20, want: 360 << 20, warns: true},
+		"a small container": {container: 300 << 20, want: 270 << 20, warns: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -42,7 +42,7 @@ type oracle struct {
 	latency  map[string][]time.Duration
 	recent   []delay // of the healthy destination
 	accepted int
-	refused  map[int]int // requests, by status; 0: without an answer
+	refused  map[int]int // requests until the end of the faults, by status; 0: without an answer
 }
 
 // delay is one latency and when it was measured.
@@ -224,7 +224,7 @@ func (o *oracle) answered(status int, sent time.Time) {
 	defer o.mu.Unlock()
 	if status == http.StatusAccepted {
 		o.note("ingest", sent, time.Now())
-	} else {
+	} else if o.ended.IsZero() {
 		o.refused[status]++
 	}
 }
@@ -363,7 +363,7 @@ func percentile(all []time.Duration, p float64) time.Duration {
 // after it, where the admin API goes.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	for range 20 {
+	for range 1000 { // connections that have ended keep their ports for a minute
 		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
