@@ -13,11 +13,6 @@ import (
 const (
 	cacheBytes    = 16 << 20
 	memTableBytes = 8 << 20
-
-	// Records are appended at the end of each partition of each topic, so what leaves
-	// level 0 rewrites the last table of every partition. Small tables to move into
-	// keep that low. Each further level has twice as much in one.
-	baseTableBytes = 1 << 20
 )
 
 func (l *Log) fs() vfs.FS {
@@ -80,7 +75,6 @@ func (l *Log) options(fs vfs.FS) *pebble.Options {
 		Cleaner:                     deleteCleaner{},
 		FlushDelayDeleteRange:       l.cfg.reclaim,
 	}
-	opts.TargetFileSizes[1] = baseTableBytes
 	opts.Experimental.CompactionScheduler = &l.compactions
 	opts.Experimental.EnableDeleteOnlyCompactionExcises = func() bool { return true }
 	opts.EventListener = &pebble.EventListener{
