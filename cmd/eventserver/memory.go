@@ -23,6 +23,10 @@ const (
 	baseMemory        = 32 << 20
 	destinationMemory = 256 << 10
 
+	// residentMemory is what the whole process takes beside the configuration's memory,
+	// where each destination has nothing to do (TestChaosLargeEvents holds it to that).
+	residentMemory = 150 << 20
+
 	// containerShare is what of a container's limit the collector may use. The rest
 	// is for what it does not count, such as the disk's pages.
 	containerShare = 0.9
@@ -43,19 +47,16 @@ func limitMemory(cfg *config.Config, container func() (uint64, error), log *slog
 }
 
 func memoryLimit(cfg *config.Config, container func() (uint64, error), log *slog.Logger) int64 {
-	needed := int64(cfg.Memory) + baseMemory + destinationMemory*int64(len(cfg.Destinations))
+	known := int64(cfg.Memory) + destinationMemory*int64(len(cfg.Destinations))
 	most, err := container()
 	if err != nil { // there is none, or the system has no such thing
-		return needed
+		return known + baseMemory
 	}
-	limit := int64(containerShare * float64(most))
-	if limit < needed {
+	if needed := known + residentMemory; int64(most) < needed {
 		log.Warn("the container may be killed for want of memory: give it more, or set memory lower",
-			slog.Int64("limit_bytes", int64(most)), slog.String("memory", cfg.Memory.String()),
-			slog.Int64("needed_bytes", int64(float64(needed)/containerShare)))
-		return limit
+			slog.Int64("limit_bytes", int64(most)), slog.String("memory", cfg.Memory.String()), slog.Int64("needed_bytes", needed))
 	}
-	return needed
+	return min(known+baseMemory, int64(containerShare*float64(most)))
 }
 
 // containerLimit is what the process's control group may take.

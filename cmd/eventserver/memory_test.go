@@ -23,6 +23,7 @@ func TestMemoryLimit(t *testing.T) {
 	}{
 		"no container":      {err: errors.New("not in a control group"), want: needed},
 		"a large container": {container: 8 << 30, want: needed},
+		"a tight container": {container: 420 << 20, want: needed, warns: true},
 		"a small container": {container: 300 << 20, want: 270 << 20, warns: true},
 	} {
 		t.Run(name, func(t *testing.T) {
