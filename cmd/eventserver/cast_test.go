@@ -15,6 +15,7 @@ type cast struct {
 	answers []answer
 	classes []string // of latencies
 	poisons bool
+	repeats bool // a receiver is so slow that a kill meets attempts under way
 }
 
 // stage is how a destination is down, from some progress of the run on.
@@ -31,7 +32,7 @@ func moodyCast() cast {
 		destinations: []string{"healthy", "flaky", "moody", "down", "slow"}, script: chaosScript, proxied: []string{"flaky", "moody"},
 		down:    map[string][]stage{"down": {{.3, refused}, {.45, down503}, {.6, ok200}}},
 		answers: []answer{fail500, busy429, bad400, hang, reset, slow200},
-		classes: []string{"healthy destination quiet", "healthy users faults", "ingest quiet", "ingest faults"}, poisons: true,
+		classes: []string{"healthy destination quiet", "healthy users faults", "ingest quiet", "ingest faults"}, poisons: true, repeats: true,
 	}
 }
 

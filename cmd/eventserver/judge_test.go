@@ -92,12 +92,15 @@ func (sc *scenario) judge(t *testing.T) {
 // happened fails a run in which the faults did not: it would prove nothing.
 func (sc *scenario) happened(t *testing.T, duplicates, poisoned, cuts int) {
 	t.Helper()
-	counts := map[string]int{"kills": sc.n.kills, "graceful restarts": sc.n.restarts, "duplicates": duplicates, "requests sent again": int(sc.c.resent.Load())}
+	counts := map[string]int{"kills": sc.n.kills, "graceful restarts": sc.n.restarts, "requests sent again": int(sc.c.resent.Load())}
 	for _, a := range sc.cast.answers {
 		counts[fmt.Sprintf("answers of kind %d", a)] = sc.o.answers[a]
 	}
 	for _, class := range sc.cast.classes {
 		counts["latencies of the "+class] = len(sc.o.latency[class])
+	}
+	if sc.cast.repeats {
+		counts["duplicates"] = duplicates
 	}
 	if sc.cast.poisons {
 		counts["poisoned deliveries"] = poisoned
