@@ -37,7 +37,7 @@ type server struct {
 	o                           *oracle
 	quiet                       bool // its log is kept in a file, not shown
 	log                         string
-	resident                    *resident
+	resident                    *resident // nil: nobody looks
 }
 
 // setup is what the configurations of a test's servers have in common.
@@ -118,7 +118,9 @@ func (s *server) launch(t *testing.T) (*process, error) {
 		}
 	})
 	gone := make(chan struct{})
-	go s.resident.watch(cmd.Process.Pid, gone)
+	if s.resident != nil {
+		go s.resident.watch(cmd.Process.Pid, gone)
+	}
 	go func() {
 		lines.Wait()
 		err := cmd.Wait()
