@@ -137,7 +137,7 @@ func (m *Machine) finishKey(t time.Duration, k *key, of []*Delivery, verdicts []
 		return
 	}
 	m.place(k, t)
-	m.count(t, k, true)
+	m.count(t, k, k.head != of[0])
 }
 
 // forget is for a key that has nothing any more.

@@ -345,6 +345,28 @@ func TestLook(t *testing.T) {
 }
 
 // While nothing is attempted more deliveries than slots are of no use.
+// A key whose first delivery fails again and again is blocked since something came to
+// wait behind it, and not since the last attempt.
+func TestBlockedSinceTheFirstIsTried(t *testing.T) {
+	b := newBench(t, Config{})
+	b.arrive("a", "a", "a")
+	began := b.now
+	for range 5 {
+		b.wantStart("a")
+		b.now = b.now.Add(time.Second)
+		b.fail("a", Failed, Asked{}, time.Minute)
+		if _, oldest := b.m.Blocked(b.now); !oldest.Equal(began) {
+			t.Fatalf("blocked since %v, want %v", oldest, began)
+		}
+		b.now = b.now.Add(time.Minute)
+	}
+	b.wantStart("a")
+	b.done(Success, "a")
+	if _, oldest := b.m.Blocked(b.now); !oldest.Equal(b.now) {
+		t.Errorf("blocked since %v: the key has moved", oldest)
+	}
+}
+
 func TestMost(t *testing.T) {
 	b := opened(t, Config{Concurrency: 3}, keys(9)...)
 	if n := b.m.Most(); n != 3+2 { // x and y are in backoff
