@@ -24,9 +24,26 @@ func (r Runs) On() bool { return r.Messages > 0 }
 // When the message is acked, the parts that are not stored have come to nothing and are
 // done. When it is nacked they come again.
 type Run struct {
+	RunOwner
+
 	Parts []*Part
-	store func(out []Output, done []*Part) error
-	aside func()
+}
+
+// RunOwner is the subscriber that handed out a run.
+type RunOwner interface {
+	// Store stores what parts came to, in this order, and with it that they are done:
+	// their partitions go on. Where the broker can, both are stored or neither; where it
+	// cannot, they come again after a kill between the two.
+	//
+	// After a *PublishError the parts of the outputs that it names are not done, and those
+	// outputs are to be stored by another call, and no other. After any other error nothing
+	// is done.
+	Store(out []Output, done ...*Part) error
+	// Made says that a message was made of a part: it counts as held until the part is
+	// done. full: the parts that are ready are to be stored before more is made.
+	Made(of *Part, m *message.Message) (full bool)
+	// Aside says that the run takes long, so that partitions that are not in it go on.
+	Aside()
 }
 
 // Only leaves messages out of runs. They count as done, and a subscriber that has read
@@ -58,23 +75,6 @@ type Output struct {
 	Topic   string
 	Message *message.Message
 }
-
-// NewRun is for brokers. store and aside are those of Run.
-func NewRun(parts []*Part, store func(out []Output, done []*Part) error, aside func()) *Run {
-	return &Run{Parts: parts, store: store, aside: aside}
-}
-
-// Store stores what parts came to, in this order, and with it that they are done:
-// their partitions go on. Where the broker can, both are stored or neither; where it
-// cannot, they come again after a kill between the two.
-//
-// After a *PublishError the parts of the outputs that it names are not done, and those
-// outputs are to be stored by another call, and no other. After any other error nothing
-// is done.
-func (r *Run) Store(out []Output, done ...*Part) error { return r.store(out, done) }
-
-// Aside says that the run takes long, so that partitions that are not in it go on.
-func (r *Run) Aside() { r.aside() }
 
 type runKey struct{}
 

@@ -115,7 +115,7 @@ func (s *runSub) Subscribe(ctx context.Context, topic string) (<-chan *message.M
 			pending = pending[n:]
 			stands := message.NewMessage("", nil)
 			parts := []*infra.Part{{Messages: run}}
-			stands.SetContext(infra.WithRun(ctx, infra.NewRun(parts, s.store, func() {})))
+			stands.SetContext(infra.WithRun(ctx, &infra.Run{Parts: parts, RunOwner: runOwner{s}}))
 			select {
 			case out <- stands:
 			case <-ctx.Done():
@@ -149,8 +149,15 @@ func (s *runSub) Subscribe(ctx context.Context, topic string) (<-chan *message.M
 	return out, err
 }
 
-// store publishes what a run came to, by topic.
-func (s *runSub) store(out []infra.Output, _ []*infra.Part) error {
+// runOwner is the owner of the runs of s, and has room for all that is made.
+type runOwner struct{ s *runSub }
+
+func (runOwner) Made(*infra.Part, *message.Message) bool { return false }
+func (runOwner) Aside()                                  {}
+
+// Store publishes what a run came to, by topic.
+func (o runOwner) Store(out []infra.Output, _ ...*infra.Part) error {
+	s := o.s
 	var topics []string
 	of := map[string][]*message.Message{}
 	for _, o := range out {

@@ -82,6 +82,16 @@ func (b *lateBroker) Subscriber(group string, cfg infra.SubscriberConfig) (infra
 	return sub, err
 }
 
+type lateOwner struct {
+	infra.RunOwner
+	late *lateBroker
+}
+
+func (o lateOwner) Store(out []infra.Output, done ...*infra.Part) error {
+	<-o.late.begin
+	return o.RunOwner.Store(out, done...)
+}
+
 type lateSub struct {
 	infra.Subscriber
 	late *lateBroker
@@ -93,11 +103,7 @@ func (s *lateSub) Subscribe(ctx context.Context, topic string) (<-chan *message.
 	go func() {
 		for m := range in {
 			run := infra.RunOf(m)
-			store := func(out []infra.Output, done []*infra.Part) error {
-				<-s.late.begin
-				return run.Store(out, done...)
-			}
-			m.SetContext(infra.WithRun(m.Context(), infra.NewRun(run.Parts, store, run.Aside)))
+			m.SetContext(infra.WithRun(m.Context(), &infra.Run{Parts: run.Parts, RunOwner: lateOwner{run, s.late}}))
 			out <- m
 			select {
 			case s.late.read <- struct{}{}:

@@ -50,14 +50,25 @@ func (t *transformer) handle(msg *message.Message) error {
 
 // runOf makes a run of one event.
 func (t *transformer) runOf(msg *message.Message) *infra.Run {
-	store := func(out []infra.Output, _ []*infra.Part) error { // at most one
-		for _, o := range out {
-			return t.pub.Publish(o.Topic, o.Message)
-		}
-		return nil
-	}
-	return infra.NewRun([]*infra.Part{{Messages: []*message.Message{msg}}}, store, func() {})
+	return &infra.Run{Parts: []*infra.Part{{Messages: []*message.Message{msg}}}, RunOwner: single{t.pub}}
 }
+
+// single is the owner of a run of one event.
+type single struct{ pub message.Publisher }
+
+// Store implements infra.RunOwner.
+func (s single) Store(out []infra.Output, _ ...*infra.Part) error { // at most one
+	for _, o := range out {
+		return s.pub.Publish(o.Topic, o.Message)
+	}
+	return nil
+}
+
+// Made implements infra.RunOwner.
+func (single) Made(*infra.Part, *message.Message) bool { return false }
+
+// Aside implements infra.RunOwner.
+func (single) Aside() {}
 
 func tooLarge(err error) *giveUp {
 	return giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result does not fit: %w", err))

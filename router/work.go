@@ -21,6 +21,7 @@ type work struct {
 	run   *infra.Run
 	parts []*partWork
 	jobs  chan job // that nobody has begun with
+	given int      // of parts, to jobs
 }
 
 // partWork is what the events of a part came to so far.
@@ -28,19 +29,23 @@ type partWork struct {
 	*infra.Part
 	outcomes chan outcome // of the events that have no result
 	results  []result
+	full     bool // what it came to is to be stored before more is made
 }
 
 // job is events to transform, one after the other. There is room in outcomes for all
 // of them, so that whoever does the job waits for nobody.
 type job struct {
+	run      *infra.Run
+	part     *infra.Part
 	msgs     []*message.Message
 	outcomes chan<- outcome
 }
 
 // outcome is of one transformation.
 type outcome struct {
-	rec *message.Message
-	err error
+	rec  *message.Message
+	err  error
+	full bool // as partWork
 }
 
 // slowTransform is how long a run is transformed until its parts go on side by side,
@@ -52,24 +57,40 @@ func newWork(t *transformer, run *infra.Run) *work {
 	for _, part := range run.Parts {
 		p := &partWork{Part: part, results: make([]result, 0, len(part.Messages))}
 		w.parts = append(w.parts, p)
-		w.jobs <- p.job()
 	}
-	close(w.jobs)
 	return w
 }
 
+// give gives away the jobs of the first n parts.
+func (w *work) give(n int) {
+	for w.given < n {
+		w.jobs <- w.parts[w.given].job(w.run)
+		if w.given++; w.given == len(w.parts) {
+			close(w.jobs)
+		}
+	}
+}
+
 // job is what is left of a part.
-func (p *partWork) job() job {
+func (p *partWork) job(run *infra.Run) job {
 	msgs := p.Messages[len(p.results):]
 	outcomes := make(chan outcome, len(msgs))
 	p.outcomes = outcomes
-	return job{msgs, outcomes}
+	return job{run, p.Part, msgs, outcomes}
 }
 
-// begin does the jobs that nobody has begun with.
+// begin does the jobs that nobody has begun with, until all are given away and begun.
 func (w *work) begin(ctx context.Context) {
-	for j := range w.jobs {
-		w.t.do(ctx, j)
+	for {
+		select {
+		case j, more := <-w.jobs:
+			if !more {
+				return
+			}
+			w.t.do(ctx, j)
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -78,31 +99,44 @@ func (t *transformer) do(ctx context.Context, j job) {
 		if ctx.Err() != nil {
 			return
 		}
-		rec, err := t.transform(ctx, m)
-		j.outcomes <- outcome{rec, err}
+		var o outcome
+		if o.rec, o.err = t.transform(ctx, m); o.rec != nil {
+			o.full = j.run.Made(j.part, o.rec)
+		}
+		j.outcomes <- o
 	}
 }
 
-// finish transforms and stores.
+// finish transforms and stores: all parts together, or, where memory is short, what is
+// ready before more is made.
 func (w *work) finish(ctx context.Context) error {
 	go w.begin(ctx)
 	slow := time.NewTimer(slowTransform)
 	defer slow.Stop()
+	stored := 0
 	for i, p := range w.parts {
-		whole, err := p.collect(ctx, w.t, slow.C)
+		w.give(i + 1)
+		whole, err := p.collect(ctx, w, slow.C)
 		if err != nil {
 			return err
 		}
 		if !whole {
-			return w.beside(ctx, w.parts[:i], w.parts[i:])
+			return w.beside(ctx, w.parts[stored:i], w.parts[i:])
+		}
+		if p.full || i == len(w.parts)-1 {
+			if err := w.store(ctx, w.parts[stored:i+1]); err != nil {
+				return err
+			}
+			stored = i + 1
 		}
 	}
-	return w.store(ctx, w.parts)
+	return nil
 }
 
 // beside finishes parts that are transformed, and the others side by side.
 func (w *work) beside(ctx context.Context, ready, slow []*partWork) error {
 	w.run.Aside()
+	w.give(len(w.parts))
 	errs := make([]error, len(slow)+1)
 	var wg sync.WaitGroup
 	if len(ready) > 0 {
@@ -111,7 +145,7 @@ func (w *work) beside(ctx context.Context, ready, slow []*partWork) error {
 	for i, p := range slow {
 		wg.Go(func() { w.begin(ctx) })
 		wg.Go(func() {
-			if errs[i] = w.t.slowPart(ctx, p); errs[i] == nil {
+			if errs[i] = w.slowPart(ctx, p); errs[i] == nil {
 				errs[i] = w.store(ctx, []*partWork{p})
 			}
 		})
@@ -121,15 +155,16 @@ func (w *work) beside(ctx context.Context, ready, slow []*partWork) error {
 }
 
 // collect takes the outcomes of a part until stop; whole: all of them.
-func (p *partWork) collect(ctx context.Context, t *transformer, stop <-chan time.Time) (whole bool, err error) {
+func (p *partWork) collect(ctx context.Context, w *work, stop <-chan time.Time) (whole bool, err error) {
 	for len(p.results) < len(p.Messages) {
 		select {
 		case o := <-p.outcomes:
-			r, err := t.resultOf(ctx, p.Part, p.Messages[len(p.results)], o)
+			r, err := w.t.resultOf(ctx, p.Part, p.Messages[len(p.results)], o)
 			if err != nil {
 				return false, err
 			}
-			p.results = append(p.results, r)
+			p.full = p.full || o.full
+			p.add(w.run, r)
 		case <-stop:
 			return false, nil
 		case <-ctx.Done():
@@ -139,16 +174,25 @@ func (p *partWork) collect(ctx context.Context, t *transformer, stop <-chan time
 	return true, nil
 }
 
+// add takes a result. What the poison queue gets is made here.
+func (p *partWork) add(run *infra.Run, r result) {
+	if r.given != nil && run.Made(p.Part, r.rec) {
+		p.full = true
+	}
+	p.results = append(p.results, r)
+}
+
 // slowPart finishes the transformation of a part. An event whose own does not return in
 // time is given up, and the next one does not wait for it.
-func (t *transformer) slowPart(ctx context.Context, p *partWork) error {
+func (w *work) slowPart(ctx context.Context, p *partWork) error {
+	t := w.t
 	waiting := &runWait{parts: []*infra.Part{p.Part}}
 	defer func() { t.waits.end(waiting) }()
 	t.waits.begin(waiting, metrics.WaitAttempt, time.Time{}, nil)
 	for {
 		before := len(p.results)
 		late := time.NewTimer(t.dest.Timeout)
-		whole, err := p.collect(ctx, t, late.C)
+		whole, err := p.collect(ctx, w, late.C)
 		late.Stop()
 		if whole || err != nil {
 			return err
@@ -157,8 +201,8 @@ func (t *transformer) slowPart(ctx context.Context, p *partWork) error {
 			continue // they take long together
 		}
 		msg := p.Messages[len(p.results)]
-		p.results = append(p.results, t.givenUp(ctx, p.Part, msg, giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: it did not return within %s", t.dest.Timeout))))
-		go t.do(ctx, p.job())
+		p.add(w.run, t.givenUp(ctx, p.Part, msg, giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: it did not return within %s", t.dest.Timeout))))
+		go t.do(ctx, p.job(w.run))
 	}
 }
 

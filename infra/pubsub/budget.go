@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/ThreeDotsLabs/watermill/message"
+
 	"eventserver/infra"
 )
 
@@ -152,6 +154,9 @@ func (b *budget) forget(a *account) {
 // for its turn: as a message with its headers in a map, in the tracker of its
 // partition, and in the queue of its key.
 const messageCost = 1536
+
+// madeCost is what a message takes that was made of another one.
+func madeCost(m *message.Message) int { return messageCost + sizeOfMessage(m) }
 
 // costOf is what a record takes of the budget.
 func costOf(rec *infra.Record) int { return messageCost + sizeOf(rec) }

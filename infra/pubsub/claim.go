@@ -115,6 +115,9 @@ func (c *claim) wake() {
 	case c.woken <- struct{}{}:
 	default:
 	}
+	if c.follower != nil {
+		c.sub.runner.ready(c.follower)
+	}
 }
 
 // wait returns when there may be something to do.

@@ -215,7 +215,7 @@ func (f *follower) offer() *part {
 		return nil
 	}
 	f.part.mu.Lock()
-	if len(f.wanted) == 0 && f.beyond == noMark {
+	if len(f.wanted) == 0 && f.beyond == noMark || c.lacksRoom() {
 		f.part.mu.Unlock()
 		return nil
 	}

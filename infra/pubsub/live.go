@@ -10,7 +10,7 @@ import (
 // subscriptions with runs, and one that does not want it is not woken.
 //
 // Locks, in this order: keeper.mu, claim.mu, livePart.mu; then one of runner.mu, index.mu,
-// live.mu and keeper.list. broker.mu comes before index.mu and live.mu.
+// live.mu and keeper.list. budget.mu comes before runner.mu. broker.mu comes before index.mu and live.mu.
 type live struct {
 	b     *broker
 	topic string

@@ -23,11 +23,7 @@ func write(rec *infra.Record, msg *message.Message) error {
 	if key == "" {
 		key = msg.UUID
 	}
-	size := len(key) + len(uuidHeader) + len(msg.UUID) + len(msg.Payload)
-	for k, v := range msg.Metadata {
-		size += len(k) + len(v)
-	}
-	all := make([]byte, 0, size) // the key, all headers and the value, in one piece
+	all := make([]byte, 0, sizeOfMessage(msg)) // the key, all headers and the value, in one piece
 	piece := func(s string) []byte {
 		from := len(all)
 		all = append(all, s...)
@@ -49,6 +45,15 @@ func write(rec *infra.Record, msg *message.Message) error {
 	all = append(all, msg.Payload...)
 	rec.Value = all[from:]
 	return nil
+}
+
+// sizeOfMessage is what a message takes as a record.
+func sizeOfMessage(m *message.Message) int {
+	size := 2*len(m.UUID) + len(uuidHeader) + len(m.Payload) // the key may be the UUID
+	for k, v := range m.Metadata {
+		size += len(k) + len(v)
+	}
+	return size
 }
 
 // sizeOf is what a record takes.

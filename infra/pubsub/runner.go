@@ -166,7 +166,7 @@ func (r *runner) handOut(parts []*part) {
 		}
 		all[i] = &p.Part
 	}
-	x.msg.SetContext(infra.WithRun(ctx, infra.NewRun(all, x.store, x.aside)))
+	x.msg.SetContext(infra.WithRun(ctx, &infra.Run{Parts: all, RunOwner: x}))
 	select {
 	case r.sub.out <- x.msg:
 	case <-ctx.Done():
@@ -188,7 +188,8 @@ func (r *runner) handOut(parts []*part) {
 	}
 }
 
-func (x *run) aside() { x.once.Do(func() { close(x.beside) }) }
+// Aside implements infra.RunOwner.
+func (x *run) Aside() { x.once.Do(func() { close(x.beside) }) }
 
 // await waits for the verdict on a run that others have gone past. A handler whose era
 // has ended has some time for it.
@@ -237,10 +238,13 @@ func (x *run) end(v verdict) { x.over(x.parts, v) }
 func (x *run) over(parts []*part, v verdict) {
 	x.of.mu.Lock()
 	parts = slices.DeleteFunc(slices.Clone(parts), func(p *part) bool { return p.over })
+	made := 0
 	for _, p := range parts {
 		p.over = true
+		made += p.made
 	}
 	x.of.mu.Unlock()
+	x.of.sub.account.hold(0, -made)
 	for _, p := range parts {
 		p.settle(v)
 	}
@@ -265,8 +269,22 @@ func (p *part) message(i int) *message.Message {
 	return readUnacked(p.recs[i])
 }
 
-// store is infra.Run.Store.
-func (x *run) store(out []infra.Output, done []*infra.Part) error {
+// Made implements infra.RunOwner. A handler that is left behind charges nothing more.
+func (x *run) Made(of *infra.Part, m *message.Message) (full bool) {
+	i := slices.IndexFunc(x.parts, func(p *part) bool { return &p.Part == of })
+	p, bytes := x.parts[i], madeCost(m)
+	x.of.mu.Lock()
+	over := p.over
+	if !over {
+		p.made += bytes
+		x.of.sub.account.hold(0, bytes) // takes no lock: it is not negative
+	}
+	x.of.mu.Unlock()
+	return !over && x.of.sub.account.share() >= 1
+}
+
+// Store implements infra.RunOwner.
+func (x *run) Store(out []infra.Output, done ...*infra.Part) error {
 	if x.ctx.Err() != nil {
 		return x.ctx.Err()
 	}
@@ -287,12 +305,12 @@ func (x *run) store(out []infra.Output, done []*infra.Part) error {
 			progress = append(progress, at)
 		}
 	}
-	err := b.appendOutputs(out, progress)
+	err := sub.appendOutputs(out, progress)
 	if errors.Is(err, infra.ErrNoTopic) { // or it was deleted and made anew, with other partitions
 		for _, o := range out {
 			b.partitions.Delete(o.Topic)
 		}
-		err = b.appendOutputs(out, progress)
+		err = sub.appendOutputs(out, progress)
 	}
 	err = publishError(err, len(out), func(i int) *message.Message { return out[i].Message })
 	if err != nil {
@@ -314,7 +332,14 @@ func (x *run) store(out []infra.Output, done []*infra.Part) error {
 	return err
 }
 
-func (b *broker) appendOutputs(out []infra.Output, done []infra.Progressed) error {
+// appendOutputs stores outputs. Their records are held beside the messages meanwhile.
+func (s *subscription) appendOutputs(out []infra.Output, done []infra.Progressed) error {
+	b, bytes := s.b, 0
+	for _, o := range out {
+		bytes += sizeOfMessage(o.Message)
+	}
+	s.account.hold(0, bytes)
+	defer s.account.hold(0, -bytes)
 	all, recs := make([]infra.Record, len(out)), make([]*infra.Record, len(out))
 	for i, o := range out {
 		recs[i] = &all[i]

@@ -20,6 +20,7 @@ type part struct {
 	live  []*entry  // of recs, where they came at the live end
 	ended chan bool // otherwise: has one when the part has ended; false: it is to be handed out again
 	over  bool      // so; runner.mu
+	made  int       // bytes of messages that were made of it, charged; runner.mu
 }
 
 // verdict is what became of a part.
@@ -43,6 +44,10 @@ func (f *follower) catchUp(first []*infra.Record) {
 	for c.ctx.Err() == nil {
 		if c.sub.flights.Drained() {
 			c.wait(true)
+			continue
+		}
+		if c.lacksRoom() {
+			c.wait(false)
 			continue
 		}
 		recs, did := c.gather()
@@ -122,6 +127,16 @@ func (c *claim) gather() (recs []*infra.Record, did bool) {
 	r.drop(n)
 	c.holdsOnly(len(recs), bytes)
 	return recs, true
+}
+
+// lacksRoom reports whether the subscription holds all that it may: then the claim is
+// woken when it may hold more.
+func (c *claim) lacksRoom() bool {
+	if c.sub.account.share() < 1 {
+		return false
+	}
+	c.sub.account.wait(c)
+	return c.sub.account.share() >= 1 // there may have been room before
 }
 
 // most bounds a part: by the subscription's runs, and by the memory that is left.
