@@ -61,6 +61,7 @@ const (
 	WaitAttempt   = "attempt"    // it is being attempted
 	WaitBackoff   = "backoff"    // its last attempt failed
 	WaitBreaker   = "breaker"    // the destination's circuit breaker is open
+	WaitHeld      = "held"       // the destination refuses one user after the other, and is held
 	WaitPaused    = "paused"     // an operator has paused the destination
 	WaitSlot      = "slot"       // as many attempts as concurrency allows are under way
 	WaitRateLimit = "rate_limit" // the destination's rate limit
@@ -70,7 +71,7 @@ const (
 
 // Waits lists the reasons why a key waits.
 func Waits() []string {
-	return []string{WaitAttempt, WaitBackoff, WaitBreaker, WaitPaused, WaitSlot, WaitRateLimit, WaitBatch, WaitBroker}
+	return []string{WaitAttempt, WaitBackoff, WaitBreaker, WaitHeld, WaitPaused, WaitSlot, WaitRateLimit, WaitBatch, WaitBroker}
 }
 
 // Reasons for refusing a request, the label "reason".

@@ -45,7 +45,7 @@ func TestIdleDestinationExportsZeroes(t *testing.T) {
 	want := map[string]int{
 		"deliveries_total": 3, "attempts_total": 8, "attempt_duration_seconds": 1, "delivery_latency_seconds": 1, "retries_total": 1,
 		"poisoned_total": 7, "destination_info": 1, "in_flight_attempts": 1, "buffered_messages": 1, "blocked_keys": 8, "oldest_blocked_key_seconds": 1,
-		"oldest_undelivered_seconds": 1, "breaker_open": 1, "destination_paused": 1, "partitions_assigned": 2, "read_window_ratio": 1, "deferred_messages": 1,
+		"oldest_undelivered_seconds": 1, "breaker_open": 1, "destination_paused": 1, "destination_held": 1, "partitions_assigned": 2, "read_window_ratio": 1, "deferred_messages": 1,
 		"commit_metadata_full_total": 1, "unreadable_messages_total": 1,
 	}
 	got := series(t, reg)
@@ -102,6 +102,7 @@ eventserver_blocked_keys{destination="d",reason="backoff"} 3
 eventserver_blocked_keys{destination="d",reason="batch"} 0
 eventserver_blocked_keys{destination="d",reason="breaker"} 0
 eventserver_blocked_keys{destination="d",reason="broker"} 0
+eventserver_blocked_keys{destination="d",reason="held"} 0
 eventserver_blocked_keys{destination="d",reason="paused"} 0
 eventserver_blocked_keys{destination="d",reason="rate_limit"} 0
 eventserver_blocked_keys{destination="d",reason="slot"} 0
@@ -134,7 +135,7 @@ func TestNamesEndInAUnit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unit := regexp.MustCompile(`_(seconds|bytes|ratio|messages|attempts|keys|info|breaker_open|broker_up|broker_damaged|config_last_reload_successful|destination_paused|partitions_assigned|[a-z]+_total)$`)
+	unit := regexp.MustCompile(`_(seconds|bytes|ratio|messages|attempts|keys|info|breaker_open|broker_up|broker_damaged|config_last_reload_successful|destination_paused|destination_held|partitions_assigned|[a-z]+_total)$`)
 	for _, f := range families {
 		if !unit.MatchString(f.GetName()) {
 			t.Errorf("%s does not end in a unit", f.GetName())

@@ -17,6 +17,7 @@ type State struct {
 	OldestAt      time.Time      // when that was so; zero: now. Its age then is what is shown: it may be done since
 	BreakerOpen   bool
 	Paused        bool // by an operator
+	Held          bool // it refuses one user after the other
 	// Readers are the destination's subscribers, by stage.
 	Readers []Reader
 	// Lag counts messages not done, by topic and group. Asked of the broker,
@@ -43,8 +44,8 @@ type Lag struct {
 
 // stateCollector asks each destination for its State at every scrape.
 type stateCollector struct {
-	info, inFlight, buffered, blocked, oldestBlocked, oldest, breaker, paused, lag *prometheus.Desc
-	partitions, window, deferred, metadata, metadataFull, suppressed               *prometheus.Desc
+	info, inFlight, buffered, blocked, oldestBlocked, oldest, breaker, paused, held, lag *prometheus.Desc
+	partitions, window, deferred, metadata, metadataFull, suppressed                     *prometheus.Desc
 
 	mu  sync.Mutex
 	all map[string]*asked // by destination
@@ -74,6 +75,7 @@ func newStateCollector() *stateCollector {
 		oldest:        desc("oldest_undelivered_seconds", "Age of the oldest accepted event that is not finished.", "destination"),
 		breaker:       desc("breaker_open", "1 while the destination is paused by its circuit breaker.", "destination"),
 		paused:        desc("destination_paused", "1 while an operator has paused the destination.", "destination"),
+		held:          desc("destination_held", "1 while the destination is held because it refuses one user after the other.", "destination"),
 		lag:           desc("lag_messages", "Messages of the topic that the group has not done.", "topic", "group"),
 		partitions:    desc("partitions_assigned", "Partitions that this process has been given to read.", "destination", "stage"),
 		window:        desc("read_window_ratio", "Share of the read window that the fullest partition of both stages has taken.", "destination"),
@@ -130,7 +132,7 @@ func risen(was, now int64) int64 {
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.info, c.inFlight, c.buffered, c.blocked, c.oldestBlocked, c.oldest, c.breaker, c.paused, c.lag,
+	for _, d := range []*prometheus.Desc{c.info, c.inFlight, c.buffered, c.blocked, c.oldestBlocked, c.oldest, c.breaker, c.paused, c.held, c.lag,
 		c.partitions, c.window, c.deferred, c.metadata, c.metadataFull, c.suppressed} {
 		ch <- d
 	}
@@ -159,6 +161,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.oldest, age(s.Oldest, s.OldestAt), id)
 		gauge(c.breaker, truth(s.BreakerOpen), id)
 		gauge(c.paused, truth(s.Paused), id)
+		gauge(c.held, truth(s.Held), id)
 		window, deferred := 0.0, 0
 		for _, r := range s.Readers {
 			gauge(c.partitions, float64(r.Partitions), id, r.Stage)

@@ -35,6 +35,7 @@ type Destination struct {
 	Rate        RateLimit
 	Retry       Retry
 	Breaker     Breaker
+	FloodGuard  int         // users in a row who meet a final answer, none succeeding, until it is held; 0: never
 	OnExhausted OnExhausted // "": Skip
 }
 

@@ -92,6 +92,10 @@ func (r *retry) judge(ctx context.Context, a *attempt, err error) error {
 	case schedule.Nothing:
 		return err
 	case schedule.Final:
+		if h.Held() {
+			r.metrics.Retries.Inc()
+			return &again{err: err} // the scheduler says when
+		}
 		return gaveUp(metrics.ReasonPermanent, h)
 	}
 	var wait time.Duration

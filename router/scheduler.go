@@ -58,7 +58,7 @@ type claimed struct {
 
 // newScheduler makes the scheduler of a destination with its defaults.
 func newScheduler(sub infra.Subscriber, d *Destination, closeTimeout time.Duration, log *slog.Logger) *scheduler {
-	cfg := schedule.Config{Concurrency: d.Concurrency, Rate: d.Rate, Breaker: d.Breaker, Batch: d.Batch}
+	cfg := schedule.Config{Concurrency: d.Concurrency, Rate: d.Rate, Breaker: d.Breaker, Batch: d.Batch, FloodGuard: d.FloodGuard}
 	return &scheduler{sub: sub, closeTimeout: closeTimeout, log: log, m: schedule.New(cfg, time.Now()), claims: map[<-chan struct{}]*claimed{},
 		out: make(chan *message.Message, 2*d.Concurrency), rest: make(chan struct{})}
 }
@@ -165,9 +165,14 @@ func (s *scheduler) tick() {
 
 func (s *scheduler) tell(notices []schedule.Notice) {
 	for _, n := range notices {
-		if n.Opened {
+		switch {
+		case n.Hold && n.Opened:
+			s.log.Warn("destination refuses one user after the other; it is held", slog.Duration("pause", n.Pause), slog.String("cause", logged(n.Cause)))
+		case n.Hold:
+			s.log.Info("destination is no longer held")
+		case n.Opened:
 			s.log.Warn("destination fails; breaker opened", slog.Duration("pause", n.Pause), slog.String("cause", logged(n.Cause)))
-		} else {
+		default:
 			s.log.Info("breaker closed")
 		}
 	}

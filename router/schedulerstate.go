@@ -23,6 +23,13 @@ func (s *scheduler) resume() {
 	s.unlock(now)
 }
 
+// letGo ends a hold; false: there is none.
+func (s *scheduler) letGo(accept bool) bool {
+	now := s.lock()
+	defer s.unlock(now)
+	return s.m.LetGo(accept)
+}
+
 // matching is about the key that a record has: "" where it has none.
 func matching(key func(string) bool) func(*schedule.Delivery) bool {
 	return func(d *schedule.Delivery) bool { return key(d.Message.Metadata.Get(infra.MetaKey)) }
@@ -48,6 +55,7 @@ type scheduled struct {
 	held, slots   int // messages without a verdict; attempts under way
 	paused        bool
 	breaker       schedule.BreakerState
+	hold          schedule.HoldState
 	blocked       map[string]int // keys that something waits behind, by reason
 	oldestBlocked time.Time      // zero: none
 }
@@ -56,7 +64,7 @@ type scheduled struct {
 func (s *scheduler) state() scheduled {
 	now := s.lock()
 	defer s.unlock(now)
-	out := scheduled{slots: s.m.Slots(), paused: s.m.Paused(), breaker: s.m.Breaker()}
+	out := scheduled{slots: s.m.Slots(), paused: s.m.Paused(), breaker: s.m.Breaker(), hold: s.m.Hold()}
 	out.held, _ = s.m.Held()
 	out.blocked, out.oldestBlocked = s.m.Blocked(now)
 	return out

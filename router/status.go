@@ -15,6 +15,7 @@ import (
 const (
 	StateRunning   = "running"
 	StatePaused    = "paused"    // by somebody; see Status.Pause
+	StateHeld      = "held"      // it refuses one user after the other; see Status.Hold
 	StateReplaying = "replaying" // its transformation waits for a replay's reset
 	StateStopping  = "stopping"  // it is being removed or replaced
 )
@@ -30,6 +31,7 @@ type Status struct {
 	Damage   []string // what cannot be read, in words
 
 	Breaker       BreakerStatus
+	Hold          HoldStatus
 	Failing       *Failing // nil: the last attempt succeeded, or this process has made none
 	InFlight      int      // attempts under way
 	Concurrency   int      // most of them
@@ -73,6 +75,30 @@ func breakerStatus(b schedule.BreakerState) BreakerStatus {
 	return s
 }
 
+// HoldStatus is what a hold looks like now.
+type HoldStatus struct {
+	Held  bool
+	Since time.Time
+	Until time.Time // the next probe. In the past: the probe waits for an event, or is under way
+	Cause string    // the last final answer; no payload is in it
+}
+
+func holdStatus(h schedule.HoldState) HoldStatus {
+	s := HoldStatus{Held: h.Held, Since: h.Since, Until: h.Until}
+	if h.Cause != nil {
+		s.Cause = logged(h.Cause)
+	}
+	return s
+}
+
+func (h HoldStatus) why(now time.Time) string {
+	probe := "a probe is due"
+	if h.Until.After(now) {
+		probe = "the next probe is at " + clock(now, h.Until)
+	}
+	return fmt.Sprintf("held since %s, because it refuses one user after the other; nothing more is given up, and %s: %s", clock(now, h.Since), probe, h.Cause)
+}
+
 // Status tells of one destination; false: there is none of that id.
 func (p *Pipeline) Status(id string) (Status, bool) {
 	p.mu.Lock()
@@ -104,7 +130,8 @@ func noteOf(notes map[string]Note, id string) *Note {
 func (r *running) describe(s *Status) {
 	now := r.state()
 	s.ID, s.Kind, s.Concurrency, s.Assigned = r.id, r.dest.Kind, r.dest.Concurrency, r.assigned()
-	s.Breaker, s.Failing = breakerStatus(r.scheduler().state().breaker), r.health.status()
+	sched := r.scheduler().state()
+	s.Breaker, s.Hold, s.Failing = breakerStatus(sched.breaker), holdStatus(sched.hold), r.health.status()
 	s.InFlight, s.Buffered, s.BlockedBy = now.InFlight, now.Buffered, now.Blocked
 	for _, n := range now.Blocked {
 		s.BlockedKeys += n
@@ -120,6 +147,8 @@ func (r *running) describe(s *Status) {
 		s.State = StateReplaying
 	case s.Pause != nil:
 		s.State = StatePaused
+	case s.Hold.Held:
+		s.State = StateHeld
 	default:
 		s.State = StateRunning
 	}
@@ -152,6 +181,8 @@ func (s Status) Why(now time.Time) string {
 		return fmt.Sprintf("breaker open until %s: %s", clock(now, s.Breaker.Until), s.Breaker.Cause)
 	case s.Breaker.Open:
 		return fmt.Sprintf("breaker open, a probe is due: %s", s.Breaker.Cause)
+	case s.Hold.Held:
+		return s.Hold.why(now)
 	case !s.Assigned:
 		return "it has no partitions: the broker has not given it any yet, or other processes have them all"
 	case s.Breaker.Ramp:
@@ -175,7 +206,7 @@ func (s Status) Problems(now time.Time) (all []string) {
 	case s.Silent != nil, s.State != StateRunning, s.Breaker.Open, s.Breaker.Ramp, !s.Assigned:
 		all = append(all, s.Why(now))
 	}
-	if f := s.Failing; f != nil && !s.Breaker.Open && (f.Attempts > 1 || now.Sub(f.Since) >= failingFor) {
+	if f := s.Failing; f != nil && !s.Breaker.Open && s.State != StateHeld && (f.Attempts > 1 || now.Sub(f.Since) >= failingFor) {
 		all = append(all, f.why(now))
 	}
 	if n := s.BlockedBy[metrics.WaitBackoff]; n > 0 && !s.Breaker.Open {

@@ -29,13 +29,20 @@ func (p *Pipeline) Resume(id string) {
 	}
 }
 
+// LetGo ends a hold: what waits is attempted again. Until a success, with accept, final
+// answers give events up; without it the next one holds again. false: there was none here.
+func (p *Pipeline) LetGo(id string, accept bool) bool {
+	r := p.find(id)
+	return r != nil && r.scheduler().letGo(accept)
+}
+
 // Waits is what a destination's next attempts wait for, of what RetryNow ends.
 type Waits struct {
-	Pause    bool // of the breaker
+	Pause    bool // of the breaker or of a hold
 	Backoffs int  // deliveries that wait for their next attempt
 }
 
-// RetryNow ends the pause of a destination's breaker and the backoffs of the keys
+// RetryNow ends the pauses of a destination's breaker and hold, and the backoffs of the keys
 // that match, in this process. Their next attempts are made now, and nothing is
 // spent by that. A pause by hand stays. A destination that is not there is none.
 func (p *Pipeline) RetryNow(id string, key func(string) bool) (ended Waits) {

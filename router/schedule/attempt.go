@@ -123,6 +123,7 @@ func (m *Machine) End(now time.Time, a *Attempt, o Outcome, asked Asked, cause e
 	t := m.at(now)
 	d := a.Deliveries[0]
 	m.breaker.report(m, t, a, d.key.name, o, asked, cause)
+	m.guard.report(m, t, a, o, cause)
 	if o == Nothing || o == Success || len(a.Deliveries) > 1 {
 		return
 	}
@@ -131,7 +132,7 @@ func (m *Machine) End(now time.Time, a *Attempt, o Outcome, asked Asked, cause e
 	if h.First.IsZero() {
 		h.First = a.Began
 	}
-	h.Last, h.Err, h.excused = now, cause, false
+	h.Last, h.Err, h.excused, h.held = now, cause, false, false
 	switch o {
 	case Unavailable:
 		free, successes := a.pass == passFree, m.breaker.successes
@@ -147,11 +148,16 @@ func (m *Machine) End(now time.Time, a *Attempt, o Outcome, asked Asked, cause e
 			return
 		}
 	case Final:
+		h.held = m.guard.held
 		return
 	}
 	h.Counted++
 	h.Age += now.Sub(a.Began)
 }
+
+// Held reports whether the last failure was a final answer that gives nothing up: the
+// destination is held.
+func (h *History) Held() bool { return h.held }
 
 // Excused reports whether the last failure was the destination's fault.
 func (h *History) Excused() bool { return h.excused }
@@ -182,6 +188,7 @@ func (m *Machine) Start(now time.Time, a *Attempt) bool {
 	}
 	m.rate.take(t, len(a.Deliveries))
 	a.pass, a.episode = m.breaker.pass(), m.breaker.episode
+	m.guard.start(a)
 	m.slots++
 	m.breaker.settle(m)
 	return true
@@ -238,6 +245,9 @@ func (m *Machine) shut(t time.Duration) (reason string, until time.Duration) {
 	}
 	if ok, until := m.breaker.lets(t); !ok {
 		return metrics.WaitBreaker, until
+	}
+	if ok, until := m.guard.lets(t); !ok {
+		return metrics.WaitHeld, until
 	}
 	if m.slots >= m.cfg.Concurrency {
 		return metrics.WaitSlot, 0

@@ -183,9 +183,10 @@ func (b *breaker) settle(m *Machine) {
 	}
 }
 
-// Notice is a change of the breaker that somebody should be told of.
+// Notice is a change of the breaker, or of the hold, that somebody should be told of.
 type Notice struct {
-	Opened bool // else it closed
+	Hold   bool // it is of the hold
+	Opened bool // it opened, or holds; else it is over
 	Pause  time.Duration
 	Cause  error
 }

@@ -45,6 +45,7 @@ type History struct {
 	until     time.Duration // nothing before; 0: at once
 	waits     state         // backoff or broker: what for
 	excused   bool          // what it waits for is not its own fault
+	held      bool          // its last final answer gave nothing up
 	alone     bool          // it goes by itself
 	suspect   int           // unavailable attempts that may have been its fault
 	free      bool          // its last unavailable attempt met a closed breaker

@@ -75,6 +75,8 @@ func (m *Machine) brief(k *key, where place, reason string) Brief {
 		b.Since = m.time(max(k.since, m.pausedAt))
 	case metrics.WaitBreaker:
 		b.Since = m.time(max(k.since, m.breaker.since))
+	case metrics.WaitHeld:
+		b.Since = m.time(max(k.since, m.guard.since))
 	}
 	return b
 }
@@ -102,6 +104,8 @@ func (m *Machine) nextOf(t time.Duration, k *key, reason string) time.Time {
 		return m.time(k.due)
 	case reason == metrics.WaitBreaker && m.breaker.state == open:
 		return m.time(m.breaker.until)
+	case reason == metrics.WaitHeld:
+		return m.time(m.guard.until)
 	case reason == metrics.WaitRateLimit:
 		before := 0
 		for other := k.queue.first; other != k; other = other.then {

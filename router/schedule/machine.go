@@ -12,6 +12,7 @@ type Config struct {
 	Rate        Rate
 	Breaker     Breaker
 	Batch       Batch
+	FloodGuard  int // keys that meet a final answer in a row, none succeeding, until all is held; 0: never
 }
 
 // Machine has the deliveries of a destination, by key. A key has one attempt at a
@@ -23,7 +24,7 @@ type Config struct {
 //	                  │ its time      │ Finish, again at a time
 //	              backoff, broker ◀───┘
 //
-// What a ready key waits for is nothing of its own: the pause, the breaker, a slot,
+// What a ready key waits for is nothing of its own: the pause, the breaker, the hold, a slot,
 // the rate or company for its batch. So all ready keys wait in the order in which
 // they became ready, and cost nothing but their place.
 //
@@ -49,6 +50,7 @@ type Machine struct {
 	draining  bool
 	rate      bucket
 	breaker   breaker
+	guard     guard
 	blocked   blocked
 	back      []*Delivery
 	notices   []Notice
@@ -56,7 +58,8 @@ type Machine struct {
 
 // New makes a machine without deliveries.
 func New(cfg Config, now time.Time) *Machine {
-	return &Machine{cfg: cfg, start: now, keys: map[string]*key{}, rate: newBucket(cfg.Rate), breaker: newBreaker(cfg.Breaker, cfg.Concurrency)}
+	return &Machine{cfg: cfg, start: now, keys: map[string]*key{}, rate: newBucket(cfg.Rate), breaker: newBreaker(cfg.Breaker, cfg.Concurrency),
+		guard: guard{keys: cfg.FloodGuard, pauses: cfg.Breaker, refused: map[string]struct{}{}}}
 }
 
 func (m *Machine) at(now time.Time) time.Duration { return now.Sub(m.start) }

@@ -26,6 +26,7 @@ type model struct {
 	began    time.Time
 	paused   bool
 	draining bool
+	guard    modelGuard
 }
 
 // sent is a delivery as the model knows it.
@@ -35,6 +36,7 @@ type sent struct {
 	size    int
 	started bool      // it is in an attempt
 	given   bool      // it was given up
+	held    bool      // its last final answer gave nothing up
 	alone   bool      // it goes by itself
 	until   time.Time // nothing before
 	final   bool
@@ -45,6 +47,7 @@ type run struct {
 	Attempt
 
 	ended bool
+	probe bool // of a hold
 }
 
 func newModel(t *rapid.T) *model {
@@ -53,6 +56,7 @@ func newModel(t *rapid.T) *model {
 		Breaker:     Breaker{Failures: rapid.IntRange(1, 4).Draw(t, "failures"), Initial: time.Second, Max: 4 * time.Second},
 		Batch:       Batch{MaxEvents: rapid.SampledFrom([]int{0, 0, 1, 2, 5}).Draw(t, "max events"), MaxBytes: 50, MaxWait: 10 * time.Millisecond},
 		Rate:        Rate{PerSecond: rapid.SampledFrom([]float64{0, 0, 3, 100}).Draw(t, "rate"), Burst: rapid.IntRange(0, 3).Draw(t, "burst")},
+		FloodGuard:  rapid.IntRange(0, 3).Draw(t, "flood guard"),
 	}
 	now := time.Unix(1000, 0)
 	return &model{t: t, cfg: cfg, m: New(cfg, now), now: now, began: now, sent: map[string][]*sent{}, of: map[*message.Message]*sent{}, busy: map[string]bool{},
@@ -76,12 +80,15 @@ func (s *model) arrive(t *rapid.T) {
 // start takes one attempt and holds it against the rules.
 func (s *model) start(t *rapid.T) {
 	r := &run{}
-	breaker := s.m.Breaker()
+	breaker, hold := s.m.Breaker(), s.m.Hold()
 	if !s.m.Start(s.now, &r.Attempt) {
 		return
 	}
-	attempts := 0
+	attempts, probes := 0, 0
 	for _, other := range s.running {
+		if !other.ended && other.probe {
+			probes++
+		}
 		if !other.ended && !other.Store {
 			attempts++
 		}
@@ -95,9 +102,12 @@ func (s *model) start(t *rapid.T) {
 		t.Fatal("more attempts than slots")
 	case !r.Store && breaker.Open && s.now.Before(breaker.Until):
 		t.Fatal("attempted during a pause of the breaker")
+	case !r.Store && hold.Held && (probes > 0 || s.now.Before(hold.Until)):
+		t.Fatal("attempted during a hold")
 	case len(r.Deliveries) > 1 && len(r.Deliveries) > s.cfg.Batch.MaxEvents:
 		t.Fatalf("a batch of %d", len(r.Deliveries))
 	}
+	r.probe = !r.Store && hold.Held
 	bytes := 0
 	mine := map[string]int{}
 	for _, d := range r.Deliveries {
@@ -144,11 +154,16 @@ func (s *model) end(t *rapid.T) {
 		return
 	}
 	r := s.running[rapid.IntRange(0, len(s.running)-1).Draw(t, "which")]
+	first := !r.Store && !r.ended
 	if !r.Store {
 		r.ended = true
 	}
 	asked := Asked{Wait: rapid.SampledFrom([]time.Duration{0, 0, time.Second}).Draw(t, "asked")}
-	s.m.End(s.now, &r.Attempt, rapid.SampledFrom([]Outcome{Nothing, Success, Final, Unavailable, Failed}).Draw(t, "outcome"), asked, nil)
+	o := rapid.SampledFrom([]Outcome{Nothing, Success, Final, Final, Unavailable, Failed}).Draw(t, "outcome")
+	s.m.End(s.now, &r.Attempt, o, asked, nil)
+	if first {
+		s.refused(t, r, o)
+	}
 }
 
 func (s *model) finish(t *rapid.T) {
@@ -164,6 +179,8 @@ func (s *model) finish(t *rapid.T) {
 		known := s.of[d.Message]
 		kinds := []Kind{Gone, Gone, Backoff, Store, Blocked}
 		switch {
+		case known.held:
+			kinds = []Kind{Backoff}
 		case r.Store:
 			kinds = []Kind{Gone, Store}
 		case len(r.Deliveries) > 1 && stuck[known.key]:
@@ -179,7 +196,7 @@ func (s *model) finish(t *rapid.T) {
 			v.Given = "why"
 		}
 		verdicts[i] = v
-		known.started, s.busy[known.key] = false, false
+		known.started, known.held, s.busy[known.key] = false, false, false
 		switch {
 		case v.Kind == Gone:
 			s.settled(t, d.Message)
@@ -311,6 +328,7 @@ func (s *model) rush(t *rapid.T) {
 				s.settled(t, d.Message)
 			}
 			s.m.End(s.now, &r.Attempt, Success, Asked{}, nil)
+			s.guard = modelGuard{}
 			s.m.Finish(s.now, &r.Attempt, make([]Verdict, len(r.Deliveries))...)
 		}
 		s.running = nil
@@ -346,6 +364,12 @@ func play(t *rapid.T) {
 			s.m.Resume()
 			s.paused = false
 		},
+		"let go": func(t *rapid.T) {
+			accept := rapid.Bool().Draw(t, "accept")
+			if s.m.LetGo(accept) {
+				s.guard.held, s.guard.accepts = false, accept
+			}
+		},
 		"retry now": func(t *rapid.T) {
 			key := fmt.Sprint("k", rapid.IntRange(0, 4).Draw(t, "key"))
 			s.m.RetryNow(s.now, func(d *Delivery) bool { return d.Key() == key })
@@ -373,7 +397,7 @@ func play(t *rapid.T) {
 }
 
 // Whatever comes, in whatever order: a key has one attempt at a time and its deliveries
-// keep their order, slots, rate, pauses and batches have their bounds, what was given up is
+// keep their order, slots, rate, pauses, holds and batches have their bounds, what was given up is
 // not attempted again, everything is settled once, and nothing is stranded.
 func TestMachine(t *testing.T) { rapid.Check(t, play) }
 

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// RetryNow ends the pause of the breaker, and the backoffs of the keys whose first
-// delivery matches; it returns whether there was one, and how many there were. One that
+// RetryNow ends the pause of the breaker and of the hold, and the backoffs of the keys whose
+// first delivery matches; it returns whether there was one, and how many there were. One that
 // matches is the probe. Whoever asks for it has reason to think that the receiver is
 // well, so the pauses begin anew. A probe that is under way is left alone, and so is a
 // pause by hand.
@@ -22,7 +22,7 @@ func (m *Machine) RetryNow(now time.Time, match func(*Delivery) bool) (pause boo
 		}
 		m.awake(k, t)
 	}
-	if !m.breaker.pausing(t) {
+	if !m.pausing(t) {
 		return false, len(keys)
 	}
 	for _, q := range []*queue{&m.singles, &m.company} {
@@ -34,14 +34,18 @@ func (m *Machine) RetryNow(now time.Time, match func(*Delivery) bool) (pause boo
 			}
 		}
 	}
-	b := &m.breaker
-	b.until, b.pause = t, b.cfg.Initial/2 // a probe that fails doubles it
+	if b := &m.breaker; b.pausing(t) {
+		b.until, b.pause = t, b.cfg.Initial/2 // a probe that fails doubles it
+	}
+	if g := &m.guard; g.pausing(t) {
+		g.until, g.pause = t, g.pauses.Initial/2
+	}
 	return true, len(keys)
 }
 
 // Waits is what RetryNow would end.
 func (m *Machine) Waits(now time.Time, match func(*Delivery) bool) (pause bool, backoffs int) {
-	return m.breaker.pausing(m.at(now)), len(m.backingOff(match))
+	return m.pausing(m.at(now)), len(m.backingOff(match))
 }
 
 func (m *Machine) backingOff(match func(*Delivery) bool) (keys []*key) {
@@ -52,6 +56,8 @@ func (m *Machine) backingOff(match func(*Delivery) bool) (keys []*key) {
 	}
 	return keys
 }
+
+func (m *Machine) pausing(t time.Duration) bool { return m.breaker.pausing(t) || m.guard.pausing(t) }
 
 // pausing reports whether there is a pause that RetryNow would end.
 func (b *breaker) pausing(t time.Duration) bool { return b.state == open && !b.probing && t < b.until }
