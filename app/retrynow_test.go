@@ -61,7 +61,7 @@ func TestRetryNow(t *testing.T) {
 			if _, err := a.app.RetryNow(t.Context(), "d", "", "bob"); !errors.Is(err, app.ErrPaused) || !strings.Contains(err.Error(), "by ada") {
 				t.Errorf("a destination that is paused: %v", err)
 			}
-			if _, err := a.app.Resume(t.Context(), "d", "ada", false); err != nil {
+			if _, err := a.app.Resume(t.Context(), "d", "ada", false, false); err != nil {
 				t.Fatal(err)
 			}
 			w, err := a.app.RetryNow(t.Context(), "d", "", "bob")

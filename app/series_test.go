@@ -92,7 +92,7 @@ func TestClientsMakeNoSeries(t *testing.T) {
 		"broker: {kind: memory, partitions: 8}\nschemas: {dir: ../schemas, mode: warn}\ndestinations:\n"+
 		"  - {id: all, kind: log}\n"+
 		"  - {id: hook, kind: webhook, url: '"+receiver.URL+"', allow_private: true, types: [\"hook.*\", \"order.*\"],"+
-		" transform: '{\"n\": event.data.n / (event.data.n % 3)}', retry: {attempts: 2, initial: 1ms, max: 2ms}, breaker: {failures: 10000, initial: 1ms, max: 2ms}}\n",
+		" transform: '{\"n\": event.data.n / (event.data.n % 3)}', retry: {attempts: 2, initial: 1ms, max: 2ms}, breaker: {failures: 10000, initial: 1ms, max: 2ms}, flood_guard: 0}\n",
 		Options{})
 	require.NoError(t, err)
 	a := started(t, cfg, Options{Registry: reg, Stdout: io.Discard})

@@ -33,6 +33,7 @@ func newServed(kinds map[string]Kind, c config.Destination, eventBytes int, judg
 		Rate:        router.RateLimit{PerSecond: c.RateLimit.PerSecond, Burst: c.RateLimit.Burst},
 		Retry:       router.Retry{Initial: c.Retry.Initial, Max: c.Retry.Max, Attempts: c.Retry.Attempts, MaxAge: c.Retry.MaxAge},
 		Breaker:     router.Breaker{Failures: c.Breaker.Failures, Initial: c.Breaker.Initial, Max: c.Breaker.Max},
+		FloodGuard:  c.FloodGuard,
 		OnExhausted: router.OnExhausted(c.OnExhausted),
 	}}
 	if b := c.Batch; b != nil {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -70,6 +71,8 @@ func (a *App) followControl(ctx context.Context) {
 			}
 		case r.Kind == control.Retry:
 			a.retryNow(r)
+		case r.Kind == control.Hold:
+			a.letGo(r)
 		case r.Kind != control.Pause:
 		case r.On:
 			a.pipeline.Pause(r.Destination, noteOf(r))
@@ -130,9 +133,27 @@ func (a *App) Pause(ctx context.Context, id, by, why string, absent bool) error 
 	return err
 }
 
-// Resume ends a pause, and a replay that was cut short. It returns what it
-// ended: nothing is no error.
-func (a *App) Resume(ctx context.Context, id, by string, absent bool) (ended []string, err error) {
+// holdData is what a control record of the end of a hold carries.
+type holdData struct {
+	AcceptFailures bool `json:"accept_failures,omitempty"`
+}
+
+// letGo applies a record.
+func (a *App) letGo(r control.Record) {
+	var data holdData
+	if err := json.Unmarshal(r.Data, &data); err != nil { // of a later version
+		a.log.Warn("a control record is not understood", slog.String("kind", r.Kind), slog.String("destination", r.Destination))
+		return
+	}
+	if a.pipeline.LetGo(r.Destination, data.AcceptFailures) {
+		a.log.Info("the hold of the destination is ended", slog.String("destination", r.Destination), slog.String("by", r.By), slog.Bool("accept_failures", data.AcceptFailures))
+	}
+}
+
+// Resume ends a pause, a hold, and a replay that was cut short. With accept, events that
+// the destination refuses are given up again, until it takes one. It returns what it
+// ended, of holds that of this instance: nothing is no error.
+func (a *App) Resume(ctx context.Context, id, by string, absent, accept bool) (ended []string, err error) {
 	if err := a.known(id); err != nil && !absent {
 		return nil, err
 	}
@@ -150,6 +171,17 @@ func (a *App) Resume(ctx context.Context, id, by string, absent bool) (ended []s
 			return ended, err
 		}
 		ended = append(ended, kind)
+	}
+	s, _ := a.pipeline.Status(id)
+	data, err := json.Marshal(holdData{AcceptFailures: accept})
+	if err != nil {
+		return ended, err
+	}
+	if _, err := a.control.Put(ctx, control.Record{Kind: control.Hold, Destination: id, By: by, Data: data}); err != nil {
+		return ended, err
+	}
+	if s.Hold.Held {
+		ended = append(ended, control.Hold)
 	}
 	return ended, nil
 }

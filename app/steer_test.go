@@ -42,7 +42,7 @@ func TestPauseSurvivesARestart(t *testing.T) {
 			if p := r.probes["moving"]; p != nil && len(p.came) > 0 {
 				t.Errorf("%d attempts of a paused destination", len(p.came))
 			}
-			if ended, err := r.app.Resume(t.Context(), "moving", "ada", false); err != nil || len(ended) != 1 {
+			if ended, err := r.app.Resume(t.Context(), "moving", "ada", false, false); err != nil || len(ended) != 1 {
 				t.Fatalf("%v, %v", ended, err)
 			}
 			r.probes["moving"].await(t, 60)

@@ -44,7 +44,7 @@ func TestIdleDestinationExportsZeroes(t *testing.T) {
 	})
 	want := map[string]int{
 		"deliveries_total": 3, "attempts_total": 8, "attempt_duration_seconds": 1, "delivery_latency_seconds": 1, "retries_total": 1,
-		"poisoned_total": 7, "destination_info": 1, "in_flight_attempts": 1, "buffered_messages": 1, "blocked_keys": 8, "oldest_blocked_key_seconds": 1,
+		"poisoned_total": 7, "destination_info": 1, "in_flight_attempts": 1, "buffered_messages": 1, "blocked_keys": 9, "oldest_blocked_key_seconds": 1,
 		"oldest_undelivered_seconds": 1, "breaker_open": 1, "destination_paused": 1, "destination_held": 1, "partitions_assigned": 2, "read_window_ratio": 1, "deferred_messages": 1,
 		"commit_metadata_full_total": 1, "unreadable_messages_total": 1,
 	}

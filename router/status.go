@@ -91,7 +91,8 @@ func holdStatus(h schedule.HoldState) HoldStatus {
 	return s
 }
 
-func (h HoldStatus) why(now time.Time) string {
+// Words say why it is held.
+func (h HoldStatus) Words(now time.Time) string {
 	probe := "a probe is due"
 	if h.Until.After(now) {
 		probe = "the next probe is at " + clock(now, h.Until)
@@ -182,7 +183,7 @@ func (s Status) Why(now time.Time) string {
 	case s.Breaker.Open:
 		return fmt.Sprintf("breaker open, a probe is due: %s", s.Breaker.Cause)
 	case s.Hold.Held:
-		return s.Hold.why(now)
+		return s.Hold.Words(now)
 	case !s.Assigned:
 		return "it has no partitions: the broker has not given it any yet, or other processes have them all"
 	case s.Breaker.Ramp:

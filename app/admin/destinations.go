@@ -36,7 +36,7 @@ type StuckKey struct {
 	Key      string     `json:"key" doc:"The user; empty: another program wrote the event without one"`
 	EventID  string     `json:"event_id" doc:"The event that holds the key up"`
 	Type     string     `json:"type"`
-	Reason   string     `json:"reason" enum:"attempt,backoff,batch,breaker,broker,paused,rate_limit,slot" doc:"What that event waits for; backoff: its attempts fail"`
+	Reason   string     `json:"reason" enum:"attempt,backoff,batch,breaker,broker,held,paused,rate_limit,slot" doc:"What that event waits for; backoff: its attempts fail"`
 	Since    *time.Time `json:"since,omitempty" doc:"Since when the key waits"`
 	Attempts int        `json:"attempts" doc:"Made"`
 	Counted  int        `json:"counted" doc:"Of them, those that count towards the limit"`
@@ -51,12 +51,13 @@ type StuckKey struct {
 type DestinationState struct {
 	ID            string         `json:"id"`
 	Kind          string         `json:"kind"`
-	State         string         `json:"state" enum:"running,paused,replaying,stopping,unknown" doc:"unknown: read from the broker alone, without a server"`
+	State         string         `json:"state" enum:"running,held,paused,replaying,stopping,unknown" doc:"unknown: read from the broker alone, without a server"`
 	Why           string         `json:"why" doc:"In words, what keeps it from delivering; empty: nothing"`
 	Problems      []string       `json:"problems" doc:"In words, what somebody should look at; empty: nothing. That it is busy, or that an attempt is under way, is none"`
 	Paused        *Steered       `json:"paused,omitempty"`
 	Replay        *Steered       `json:"replay,omitempty"`
 	Breaker       BreakerState   `json:"breaker"`
+	Hold          HoldState      `json:"hold"`
 	Failing       *Failing       `json:"failing,omitempty" doc:"The last attempt failed; of the process that answers"`
 	Poison        *int64         `json:"poison,omitempty" doc:"Items of its poison queue that wait for an operator; absent: not known yet"`
 	Lag           int64          `json:"lag" doc:"Events accepted and not finished, as far as the groups' commits say"`
@@ -87,6 +88,15 @@ type BreakerState struct {
 	Cause string     `json:"cause,omitempty" doc:"The failure that opened it or kept it open"`
 }
 
+// HoldState is what the hold of a destination looks like now that refuses one user after
+// the other.
+type HoldState struct {
+	Held  bool       `json:"held"`
+	Since *time.Time `json:"since,omitempty" doc:"Since when"`
+	Until *time.Time `json:"until,omitempty" doc:"When the next probe goes out"`
+	Cause string     `json:"cause,omitempty" doc:"The last answer that held it or kept it held"`
+}
+
 // Failing is a destination whose last attempts failed.
 type Failing struct {
 	Attempts int       `json:"attempts" doc:"In a row, since the last success"`
@@ -98,14 +108,14 @@ type Failing struct {
 type RetryOrder struct {
 	ID  string `json:"-"`
 	By  string `json:"-"`
-	Key string `json:"key,omitempty" maxLength:"1024" doc:"Ordering key: the backoff of this user alone; without it, of all. A pause of the breaker ends for all in both cases: with a key, this user's event is the probe if one waits"`
+	Key string `json:"key,omitempty" maxLength:"1024" doc:"Ordering key: the backoff of this user alone; without it, of all. A pause of the breaker or of a hold ends for all in both cases: with a key, this user's event is the probe if one waits"`
 }
 
 // RetryAnswer says what there was to end at the instance that answers. The others
 // end theirs.
 type RetryAnswer struct {
 	ID       string `json:"id"`
-	Pause    bool   `json:"pause" doc:"The breaker paused the destination"`
+	Pause    bool   `json:"pause" doc:"The breaker paused the destination, or it was held"`
 	Backoffs int    `json:"backoffs" doc:"Events that waited for their next attempt"`
 }
 
@@ -118,17 +128,18 @@ type GroupLag struct {
 
 // Steer is a pause or its end.
 type Steer struct {
-	ID     string `json:"-"`
-	Pause  bool   `json:"-"`
-	By     string `json:"-"`
-	Why    string `json:"why,omitempty" maxLength:"500" doc:"For those who see the pause; of a resume it is ignored"`
-	Absent bool   `json:"absent,omitempty" doc:"Also when this server has no such destination: another program on the same broker may"`
+	ID             string `json:"-"`
+	Pause          bool   `json:"-"`
+	By             string `json:"-"`
+	Why            string `json:"why,omitempty" maxLength:"500" doc:"For those who see the pause; of a resume it is ignored"`
+	AcceptFailures bool   `json:"accept_failures,omitempty" doc:"Of the end of a hold: what the destination refuses goes to the poison queue, until it takes an event; without it, the next refusal holds it again"`
+	Absent         bool   `json:"absent,omitempty" doc:"Also when this server has no such destination: another program on the same broker may"`
 }
 
 // SteerAnswer says what was done.
 type SteerAnswer struct {
 	ID    string   `json:"id"`
-	Ended []string `json:"ended,omitempty" doc:"Of a resume: what it ended, pause or replay; empty: there was nothing to end"`
+	Ended []string `json:"ended,omitempty" doc:"Of a resume: what it ended, pause, hold (of the instance that answers; the others end theirs) or replay; empty: there was nothing to end"`
 }
 
 // ReplayOrder asks for a replay.
@@ -267,7 +278,7 @@ func (s *Server) destinationOperations(api huma.API) {
 		})
 	}
 	steer("pause-destination", "/v1/destinations/{id}/pause", "Hold back the attempts of a destination, at every instance and through restarts; events are accepted and kept for it", true)
-	steer("resume-destination", "/v1/destinations/{id}/resume", "End a pause, or a replay that was cut short", false)
+	steer("resume-destination", "/v1/destinations/{id}/resume", "End a pause, a hold, or a replay that was cut short", false)
 	retry := changing("retry-destination", "/v1/destinations/{id}/retry", "Make the attempts that wait now, at every instance: end a pause of the breaker and backoffs, for all users or one")
 	retry.Errors = append(retry.Errors, http.StatusNotFound, http.StatusConflict)
 	huma.Register(api, retry, func(ctx context.Context, in *retryInput) (*retryOutput, error) {

@@ -38,6 +38,7 @@ const (
 	StateWaiting        = "waiting"         // for its turn: see behind, or reason
 	StateAttempt        = "attempt"         // an attempt is under way
 	StateRetrying       = "retrying"        // an attempt failed; see next
+	StateHeld           = "held"            // the destination refuses one user after the other
 	StateBreaker        = "breaker"         // the destination fails and is paused
 	StatePaused         = "paused"          // by an operator
 	StateDelivered      = "delivered"       // the receiver has it
@@ -75,7 +76,7 @@ type AcceptedAt struct {
 type DestinationExplanation struct {
 	ID    string `json:"id"`
 	Kind  string `json:"kind"`
-	State string `json:"state" enum:"filtered,not_transformed,waiting,attempt,retrying,breaker,paused,delivered,poisoned,discarded,trimmed,nothing"`
+	State string `json:"state" enum:"filtered,not_transformed,waiting,attempt,retrying,breaker,held,paused,delivered,poisoned,discarded,trimmed,nothing"`
 	Why   string `json:"why" doc:"In a sentence"`
 	Do    string `json:"do" doc:"What may be done about it; empty: nothing need be done"`
 

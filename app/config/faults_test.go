@@ -241,8 +241,8 @@ func TestFaults(t *testing.T) {
 		{"kind: unknown keys", hooks + "  id: b\n  url: http://x\n  retrry: {}\n  secrte: hunter2hunter2\n  zzz: hunter2hunter2\n", `
 			6: destinations[1].retrry: unknown key; did you mean "retry"?
 			7: destinations[1].secrte: unknown key; did you mean "secret"?
-			8: destinations[1].zzz: unknown key; delete it, or write one of url, secret, secret_file, secret_next, secret_next_file, headers, allow_private, max_bytes, wait, limits, mode, statuses, part, id, kind, from, types, filter, transform, schema, timeout, concurrency, batch, rate_limit, retry, breaker, on_exhausted`},
-		{"kind: no keys of its own", "destinations:\n- {id: a, kind: log, url: x}\n", `2: destinations[0].url: unknown key; delete it, or write one of id, kind, from, types, filter, transform, schema, timeout, concurrency, batch, rate_limit, retry, breaker, on_exhausted`},
+			8: destinations[1].zzz: unknown key; delete it, or write one of url, secret, secret_file, secret_next, secret_next_file, headers, allow_private, max_bytes, wait, limits, mode, statuses, part, id, kind, from, types, filter, transform, schema, timeout, concurrency, batch, rate_limit, retry, breaker, flood_guard, on_exhausted`},
+		{"kind: no keys of its own", "destinations:\n- {id: a, kind: log, url: x}\n", `2: destinations[0].url: unknown key; delete it, or write one of id, kind, from, types, filter, transform, schema, timeout, concurrency, batch, rate_limit, retry, breaker, flood_guard, on_exhausted`},
 		{"kind: types", hooks + "  id: b\n  url: [http://x]\n  secret: {hunter2: hunter2}\n  headers: {A: [b]}\n  statuses: [a, 20]\n  part: 300\n  limits: 5\n  max_bytes: much\n  wait: long\n  mode: get\n", `
 			5: destinations[1].url: is a list, not a single value; write one value on the line of the key
 			6: destinations[1].secret: is a mapping, not a single value; write one value on the line of the key

@@ -62,6 +62,7 @@ func TestDefault(t *testing.T) {
 		RateLimit:   RateLimit{Burst: 1},
 		Retry:       Retry{Initial: 500 * time.Millisecond, Max: 30 * time.Second, Attempts: 10, MaxAge: 10 * time.Minute},
 		Breaker:     Breaker{Failures: 20, Initial: time.Second, Max: time.Minute},
+		FloodGuard:  20,
 		OnExhausted: "skip"})
 }
 

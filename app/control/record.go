@@ -24,6 +24,7 @@ const (
 	Pause  = "pause"  // On: attempts are held back
 	Replay = "replay" // On: the transform group is being set back; nobody may be in it
 	From   = "from"   // On: a new destination begins at the offsets in Data; the first such record holds until one that ends it
+	Hold   = "hold"   // a hold ends; it holds for the moment that it is read
 	Retry  = "retry"  // pauses of the breaker and backoffs end; it holds for the moment that it is read
 )
 
@@ -71,7 +72,7 @@ func decode(m *message.Message) (Record, error) {
 	var kind struct {
 		Kind string `json:"kind"`
 	}
-	if err := json.Unmarshal(m.Payload, &kind); err == nil && !slices.Contains([]string{Pause, Replay, Retry, From}, kind.Kind) {
+	if err := json.Unmarshal(m.Payload, &kind); err == nil && !slices.Contains([]string{Pause, Replay, Hold, Retry, From}, kind.Kind) {
 		return r, errOther
 	}
 	if err := json.Unmarshal(m.Payload, &r); err != nil {

@@ -573,7 +573,7 @@ crm: RETRYING
   next: 2026-07-01T12:00:30.000Z (in 30s)
   do: mend it
 `, b.String())
-	for _, state := range []string{admin.StateFiltered, admin.StateNotTransformed, admin.StateWaiting, admin.StateAttempt, admin.StateRetrying, admin.StateBreaker,
+	for _, state := range []string{admin.StateFiltered, admin.StateNotTransformed, admin.StateWaiting, admin.StateAttempt, admin.StateRetrying, admin.StateBreaker, admin.StateHeld,
 		admin.StatePaused, admin.StateDelivered, admin.StatePoisoned, admin.StateDiscarded, admin.StateTrimmed, admin.StateNothing} {
 		assert.NotEmpty(t, headline[state], state)
 	}

@@ -300,6 +300,9 @@ func (c *inquiry) first(e *evidence, w *router.Waiting, v *admin.DestinationExpl
 			v.Why = why
 		}
 		v.Do = "fix the receiver; it is tried again by itself, now with: eventserver retry " + e.id
+	case metrics.WaitHeld:
+		v.State, v.Why = admin.StateHeld, status.Hold.Words(c.out.At)+tried
+		v.Do = "fix the receiver; it is tried again by itself, now with: eventserver resume " + e.id + "; if the events are at fault, have them go to the poison queue: eventserver resume " + e.id + " --accept-failures"
 	case metrics.WaitPaused:
 		v.State, v.Why = admin.StatePaused, "the destination is paused"+tried
 		if status.Pause != nil {

@@ -37,7 +37,7 @@ func commands() []command {
 		{name: "tail", summary: "show events as they pass, and change nothing", run: tail},
 		{name: "destinations", summary: "show what each destination does, what is stuck, and why", run: showDestinations},
 		{name: "pause", summary: "hold back the attempts of a destination", run: pauseDestination},
-		{name: "resume", summary: "end a pause, or a replay that was cut short", run: resumeDestination},
+		{name: "resume", summary: "end a pause, a hold, or a replay that was cut short", run: resumeDestination},
 		{name: "retry", summary: "make the attempts of a destination that wait now", run: retryDestination},
 		{name: "replay", summary: "send a destination again what was accepted since a time", run: replayDestination},
 		{name: "forget", summary: "delete what a removed destination has left on the broker", run: forgetDestination},

@@ -227,7 +227,7 @@ func resumeDestination(ctx context.Context, args []string, stdout, _ io.Writer) 
 func steerDestination(ctx context.Context, what string, args []string, stdout io.Writer) error {
 	var a adminFlags
 	var order admin.Steer
-	usage := "ID [flags]"
+	usage := "ID [--accept-failures] [flags]"
 	if what == "pause" {
 		usage = "ID [--why TEXT] [flags]"
 	}
@@ -235,6 +235,8 @@ func steerDestination(ctx context.Context, what string, args []string, stdout io
 		a.flags(fs)
 		if what == "pause" {
 			fs.StringVar(&order.Why, "why", "", "for those who see the pause")
+		} else {
+			fs.BoolVar(&order.AcceptFailures, "accept-failures", false, "of a held destination: what it refuses goes to the poison queue, until it takes an event")
 		}
 		fs.BoolVar(&order.Absent, "absent", false, "also when the server has no such destination: another program on the same broker may")
 	})
@@ -255,7 +257,7 @@ func steerDestination(ctx context.Context, what string, args []string, stdout io
 	case what == "pause":
 		_, err = fmt.Fprintf(stdout, "%s is paused: its events are kept; `%s` ends that\n", answer.ID, a.hint("resume", answer.ID))
 	case len(answer.Ended) == 0:
-		_, err = fmt.Fprintf(stdout, "%s was not paused\n", answer.ID)
+		_, err = fmt.Fprintf(stdout, "%s was not paused or held\n", answer.ID)
 	default:
 		_, err = fmt.Fprintf(stdout, "%s goes on (ended: %s)\n", answer.ID, strings.Join(answer.Ended, ", "))
 	}

@@ -83,7 +83,7 @@ func TestSteerFromTheShell(t *testing.T) {
 		t.Errorf("%+v, %v", one, err)
 	}
 	says(shell(0, "resume", "crm"), `crm goes on \(ended: pause\)`)
-	says(shell(0, "resume", "crm"), `crm was not paused`)
+	says(shell(0, "resume", "crm"), `crm was not paused or held`)
 	shows(`crm is asked again now \(ended: the pause of its breaker`, "retry", "crm") // it may be between two probes
 	says(shell(0, "retry", "out", "--key", "u1"), `out: nothing waited`)
 	says(shell(1, "retry", "crmm"), `there is no destination "crmm"`)

@@ -61,7 +61,7 @@ func (w *watchCast) receive(rw http.ResponseWriter, r *http.Request) {
 		if bytes.Contains(body, []byte(`"odd":true`)) {
 			rw.WriteHeader(http.StatusUnprocessableEntity)
 		}
-	case "/refusing":
+	case "/refusing", "/denied":
 		rw.WriteHeader(http.StatusUnauthorized)
 	}
 }
@@ -92,7 +92,7 @@ func (w *watchCast) open(t *testing.T, bin string) {
 	}
 	yaml := "broker: {kind: embedded, dir: 'DIR/data', sync: false}\nschemas: {dir: '../../schemas', mode: warn}\ndestinations:\n"
 	for id, more := range map[string]string{
-		"good": "", "held": "", "down": "breaker: {initial: 500ms, max: 2s}", "slow": "concurrency: 8", "picky": "", "refusing": "",
+		"good": "", "held": "", "down": "breaker: {initial: 500ms, max: 2s}", "slow": "concurrency: 8", "picky": "", "refusing": "flood_guard: 0", "denied": "breaker: {initial: 500ms, max: 2s}",
 		"stuck": "retry: {initial: 200ms, max: 1s, attempts: 1000000, max_age: 1h}",
 	} {
 		yaml += fmt.Sprintf("  - {id: %s, kind: webhook, url: 'http://%s/%s', allow_private: true, types: [%s], %s}\n", id, s.addr, id, id, more)
@@ -185,6 +185,7 @@ func (w *watchCast) load(ctx context.Context) {
 			if i < 2 {
 				add("down", user, "")
 				add("refusing", user, "")
+				add("denied", user, "")
 				add("stuck", user, "")
 			}
 		}
@@ -293,6 +294,7 @@ func TestWatch(t *testing.T) {
 		{"EventServerIngestRefusing", ""}:           true,
 		{"EventServerNoPartitionsAssigned", "edge"}: true,
 		{"EventServerDestinationDown", "down"}:      true,
+		{"EventServerDestinationHeld", "denied"}:    true,
 		{"EventServerLagGrowing", "slow"}:           true,
 		{"EventServerOldestUndelivered", "slow"}:    true,
 		{"EventServerBlockedKey", "stuck"}:          true,
@@ -323,21 +325,25 @@ func TestWatch(t *testing.T) {
 
 	// What follows from the faults above, and may fire or not.
 	follows := map[alert]bool{
-		{"EventServerAbsent", ""}:                 true,
-		{"EventServerPoisonRate", "refusing"}:     true,
-		{"EventServerOldestUndelivered", "down"}:  true,
-		{"EventServerOldestUndelivered", "stuck"}: true,
-		{"EventServerOldestUndelivered", "gaps"}:  true,
-		{"EventServerLagGrowing", "gaps"}:         true,
-		{"EventServerLagGrowing", "down"}:         true,
-		{"EventServerLagGrowing", "held"}:         true, // until what was held back is delivered
-		{"EventServerOldestUndelivered", "held"}:  true,
-		{"EventServerBlockedKey", "held"}:         true,
-		{"EventServerOldestUndelivered", "edge"}:  true,
-		{"EventServerBlockedKey", "gaps"}:         true,
-		{"EventServerBlockedKey", "slow"}:         true,
-		{"EventServerBlockedKey", "edge"}:         true,
-		{"EventServerDestinationDown", "gaps"}:    true, // only the stuck user is left to try
+		{"EventServerAbsent", ""}:                  true,
+		{"EventServerPoisonRate", "refusing"}:      true,
+		{"EventServerPoisonRate", "denied"}:        true, // before it was held
+		{"EventServerPoisonFlood", "denied"}:       true,
+		{"EventServerOldestUndelivered", "denied"}: true,
+		{"EventServerLagGrowing", "denied"}:        true,
+		{"EventServerOldestUndelivered", "down"}:   true,
+		{"EventServerOldestUndelivered", "stuck"}:  true,
+		{"EventServerOldestUndelivered", "gaps"}:   true,
+		{"EventServerLagGrowing", "gaps"}:          true,
+		{"EventServerLagGrowing", "down"}:          true,
+		{"EventServerLagGrowing", "held"}:          true, // until what was held back is delivered
+		{"EventServerOldestUndelivered", "held"}:   true,
+		{"EventServerBlockedKey", "held"}:          true,
+		{"EventServerOldestUndelivered", "edge"}:   true,
+		{"EventServerBlockedKey", "gaps"}:          true,
+		{"EventServerBlockedKey", "slow"}:          true,
+		{"EventServerBlockedKey", "edge"}:          true,
+		{"EventServerDestinationDown", "gaps"}:     true, // only the stuck user is left to try
 	}
 	fired := p.firing(t, true)
 	for a := range fired {
