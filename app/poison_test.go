@@ -54,7 +54,7 @@ func operate(t *testing.T, broker string, p *probe) *operated {
 	kind := app.NewKind("probe", func(string, struct{}) (destinations.Destination, error) { return p, nil })
 	s := &operated{log: &lines{}}
 	s.o = app.Options{Kinds: []app.Kind{kind}, Stdout: io.Discard, Logger: slog.New(slog.NewTextHandler(s.log, nil))}
-	yaml := "http: {addr: \"127.0.0.1:0\"}\nbroker: " + broker + "\ndestinations:\n  - {id: " + p.id + ", kind: probe, concurrency: 64, breaker: {failures: 1000000}}\n"
+	yaml := "http: {addr: \"127.0.0.1:0\"}\nbroker: " + broker + "\ndestinations:\n  - {id: " + p.id + ", kind: probe, concurrency: 64, breaker: {failures: 1000000}, flood_guard: 0}\n"
 	var err error
 	s.cfg, err = config.Parse("test.yaml", []byte(yaml), map[string]config.KindCheck{"probe": config.CheckInto[struct{}]})
 	require.NoError(t, err)

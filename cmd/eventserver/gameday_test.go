@@ -175,7 +175,7 @@ func TestGameDay(t *testing.T) {
 	}
 	const stubborn = ", retry: {initial: 200ms, max: 1s, attempts: 1000000, max_age: 1h}"
 	const total = `, transform: '{"total": has(event.data.total) ? event.data.total : 0}'`
-	add(main, "good", map[string]string{"crm": "", "slow": ", concurrency: 8", "locked": ", headers: {Authorization: 'Bearer old'}, flood_guard: 0", "picky": "", "shaped": total, "flooded": "", "stuck": stubborn})
+	add(main, "good", map[string]string{"crm": "", "slow": ", concurrency: 8", "locked": ", headers: {Authorization: 'Bearer old'}, flood_guard: 0", "picky": "", "shaped": total, "flooded": ", flood_guard: 0", "stuck": stubborn})
 	add(edge, "fine", map[string]string{"audit": "", "disk": "", "mirror": ""})
 	disk := newSmallDisk(t)
 	edge.destination("disk", fmt.Sprintf("{id: disk, kind: file, path: %q, envelope: true, types: [disk], breaker: {initial: 500ms, max: 2s}}", disk.path))

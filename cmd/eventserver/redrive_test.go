@@ -68,7 +68,7 @@ func TestRedriveIsKilled(t *testing.T) {
 	t.Cleanup(cluster.Close)
 	bin, dir, addr := binary(t), t.TempDir(), freeAddr(t)
 	path := filepath.Join(dir, "eventserver.yaml")
-	yaml := fmt.Sprintf("http: {addr: %q}\nadmin: {addr: \"off\"}\nbroker: {kind: kafka, brokers: [%q]}\ndestinations:\n- {id: shop, kind: webhook, url: %q, allow_private: true, concurrency: 32}\n",
+	yaml := fmt.Sprintf("http: {addr: %q}\nadmin: {addr: \"off\"}\nbroker: {kind: kafka, brokers: [%q]}\ndestinations:\n- {id: shop, kind: webhook, url: %q, allow_private: true, concurrency: 32, flood_guard: 0}\n",
 		addr, cluster.ListenAddrs()[0], receiver.URL)
 	if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
