@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Destination is one destination's part of the metrics: at most 60 series, so that a
+// Destination is one destination's part of the metrics: at most 62 series, so that a
 // thousand destinations can be scraped.
 type Destination struct {
 	m  *Metrics
