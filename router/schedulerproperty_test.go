@@ -202,11 +202,12 @@ type ledger struct {
 	mu       sync.Mutex
 	next     map[string]int  // first number of the key that has not come
 	busy     map[string]bool // keys that a member attempts
-	came     int             // first times
+	done     map[string]int  // first number of the key whose attempt has not succeeded
+	ended    int             // events whose attempt has
 	attempts int             // one in 17 is said to have failed
 	overtook []string
 	wanted   int
-	all      chan struct{} // closed when all have come
+	all      chan struct{} // closed when all have ended: what is to be attempted again goes back at a stop
 }
 
 func (l *ledger) attempt(msg *message.Message) ([]*message.Message, error) {
@@ -224,9 +225,6 @@ func (l *ledger) attempt(msg *message.Message) ([]*message.Message, error) {
 			l.overtook = append(l.overtook, fmt.Sprintf("%s: %d came when %d was due", d.Key(), n, next))
 		case n == next:
 			l.next[d.Key()]++
-			if l.came++; l.came == l.wanted {
-				close(l.all)
-			}
 		}
 		l.mu.Unlock()
 	}
@@ -237,6 +235,14 @@ func (l *ledger) attempt(msg *message.Message) ([]*message.Message, error) {
 	}
 	if l.attempts++; l.attempts%17 == 0 {
 		return nil, &again{until: time.Now().Add(time.Millisecond), err: errPlain}
+	}
+	for _, d := range a.Deliveries {
+		if n, _ := strconv.Atoi(string(d.Message.Payload)); n == l.done[d.Key()] {
+			l.done[d.Key()]++
+			if l.ended++; l.ended == l.wanted {
+				close(l.all)
+			}
+		}
 	}
 	return nil, nil
 }
@@ -249,7 +255,7 @@ func TestOrderHoldsWhileMembersComeAndGo(t *testing.T) {
 	if err := b.EnsureTopics(t.Context(), infra.Topic{Name: "topic"}); err != nil {
 		t.Fatal(err)
 	}
-	l := &ledger{next: map[string]int{}, busy: map[string]bool{}, wanted: users * each, all: make(chan struct{})}
+	l := &ledger{next: map[string]int{}, busy: map[string]bool{}, done: map[string]int{}, wanted: users * each, all: make(chan struct{})}
 	var handlers sync.WaitGroup
 	begin := func(i int) *scheduler {
 		sub, err := b.Subscriber("group", infra.SubscriberConfig{Receipts: true})
