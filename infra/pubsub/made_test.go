@@ -70,7 +70,7 @@ func TestMadeBeyondTheBudget(t *testing.T) {
 
 // Each partition of each subscription had a part in flight, whatever the budget said.
 func TestPartsTakeTurnsWhereMemoryIsShort(t *testing.T) {
-	const partitions, each, size, memory = 8, 4, 100_000, 400_000
+	const partitions, each, size, memory = 8, 4, 40_000, 160_000 // the live end holds all of it
 	for _, live := range []bool{true, false} {
 		t.Run(fmt.Sprintf("live=%v", live), func(t *testing.T) {
 			e := &env{T: t, Broker: on(t, local.Config{Partitions: partitions}, Config{Memory: memory}), log: &lines{}}
