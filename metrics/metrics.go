@@ -61,7 +61,7 @@ const (
 	WaitAttempt   = "attempt"    // it is being attempted
 	WaitBackoff   = "backoff"    // its last attempt failed
 	WaitBreaker   = "breaker"    // the destination's circuit breaker is open
-	WaitHeld      = "held"       // the destination refuses one user after the other, and is held
+	WaitHeld      = "held"       // the destination refuses one user after the other, or their transformation fails, and is held
 	WaitPaused    = "paused"     // an operator has paused the destination
 	WaitSlot      = "slot"       // as many attempts as concurrency allows are under way
 	WaitRateLimit = "rate_limit" // the destination's rate limit

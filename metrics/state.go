@@ -17,7 +17,7 @@ type State struct {
 	OldestAt      time.Time      // when that was so; zero: now. Its age then is what is shown: it may be done since
 	BreakerOpen   bool
 	Paused        bool // by an operator
-	Held          bool // it refuses one user after the other
+	Held          bool // it refuses one user after the other, or their transformation fails
 	// Readers are the destination's subscribers, by stage.
 	Readers []Reader
 	// Lag counts messages not done, by topic and group. Asked of the broker,
@@ -75,7 +75,7 @@ func newStateCollector() *stateCollector {
 		oldest:        desc("oldest_undelivered_seconds", "Age of the oldest accepted event that is not finished.", "destination"),
 		breaker:       desc("breaker_open", "1 while the destination is paused by its circuit breaker.", "destination"),
 		paused:        desc("destination_paused", "1 while an operator has paused the destination.", "destination"),
-		held:          desc("destination_held", "1 while the destination is held because it refuses one user after the other.", "destination"),
+		held:          desc("destination_held", "1 while the destination is held because it refuses one user after the other, or their transformation fails.", "destination"),
 		lag:           desc("lag_messages", "Messages of the topic that the group has not done.", "topic", "group"),
 		partitions:    desc("partitions_assigned", "Partitions that this process has been given to read.", "destination", "stage"),
 		window:        desc("read_window_ratio", "Share of the read window that the fullest partition of both stages has taken.", "destination"),

@@ -88,14 +88,13 @@ func (p *poisonQueue) keep(ctx context.Context, msg *message.Message, g *giveUp)
 	return &again{until: time.Now().Add(g.wait), given: g, err: fmt.Errorf("given up (%s: %w), and the poison queue cannot be written: %w", g.reason, g.err, err)}
 }
 
-// record is what the poison queue has of msg, for a caller that stores it itself. ended
-// ends the span of its way there; nil: there is none.
-func (p *poisonQueue) record(ctx context.Context, msg *message.Message, g *giveUp) (rec *message.Message, ended func(error)) {
-	rec = encodePoison(msg, p.stage, g)
+// sends begins the span of a record's way to the poison queue, for a caller that stores it
+// itself. ended ends it; nil: there is none.
+func (p *poisonQueue) sends(ctx context.Context, g *giveUp, rec *message.Message) (ended func(error)) {
 	if p.spans == nil {
-		return rec, nil
+		return nil
 	}
-	return rec, p.spans.poisons(ctx, g, p.topic(), rec)
+	return p.spans.poisons(ctx, g, p.topic(), rec)
 }
 
 func (p *poisonQueue) store(ctx context.Context, g *giveUp) error {

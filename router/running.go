@@ -25,6 +25,7 @@ type running struct {
 	health   health
 	metrics  *metrics.Destination
 	deliver  *stage
+	hold     *hold // of the transform stage
 	recent   recent
 	settled  atomic.Bool // it has been given partitions once, or came while others ran
 
@@ -39,7 +40,7 @@ func (p *Pipeline) newRunning(d Destination) (*running, error) {
 	log := p.cfg.Logger.With(slog.String("destination", id))
 	r := &running{id: id, dest: d, pipeline: p, backlog: backlog{lag: noLag(id)}}
 	var err error
-	r.health.log = log
+	r.health.log, r.hold = log, newHold(&r.dest, log)
 	if r.deliver, err = p.newStage(stageDeliver, id, DeliverGroup(id), DestinationTopic(id), infra.SubscriberConfig{Receipts: true}); err != nil {
 		return nil, err
 	}
@@ -77,7 +78,7 @@ func (r *running) newTransform() (*stage, error) {
 	spans := newSpans(p.cfg, d)
 	poison := &poisonQueue{destination: r.id, stage: stageTransform, on: d.OnExhausted, metrics: r.metrics, spans: spans, log: log, recent: &r.recent}
 	t := &transformer{dest: d, pub: p.cfg.Broker.Publisher(infra.Step), storing: p.storing, stored: p.cfg.Metrics.Stored(s.kind), limit: p.cfg.MaxPayloadBytes, poison: poison, metrics: r.metrics, spans: spans,
-		waits: &s.waits, draining: s.draining, log: log}
+		waits: &s.waits, hold: r.hold, draining: s.draining, log: log}
 	s.router.AddConsumerHandler(s.name, EventsTopic, s.source, t.handle).AddMiddleware(roomyStack, p.cfg.Metrics.Handler(s.kind), middleware.Recoverer)
 	return s, nil
 }

@@ -17,7 +17,7 @@ func (r *running) state() metrics.State {
 	s := metrics.State{Lag: r.backlog.lag, Oldest: r.backlog.oldest, OldestAt: r.backlog.at}
 	r.mu.Unlock()
 	now := r.scheduler().state()
-	s.InFlight, s.BreakerOpen, s.Paused, s.Held = now.slots, now.breaker.Open, now.paused, now.hold.Held
+	s.InFlight, s.BreakerOpen, s.Paused, s.Held = now.slots, now.breaker.Open, now.paused, now.hold.Held || r.hold.state().Held
 	s.Buffered, s.OldestBlocked, s.Blocked = now.held, now.oldestBlocked, now.blocked
 	r.mu.Lock()
 	transform := r.transform

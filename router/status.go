@@ -15,7 +15,7 @@ import (
 const (
 	StateRunning   = "running"
 	StatePaused    = "paused"    // by somebody; see Status.Pause
-	StateHeld      = "held"      // it refuses one user after the other; see Status.Hold
+	StateHeld      = "held"      // it refuses one user after the other, or their transformation fails; see Status.Hold
 	StateReplaying = "replaying" // its transformation waits for a replay's reset
 	StateStopping  = "stopping"  // it is being removed or replaced
 )
@@ -75,16 +75,24 @@ func breakerStatus(b schedule.BreakerState) BreakerStatus {
 	return s
 }
 
-// HoldStatus is what a hold looks like now.
+// HoldStatus is what a hold looks like now. Of two it is that of the deliver stage.
 type HoldStatus struct {
 	Held  bool
+	Stage string // transform or deliver; "": it is not held
 	Since time.Time
 	Until time.Time // the next probe. In the past: the probe waits for an event, or is under way
-	Cause string    // the last final answer; no payload is in it
+	Cause string    // the last final answer, or failure of a transformation; no payload is in it
 }
 
-func holdStatus(h schedule.HoldState) HoldStatus {
-	s := HoldStatus{Held: h.Held, Since: h.Since, Until: h.Until}
+func (r *running) holdStatus(deliver schedule.HoldState) HoldStatus {
+	stage, h := stageDeliver, deliver
+	if !h.Held {
+		stage, h = stageTransform, r.hold.state()
+	}
+	if !h.Held {
+		return HoldStatus{}
+	}
+	s := HoldStatus{Held: true, Stage: stage, Since: h.Since, Until: h.Until}
 	if h.Cause != nil {
 		s.Cause = logged(h.Cause)
 	}
@@ -97,7 +105,11 @@ func (h HoldStatus) Words(now time.Time) string {
 	if h.Until.After(now) {
 		probe = "the next probe is at " + clock(now, h.Until)
 	}
-	return fmt.Sprintf("held since %s, because it refuses one user after the other; nothing more is given up, and %s: %s", clock(now, h.Since), probe, h.Cause)
+	why := "it refuses one user after the other"
+	if h.Stage == stageTransform {
+		why = "its schema, filter or transformation fails for one user after the other"
+	}
+	return fmt.Sprintf("held since %s, because %s; nothing more is given up, and %s: %s", clock(now, h.Since), why, probe, h.Cause)
 }
 
 // Status tells of one destination; false: there is none of that id.
@@ -132,7 +144,7 @@ func (r *running) describe(s *Status) {
 	now := r.state()
 	s.ID, s.Kind, s.Concurrency, s.Assigned = r.id, r.dest.Kind, r.dest.Concurrency, r.assigned()
 	sched := r.scheduler().state()
-	s.Breaker, s.Hold, s.Failing = breakerStatus(sched.breaker), holdStatus(sched.hold), r.health.status()
+	s.Breaker, s.Hold, s.Failing = breakerStatus(sched.breaker), r.holdStatus(sched.hold), r.health.status()
 	s.InFlight, s.Buffered, s.BlockedBy = now.InFlight, now.Buffered, now.Blocked
 	for _, n := range now.Blocked {
 		s.BlockedKeys += n

@@ -33,7 +33,11 @@ func (p *Pipeline) Resume(id string) {
 // answers give events up; without it the next one holds again. false: there was none here.
 func (p *Pipeline) LetGo(id string, accept bool) bool {
 	r := p.find(id)
-	return r != nil && r.scheduler().letGo(accept)
+	if r == nil {
+		return false
+	}
+	delivers, transforms := r.scheduler().letGo(accept), r.hold.letGo(accept)
+	return delivers || transforms
 }
 
 // Waits is what a destination's next attempts wait for, of what RetryNow ends.
@@ -50,7 +54,9 @@ func (p *Pipeline) RetryNow(id string, key func(string) bool) (ended Waits) {
 	if r == nil {
 		return ended
 	}
-	return r.scheduler().retryNow(key)
+	ended = r.scheduler().retryNow(key)
+	ended.Pause = r.hold.retryNow() || ended.Pause
+	return ended
 }
 
 // RetryWaits is what RetryNow would end.
@@ -59,7 +65,9 @@ func (p *Pipeline) RetryWaits(id string, key func(string) bool) (w Waits) {
 	if r == nil {
 		return w
 	}
-	return r.scheduler().retryWaits(key)
+	w = r.scheduler().retryWaits(key)
+	w.Pause = w.Pause || r.hold.pausing()
+	return w
 }
 
 // Suspend ends the transform stage of a destination, so that somebody may set

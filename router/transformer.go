@@ -31,6 +31,7 @@ type transformer struct {
 	metrics  *metrics.Destination
 	spans    *spans
 	waits    *runWaits
+	hold     *hold
 	draining <-chan struct{}
 	log      *slog.Logger
 }
@@ -113,26 +114,25 @@ func (t *transformer) resultOf(ctx context.Context, part *infra.Part, msg *messa
 	case errors.Is(o.err, destinations.ErrSkip):
 		return result{part: part, msg: msg}, nil
 	case errors.As(o.err, &given):
-		return t.givenUp(ctx, part, msg, given), nil
+		return t.givenUp(part, msg, given), nil
 	default:
 		return result{}, o.err
 	}
 }
 
 // givenUp makes the record of an event for the poison queue.
-func (t *transformer) givenUp(ctx context.Context, part *infra.Part, msg *message.Message, g *giveUp) result {
-	r := result{part: part, msg: msg, given: g}
-	r.rec, r.ended = t.poison.record(ctx, msg, g)
-	return r
+func (t *transformer) givenUp(part *infra.Part, msg *message.Message, g *giveUp) result {
+	return result{part: part, msg: msg, given: g, rec: encodePoison(msg, t.poison.stage, g)}
 }
 
 // store stores what parts came to, however long the broker takes none of it.
 func (t *transformer) store(ctx context.Context, run *infra.Run, parts []*infra.Part, results []result) error {
 	out := make([]infra.Output, 0, len(results))
 	var recs []*message.Message // for the destination
-	for _, r := range results {
-		switch {
+	for i := range results {
+		switch r := &results[i]; {
 		case r.given != nil:
+			r.ended = t.poison.sends(ctx, r.given, r.rec)
 			out = append(out, infra.Output{Part: r.part, Topic: t.poison.topic(), Message: r.rec})
 		case r.rec != nil:
 			out = append(out, infra.Output{Part: r.part, Topic: t.topic(), Message: r.rec})
@@ -204,7 +204,8 @@ func (t *transformer) alone(ctx context.Context, run *infra.Run, results []resul
 			of := slices.IndexFunc(results, func(r result) bool { return r.rec == out[i].Message })
 			r := &results[of]
 			if r.given == nil {
-				*r = t.givenUp(ctx, out[i].Part, r.msg, t.spans.of(out[i].Message, tooLarge(err)))
+				*r = t.givenUp(out[i].Part, r.msg, t.spans.of(out[i].Message, tooLarge(err)))
+				r.ended = t.poison.sends(ctx, r.given, r.rec)
 			} else if less := t.poison.lighter(r.rec, err); less != nil {
 				r.rec = less
 			} else {

@@ -201,13 +201,46 @@ func (w *work) slowPart(ctx context.Context, p *partWork) error {
 			continue // they take long together
 		}
 		msg := p.Messages[len(p.results)]
-		p.add(w.run, t.givenUp(ctx, p.Part, msg, giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: it did not return within %s", t.dest.Timeout))))
+		p.add(w.run, t.givenUp(p.Part, msg, giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: it did not return within %s", t.dest.Timeout))))
 		go t.do(ctx, p.job(w.run))
 	}
 }
 
-// store stores what parts came to.
+// store stores what parts came to. While the destination is held, those of which something
+// was given up wait as a whole, so that each user's events keep their order.
 func (w *work) store(ctx context.Context, ready []*partWork) error {
+	held := false
+	for _, p := range ready {
+		held = w.t.hold.saw(nil, p.results)
+	}
+	if !held {
+		return w.put(ctx, ready)
+	}
+	var stay, rest []*partWork
+	for _, p := range ready {
+		if len(staying(p)) > 0 {
+			stay = append(stay, p)
+		} else {
+			rest = append(rest, p)
+		}
+	}
+	if len(stay) == 0 {
+		return w.put(ctx, rest)
+	}
+	w.run.Aside()
+	if len(rest) > 0 {
+		if err := w.put(ctx, rest); err != nil {
+			return err
+		}
+	}
+	if err := w.wait(ctx, stay); err != nil {
+		return err
+	}
+	return w.put(ctx, stay)
+}
+
+// put stores what parts came to.
+func (w *work) put(ctx context.Context, ready []*partWork) error {
 	parts, n := make([]*infra.Part, len(ready)), 0
 	for i, p := range ready {
 		parts[i] = p.Part

@@ -89,12 +89,13 @@ type BreakerState struct {
 }
 
 // HoldState is what the hold of a destination looks like now that refuses one user after
-// the other.
+// the other, or whose transformation fails for them.
 type HoldState struct {
 	Held  bool       `json:"held"`
+	Stage string     `json:"stage,omitempty" enum:"transform,deliver" doc:"transform: its schema, filter or transformation fails; deliver: it refuses. Of both, deliver"`
 	Since *time.Time `json:"since,omitempty" doc:"Since when"`
 	Until *time.Time `json:"until,omitempty" doc:"When the next probe goes out"`
-	Cause string     `json:"cause,omitempty" doc:"The last answer that held it or kept it held"`
+	Cause string     `json:"cause,omitempty" doc:"The last answer, or failure of a transformation, that held it or kept it held"`
 }
 
 // Failing is a destination whose last attempts failed.
@@ -132,7 +133,7 @@ type Steer struct {
 	Pause          bool   `json:"-"`
 	By             string `json:"-"`
 	Why            string `json:"why,omitempty" maxLength:"500" doc:"For those who see the pause; of a resume it is ignored"`
-	AcceptFailures bool   `json:"accept_failures,omitempty" doc:"Of the end of a hold: what the destination refuses goes to the poison queue, until it takes an event; without it, the next refusal holds it again"`
+	AcceptFailures bool   `json:"accept_failures,omitempty" doc:"Of the end of a hold: what the destination refuses, or fails to transform, goes to the poison queue, until one succeeds; without it, the next failure holds it again"`
 	Absent         bool   `json:"absent,omitempty" doc:"Also when this server has no such destination: another program on the same broker may"`
 }
 

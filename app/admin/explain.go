@@ -38,7 +38,7 @@ const (
 	StateWaiting        = "waiting"         // for its turn: see behind, or reason
 	StateAttempt        = "attempt"         // an attempt is under way
 	StateRetrying       = "retrying"        // an attempt failed; see next
-	StateHeld           = "held"            // the destination refuses one user after the other
+	StateHeld           = "held"            // the destination refuses one user after the other, or their transformation fails
 	StateBreaker        = "breaker"         // the destination fails and is paused
 	StatePaused         = "paused"          // by an operator
 	StateDelivered      = "delivered"       // the receiver has it

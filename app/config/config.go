@@ -161,7 +161,7 @@ type Destination struct {
 	RateLimit   RateLimit     `yaml:"rate_limit" doc:"Most attempts a second; with batches, most events."`
 	Retry       Retry         `yaml:"retry" doc:"What happens after a failed attempt."`
 	Breaker     Breaker       `yaml:"breaker" doc:"Pause for a destination that is down."`
-	FloodGuard  int           `yaml:"flood_guard" default:"20" min:"0" doc:"Users in a row whose events the destination refuses for good (4xx), with no success between them, until it is held: no more of them go to the poison queue until it takes one, or somebody resumes it. 0: it is never held."`
+	FloodGuard  int           `yaml:"flood_guard" default:"20" min:"0" doc:"Users in a row whose events the destination refuses for good (4xx), with no success between them, until it is held: no more of them go to the poison queue until one succeeds, or somebody resumes it. The same of users in a row whose events fail its schema, filter or transformation. 0: it is never held."`
 	OnExhausted string        `yaml:"on_exhausted" default:"skip" oneof:"skip" doc:"What follows a delivery that was given up; skip: it goes to the poison queue and the next event of its key is sent."`
 	Settings    *Settings     `yaml:"-"` // the keys of the kind
 }

@@ -41,7 +41,7 @@ func Text(w io.Writer, e *admin.Explanation) error {
 
 var headline = map[string]string{
 	admin.StateFiltered: "NOT WANTED", admin.StateNotTransformed: "NOT TRANSFORMED YET", admin.StateWaiting: "WAITING",
-	admin.StateAttempt: "BEING ATTEMPTED", admin.StateRetrying: "RETRYING", admin.StateBreaker: "HELD: the destination fails", admin.StateHeld: "HELD: the destination refuses everybody",
+	admin.StateAttempt: "BEING ATTEMPTED", admin.StateRetrying: "RETRYING", admin.StateBreaker: "HELD: the destination fails", admin.StateHeld: "HELD: everybody's events fail",
 	admin.StatePaused: "HELD: the destination is paused", admin.StateDelivered: "DELIVERED", admin.StatePoisoned: "POISONED",
 	admin.StateDiscarded: "DISCARDED", admin.StateTrimmed: "NOT KNOWN: its record is deleted", admin.StateNothing: "NOT SENT",
 }

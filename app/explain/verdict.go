@@ -205,12 +205,18 @@ func (c *inquiry) untransformed(ctx context.Context, e *evidence, progress infra
 		switch {
 		case w.EventID == c.q.ID && w.Offset == e.last.Offset && w.Reason == metrics.WaitBroker:
 			v.Why, v.Do = "the broker does not take what was made of it; it is tried again", "see to the broker"
+		case w.Reason == metrics.WaitHeld:
+			c.heldTransform(e, status, v)
 		case w.EventID == c.q.ID && w.Offset == e.last.Offset:
 			v.Why = "it is being transformed"
 		default:
 			v.Why = fmt.Sprintf("it is not transformed yet: it waits behind event %s of the same user", w.EventID)
 			v.Behind = blocking(&w)
 		}
+		return nil
+	}
+	if known && status.Hold.Stage == v.Stage {
+		c.heldTransform(e, status, v)
 		return nil
 	}
 	v.Why = fmt.Sprintf("it is not transformed yet; %s of its partition %s before it", plural.Count(v.Ahead, "event"), plural.Verb(v.Ahead, "is", "are"))
@@ -301,8 +307,7 @@ func (c *inquiry) first(e *evidence, w *router.Waiting, v *admin.DestinationExpl
 		}
 		v.Do = "fix the receiver; it is tried again by itself, now with: eventserver retry " + e.id
 	case metrics.WaitHeld:
-		v.State, v.Why = admin.StateHeld, status.Hold.Words(c.out.At)+tried
-		v.Do = "fix the receiver; it is tried again by itself, now with: eventserver resume " + e.id + "; if the events are at fault, have them go to the poison queue: eventserver resume " + e.id + " --accept-failures"
+		v.State, v.Why, v.Do = admin.StateHeld, status.Hold.Words(c.out.At)+tried, "fix the receiver; "+resume(e.id)
 	case metrics.WaitPaused:
 		v.State, v.Why = admin.StatePaused, "the destination is paused"+tried
 		if status.Pause != nil {

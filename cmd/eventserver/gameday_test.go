@@ -175,7 +175,7 @@ func TestGameDay(t *testing.T) {
 	}
 	const stubborn = ", retry: {initial: 200ms, max: 1s, attempts: 1000000, max_age: 1h}"
 	const total = `, transform: '{"total": has(event.data.total) ? event.data.total : 0}'`
-	add(main, "good", map[string]string{"crm": "", "slow": ", concurrency: 8", "locked": ", headers: {Authorization: 'Bearer old'}, flood_guard: 0", "picky": "", "shaped": total, "flooded": ", flood_guard: 0", "stuck": stubborn})
+	add(main, "good", map[string]string{"crm": "", "slow": ", concurrency: 8", "locked": ", headers: {Authorization: 'Bearer old'}", "picky": "", "shaped": total, "flooded": ", flood_guard: 0", "stuck": stubborn})
 	add(edge, "fine", map[string]string{"audit": "", "disk": "", "mirror": ""})
 	disk := newSmallDisk(t)
 	edge.destination("disk", fmt.Sprintf("{id: disk, kind: file, path: %q, envelope: true, types: [disk], breaker: {initial: 500ms, max: 2s}}", disk.path))
@@ -195,7 +195,7 @@ func TestGameDay(t *testing.T) {
 		{name: "destination down", stream: streams["crm"], says: []string{`breaker open`, `connection refused`, `\d+ events, the oldest accepted`},
 			strike: func(*testing.T) { sites["crm"].close() },
 			repair: edit(main, "crm", webhook("crm", "crm", newcomer, ""))},
-		{name: "wrong credentials", stream: streams["locked"], says: []string{`permanent`, `401`}, redrives: true,
+		{name: "wrong credentials", stream: streams["locked"], says: []string{`held since`, `refuses one user after the other`, `401`}, redrives: true,
 			strike: func(*testing.T) {
 				streams["locked"].answers(func(d gameDelivery) int {
 					if d.header.Get("Authorization") == "Bearer new" {
@@ -204,7 +204,7 @@ func TestGameDay(t *testing.T) {
 					return http.StatusUnauthorized
 				})
 			},
-			repair: edit(main, "locked", webhook("locked", "locked", sites["locked"], ", headers: {Authorization: 'Bearer new'}, flood_guard: 0"))},
+			repair: edit(main, "locked", webhook("locked", "locked", sites["locked"], ", headers: {Authorization: 'Bearer new'}"))},
 		{name: "one bad user", stream: streams["picky"], says: []string{`picky-u7 `, `permanent`, `422`}, redrives: true,
 			strike: func(*testing.T) {
 				streams["picky"].answers(func(d gameDelivery) int {

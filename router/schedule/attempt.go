@@ -123,7 +123,11 @@ func (m *Machine) End(now time.Time, a *Attempt, o Outcome, asked Asked, cause e
 	t := m.at(now)
 	d := a.Deliveries[0]
 	m.breaker.report(m, t, a, d.key.name, o, asked, cause)
-	m.guard.report(m, t, a, o, cause)
+	alone := d.key.name
+	if len(a.Deliveries) > 1 {
+		alone = ""
+	}
+	m.guard.Report(t, a, alone, o, cause)
 	if o == Nothing || o == Success || len(a.Deliveries) > 1 {
 		return
 	}
@@ -148,7 +152,7 @@ func (m *Machine) End(now time.Time, a *Attempt, o Outcome, asked Asked, cause e
 			return
 		}
 	case Final:
-		h.held = m.guard.held
+		h.held = m.guard.Held()
 		return
 	}
 	h.Counted++
@@ -188,7 +192,7 @@ func (m *Machine) Start(now time.Time, a *Attempt) bool {
 	}
 	m.rate.take(t, len(a.Deliveries))
 	a.pass, a.episode = m.breaker.pass(), m.breaker.episode
-	m.guard.start(a)
+	m.guard.Start(a)
 	m.slots++
 	m.breaker.settle(m)
 	return true
@@ -246,7 +250,7 @@ func (m *Machine) shut(t time.Duration) (reason string, until time.Duration) {
 	if ok, until := m.breaker.lets(t); !ok {
 		return metrics.WaitBreaker, until
 	}
-	if ok, until := m.guard.lets(t); !ok {
+	if ok, until := m.guard.Lets(t); !ok {
 		return metrics.WaitHeld, until
 	}
 	if m.slots >= m.cfg.Concurrency {

@@ -193,7 +193,7 @@ type Notice struct {
 
 // Notices takes what there is to tell.
 func (m *Machine) Notices() []Notice {
-	n := m.notices
+	n := append(m.notices, m.guard.Notices()...)
 	m.notices = nil
 	return n
 }

@@ -50,7 +50,7 @@ type Machine struct {
 	draining  bool
 	rate      bucket
 	breaker   breaker
-	guard     guard
+	guard     Guard
 	blocked   blocked
 	back      []*Delivery
 	notices   []Notice
@@ -59,7 +59,7 @@ type Machine struct {
 // New makes a machine without deliveries.
 func New(cfg Config, now time.Time) *Machine {
 	return &Machine{cfg: cfg, start: now, keys: map[string]*key{}, rate: newBucket(cfg.Rate), breaker: newBreaker(cfg.Breaker, cfg.Concurrency),
-		guard: guard{keys: cfg.FloodGuard, pauses: cfg.Breaker, refused: map[string]struct{}{}}}
+		guard: NewGuard(cfg.FloodGuard, cfg.Breaker)}
 }
 
 func (m *Machine) at(now time.Time) time.Duration { return now.Sub(m.start) }

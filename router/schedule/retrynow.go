@@ -37,9 +37,7 @@ func (m *Machine) RetryNow(now time.Time, match func(*Delivery) bool) (pause boo
 	if b := &m.breaker; b.pausing(t) {
 		b.until, b.pause = t, b.cfg.Initial/2 // a probe that fails doubles it
 	}
-	if g := &m.guard; g.pausing(t) {
-		g.until, g.pause = t, g.pauses.Initial/2
-	}
+	m.guard.RetryNow(t)
 	return true, len(keys)
 }
 
@@ -57,7 +55,7 @@ func (m *Machine) backingOff(match func(*Delivery) bool) (keys []*key) {
 	return keys
 }
 
-func (m *Machine) pausing(t time.Duration) bool { return m.breaker.pausing(t) || m.guard.pausing(t) }
+func (m *Machine) pausing(t time.Duration) bool { return m.breaker.pausing(t) || m.guard.Pausing(t) }
 
 // pausing reports whether there is a pause that RetryNow would end.
 func (b *breaker) pausing(t time.Duration) bool { return b.state == open && !b.probing && t < b.until }
