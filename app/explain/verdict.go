@@ -227,7 +227,7 @@ func (c *inquiry) untransformed(ctx context.Context, e *evidence, progress infra
 func (c *inquiry) judgeUndone(ctx context.Context, e *evidence, r *record, v *admin.DestinationExplanation) error {
 	v.Stage = "deliver"
 	for _, w := range c.waiting(e.id, r.orderKey) {
-		if w.Stage != "deliver" {
+		if w.Stage != "deliver" || w.Partition == r.Partition && w.Offset > r.Offset { // its user's next one: it has ended, and the commit follows
 			continue
 		}
 		c.describe(&w, v)
