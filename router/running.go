@@ -44,7 +44,7 @@ func (p *Pipeline) newRunning(d Destination) (*running, error) {
 	if r.deliver, err = p.newStage(stageDeliver, id, DeliverGroup(id), DestinationTopic(id), infra.SubscriberConfig{Receipts: true}); err != nil {
 		return nil, err
 	}
-	r.deliver.source.schedule(&r.dest, p.cfg.closeTimeout, log)
+	r.deliver.source.schedule(&r.dest, !p.cfg.Unordered, p.cfg.closeTimeout, log)
 	r.metrics = p.cfg.Metrics.Destination(id, d.Kind, r.state)
 	r.handleDeliver(log)
 	p.mu.Lock()

@@ -28,8 +28,11 @@ type scheduler struct {
 	closeTimeout time.Duration
 	log          *slog.Logger
 
-	draining atomic.Bool // nothing starts any more
-	fed      sync.WaitGroup
+	returns   bool          // sub takes back messages with a receipt
+	givesBack bool          // so do those that come; mu
+	excess    chan struct{} // there is some of that
+	draining  atomic.Bool   // nothing starts any more
+	fed       sync.WaitGroup
 
 	mu      sync.Mutex
 	m       *schedule.Machine
@@ -60,7 +63,7 @@ type claimed struct {
 func newScheduler(sub infra.Subscriber, d *Destination, closeTimeout time.Duration, log *slog.Logger) *scheduler {
 	cfg := schedule.Config{Concurrency: d.Concurrency, Rate: d.Rate, Breaker: d.Breaker, Batch: d.Batch, FloodGuard: d.FloodGuard}
 	return &scheduler{sub: sub, closeTimeout: closeTimeout, log: log, m: schedule.New(cfg, time.Now()), claims: map[<-chan struct{}]*claimed{},
-		out: make(chan *message.Message, 2*d.Concurrency), rest: make(chan struct{})}
+		out: make(chan *message.Message, 2*d.Concurrency), rest: make(chan struct{}), excess: make(chan struct{}, 1)}
 }
 
 var _ infra.Subscriber = (*scheduler)(nil)
@@ -72,15 +75,48 @@ func (s *scheduler) Subscribe(ctx context.Context, topic string) (<-chan *messag
 		return nil, err
 	}
 	s.fed.Go(func() {
-		for msg := range in {
-			s.arrive(msg)
-		}
+		s.feed(in)
 		s.refuse() // whatever waits can be finished no more
 		now := s.lock()
 		s.over = true
 		s.unlock(now)
 	})
 	return s.out, nil
+}
+
+// feed takes what is read, and gives back what is too much, in one goroutine: so nothing
+// is received between what is given back of a key and what follows it.
+func (s *scheduler) feed(in <-chan *message.Message) {
+	for {
+		select {
+		case msg, more := <-in:
+			switch {
+			case !more:
+				return
+			case infra.Stale(msg):
+				infra.GiveBack(msg)
+			default:
+				s.arrive(msg)
+			}
+		case <-s.excess:
+			s.giveBack()
+		}
+	}
+}
+
+func (s *scheduler) giveBack() {
+	now := s.lock()
+	all := s.m.GiveBack(now)
+	s.unlock(now)
+	if len(all) == 0 {
+		return
+	}
+	for _, d := range all {
+		infra.GiveBack(d.Message)
+	}
+	now = s.lock()
+	s.m.GivenBack(len(all))
+	s.unlock(now)
 }
 
 // lock and unlock are around every use of the machine.
@@ -120,12 +156,19 @@ func (s *scheduler) unlock(now time.Time) {
 	s.mu.Unlock()
 }
 
-// bound has no more read than there are slots, while no attempt may start: what a
-// receiver that is down does not take stays in the broker. The caller holds mu.
+// bound has no more read than there are slots, while no attempt may start, and what was
+// read before given back: what a receiver that is down does not take stays in the broker.
+// The caller holds mu.
 func (s *scheduler) bound() {
 	if most := s.m.Most(); most != s.bounded {
 		s.bounded = most
 		s.sub.Bound(most)
+	}
+	if s.givesBack && s.m.Excess() > 0 {
+		select {
+		case s.excess <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -191,6 +234,7 @@ func orderKey(msg *message.Message) string {
 func (s *scheduler) arrive(msg *message.Message) {
 	key := orderKey(msg)
 	now := s.lock()
+	s.givesBack = s.returns && infra.HasReceipt(msg)
 	taken := s.m.Arrive(now, key, msg, s.claimOf(msg))
 	s.unlock(now)
 	if !taken {

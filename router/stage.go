@@ -25,8 +25,9 @@ type source struct {
 }
 
 // schedule has a message come when an attempt of it may start.
-func (s *source) schedule(d *Destination, closeTimeout time.Duration, log *slog.Logger) {
+func (s *source) schedule(d *Destination, returns bool, closeTimeout time.Duration, log *slog.Logger) {
 	s.scheduler = newScheduler(s.Subscriber, d, closeTimeout, log)
+	s.scheduler.returns = returns
 	s.Subscriber = s.scheduler
 }
 

@@ -43,6 +43,7 @@ type claim struct {
 	keys     map[string]*keyState // keys that have messages in flight or deferred
 	behind   map[string]*keyState // those that have deferred ones
 	nacked   []*flight            // to be handed out again, by the time they are due
+	transit  []*flight            // that the consumer may not have looked at: those of a step, and the last one before
 	starved  bool                 // run waits for room in the window
 	told     bool                 // that the window is full
 	dirty    bool                 // the keeper knows that something is to be kept
@@ -97,6 +98,11 @@ func (c *claim) run() {
 
 // step hands out what one of the two readings has; false when it has nothing now.
 func (c *claim) step(of func() ([]*flight, bool)) bool {
+	c.mu.Lock()
+	last := max(0, len(c.transit)-1)
+	clear(c.transit[:last])
+	c.transit = c.transit[last:]
+	c.mu.Unlock()
 	flights, did := of()
 	for i, f := range flights {
 		if !c.send(f) {
@@ -236,6 +242,7 @@ func (c *claim) hold(rec *infra.Record, k *keyState) *flight {
 	f := &flight{claim: c, rec: rec, offset: rec.Offset, key: k, size: costOf(rec)}
 	c.holds(1, f.size)
 	k.held++
+	c.transit = append(c.transit, f)
 	return f
 }
 

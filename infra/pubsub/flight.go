@@ -18,6 +18,7 @@ type flight struct {
 	offset int64
 	key    *keyState
 	size   int
+	stale  bool               // one before it of its key was given back while this one was on its way; claim.mu
 	cancel context.CancelFunc // ends the message's context; nil where that is the claim's
 	due    time.Time          // when it is nacked: to be handed out again
 }
@@ -68,6 +69,23 @@ func (f *flight) message() (msg *message.Message) {
 
 // Settled implements infra.Receipt.
 func (f *flight) Settled(acked bool) { f.claim.verdict(f, acked) }
+
+// GiveBack implements infra.Receipt: it becomes a record that was read past.
+func (f *flight) GiveBack() {
+	c := f.claim
+	c.mu.Lock()
+	c.deferBack(f)
+	c.ends(f)
+	c.mu.Unlock()
+	c.land(f)
+}
+
+// Stale implements infra.Receipt.
+func (f *flight) Stale() bool {
+	f.claim.mu.Lock()
+	defer f.claim.mu.Unlock()
+	return f.stale
+}
 
 // land ends the message's context and its part in a drain.
 func (c *claim) land(f *flight) {
@@ -128,9 +146,12 @@ func (c *claim) resend(draining bool) {
 		c.nacked[0] = nil
 		c.nacked = c.nacked[1:]
 		c.mu.Unlock()
-		if !c.send(f) {
-			c.settle(f, false)
-		}
+		c.step(func() ([]*flight, bool) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.transit = append(c.transit, f)
+			return []*flight{f}, true
+		})
 	}
 }
 
@@ -154,6 +175,11 @@ func (c *claim) settle(f *flight, acked bool) {
 		c.tracker.Done(f.offset)
 		c.changed()
 	}
+	c.ends(f)
+}
+
+// ends counts a message as in flight no longer. The caller holds mu.
+func (c *claim) ends(f *flight) {
 	c.holds(-1, -f.size)
 	k := f.key
 	k.held--

@@ -13,6 +13,9 @@ import (
 // a hundred thousand queued events takes a bounded part of the window and the
 // reading goes on for the others. When half of them are done, a second reading
 // goes back to where the key's deferred ones begin and hands them out, in order.
+//
+// What the consumer gives back unattempted is deferred likewise. It may lie behind
+// where the second reading is: that leaves its key to the one after it.
 
 // keyState is one key of a claim. It is guarded by claim.mu.
 type keyState struct {
@@ -20,6 +23,7 @@ type keyState struct {
 	held     int   // messages in flight
 	deferred int   // records read past
 	first    int64 // no deferred record of the key lies below
+	behind   bool  // the pass may be beyond first
 }
 
 // keyOf is for a caller that holds mu.
@@ -39,13 +43,30 @@ func (c *claim) deferOver(k *keyState, offset int64) bool {
 	if k.name == "" || k.held < c.sub.b.cfg.WindowKey && k.deferred == 0 {
 		return false
 	}
+	c.putOff(k, offset)
+	return true
+}
+
+// putOff defers a record. The caller holds mu.
+func (c *claim) putOff(k *keyState, offset int64) {
 	if k.deferred == 0 {
 		k.first = offset
 		c.behind[k.name] = k
 	}
+	k.first = min(k.first, offset)
 	k.deferred++
 	c.tracker.Defer(offset)
-	return true
+}
+
+// deferBack defers a record that was handed out. The caller holds mu.
+func (c *claim) deferBack(f *flight) {
+	c.putOff(f.key, f.offset)
+	f.key.behind = true
+	for _, other := range c.transit {
+		if other.key == f.key && other.offset > f.offset && f.key.name != "" {
+			other.stale = true
+		}
+	}
 }
 
 // wants reports whether the key has room for half of what it may hold.
@@ -74,6 +95,7 @@ func (c *claim) openPass() bool {
 	}
 	b := &pass{reading: reading{account: c.sub.account}, to: c.tracker.Next(), wanting: map[string]struct{}{}, full: map[string]struct{}{}}
 	for key, k := range c.behind {
+		k.behind = false
 		if !c.wants(k) {
 			continue
 		}
@@ -170,6 +192,10 @@ func (c *claim) refillOne(p *pass, rec *infra.Record) (f *flight, looked bool) {
 	k := c.keys[string(rec.Key)]
 	_, passed := p.full[k.name]
 	switch {
+	case k.behind:
+		delete(p.wanting, k.name)
+		p.over = len(p.wanting) == 0
+		return nil, !p.over
 	case passed || k.first < p.from: // an earlier one was not handed out
 		return nil, true
 	case k.held >= c.sub.b.cfg.WindowKey:

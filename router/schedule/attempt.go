@@ -78,10 +78,13 @@ const (
 
 // note writes a verdict down.
 func (v *Verdict) note(m *Machine, d *Delivery) {
+	if d.History == nil { // also of Company: its receiver may have seen it
+		m.tried++
+	}
+	h := d.history()
 	if v.Kind == Company {
 		return
 	}
-	h := d.history()
 	h.until, h.waits, h.alone = 0, backoff, true
 	if !v.Until.IsZero() {
 		h.until = m.at(v.Until)
@@ -203,6 +206,9 @@ func (m *Machine) take(t time.Duration, a *Attempt, k *key) {
 	m.unplace(k)
 	k.state, k.since, k.taken, k.attempt = attempting, t, 1, a
 	m.count(t, k, false)
+	if k.head.History == nil {
+		m.tried++
+	}
 	a.one[0] = k.head
 	a.Deliveries = a.one[:]
 }

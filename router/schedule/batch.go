@@ -45,6 +45,9 @@ func (m *Machine) gather(t time.Duration, a *Attempt) {
 			a.Deliveries = append(a.Deliveries, d)
 			bytes += d.size()
 			took++
+			if d.History == nil {
+				m.tried++
+			}
 		}
 		if took == 0 {
 			return

@@ -52,6 +52,8 @@ type Machine struct {
 	breaker   breaker
 	guard     Guard
 	blocked   blocked
+	tried     int // of held: those that are in an attempt or have been
+	away      int // of held: those that GiveBack took out
 	back      []*Delivery
 	notices   []Notice
 }
@@ -123,6 +125,9 @@ func (m *Machine) finishKey(t time.Duration, k *key, of []*Delivery, verdicts []
 	for i := len(of) - 1; i >= 0; i-- {
 		d, v := of[i], &verdicts[i]
 		d.next = nil
+		if d.History == nil {
+			m.tried--
+		}
 		switch {
 		case v.Kind == Gone:
 			m.drop(k, d)
@@ -154,6 +159,9 @@ func (m *Machine) drop(k *key, d *Delivery) {
 	k.n--
 	k.size -= d.size()
 	m.heldBytes -= d.size()
+	if d.History != nil {
+		m.tried--
+	}
 }
 
 // place puts a key that has nothing in an attempt where its first delivery belongs.
@@ -297,11 +305,10 @@ func (m *Machine) Slots() int { return m.slots }
 
 // Most is how many deliveries the machine wants to hold: 0 is no bound of its own. While
 // nothing is attempted but a probe, by a pause or the breaker, more of them are of no use.
-// Those that wait for a time of their own take no place of the others: one of those is
-// the next probe.
+// Those that were attempted take no place of the others: one of those is the next probe.
 func (m *Machine) Most() int {
 	if m.paused || m.breaker.state == open {
-		return m.cfg.Concurrency + len(m.times)
+		return m.cfg.Concurrency + m.tried
 	}
 	return 0
 }
