@@ -21,6 +21,7 @@ import (
 func committed(t *testing.T, a *App) string {
 	t.Helper()
 	var at []string
+	ends := map[string]int64{}
 	for group, topic := range map[string]string{
 		router.TransformGroup("log"): router.EventsTopic, router.DeliverGroup("log"): router.DestinationTopic("log"),
 		router.TransformGroup("bad"): router.EventsTopic, router.DeliverGroup("bad"): router.DestinationTopic("bad"),
@@ -32,33 +33,44 @@ func committed(t *testing.T, a *App) string {
 			return assert.NoError(t, err) && infra.Lag(done) == 0
 		}, 20*time.Second, 20*time.Millisecond, group)
 		at = append(at, fmt.Sprint(group, " ", done))
+		for partition, p := range done {
+			ends[fmt.Sprint(a.cfg.Broker.TopicPrefix, group, " ", a.cfg.Broker.TopicPrefix, topic, "/", partition)] = p.End
+		}
 	}
 	if !InProcess(a.cfg) {
-		at = append(at, clusterGroups(t, a.cfg)...)
+		at = append(at, clusterGroups(t, a.cfg, ends)...)
 	}
 	slices.Sort(at)
 	return strings.Join(at, "\n")
 }
 
-// clusterGroups are the groups on the cluster, with all that they have committed.
-func clusterGroups(t *testing.T, cfg *config.Config) (at []string) {
+// clusterGroups are the groups on the cluster, with all that they have committed, once
+// the offset of each is the end: what ended out of order is in the metadata until then.
+func clusterGroups(t *testing.T, cfg *config.Config, ends map[string]int64) (at []string) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Broker.Brokers...))
 	require.NoError(t, err)
 	defer client.Close()
 	admin := kadm.NewClient(client)
-	groups, err := admin.ListGroups(t.Context())
-	require.NoError(t, err)
-	for _, g := range groups.Groups() {
-		if !strings.HasPrefix(g, cfg.Broker.TopicPrefix) {
-			continue // another test's
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		at = nil
+		groups, err := admin.ListGroups(t.Context())
+		require.NoError(c, err)
+		for _, g := range groups.Groups() {
+			if !strings.HasPrefix(g, cfg.Broker.TopicPrefix) {
+				continue // another test's
+			}
+			offsets, err := admin.FetchOffsets(t.Context(), g)
+			require.NoError(c, err)
+			offsets.Each(func(o kadm.OffsetResponse) {
+				of := fmt.Sprint(g, " ", o.Topic, "/", o.Partition)
+				if end, ok := ends[of]; ok {
+					assert.Equal(c, end, o.At, of)
+				}
+				at = append(at, fmt.Sprint(of, "=", o.At, o.Metadata))
+			})
+			at = append(at, g)
 		}
-		offsets, err := admin.FetchOffsets(t.Context(), g)
-		require.NoError(t, err)
-		offsets.Each(func(o kadm.OffsetResponse) {
-			at = append(at, fmt.Sprint(g, " ", o.Topic, "/", o.Partition, "=", o.At, o.Metadata))
-		})
-		at = append(at, g)
-	}
+	}, 20*time.Second, 20*time.Millisecond)
 	return at
 }
