@@ -37,11 +37,16 @@ func encodeMetadata(e destinations.Event) message.Metadata {
 	md[infra.MetaKey] = e.Key
 	md[hSpecVersion] = "1.0"
 	md[hID] = e.ID
-	md[hReceived] = e.ReceivedAt.UTC().Format(time.RFC3339Nano)
+	received := e.ReceivedAt.UTC().Format(time.RFC3339Nano)
+	md[hReceived] = received
 	set(md, hType, e.Type)
 	set(md, hSource, e.Source)
 	set(md, hContentType, e.ContentType)
-	if !e.Time.IsZero() {
+	switch {
+	case e.Time.IsZero():
+	case e.Time.Equal(e.ReceivedAt) && e.Time.Location() == time.UTC: // it has no time of its own
+		md[hTime] = received
+	default:
 		md[hTime] = e.Time.Format(time.RFC3339Nano)
 	}
 	for k, v := range e.Metadata {
@@ -96,7 +101,7 @@ func decodeEvent(msg *message.Message) (destinations.Event, error) {
 		}
 	}
 	e.Time = e.ReceivedAt
-	if s := md[hTime]; s != "" {
+	if s := md[hTime]; s != "" && s != md[hReceived] {
 		if e.Time, err = time.Parse(time.RFC3339Nano, s); err != nil {
 			return e, fmt.Errorf("header %s: is not a time in RFC 3339", hTime)
 		}
