@@ -164,6 +164,7 @@ func (c *committer) apply(g *group) {
 	c.seq, g.records = g.seq, c.records
 	_ = g.batch.Set(sequenceKey, encodeSequence(g.seq, g.records), nil)
 	c.flight.add(g)
+	c.log.reclaimer.stored.Add(int64(g.batch.Len()))
 	var err error
 	if g.sync {
 		for i := range g.touches {

@@ -23,6 +23,7 @@
 //	backup.go   a copy of a log that runs
 //	topicfile.go the names of the topics, once more
 //	compactions.go when Pebble may compact
+//	reclaim.go  the room of what was trimmed, while a log idles
 //
 // # Damage
 //

@@ -109,6 +109,7 @@ type Log struct {
 	groups      groups
 	shares      *shares.Shares
 	compactions compactions
+	reclaimer   reclaimer
 	tail        tailBudget
 	cursors     cursors
 	scans       scans
@@ -147,6 +148,7 @@ func Open(cfg Config) (*Log, error) {
 	l.opened.Store(true)
 	if !cfg.ReadOnly {
 		l.compactions.allow()
+		l.reclaimer.start(l)
 		l.committer.start()
 	}
 	return l, nil
@@ -337,6 +339,7 @@ func (l *Log) shut() error {
 	l.full.giveUp() // what waits for room on the disk
 	stored := l.cfg.ReadOnly || l.committer.stop()
 	l.topicFile.stop()
+	l.reclaimer.stop()
 	if !stored {
 		l.full.kill() // Pebble hangs in a failed write: leave it alone, and let it write no more
 		return errors.Join(l.queue.state(), l.release())

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -13,6 +12,13 @@ import (
 const (
 	cacheBytes    = 16 << 20
 	memTableBytes = 8 << 20
+
+	// Records are appended at the end of each partition of each topic, so what leaves
+	// level 0 rewrites the last table of every partition. It leaves seldom, and small
+	// tables to move into keep that low; each further level has twice as much in one.
+	// What level 0 holds of trimmed records is the reclaimer's.
+	levelZeroTables = 16
+	baseTableBytes  = 1 << 20
 )
 
 func (l *Log) fs() vfs.FS {
@@ -63,7 +69,7 @@ func (l *Log) options(fs vfs.FS) *pebble.Options {
 		Cache:                       pebble.NewCache(cacheBytes),
 		MemTableSize:                memTableBytes,
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       levelZeroTables,
 		L0StopWritesThreshold:       40,
 		LBaseMaxBytes:               256 << 20,
 		MaxOpenFiles:                500,
@@ -75,6 +81,8 @@ func (l *Log) options(fs vfs.FS) *pebble.Options {
 		Cleaner:                     deleteCleaner{},
 		FlushDelayDeleteRange:       l.cfg.reclaim,
 	}
+	opts.TargetFileSizes[1] = baseTableBytes
+	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest }) // less CPU than Snappy
 	opts.Experimental.CompactionScheduler = &l.compactions
 	opts.Experimental.EnableDeleteOnlyCompactionExcises = func() bool { return true }
 	opts.EventListener = &pebble.EventListener{
@@ -85,10 +93,6 @@ func (l *Log) options(fs vfs.FS) *pebble.Options {
 	}
 	return opts
 }
-
-// reclaimDelay is how soon the room of what was trimmed is given back: what is in a
-// memtable until then is not written at all.
-const reclaimDelay = time.Second
 
 // deleteCleaner deletes a file that is not needed any more. Pebble keeps five
 // write-ahead logs to use them again, unless its cleaner wants to read them, as

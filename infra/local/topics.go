@@ -143,7 +143,15 @@ func (l *Log) DeleteTopics(ctx context.Context, names ...string) error {
 	gone := map[string]*topic{}
 	r := newRequest()
 	r.durable = true
-	r.stored = func() { l.topicFile.change(0, nil, gone) }
+	r.stored = func() {
+		l.topicFile.change(0, nil, gone)
+		for _, t := range gone {
+			for _, p := range t.parts {
+				low, end := p.bounds()
+				l.reclaimer.trimmed(p, offsets{low, end})
+			}
+		}
+	}
 	r.encode = func(g *group) error {
 		for _, name := range names {
 			if t := (*l.topics.byName.Load())[name]; t != nil {

@@ -26,20 +26,23 @@ func (l *Log) Trim(ctx context.Context, name string, below map[int32]int64) erro
 			return errNoTopic(name)
 		}
 		for n, offset := range below {
-			t.parts[n].trim(g, offset)
+			p := t.parts[n]
+			if what := p.trim(g, offset); what.from < what.to {
+				g.stored = append(g.stored, func() { l.reclaimer.trimmed(p, what) })
+			}
 		}
 		return nil
 	}
 	return l.do(ctx, r)
 }
 
-// trim deletes the records below offset.
-func (p *partition) trim(g *group, offset int64) {
+// trim deletes the records below offset, and returns which were there.
+func (p *partition) trim(g *group, offset int64) offsets {
 	p.mu.Lock()
 	from, to := p.low, min(offset, p.end)
 	if to <= from {
 		p.mu.Unlock()
-		return
+		return offsets{}
 	}
 	p.low = to // before they are gone: a reader that misses them looks here
 	p.tail.drop(to)
@@ -48,6 +51,7 @@ func (p *partition) trim(g *group, offset int64) {
 		appendRecordKey(nil, p.topic.id, p.n, from),
 		appendRecordKey(nil, p.topic.id, p.n, to), nil)
 	_ = g.batch.Set(appendPartKey(nil, spaceEnd, p.topic.id, p.n), encodeEnds(to, p.next), nil)
+	return offsets{from, to}
 }
 
 var _ infra.LogTopics = (*Log)(nil)
