@@ -7,15 +7,16 @@ import "time"
 // has to last for longer than its first pause.
 func (m *Machine) Excess() int {
 	b := &m.breaker
-	if m.draining || !m.paused && (b.state != open || b.until-b.since <= b.cfg.Initial) {
+	if m.draining || !m.paused && !m.guard.Held() && (b.state != open || b.until-b.since <= b.cfg.Initial) {
 		return 0
 	}
 	return max(0, m.held-m.away-m.Most())
 }
 
 // GiveBack takes out as many deliveries as Excess says, none of which was ever attempted:
-// always the last ones of their keys, and first those that would be attempted last. The caller gives them back, says so by GivenBack, and lets none of their keys
-// arrive before them.
+// always the last ones of their keys, and first those that would be attempted last. The
+// caller gives them back, says so by GivenBack, and lets none of their keys arrive before
+// them.
 func (m *Machine) GiveBack(now time.Time) (out []*Delivery) {
 	n, t := m.Excess(), m.at(now)
 	if n == 0 {

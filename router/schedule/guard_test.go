@@ -119,6 +119,29 @@ func TestAHoldProbesWithGrowingPauses(t *testing.T) {
 }
 
 // A breaker and a hold at once: a probe passes both.
+// While it is held, what is not attempted is of no use.
+func TestAHeldDestinationGivesBack(t *testing.T) {
+	b := newBench(t, Config{Concurrency: 4, FloodGuard: 3})
+	b.arrive(keys(9)...)
+	b.wantStart("k0 k1 k2 k3")
+	b.refuse("k0", "k1", "k2")
+	b.wantHold("held for 1s")
+	const tried = 2 // k2, whose answer held it, and k3, which is under way
+	if n := b.m.Most(); n != 4+tried {
+		t.Errorf("it wants %d", n)
+	}
+	b.arrive("k4", "k5", "k6")
+	back := b.m.GiveBack(b.now)
+	if held, _ := b.m.Held(); held != 7+3 || len(back) != 4 {
+		t.Errorf("of %d held, %d come back", held, len(back))
+	}
+	b.m.GivenBack(len(back))
+	b.done(Success, "k3")
+	if n := b.m.Most(); n != 0 || b.m.Excess() != 0 {
+		t.Errorf("it goes on, and wants %d", n)
+	}
+}
+
 func TestABreakerDuringAHold(t *testing.T) {
 	b := held(t, Config{})
 	b.fail(b.start(), Unavailable, Asked{}, 0)

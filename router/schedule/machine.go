@@ -304,10 +304,10 @@ func (m *Machine) Busy() int { return m.slots + m.ending }
 func (m *Machine) Slots() int { return m.slots }
 
 // Most is how many deliveries the machine wants to hold: 0 is no bound of its own. While
-// nothing is attempted but a probe, by a pause or the breaker, more of them are of no use.
+// nothing is attempted but a probe, by a pause, a hold or the breaker, more are of no use.
 // Those that were attempted take no place of the others: one of those is the next probe.
 func (m *Machine) Most() int {
-	if m.paused || m.breaker.state == open {
+	if m.paused || m.guard.Held() || m.breaker.state == open {
 		return m.cfg.Concurrency + m.tried
 	}
 	return 0
