@@ -235,7 +235,7 @@ func TestGameDay(t *testing.T) {
 				streams["flooded"].odd.Store(true)
 			},
 			repair: func(*testing.T) { streams["flooded"].odd.Store(false); odd.Store(false) }},
-		{name: "stuck key", stream: streams["stuck"], says: []string{`(?m)^stuck-u4 .* backoff +\d+ of 1000000 .*500`}, redrives: true,
+		{name: "stuck key", stream: streams["stuck"], says: []string{`(?m)^stuck-u4 .* (backoff|attempt) +\d+ of 1000000 .*500`}, redrives: true,
 			strike: func(*testing.T) {
 				var which atomic.Int64
 				streams["stuck"].answers(func(d gameDelivery) int {
