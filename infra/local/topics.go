@@ -223,17 +223,28 @@ func (l *Log) firstSince(ctx context.Context, p *partition, low, end, since int6
 	return low, nil
 }
 
-// timeAt is the time of the first record at offset or behind it; end without one.
+// timeAt is the time of the first record at offset or behind it that can be read; end
+// without one. What cannot be read is between two times: a search goes on behind it.
 func (l *Log) timeAt(ctx context.Context, p *partition, offset, end int64) (at, found int64, err error) {
 	if err := l.scans.enter(ctx); err != nil {
 		return 0, 0, err
 	}
 	defer l.scans.leave()
+	for step := int64(1); offset < end; step *= 2 {
+		if at, found, err = l.timeOfFirst(p, offset, end); err == nil || !pebble.IsCorruptionError(err) {
+			return at, found, err
+		}
+		offset += step
+	}
+	return 0, end, nil
+}
+
+func (l *Log) timeOfFirst(p *partition, offset, end int64) (at, found int64, err error) {
 	it, err := l.records(p, offset, end)
 	if err != nil {
 		return 0, 0, err
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
+	defer func() { _ = it.Close() }() // its error is it.Error
 	if !it.First() {
 		return 0, end, it.Error()
 	}
