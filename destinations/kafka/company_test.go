@@ -24,6 +24,10 @@ import (
 func records(req *kmsg.ProduceRequest) (batches []int) {
 	for _, topic := range req.Topics {
 		for _, p := range topic.Partitions {
+			if len(p.Records) < 61 { // the client has withdrawn it
+				batches = append(batches, 0)
+				continue
+			}
 			b := p.Records[57:61]
 			batches = append(batches, int(b[0])<<24|int(b[1])<<16|int(b[2])<<8|int(b[3]))
 		}
