@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"eventserver/infra"
 )
 
 const (
@@ -32,7 +34,7 @@ type reclaimer struct {
 	run    sync.WaitGroup
 
 	mu    sync.Mutex
-	spans map[reclaimSpan]offsets // what was trimmed
+	spans map[reclaimSpan]infra.Span // what was trimmed
 }
 
 type reclaimSpan struct {
@@ -40,12 +42,10 @@ type reclaimSpan struct {
 	partition int32
 }
 
-type offsets struct{ from, to int64 } // to is not in it
-
 func (r *reclaimer) start(l *Log) {
 	r.log = l
 	r.wake = make(chan struct{}, 1)
-	r.spans = map[reclaimSpan]offsets{}
+	r.spans = map[reclaimSpan]infra.Span{}
 	var ctx context.Context
 	ctx, r.cancel = context.WithCancel(context.Background())
 	r.run.Go(func() { r.loop(ctx) })
@@ -60,7 +60,7 @@ func (r *reclaimer) stop() {
 }
 
 // trimmed notes that records of a partition are deleted.
-func (r *reclaimer) trimmed(p *partition, what offsets) {
+func (r *reclaimer) trimmed(p *partition, what infra.Span) {
 	r.note(reclaimSpan{p.topic.id, p.n}, what)
 	select {
 	case r.wake <- struct{}{}:
@@ -68,11 +68,11 @@ func (r *reclaimer) trimmed(p *partition, what offsets) {
 	}
 }
 
-func (r *reclaimer) note(s reclaimSpan, what offsets) {
+func (r *reclaimer) note(s reclaimSpan, what infra.Span) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if had, ok := r.spans[s]; ok {
-		what = offsets{min(what.from, had.from), max(what.to, had.to)}
+		what = infra.Span{From: min(what.From, had.From), To: max(what.To, had.To)}
 	}
 	r.spans[s] = what
 }
@@ -114,7 +114,7 @@ func (r *reclaimer) idles(ctx context.Context) bool {
 func (r *reclaimer) reclaim(ctx context.Context) error {
 	r.mu.Lock()
 	spans := r.spans
-	r.spans = map[reclaimSpan]offsets{}
+	r.spans = map[reclaimSpan]infra.Span{}
 	r.mu.Unlock()
 	held := uint64(0)
 	for s, what := range spans {
@@ -140,6 +140,6 @@ func (r *reclaimer) reclaim(ctx context.Context) error {
 	return nil
 }
 
-func (s reclaimSpan) keys(of offsets) (from, to []byte) {
-	return appendRecordKey(nil, s.topic, s.partition, of.from), appendRecordKey(nil, s.topic, s.partition, of.to)
+func (s reclaimSpan) keys(of infra.Span) (from, to []byte) {
+	return appendRecordKey(nil, s.topic, s.partition, of.From), appendRecordKey(nil, s.topic, s.partition, of.To)
 }

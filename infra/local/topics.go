@@ -148,7 +148,7 @@ func (l *Log) DeleteTopics(ctx context.Context, names ...string) error {
 		for _, t := range gone {
 			for _, p := range t.parts {
 				low, end := p.bounds()
-				l.reclaimer.trimmed(p, offsets{low, end})
+				l.reclaimer.trimmed(p, infra.Span{From: low, To: end})
 			}
 		}
 	}

@@ -27,7 +27,7 @@ func (l *Log) Trim(ctx context.Context, name string, below map[int32]int64) erro
 		}
 		for n, offset := range below {
 			p := t.parts[n]
-			if what := p.trim(g, offset); what.from < what.to {
+			if what := p.trim(g, offset); what.From < what.To {
 				g.stored = append(g.stored, func() { l.reclaimer.trimmed(p, what) })
 			}
 		}
@@ -37,12 +37,12 @@ func (l *Log) Trim(ctx context.Context, name string, below map[int32]int64) erro
 }
 
 // trim deletes the records below offset, and returns which were there.
-func (p *partition) trim(g *group, offset int64) offsets {
+func (p *partition) trim(g *group, offset int64) infra.Span {
 	p.mu.Lock()
 	from, to := p.low, min(offset, p.end)
 	if to <= from {
 		p.mu.Unlock()
-		return offsets{}
+		return infra.Span{}
 	}
 	p.low = to // before they are gone: a reader that misses them looks here
 	p.tail.drop(to)
@@ -51,7 +51,7 @@ func (p *partition) trim(g *group, offset int64) offsets {
 		appendRecordKey(nil, p.topic.id, p.n, from),
 		appendRecordKey(nil, p.topic.id, p.n, to), nil)
 	_ = g.batch.Set(appendPartKey(nil, spaceEnd, p.topic.id, p.n), encodeEnds(to, p.next), nil)
-	return offsets{from, to}
+	return infra.Span{From: from, To: to}
 }
 
 var _ infra.LogTopics = (*Log)(nil)
