@@ -40,7 +40,7 @@ func (m *Machine) gather(t time.Duration, a *Attempt) {
 	a.Deliveries = make([]*Delivery, 0, min(m.inCompany, b.MaxEvents))
 	bytes := 0
 	for k := m.company.first; k != nil; {
-		then, took := k.then, int32(0)
+		then, took := k.links[inQueue].next, int32(0)
 		for d := k.head; d != nil && fits(b, a.Deliveries, bytes, d); d = d.next {
 			a.Deliveries = append(a.Deliveries, d)
 			bytes += d.size()

@@ -10,8 +10,8 @@ import (
 // first: a key that begins to be blocked, or that moved, goes to the end. How many there
 // are for each reason is counted, because it is asked at each scrape.
 type blocked struct {
-	first, last *key
-	n           [places]int
+	list
+	n [places]int
 }
 
 // place of a blocked key.
@@ -48,30 +48,6 @@ func (m *Machine) count(t time.Duration, k *key, moved bool) {
 		k.blocked = t
 		b.push(k)
 	}
-}
-
-func (b *blocked) push(k *key) {
-	k.sooner = b.last
-	if b.last == nil {
-		b.first = k
-	} else {
-		b.last.later = k
-	}
-	b.last = k
-}
-
-func (b *blocked) remove(k *key) {
-	if k.sooner == nil {
-		b.first = k.later
-	} else {
-		k.sooner.later = k.later
-	}
-	if k.later == nil {
-		b.last = k.sooner
-	} else {
-		k.later.sooner = k.sooner
-	}
-	k.sooner, k.later = nil, nil
 }
 
 // Blocked counts the keys that something waits behind, by reason, metrics.Wait..., and

@@ -29,7 +29,7 @@ func (m *Machine) GiveBack(now time.Time) (out []*Delivery) {
 	}
 	for _, q := range []*queue{&m.company, &m.singles} {
 		for k := q.last; k != nil && len(out) < n; {
-			before := k.prev
+			before := k.links[inQueue].prev
 			out = m.cut(t, k, n-len(out), out)
 			k = before
 		}

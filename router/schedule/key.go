@@ -86,9 +86,7 @@ type key struct {
 	counted    place         // where it is counted as blocked; nowhere: nothing waits behind
 	index      int           // in times; -1: not there
 	queue      *queue        // that it stands in; nil: none
-	prev, then *key          // beside it
-	sooner     *key          // beside it among the blocked keys
-	later      *key
+	links      [listKinds]links
 }
 
 // waiting is how many deliveries wait behind the first, or behind those in an attempt.

@@ -108,7 +108,7 @@ func (m *Machine) nextOf(t time.Duration, k *key, reason string) time.Time {
 		return m.time(m.guard.until)
 	case reason == metrics.WaitRateLimit:
 		before := 0
-		for other := k.queue.first; other != k; other = other.then {
+		for other := k.queue.first; other != k; other = other.links[inQueue].next {
 			before++
 		}
 		return m.time(m.rate.next(t, 1) + m.rate.tokens(before))

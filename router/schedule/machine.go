@@ -61,7 +61,7 @@ type Machine struct {
 // New makes a machine without deliveries.
 func New(cfg Config, now time.Time) *Machine {
 	return &Machine{cfg: cfg, start: now, keys: map[string]*key{}, rate: newBucket(cfg.Rate), breaker: newBreaker(cfg.Breaker, cfg.Concurrency),
-		guard: NewGuard(cfg.FloodGuard, cfg.Breaker)}
+		guard: NewGuard(cfg.FloodGuard, cfg.Breaker), blocked: blocked{list: list{kind: amongBlocked}}}
 }
 
 func (m *Machine) at(now time.Time) time.Duration { return now.Sub(m.start) }

@@ -1,39 +1,73 @@
 package schedule
 
-// queue is keys, first come, first served. A key leaves from any place at no cost.
-type queue struct{ first, last *key }
+// list is keys in an order. A key leaves from any place at no cost.
+type list struct {
+	first, last *key
+	kind        listKind
+}
 
-func (q *queue) push(k *key) {
-	k.queue, k.prev, k.then = q, q.last, nil
-	if q.last == nil {
-		q.first = k
+// listKind is what a key may stand in at once: one list of each.
+type listKind uint8
+
+const (
+	inQueue listKind = iota
+	amongBlocked
+	listKinds
+)
+
+// links are the keys beside one in a list.
+type links struct{ prev, next *key }
+
+func (l *list) push(k *key) {
+	k.links[l.kind] = links{prev: l.last}
+	if l.last == nil {
+		l.first = k
 	} else {
-		q.last.then = k
+		l.last.links[l.kind].next = k
 	}
-	q.last = k
+	l.last = k
 }
 
 // unshift puts a key before the others.
-func (q *queue) unshift(k *key) {
-	k.queue, k.prev, k.then = q, nil, q.first
-	if q.first == nil {
-		q.last = k
+func (l *list) unshift(k *key) {
+	k.links[l.kind] = links{next: l.first}
+	if l.first == nil {
+		l.last = k
 	} else {
-		q.first.prev = k
+		l.first.links[l.kind].prev = k
 	}
-	q.first = k
+	l.first = k
+}
+
+func (l *list) remove(k *key) {
+	at := k.links[l.kind]
+	if at.prev == nil {
+		l.first = at.next
+	} else {
+		at.prev.links[l.kind].next = at.next
+	}
+	if at.next == nil {
+		l.last = at.prev
+	} else {
+		at.next.links[l.kind].prev = at.prev
+	}
+	k.links[l.kind] = links{}
+}
+
+// queue is keys, first come, first served. Each knows which it stands in.
+type queue struct{ list }
+
+func (q *queue) push(k *key) {
+	k.queue = q
+	q.list.push(k)
+}
+
+func (q *queue) unshift(k *key) {
+	k.queue = q
+	q.list.unshift(k)
 }
 
 func (q *queue) remove(k *key) {
-	if k.prev == nil {
-		q.first = k.then
-	} else {
-		k.prev.then = k.then
-	}
-	if k.then == nil {
-		q.last = k.prev
-	} else {
-		k.then.prev = k.prev
-	}
-	k.queue, k.prev, k.then = nil, nil, nil
+	k.queue = nil
+	q.list.remove(k)
 }

@@ -26,7 +26,7 @@ func (m *Machine) RetryNow(now time.Time, match func(*Delivery) bool) (pause boo
 		return false, len(keys)
 	}
 	for _, q := range []*queue{&m.singles, &m.company} {
-		for k := q.first; k != nil; k = k.then {
+		for k := q.first; k != nil; k = k.links[inQueue].next {
 			if match(k.head) {
 				q.remove(k)
 				q.unshift(k)

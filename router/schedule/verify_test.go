@@ -48,9 +48,10 @@ func (m *Machine) verify(t *rapid.T) {
 			t.Fatalf("counts %v blocked keys, there are %v", m.blocked.n, blocked)
 		}
 	}
-	for k := m.blocked.first; k != nil; k = k.later {
+	for k := m.blocked.first; k != nil; k = k.links[amongBlocked].next {
 		blocked[k.counted]--
-		if k.later == nil && k != m.blocked.last || k.later != nil && k.later.blocked < k.blocked || m.keys[k.name] != k {
+		next := k.links[amongBlocked].next
+		if next == nil && k != m.blocked.last || next != nil && next.blocked < k.blocked || m.keys[k.name] != k {
 			t.Fatalf("%s in the list of blocked keys", k.name)
 		}
 	}
