@@ -42,9 +42,6 @@ func (c *Connections) State(conn net.Conn, state http.ConnState) {
 func (c *Connections) place(conn net.Conn, state http.ConnState) (gone net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.open[conn]; e != nil {
-		c.waiting.Remove(e)
-	}
 	switch state {
 	case http.StateNew:
 		if len(c.open) >= c.most {
@@ -57,10 +54,16 @@ func (c *Connections) place(conn net.Conn, state http.ConnState) (gone net.Conn)
 		}
 		c.open[conn] = c.waiting.PushBack(conn)
 	case http.StateActive, http.StateIdle: // a body may follow, or another request
-		if _, there := c.open[conn]; there {
+		switch e, there := c.open[conn]; {
+		case e != nil:
+			c.waiting.MoveToBack(e)
+		case there:
 			c.open[conn] = c.waiting.PushBack(conn)
 		}
 	case http.StateClosed, http.StateHijacked:
+		if e := c.open[conn]; e != nil {
+			c.waiting.Remove(e)
+		}
 		delete(c.open, conn)
 	}
 	return gone
