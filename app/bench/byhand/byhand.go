@@ -56,6 +56,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	defer cut()
 	var to []*destination
 	for i, url := range cfg.URLs {
+		if cfg.Dir == "" {
+			i = 0 // each reads for itself
+		}
 		to = append(to, newDestination(life, i, url, cfg))
 	}
 	f := &front{}

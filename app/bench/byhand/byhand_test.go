@@ -51,6 +51,13 @@ func newReceiver(t *testing.T) *receiver {
 	return r
 }
 
+// got counts what came to a path.
+func (r *receiver) got(path string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.bodies[path])
+}
+
 // start runs the program until the returned function is called.
 func start(t *testing.T, cfg Config) (url string, stop func()) {
 	t.Helper()
@@ -184,6 +191,48 @@ func TestKafkaResumes(t *testing.T) {
 	}
 	defer c.Close()
 	testResumes(t, Config{Brokers: c.ListenAddrs(), Prefix: "t.", Partitions: 3})
+}
+
+// What one destination has is not delivered to it again because another is down.
+func testDeadBesideHealthy(t *testing.T, cfg Config) {
+	dead, healthy := newReceiver(t), newReceiver(t)
+	healthy.up.Store(true)
+	cfg.URLs, cfg.Concurrency = []string{dead.URL + "/dead", healthy.URL + "/healthy"}, 4
+	url, stop := start(t, cfg)
+	const events = 20
+	for n := range events {
+		if status := post(t, url, data("u", n)); status != http.StatusAccepted {
+			t.Fatal(status)
+		}
+		<-healthy.came
+	}
+	stop()
+	url, stop = start(t, cfg)
+	if status := post(t, url, data("u", events)); status != http.StatusAccepted {
+		t.Fatal(status)
+	}
+	<-healthy.came
+	dead.up.Store(true)
+	for dead.got("/dead") < events+1 {
+		<-dead.came
+	}
+	stop()
+	if n := healthy.got("/healthy"); n != events+1 {
+		t.Errorf("%d deliveries of %d events", n, events+1)
+	}
+}
+
+func TestPebbleDeadBesideHealthy(t *testing.T) {
+	testDeadBesideHealthy(t, Config{Dir: filepath.Join(t.TempDir(), "data")})
+}
+
+func TestKafkaDeadBesideHealthy(t *testing.T) {
+	c, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	testDeadBesideHealthy(t, Config{Brokers: c.ListenAddrs(), Prefix: "t.", Partitions: 3})
 }
 
 // A batch holds events of several users and, of one, only what may come next.

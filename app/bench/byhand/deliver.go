@@ -27,7 +27,7 @@ type event struct {
 
 // destination delivers the events of each user one after the other.
 type destination struct {
-	number      int
+	number      int // of its window in a log
 	url         string
 	concurrency int
 	batch       int

@@ -7,7 +7,8 @@
 //
 // It has no framework, filters, transforms, schemas, limits, breaker, metrics or
 // poison queue. What fails is posted again after a second, for ever, and all that
-// waits is in memory. On Kafka it is one process: it shares its group with nobody.
+// waits is in memory. On Kafka each destination reads the events in a group of its own, and
+// it is one process: it shares its groups with nobody.
 //
 //	byhand.go   Config, Run and the order of the stop
 //	ingest.go   HTTP in              deliver.go   queues, HTTP out

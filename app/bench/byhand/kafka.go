@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -21,41 +22,75 @@ const (
 
 // cluster is the events on Kafka.
 type cluster struct {
+	producer  *kgo.Client
+	topic     string
+	consumers []*consumer
+	quit      context.CancelFunc
+	ended     sync.WaitGroup
+}
+
+// consumer reads the events for one destination, in a group of its own: in one for all,
+// the position of a destination that is down would hold that of the others, and a
+// restart would deliver to them again what they have.
+type consumer struct {
 	client *kgo.Client
 	topic  string
-	to     []*destination
-	quit   context.CancelFunc
-	ended  sync.WaitGroup
+	to     *destination
 
 	mu     sync.Mutex
 	logs   map[int32]*log // by partition
 	epochs map[int32]int32
 }
 
-// openCluster calls ready when it has its partitions.
+// openCluster calls ready when each destination has its partitions.
 func openCluster(ctx context.Context, cfg Config, to []*destination, ready func()) (*cluster, error) {
-	c := &cluster{topic: cfg.Prefix + "events", to: to, logs: map[int32]*log{}, epochs: map[int32]int32{}}
+	c := &cluster{topic: cfg.Prefix + "events"}
 	if err := createTopic(ctx, cfg, c.topic); err != nil {
 		return nil, err
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...), kgo.DefaultProduceTopic(c.topic), kgo.MetadataMinAge(metadataAge),
-		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(0), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(maxBody),
-		kgo.ConsumerGroup(cfg.Prefix+"byhand"), kgo.InstanceID("byhand"), // back at once after a kill
-		kgo.ConsumeTopics(c.topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(),
-		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, all map[string][]int32) {
-			if len(all) > 0 {
-				ready()
-			}
-		}), kgo.OnPartitionsRevoked(c.forget), kgo.OnPartitionsLost(c.forget))
+	common := []kgo.Opt{kgo.SeedBrokers(cfg.Brokers...), kgo.MetadataMinAge(metadataAge)}
+	var err error
+	c.producer, err = kgo.NewClient(append(common, kgo.DefaultProduceTopic(c.topic),
+		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(0), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(maxBody))...)
 	if err != nil {
 		return nil, err
 	}
-	c.client = client
+	var waiting atomic.Int64
+	waiting.Store(int64(len(to)))
+	assigned := func() {
+		if waiting.Add(-1) == 0 {
+			ready()
+		}
+	}
+	for i, d := range to {
+		one, err := newConsumer(common, fmt.Sprintf("%sbyhand-%d", cfg.Prefix, i), c.topic, d, sync.OnceFunc(assigned))
+		if err != nil {
+			c.closeClients()
+			return nil, err
+		}
+		c.consumers = append(c.consumers, one)
+	}
 	life, quit := context.WithCancel(ctx)
 	c.quit = quit
-	c.ended.Go(func() { c.consume(life) })
-	c.ended.Go(func() { c.commits(life) })
+	for _, one := range c.consumers {
+		c.ended.Go(func() { one.consume(life) })
+		c.ended.Go(func() { one.commits(life) })
+	}
 	return c, nil
+}
+
+func newConsumer(common []kgo.Opt, group, topic string, to *destination, assigned func()) (*consumer, error) {
+	c := &consumer{topic: topic, to: to, logs: map[int32]*log{}, epochs: map[int32]int32{}}
+	client, err := kgo.NewClient(append(common,
+		kgo.ConsumerGroup(group), kgo.InstanceID("byhand"), // back at once after a kill
+		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, all map[string][]int32) {
+			if len(all) > 0 {
+				assigned()
+			}
+		}), kgo.OnPartitionsRevoked(c.forget), kgo.OnPartitionsLost(c.forget))...)
+	c.client = client
+	return c, err
 }
 
 func createTopic(ctx context.Context, cfg Config, topic string) error {
@@ -75,7 +110,7 @@ func (c *cluster) append(ctx context.Context, events []*event) error {
 	errs := make([]error, len(events))
 	for i, e := range events {
 		stored.Add(1)
-		c.client.Produce(ctx, &kgo.Record{Key: []byte(e.user), Value: e.body}, func(r *kgo.Record, err error) {
+		c.producer.Produce(ctx, &kgo.Record{Key: []byte(e.user), Value: e.body}, func(r *kgo.Record, err error) {
 			e.id, errs[i] = recordID(r), err
 			stored.Done()
 		})
@@ -86,7 +121,7 @@ func (c *cluster) append(ctx context.Context, events []*event) error {
 
 func recordID(r *kgo.Record) string { return fmt.Sprintf("%d-%d", r.Partition, r.Offset) }
 
-func (c *cluster) consume(ctx context.Context) {
+func (c *consumer) consume(ctx context.Context) {
 	for ctx.Err() == nil {
 		fetched := c.client.PollFetches(ctx) // tries again by itself
 		c.mu.Lock()
@@ -100,25 +135,18 @@ func (c *cluster) consume(ctx context.Context) {
 }
 
 // hand hands a record out. c.mu is held.
-func (c *cluster) hand(r *kgo.Record) {
+func (c *consumer) hand(r *kgo.Record) {
 	l := c.logs[r.Partition]
 	if l == nil {
-		next := make([]int64, len(c.to))
-		for i := range next {
-			next[i] = r.Offset
-		}
-		l = newLog(next...)
+		l = newLog(r.Offset)
 		c.logs[r.Partition] = l
 	}
 	c.epochs[r.Partition] = r.LeaderEpoch
-	e := &event{id: recordID(r), user: string(r.Key), body: r.Value, offset: r.Offset, log: l}
-	for _, t := range c.to {
-		t.add(e)
-	}
+	c.to.add(&event{id: recordID(r), user: string(r.Key), body: r.Value, offset: r.Offset, log: l})
 }
 
 // forget commits nothing more of partitions that are gone.
-func (c *cluster) forget(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
+func (c *consumer) forget(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range gone[c.topic] {
@@ -126,8 +154,8 @@ func (c *cluster) forget(_ context.Context, _ *kgo.Client, gone map[string][]int
 	}
 }
 
-// commits commits what all destinations have done.
-func (c *cluster) commits(ctx context.Context) {
+// commits commits what the destination has done.
+func (c *consumer) commits(ctx context.Context) {
 	tick := time.NewTicker(commitEvery)
 	defer tick.Stop()
 	for {
@@ -140,13 +168,13 @@ func (c *cluster) commits(ctx context.Context) {
 	}
 }
 
-func (c *cluster) commit(ctx context.Context) error {
+func (c *consumer) commit(ctx context.Context) error {
 	done := map[int32]kgo.EpochOffset{}
 	c.mu.Lock()
 	for p, l := range c.logs {
-		if least := l.least(); least != l.kept[0] {
-			l.kept[0] = least
-			done[p] = kgo.EpochOffset{Epoch: c.epochs[p], Offset: least}
+		if next := l.windows[0].kept(); next != l.kept[0] {
+			l.kept[0] = next
+			done[p] = kgo.EpochOffset{Epoch: c.epochs[p], Offset: next}
 		}
 	}
 	c.mu.Unlock()
@@ -167,7 +195,17 @@ func (c *cluster) close() error {
 	c.ended.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
 	defer cancel()
-	err := c.commit(ctx)
-	c.client.Close()
-	return err
+	var errs []error
+	for _, one := range c.consumers {
+		errs = append(errs, one.commit(ctx))
+	}
+	c.closeClients()
+	return errors.Join(errs...)
+}
+
+func (c *cluster) closeClients() {
+	c.producer.Close()
+	for _, one := range c.consumers {
+		one.client.Close()
+	}
 }
