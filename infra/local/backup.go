@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // ErrTarget is wrapped by the error of a Backup or a Repair to a directory that is
@@ -104,7 +103,7 @@ func newDirectory(path string) (d *directory, made bool, err error) {
 	if len(entries) > 0 {
 		return nil, false, fmt.Errorf("%s is not empty", path)
 	}
-	d = &directory{path: path, fs: privateFS{vfs.Default}}
+	d = &directory{path: path, fs: diskFS()}
 	if err := d.fs.MkdirAll(path, dirMode); err != nil {
 		return nil, false, err
 	}

@@ -240,7 +240,7 @@ func (c *cursor) damaged(end int64, cause error) error {
 	}
 	damage := &infra.DamageError{
 		Topic: c.p.topic.name, Partition: c.p.n, Offsets: infra.Span{From: from, To: to}, File: corruptFile(cause),
-		Err: fmt.Errorf("local: topic %s, partition %d: offsets %d to %d cannot be read: %w%s", c.p.topic.name, c.p.n, from, to-1, cause, c.log.dir.cure()),
+		Err: fmt.Errorf("local: topic %s, partition %d: offsets %d to %d cannot be read: %w%s", c.p.topic.name, c.p.n, from, to-1, plain(cause), c.log.dir.cure()),
 	}
 	c.log.damages.records(damage)
 	return damage

@@ -39,6 +39,14 @@ func corruptFile(err error) string {
 	return ""
 }
 
+// plain is an error without what Pebble adds to it for programs.
+func plain(err error) error {
+	if info := pebble.ExtractDataCorruptionInfo(err); info != nil {
+		return info.Details
+	}
+	return err
+}
+
 // cure ends the text of an error that is met while the log runs.
 func (d *directory) cure() string {
 	if d == nil {

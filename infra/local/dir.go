@@ -61,9 +61,9 @@ const (
 //
 // other is a file system that is not the machine's, for tests; it has no locks.
 func openDirectory(path string, other vfs.FS, u use, log *slog.Logger) (*directory, error) {
-	d := &directory{path: path, fs: other, lock: noLock{}}
+	d := &directory{path: path, fs: checkedFS{other}, lock: noLock{}}
 	if other == nil {
-		d.fs = privateFS{vfs.Default}
+		d.fs = diskFS()
 	}
 	if u == useAny {
 		if err := makeSynced(d.fs, path); err != nil {
@@ -216,7 +216,9 @@ func (e *damagedError) Error() string {
 
 func (e *damagedError) Unwrap() []error { return []error{ErrDamaged, e.err} }
 
-func (d *directory) refuse(file string, err error) error { return &damagedError{d.path, file, err} }
+func (d *directory) refuse(file string, err error) error {
+	return &damagedError{d.path, file, plain(err)}
+}
 
 // dirLock is a lock on a directory.
 type dirLock struct {

@@ -18,6 +18,7 @@
 //	held.go     whether it is still there
 //	mark.go     how far the log was written      verify.go   files held against each other
 //	damage.go   damage met while it runs         diskfull.go waiting for room
+//	checksum.go large blocks, before Pebble
 //	repair.go   a copy of what can be read       gather.go   what can be read, of any file
 //	hole.go     where records were lost          salvage*.go a damaged log, a damaged table
 //	backup.go   a copy of a log that runs

@@ -11,7 +11,6 @@ import (
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"eventserver/infra"
 )
@@ -46,7 +45,7 @@ func Repair(ctx context.Context, from, to string) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("repair: %w", err)
 	}
-	report, err := repair(ctx, &directory{path: from, fs: privateFS{vfs.Default}, lock: noLock{}}, d)
+	report, err := repair(ctx, &directory{path: from, fs: diskFS(), lock: noLock{}}, d)
 	if err := errors.Join(err, d.close()); err != nil {
 		return nil, fmt.Errorf("repair: %w", err)
 	}
