@@ -1,8 +1,6 @@
 package redact
 
 import (
-	"encoding/base32"
-	"encoding/base64"
 	"html"
 	"strconv"
 	"strings"
@@ -15,7 +13,7 @@ const (
 	runLow   = 6         // printable bytes in a row that a decoder has to bring out: what is no code decodes to noise
 )
 
-// eachDecoding calls ok with text and all its decodings, until one is not. It
+// eachDecoding calls ok with text and all its decodings but ROT13, until one is not. It
 // returns whether all were; false too when there are too many.
 func eachDecoding(text string, ok func(form string) bool) bool {
 	type form struct {
@@ -26,7 +24,7 @@ func eachDecoding(text string, ok func(form string) bool) bool {
 	work := len(text)
 	for queue := []form{{text: text}}; len(queue) > 0; queue = queue[1:] {
 		f := queue[0]
-		if !ok(f.text) || !ok(strings.Map(rot13, f.text)) {
+		if !ok(f.text) {
 			return false
 		}
 		if f.depth == maxDepth {
@@ -59,24 +57,40 @@ func joined(s string) string { return joints.Replace(s) }
 // ascii is a text without what is not ASCII: spaces without width, bullets and the
 // like divide a secret as well. It is empty where there is nothing of that.
 func ascii(s string) string {
-	out := strings.Map(func(r rune) rune {
+	if isASCII(s) {
+		return ""
+	}
+	return strings.Map(func(r rune) rune {
 		if r >= utf8.RuneSelf {
 			return -1
 		}
 		return r
 	}, s)
-	if len(out) == len(s) {
-		return ""
+}
+
+func isASCII(s string) bool {
+	var all byte
+	for i := range len(s) {
+		all |= s[i]
 	}
-	return out
+	return all < utf8.RuneSelf
 }
 
 func backwards(s string) string {
-	b := make([]byte, 0, len(s))
-	for len(s) > 0 {
-		_, n := utf8.DecodeLastRuneInString(s)
-		b = append(b, s[len(s)-n:]...)
-		s = s[:len(s)-n]
+	b := make([]byte, len(s))
+	if isASCII(s) {
+		for i := range b {
+			b[len(b)-1-i] = s[i]
+		}
+		return string(b)
+	}
+	for at := 0; at < len(s); {
+		n := 1
+		if s[at] >= utf8.RuneSelf {
+			_, n = utf8.DecodeRuneInString(s[at:])
+		}
+		copy(b[len(s)-at-n:], s[at:at+n])
+		at += n
 	}
 	return string(b)
 }
@@ -91,26 +105,14 @@ func rot13(r rune) rune {
 	return r
 }
 
-func hexValue(c byte) int {
-	switch {
-	case c >= '0' && c <= '9':
-		return int(c - '0')
-	case c >= 'a' && c <= 'f':
-		return int(c-'a') + 10
-	case c >= 'A' && c <= 'F':
-		return int(c-'A') + 10
-	}
-	return -1
-}
-
 // hexRune reads n hexadecimal digits at the beginning of s.
 func hexRune(s string, n int) (r rune, ok bool) {
 	if len(s) < n {
 		return 0, false
 	}
 	for i := range n {
-		v := hexValue(s[i])
-		if v < 0 {
+		v := hexDigits.of[s[i]]
+		if v == noDigit {
 			return 0, false
 		}
 		r = r<<4 | rune(v)
@@ -205,114 +207,17 @@ func backslash(s string) string {
 	})
 }
 
-// readable collects the printable runs of decoded bytes.
-type readable struct{ strings.Builder }
-
-func (r *readable) add(b []byte) {
-	for len(b) > 0 {
-		n, length := 0, 0 // of the run, with NULs (UTF-16) and without
-		for n < len(b) {
-			c := b[n]
-			if c >= ' ' && c < 0x7f || c == '\n' || c == '\r' || c == '\t' {
-				n, length = n+1, length+1
-				continue
-			}
-			if c == 0 {
-				n++
-				continue
-			}
-			if c < 0xc2 { // nothing that UTF-8 begins with
-				break
-			}
-			what, size := utf8.DecodeRune(b[n:])
-			if what == utf8.RuneError {
-				break
-			}
-			n, length = n+size, length+size
-		}
-		if length >= runLow {
-			for _, c := range b[:n] {
-				if c != 0 {
-					r.WriteByte(c)
-				}
-			}
-			r.WriteByte('\n')
-		}
-		b = b[min(n+1, len(b)):]
-	}
-}
-
-// runs calls f with each run of characters that in knows, of low or more.
-func runs(s string, low int, in func(byte) bool, f func(run string)) {
-	start := 0
-	for i := 0; i <= len(s); i++ {
-		if i < len(s) && in(s[i]) {
-			continue
-		}
-		if i-start >= low {
-			f(s[start:i])
-		}
-		start = i + 1
-	}
-}
-
-func fromBase64(s string) string {
-	var out readable
-	buf := make([]byte, base64.StdEncoding.DecodedLen(len(s)+4))
-	runs(urlAlphabet.Replace(s), 8, func(c byte) bool { return isAlnum(c) || c == '+' || c == '/' }, func(run string) {
-		for at := range 4 {
-			part := run[at:]
-			if len(part)%4 == 1 {
-				part = part[:len(part)-1]
-			}
-			n, _ := base64.RawStdEncoding.Decode(buf, []byte(part)) // of that alphabet
-			out.add(buf[:n])
-		}
-	})
-	return out.String()
-}
-
-var urlAlphabet = strings.NewReplacer("-", "+", "_", "/")
-
-func fromBase32(s string) string {
-	var out readable
-	for _, first := range []byte{'A', 'a'} { // in one case or the other
-		runs(s, 13, func(c byte) bool { return c >= first && c < first+26 || c >= '2' && c <= '7' }, func(run string) {
-			run = strings.ToUpper(run)
-			for at := range 8 {
-				part := run[at:] + "AAAAAAA" // so that the last characters count
-				if b, err := base32.StdEncoding.DecodeString(part[:len(part)/8*8]); err == nil {
-					out.add(b)
-				}
-			}
-		})
-	}
-	return out.String()
-}
-
-var hexSeparators = strings.NewReplacer("0x", "", "0X", "", `\x`, "", " ", "", "\t", "", "\r", "", "\n", "", ":", "", ",", "", ";", "", "-", "", ".", "", "+", "", `"`, "", "'", "")
-
-func fromHex(s string) string {
-	var out readable
-	for _, s := range []string{s, hexSeparators.Replace(s)} {
-		runs(s, 2*shortest, func(c byte) bool { return hexValue(c) >= 0 }, func(run string) {
-			for at := range 2 {
-				var b []byte
-				for i := at; i+1 < len(run); i += 2 {
-					b = append(b, byte(hexValue(run[i])<<4|hexValue(run[i+1])))
-				}
-				out.add(b)
-			}
-		})
-	}
-	return out.String()
-}
-
 // fromCodes reads lists of character codes, such as [67, 65, 78].
 func fromCodes(s string) string {
 	var out readable
 	var b []byte
-	for gap := 0; len(s) > 0; {
+	for gap := 0; ; {
+		if len(b) == 0 {
+			s = s[untilDigit(s):]
+		}
+		if s == "" {
+			break
+		}
 		n := 0
 		for n < len(s) && s[n] >= '0' && s[n] <= '9' {
 			n++
@@ -335,4 +240,13 @@ func fromCodes(s string) string {
 	}
 	out.add(b)
 	return out.String()
+}
+
+func untilDigit(s string) int {
+	for i := range len(s) {
+		if s[i]-'0' <= 9 {
+			return i
+		}
+	}
+	return len(s)
 }

@@ -1,11 +1,13 @@
 package redact
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 const (
 	window   = 10 // characters of a longer secret that are enough to know it
 	squeezed = 8  // characters from which a secret is known in pieces, too
-	valueLow = 12 // characters of an event's value; words that are in every text are shorter
 )
 
 // needles are what is looked for in the decodings of a text. Case does not
@@ -19,6 +21,11 @@ type needles struct {
 }
 
 func (n *needles) add(secret string) {
+	n.addForm(secret)
+	n.addForm(strings.Map(rot13, secret)) // so that no text has to be turned
+}
+
+func (n *needles) addForm(secret string) {
 	switch s := squeeze(secret); {
 	case len(s) >= window:
 		n.addWindows(s)
@@ -27,16 +34,6 @@ func (n *needles) add(secret string) {
 	default:
 		n.words = append(n.words, strings.ToLower(strings.TrimSpace(secret)))
 	}
-}
-
-// addValue adds a value that is long enough, and says whether it was.
-func (n *needles) addValue(v string) bool {
-	s := squeeze(v)
-	if len(s) < valueLow {
-		return false
-	}
-	n.addWindows(s)
-	return true
 }
 
 func (n *needles) addWindows(s string) {
@@ -100,15 +97,28 @@ func hasWord(text, word string) bool {
 
 // squeeze leaves the letters and digits of a text, in lower case, and what is
 // not ASCII.
-func squeeze(s string) string {
-	b := make([]byte, 0, len(s))
+func squeeze(s string) string { return string(appendSqueezed(make([]byte, 0, len(s)), s)) }
+
+func appendSqueezed(b []byte, s string) []byte {
+	n := len(b)
+	b = slices.Grow(b, len(s))[:n+len(s)]
 	for i := range len(s) {
-		switch c := s[i]; {
-		case c >= 'A' && c <= 'Z':
-			b = append(b, c+'a'-'A')
-		case isAlnum(c), c >= 0x80:
-			b = append(b, c)
+		c := squeezes[s[i]]
+		if b[n] = c; c != 0 { // mostly without a branch
+			n++
 		}
 	}
-	return string(b)
+	return b[:n]
 }
+
+var squeezes = func() (to [256]byte) { // 0: nothing is left
+	for i := range to {
+		switch c := byte(i); {
+		case c >= 'A' && c <= 'Z':
+			to[i] = c + 'a' - 'A'
+		case isAlnum(c), c >= 0x80:
+			to[i] = c
+		}
+	}
+	return to
+}()

@@ -55,8 +55,11 @@ func New(secrets ...string) *Redactor {
 	return r
 }
 
-// formsOf are the ways in which servers print v without encoding it.
+// formsOf are the ways in which servers print v without encoding it. None is shorter.
 func formsOf(v string) []string {
+	if !strings.ContainsFunc(v, func(c rune) bool { return c < ' ' || c > '~' || strings.ContainsRune(`"'\/<>&`, c) }) {
+		return []string{v}
+	}
 	quoted := strconv.Quote(v)
 	ascii := strconv.QuoteToASCII(v)
 	return []string{v, inJSON(v), strings.ReplaceAll(v, "/", `\/`), html.EscapeString(v), quoted[1 : len(quoted)-1], ascii[1 : len(ascii)-1]}
@@ -116,29 +119,11 @@ func (r *Redactor) withoutBegun(text string) string {
 
 // clear reports whether no decoding of text holds a secret or one of the values.
 func (r *Redactor) clear(text string, values []string) bool {
-	sets := []*needles{&r.needles}
-	if len(values) > 0 {
-		encoded := needles{}
-		var plain []string // values where they stand as they are
-		for _, v := range values {
-			if encoded.addValue(v) {
-				for _, form := range formsOf(v) {
-					plain = append(plain, form, " ")
-				}
-			}
-		}
-		text = strings.NewReplacer(plain...).Replace(text)
-		sets = append(sets, &encoded)
-	}
-	return eachDecoding(text, func(form string) bool {
+	v := newSent(values)
+	return eachDecoding(v.without(text), func(form string) bool {
 		squeezed := squeeze(form)
-		for _, n := range sets {
-			if n.in(form, squeezed) {
-				return false
-			}
-		}
-		return true
-	})
+		return !r.needles.in(form, squeezed) && !v.have(squeezed)
+	}) && !v.compare()
 }
 
 const (

@@ -1,9 +1,7 @@
 package webhook
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"net/url"
 	"strings"
 	"unicode"
@@ -87,21 +85,7 @@ func valuesSent(header fields, body []byte) []string {
 			values = append(values, sent.value)
 		}
 	}
-	dec := json.NewDecoder(bytes.NewReader(body[:min(len(body), valuesBytes)]))
-	dec.UseNumber()
-	for len(values) < valuesMost {
-		tok, err := dec.Token()
-		if err != nil { // the end, or no JSON
-			break
-		}
-		switch v := tok.(type) {
-		case string:
-			values = append(values, v)
-		case json.Number:
-			values = append(values, v.String())
-		}
-	}
-	return values
+	return append(values, jsonValues(body[:min(len(body), valuesBytes)], valuesMost-len(values))...)
 }
 
 // snippet is the beginning of an answer, on one line and without secrets.
