@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -99,10 +100,7 @@ func destinationTable(w io.Writer, all []admin.DestinationState, now time.Time) 
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ID\tSTATE\tLAG\tOLDEST\tBREAKER\tIN FLIGHT\tBLOCKED\tPOISON\tWHY")
 	for _, d := range all {
-		why := d.Why
-		if why == "" {
-			why = "-"
-		}
+		why := cmp.Or(d.Why, strings.Join(d.Problems, "; "), "-")
 		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d/%d\t%d\t%s\t%s\n", d.ID, d.State, d.Lag, ago(d.Oldest, now), breakerWord(d), d.InFlight, d.Concurrency, d.BlockedKeys, poisonWord(d), why)
 	}
 	return t.Flush()
@@ -152,6 +150,11 @@ func destinationDetail(w io.Writer, d admin.DestinationState, now time.Time) err
 	line("state", "%s", d.State)
 	if d.Why != "" {
 		line("why", "%s", d.Why)
+	}
+	for _, p := range d.Problems {
+		if p != d.Why {
+			line("problem", "%s", p)
+		}
 	}
 	if d.Oldest == nil {
 		line("lag", "%s", plural.Count(d.Lag, "event"))

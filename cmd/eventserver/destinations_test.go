@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,38 @@ func TestAttemptsThatDoNotCount(t *testing.T) {
 		err := stuckTable(&b, []admin.StuckKey{{Key: "ada", EventID: "e1", Reason: "backoff", Attempts: tt.attempts, Counted: tt.counted, Limit: 10}}, time.Now())
 		if err != nil || !strings.Contains(b.String(), "  "+tt.want+"  ") {
 			t.Errorf("%v, want %s in\n%s", err, tt.want, b.String())
+		}
+	}
+}
+
+// A damaged broker was a problem of a destination that delivers, and nothing of it was
+// shown without --check or --json.
+func TestProblemsAreShown(t *testing.T) {
+	now := time.Now()
+	for _, tt := range []struct {
+		state admin.DestinationState
+		table string
+		lines []string
+	}{
+		{admin.DestinationState{ID: "crm", Problems: []string{"files are damaged", "1 record was passed over"}}, "  files are damaged; 1 record was passed over\n",
+			[]string{"problem      files are damaged\n", "problem      1 record was passed over\n"}},
+		{admin.DestinationState{ID: "crm", Why: "breaker open", Problems: []string{"breaker open"}}, "  breaker open\n", []string{"why          breaker open\n"}},
+		{admin.DestinationState{ID: "crm"}, "  -\n", nil},
+	} {
+		var table, detail strings.Builder
+		if err := errors.Join(destinationTable(&table, []admin.DestinationState{tt.state}, now), destinationDetail(&detail, tt.state, now)); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(table.String(), tt.table) {
+			t.Errorf("want %q at the end of\n%s", tt.table, table.String())
+		}
+		for _, line := range tt.lines {
+			if !strings.Contains(detail.String(), line) {
+				t.Errorf("want %q in\n%s", line, detail.String())
+			}
+		}
+		if n := strings.Count(detail.String(), "problem") + strings.Count(detail.String(), "why"); n != len(tt.lines) {
+			t.Errorf("%d lines instead of %d:\n%s", n, len(tt.lines), detail.String())
 		}
 	}
 }
