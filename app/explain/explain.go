@@ -164,7 +164,7 @@ type inquiry struct {
 	short []string     // other topics of which not all was read
 
 	mu      sync.Mutex
-	damaged bool // some records cannot be read
+	damaged map[string]bool // topics with records that cannot be read
 	out     *admin.Explanation
 	origins map[origin]struct{} // of records in other topics
 }

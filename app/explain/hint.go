@@ -86,7 +86,7 @@ func (c *inquiry) notFound() error {
 			text += ", or give an earlier --since"
 		}
 	}
-	if c.damaged {
+	if len(c.damaged) > 0 {
 		text += "; some records cannot be read, and that of the event may be one of them: look up EventServerBrokerDamaged in docs/runbooks.md"
 	}
 	if c.gone {
@@ -108,7 +108,10 @@ func (c *inquiry) unreadable(topic string, damage *infra.DamageError) {
 	c.note("Records of topic %s cannot be read, and one of this event may be among them: %s.", topic, damage)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.damaged = true
+	if c.damaged == nil {
+		c.damaged = map[string]bool{}
+	}
+	c.damaged[topic] = true
 }
 
 // firstOf is the part of a destination's topic that is read first, where all that
@@ -118,4 +121,14 @@ func (c *inquiry) firstOf() (window, bool) {
 		return window{}, false
 	}
 	return window{from: c.hint.Add(-skew)}, true
+}
+
+// orUnreadable ends a text about an event of which a topic has no record.
+func (c *inquiry) orUnreadable(topic string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.damaged[topic] {
+		return ""
+	}
+	return ", or its record in topic " + topic + " is one of those that cannot be read"
 }

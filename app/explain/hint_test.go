@@ -174,6 +174,34 @@ func (b counting) Scan(ctx context.Context, topic string, ranges map[int32]infra
 	return b.Reader.Scan(ctx, topic, ranges, func(m *message.Message, at time.Time) error { b.n.Add(1); return f(m, at) })
 }
 
+// unreadable is a reader that finds a topic empty, and its records damaged.
+type unreadable struct {
+	infra.Reader
+	topic string
+}
+
+func (u unreadable) Scan(ctx context.Context, topic string, ranges map[int32]infra.Range, f func(m *message.Message, at time.Time) error) error {
+	if topic == u.topic {
+		return &infra.DamageError{Topic: topic, Err: errors.New("checksum mismatch")}
+	}
+	return u.Reader.Scan(ctx, topic, ranges, f)
+}
+
+// Of an event whose record for the destination was damaged it was said that it had been
+// passed over when it was transformed.
+func TestDamagedRecordOfADestination(t *testing.T) {
+	r := newRig(t, router.Destination{Destination: &receiver{id: "d"}})
+	r.store("e1", "u", "t")
+	r.await("e1", admin.StateDelivered)
+	x, err := New(Config{Reader: unreadable{r.broker, router.DestinationTopic("d")}, Groups: r.broker, Destinations: r.pipeline.Configured})
+	require.NoError(t, err)
+	out, err := x.Explain(t.Context(), admin.ExplainQuestion{ID: "e1"})
+	require.NoError(t, err)
+	require.Len(t, out.Destinations, 1)
+	assert.Contains(t, out.Destinations[0].Why, "or its record in topic dest.d is one of those that cannot be read; as the destination is configured now, it would be sent")
+	assert.Contains(t, fmt.Sprint(out.Notes), "checksum mismatch")
+}
+
 // Without a time in the id the newest records are read first.
 func TestNewestFirst(t *testing.T) {
 	r := newRig(t)

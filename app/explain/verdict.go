@@ -170,10 +170,11 @@ func (c *inquiry) judgeEvent(ctx context.Context, e *evidence, v *admin.Destinat
 	case e.gone:
 		v.State, v.Why = admin.StateTrimmed, "it was sent on, and the record of that is deleted: delivered, most likely, before the oldest record there is"
 	default:
-		v.State, v.Why = admin.StateNothing, "it was passed over when it was transformed; as the destination is configured now, it would be sent"
+		would := "sent"
 		if err != nil {
-			v.Why = "it was passed over when it was transformed; as the destination is configured now, it would be poisoned"
+			would = "poisoned"
 		}
+		v.State, v.Why = admin.StateNothing, "it was passed over when it was transformed"+c.orUnreadable(router.DestinationTopic(e.id))+"; as the destination is configured now, it would be "+would
 		v.Do = "if it should be sent: eventserver replay " + e.id + " --since " + e.last.Stored.Format(time.RFC3339) + " (with --dry-run first)"
 	}
 	return nil
