@@ -121,7 +121,9 @@ func (m *members) giveUp(c *shares.Claim) {
 
 func (m *members) unmark(c *claim, last committed) {
 	last.owner = ""
-	ctx, cancel := context.WithTimeout(m.log.life, answerTimeout)
+	// It waits for the commit that is under way and then for its own: nothing of this
+	// process's is on the way when the partition goes.
+	ctx, cancel := context.WithTimeout(m.log.life, 2*answerTimeout+mostPace)
 	defer cancel()
 	if err := m.log.commits.put(ctx, m.log.addCommit(nil, c, last), &waiter{done: make(chan struct{})}); err != nil {
 		m.log.cfg.Logger.Debug("a partition that was given up keeps its mark", slog.String("group", c.Group),
@@ -143,19 +145,20 @@ func (l *Log) addCommit(to map[string]map[topicPartition]*entry, c *claim, what 
 }
 
 // mayKeep refuses what is not the caller's to keep, and notes what is. It returns the
-// mark of the owner, "" where this process has no member of the group.
-func (m *members) mayKeep(p infra.Progressed, now time.Time) (mark string, err error) {
+// mark of the owner, "" where this process has no member of the group, and until when
+// it is the owner.
+func (m *members) mayKeep(p infra.Progressed, now time.Time) (mark string, until time.Time, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.claims[place{p.Group, p.Topic, p.Partition}]
 	if c == nil && !m.shares.Joined(p.Group, p.Topic) {
-		return "", nil
+		return "", until, nil
 	}
 	if c == nil || c.Lost() || !m.lease.holds(now) {
-		return "", fmt.Errorf("group %s, topic %s, partition %d: %w", p.Group, p.Topic, p.Partition, infra.ErrLost)
+		return "", until, fmt.Errorf("group %s, topic %s, partition %d: %w", p.Group, p.Topic, p.Partition, infra.ErrLost)
 	}
 	c.last, c.at = committed{position: p.Position, kept: true}, now
-	return c.mark, nil
+	return c.mark, m.lease.until, nil
 }
 
 // close ends every membership, and then the ownership.

@@ -76,7 +76,7 @@ func (l *Log) Keep(ctx context.Context, all ...infra.Progressed) error {
 	w := &waiter{done: make(chan struct{})}
 	byGroup := map[string]map[topicPartition]*entry{}
 	for _, p := range all {
-		if _, err := l.members.mayKeep(p, time.Now()); err != nil {
+		if _, _, err := l.members.mayKeep(p, time.Now()); err != nil {
 			return err
 		}
 		g := l.cfg.Group(p.Group)
@@ -119,7 +119,23 @@ func (c *commits) put(ctx context.Context, byGroup map[string]map[topicPartition
 	case <-w.done:
 		return w.err
 	case <-ctx.Done():
+		c.withdraw(byGroup)
 		return ctx.Err()
+	}
+}
+
+// withdraw takes back what nobody waits for any more and is not under way: another
+// owner may have kept more by the time it would be sent.
+func (c *commits) withdraw(byGroup map[string]map[topicPartition]*entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for group, entries := range byGroup {
+		pending := c.groups[group].pending
+		for at, e := range entries {
+			if pending[at] == e && len(e.waiting) == 1 {
+				delete(pending, at)
+			}
+		}
 	}
 }
 
@@ -158,21 +174,26 @@ func (c *commits) work(group string, g *groupCommits) {
 	}
 }
 
-// commit sends entries, and returns an error for each that is not stored.
+// commit sends entries, and returns an error for each that is not stored. The client
+// tries for as long as an answer may take, and no longer than the lease holds that was
+// looked at.
 func (c *commits) commit(group string, entries map[topicPartition]*entry) map[topicPartition]error {
 	errs := map[topicPartition]error{}
+	until := time.Now().Add(answerTimeout)
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.Group, req.Generation = group, -1
 	byTopic := map[string]int{}
 	for at, e := range entries {
 		what := e.what
 		if !e.checked {
-			owner, err := c.log.members.mayKeep(infra.Progressed{Group: group[len(c.log.cfg.TopicPrefix):], Topic: e.topic, Partition: at.partition, Position: what.position}, time.Now())
+			owner, holds, err := c.log.members.mayKeep(infra.Progressed{Group: group[len(c.log.cfg.TopicPrefix):], Topic: e.topic, Partition: at.partition, Position: what.position}, time.Now())
 			if err != nil {
 				errs[at] = err
 				continue
 			}
-			what.owner = owner
+			if what.owner = owner; owner != "" && holds.Before(until) {
+				until = holds
+			}
 		}
 		n, known := byTopic[at.topic]
 		if !known {
@@ -189,7 +210,9 @@ func (c *commits) commit(group string, entries map[topicPartition]*entry) map[to
 	if len(req.Topics) == 0 {
 		return errs
 	}
-	resp, err := req.RequestWith(c.log.life, c.log.client)
+	ctx, cancel := context.WithDeadline(c.log.life, until)
+	defer cancel()
+	resp, err := req.RequestWith(ctx, c.log.client)
 	stored := map[topicPartition]bool{}
 	for i := 0; err == nil && i < len(resp.Topics); i++ {
 		for _, p := range resp.Topics[i].Partitions {
