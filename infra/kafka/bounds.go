@@ -35,16 +35,21 @@ func (l *Log) Bounds(ctx context.Context, topic string, since time.Time) (map[in
 	return one.of, one.err
 }
 
-// bounds asks for all topics at once. An error wraps infra.ErrNoTopic where it says so.
+// bounds asks for all topics at once, and again while partitions move, as after the death
+// of a broker. An error wraps infra.ErrNoTopic where it says so.
 func (l *Log) bounds(ctx context.Context, since time.Time, reals ...string) map[string]answer[infra.Bounds] {
 	out := l.boundsKnown(ctx, since, reals)
-	var old []string
-	for real, one := range out {
-		if moved(one.err) { // what is known of the topic is old
-			old = append(old, real)
+	until := time.Now().Add(fetchTries * fetchPause)
+	for try := 1; ; try++ {
+		var old []string
+		for real, one := range out {
+			if moved(one.err) && (try == 1 || !gone(one.err)) || refused(one.err) { // what is known of the topic is old
+				old = append(old, real)
+			}
 		}
-	}
-	if len(old) > 0 {
+		if len(old) == 0 || time.Now().After(until) || try > 1 && pause(ctx, fetchPause) != nil {
+			break
+		}
 		l.topics.forget(old...)
 		maps.Copy(out, l.boundsKnown(ctx, since, old))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"sync"
 
@@ -29,6 +30,10 @@ type topicInfo struct {
 	leaders []int32 // by partition; -1: none
 	copies  int     // least of its partitions
 }
+
+// metadataTries is how often a broker is asked for metadata: the client asks one after
+// the other, and gives up when its turn comes to a dead one twice.
+const metadataTries = 5
 
 func (t *topics) init(l *Log) { t.log, t.known = l, map[string]*topicInfo{} }
 
@@ -107,6 +112,9 @@ func (t *topics) asked(ctx context.Context, reals ...string) (map[string]*topicI
 		req.Topics = append(req.Topics, topic)
 	}
 	resp, err := req.RequestWith(ctx, t.log.client)
+	for try := 1; refused(err) && try < metadataTries && pause(ctx, fetchPause) == nil; try++ {
+		resp, err = req.RequestWith(ctx, t.log.client)
+	}
 	if err != nil {
 		for _, real := range reals {
 			errs[real] = fmt.Errorf("metadata: %w", err)
@@ -164,6 +172,13 @@ func moved(err error) bool {
 		}
 	}
 	return false
+}
+
+// refused reports whether the broker that was to be asked takes no connections: it is
+// down, and until the cluster notices it is still named as the leader.
+func refused(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial" && !op.Timeout()
 }
 
 // gone reports whether an answer says that there is no such topic.
