@@ -3,7 +3,9 @@ package local
 import (
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -33,27 +35,13 @@ func TestDamagedBlockIsNotSearched(t *testing.T) {
 	require.ErrorIs(t, err, ErrDamaged)
 	assert.Contains(t, err.Error(), table)
 
-	var damages []*infra.DamageError
-	l = open(t, Config{Dir: dir, verify: -1, Damaged: func(e *infra.DamageError) { damages = append(damages, e) }})
+	var damages damageList
+	l = open(t, Config{Dir: dir, verify: -1, Damaged: damages.add})
 	c, err := l.Open(t.Context(), "a", 0, 0)
 	require.NoError(t, err)
 	defer c.Close()
-	var got []int64
-	for {
-		rs, err := c.Read(t.Context(), 1<<20)
-		if err != nil {
-			require.ErrorAs(t, err, &block, "a reader")
-			continue
-		}
-		if len(rs) == 0 {
-			break
-		}
-		for _, r := range rs {
-			got = append(got, r.Offset)
-		}
-	}
-	assert.Equal(t, []int64{0, 1, 3, 4}, got)
-	for _, e := range damages {
+	assert.Equal(t, []int64{0, 1, 3, 4}, readable(t, c))
+	for _, e := range damages.all() {
 		assert.NotContains(t, e.Error(), "carrier", "what Pebble adds for programs")
 		assert.NotContains(t, e.Error(), "\n")
 	}
@@ -63,6 +51,69 @@ func TestDamagedBlockIsNotSearched(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, report.Files, 1)
 	require.ErrorAs(t, report.Files[0].Err, &block, "a repair")
+}
+
+// damageList is what a log tells of.
+type damageList struct {
+	mu   sync.Mutex
+	list []*infra.DamageError
+}
+
+func (d *damageList) add(e *infra.DamageError) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.list = append(d.list, e)
+}
+
+func (d *damageList) all() []*infra.DamageError {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.list)
+}
+
+// readable are the offsets of the records that can be read; the others are damaged.
+func readable(t *testing.T, c infra.Cursor) (got []int64) {
+	t.Helper()
+	for {
+		rs, err := c.Read(t.Context(), 1<<20)
+		if err != nil {
+			var block *blockError
+			require.ErrorAs(t, err, &block)
+			continue
+		}
+		if len(rs) == 0 {
+			return got
+		}
+		for _, r := range rs {
+			got = append(got, r.Offset)
+		}
+	}
+}
+
+// TestTableIsCutWhileItRuns: Pebble took the end of a table for no damage, so a reader
+// that met it tried again for ever, and no problem, metric or alert said so.
+func TestTableIsCutWhileItRuns(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	var damages damageList
+	cfg := Config{Dir: dir, Partitions: 1, verify: -1, Damaged: damages.add}
+	l := open(t, cfg, "a")
+	for range 5 {
+		put(t, l, "a", 0, randomText(20_000))
+	}
+	require.NoError(t, l.db.Flush())
+	require.NoError(t, l.Close()) // nothing of it is in memory
+	l = open(t, cfg)
+	table := newest(t, dir, "", ".sst")
+	editFile(t, table, func(b []byte) []byte { return b[:len(b)/2] })
+	c, err := l.Open(t.Context(), "a", 0, 0)
+	require.NoError(t, err)
+	defer c.Close()
+	assert.Equal(t, []int64{0, 1, 3, 4}, readable(t, c)) // the start has read the last ones
+	require.NotEmpty(t, damages.all())
+	for _, e := range damages.all() {
+		assert.Equal(t, table, e.File)
+	}
 }
 
 func randomText(n int) string {
