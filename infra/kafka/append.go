@@ -59,10 +59,13 @@ func (l *Log) Append(ctx context.Context, b infra.Batch) error {
 
 // batch is one append that is under way.
 type batch struct {
+	log  *Log
+	recs []*infra.Record
+
 	mu     sync.Mutex
 	left   int
 	done   chan struct{}
-	failed map[*kgo.Record]error
+	failed map[int]error // by the place in recs
 }
 
 func (p *producer) append(ctx context.Context, recs []*infra.Record) error {
@@ -85,14 +88,13 @@ func (p *producer) append(ctx context.Context, recs []*infra.Record) error {
 			out[i].Headers = headers
 		}
 	}
-	b := &batch{left: len(recs), done: make(chan struct{})}
+	b := &batch{log: p.log, recs: recs, left: len(recs), done: make(chan struct{})}
 	if err := p.produce(ctx, out, b); err != nil {
 		return err
 	}
 	<-b.done
 	p.mu.Lock()
 	for i := range out {
-		recs[i].Offset, recs[i].Time = out[i].Offset, out[i].Timestamp
 		at := topicPartition{out[i].Topic, out[i].Partition}
 		p.ends[at] = max(p.ends[at], out[i].Offset+1)
 	}
@@ -114,20 +116,24 @@ func (p *producer) produce(ctx context.Context, out []kgo.Record, b *batch) erro
 	at := time.UnixMilli(p.last)
 	for i := range out {
 		out[i].Timestamp = at
-		p.log.client.Produce(ctx, &out[i], b.answer)
+		p.log.client.Produce(ctx, &out[i], func(r *kgo.Record, err error) { b.answer(i, r, err) })
 	}
 	return nil
 }
 
-// answer is the client's of one record.
-func (b *batch) answer(r *kgo.Record, err error) {
+// answer is the client's of one record, in the order of a partition.
+func (b *batch) answer(i int, r *kgo.Record, err error) {
+	if err == nil {
+		b.recs[i].Offset, b.recs[i].Time = r.Offset, r.Timestamp
+		b.log.followers.own(topicPartition{r.Topic, r.Partition}, b.recs[i], r.ProducerID)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err != nil {
 		if b.failed == nil {
-			b.failed = map[*kgo.Record]error{}
+			b.failed = map[int]error{}
 		}
-		b.failed[r] = err
+		b.failed[i] = err
 	}
 	if b.left--; b.left == 0 {
 		close(b.done)
@@ -144,7 +150,7 @@ func (p *producer) outcome(out []kgo.Record, b *batch) error {
 	var failed []int
 	var first error
 	for i := range out {
-		err := b.failed[&out[i]]
+		err := b.failed[i]
 		if err == nil {
 			continue
 		}

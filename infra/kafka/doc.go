@@ -11,7 +11,8 @@
 //	topics.go  topics and their partitions      check.go    what existing topics must be
 //	bounds.go  where partitions begin and end   append.go   storing records
 //	cursor.go  a place in a partition           fetch.go    reading behind the live end
-//	follow.go  the live ends
+//	follow.go  polling the live ends            tail.go     the live end of a partition
+//	own.go     what this process appends
 //	owner.go   the one membership of a process  lease.go    how long it holds, by our clock
 //	claims.go  what its members have marked     open.go     where claims begin
 //	commit.go  progress                         mark.go     what a commit says

@@ -44,6 +44,7 @@ type fetched struct {
 	records []*infra.Record
 	next    int64 // behind the last record, or what is passed over
 	end     int64 // of what is committed
+	others  bool  // some of the records are another producer's
 	err     error
 }
 
@@ -161,7 +162,7 @@ func (f *fetches) round(leader int32, asks []*fetchAsk) (left, again []*fetchAsk
 				continue
 			}
 			delete(now, at)
-			out := decode(a.info.real, a.topic, a.offset, p)
+			out := decode(a.info.real, a.topic, a.offset, p, 0)
 			if out.err == nil && len(out.records) == 0 && out.next <= a.offset && a.offset < out.end {
 				again = append(again, a)
 				continue
@@ -224,8 +225,8 @@ func (l *Log) request(client *kgo.Client, broker int32, req *kmsg.FetchRequest) 
 	return resp, kerr.ErrorForCode(resp.ErrorCode)
 }
 
-// decode makes records of a partition's answer.
-func decode(real, topic string, offset int64, p *kmsg.FetchResponseTopicPartition) fetched {
+// decode makes records of a partition's answer. own is the producer of this process.
+func decode(real, topic string, offset int64, p *kmsg.FetchResponseTopicPartition, own int64) fetched {
 	if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
 		return fetched{err: fmt.Errorf("topic %s, partition %d: %w", real, p.Partition, err)}
 	}
@@ -245,6 +246,7 @@ func decode(real, topic string, offset int64, p *kmsg.FetchResponseTopicPartitio
 		all := make([]infra.Record, len(got.Records))
 		for i, r := range got.Records {
 			fill(&all[i], topic, r)
+			out.others = out.others || r.ProducerID != own
 			out.records[i] = &all[i]
 		}
 		out.next = max(out.next, got.Records[len(got.Records)-1].Offset+1)

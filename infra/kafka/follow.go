@@ -10,8 +10,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"eventserver/infra"
 )
 
 // followers read the live ends of partitions: one long poll for each broker, in a
@@ -22,6 +20,8 @@ type followers struct {
 	log    *Log
 	client *kgo.Client // its connections wait in long polls
 	held   atomic.Int64
+	self   atomic.Int64  // the producer of this process
+	sweep  time.Duration // how often tails are swept
 
 	mu       sync.Mutex
 	tails    map[topicPartition]*tail
@@ -46,7 +46,7 @@ const (
 )
 
 func (f *followers) init(l *Log, client *kgo.Client) {
-	f.log, f.client = l, client
+	f.log, f.client, f.sweep = l, client, tailSweep
 	f.tails, f.byLeader = map[topicPartition]*tail{}, map[int32]*follower{}
 }
 
@@ -54,27 +54,6 @@ func (f *followers) init(l *Log, client *kgo.Client) {
 func (f *followers) close() {
 	f.client.Close()
 	f.running.Wait()
-}
-
-// tail is the live end of a partition.
-type tail struct {
-	of    *followers
-	at    topicPartition
-	info  *topicInfo
-	topic string // logical
-
-	// Of its follower alone.
-	next int64 // the offset to be fetched
-	sent int64 // the offset that the session has; -1: none
-
-	mu      sync.Mutex
-	dead    bool // it is followed no more
-	base    int64
-	records []*infra.Record // from base on, that a cursor has not read
-	bytes   int
-	cursors map[*cursor]bool // true: it has read everything
-	behind  int              // cursors that have not
-	idle    time.Time        // since when there are none
 }
 
 // attach puts a cursor at the live end, whose offset is known to be end. Nil: it has
@@ -88,9 +67,10 @@ func (f *followers) attach(c *cursor, info *topicInfo, end int64) *tail {
 	at := topicPartition{info.real, c.partition}
 	t := f.tails[at]
 	if t == nil {
-		t = &tail{of: f, at: at, info: info, topic: c.topic, next: end, sent: -1, base: end, cursors: map[*cursor]bool{}}
+		by := f.leader(info.leaders[c.partition])
+		t = &tail{of: f, by: by, at: at, info: info, topic: c.topic, next: end, sent: -1, base: end, cursors: map[*cursor]bool{}}
 		f.tails[at] = t
-		f.leader(info.leaders[c.partition]).add(t)
+		by.add(t)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -129,91 +109,6 @@ func (f *followers) detach(c *cursor, t *tail) {
 	}
 }
 
-// caughtUp notes that one cursor less is behind; t.mu is held.
-func (t *tail) caughtUp() {
-	if t.behind--; t.behind > 0 || len(t.records) == 0 {
-		return
-	}
-	t.base = t.records[len(t.records)-1].Offset + 1
-	t.of.held.Add(-int64(t.bytes))
-	t.records, t.bytes = nil, 0
-}
-
-// read is a cursor's; false when it must read for itself.
-func (t *tail) read(c *cursor, maxBytes int) (recs []*infra.Record, here bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.dead || c.next < t.base {
-		return nil, false
-	}
-	from, _ := slices.BinarySearchFunc(t.records, c.next, func(r *infra.Record, offset int64) int { return int(r.Offset - offset) })
-	n := cut(t.records[from:], maxBytes)
-	recs = slices.Clone(t.records[from : from+n])
-	if read := t.cursors[c]; from+n == len(t.records) && !read {
-		t.cursors[c] = true
-		t.caughtUp()
-	}
-	return recs, true
-}
-
-// came adds what was fetched, and tells the cursors.
-func (t *tail) came(recs []*infra.Record, next int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.cursors) == 0 {
-		t.base = next
-		return
-	}
-	if len(recs) == 0 {
-		return
-	}
-	added := 0
-	for _, r := range recs {
-		added += sizeOf(r)
-	}
-	t.records = append(t.records, recs...)
-	t.bytes += added
-	t.behind = len(t.cursors)
-	for c := range t.cursors {
-		t.cursors[c] = false
-		c.wake()
-	}
-	most := tailBytes
-	if t.of.held.Add(int64(added)) > tailsBytes {
-		most = tailLeast
-	}
-	n, gone := 0, 0
-	for n < len(t.records)-1 && t.bytes-gone > most {
-		gone += sizeOf(t.records[n])
-		n++
-	}
-	if n > 0 { // who has not read them reads for himself
-		t.base = t.records[n-1].Offset + 1
-		clear(t.records[:n])
-		t.records = t.records[n:]
-		t.bytes -= gone
-		t.of.held.Add(-int64(gone))
-	}
-}
-
-// end has every cursor read for itself.
-func (t *tail) end() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.dead = true
-	t.of.held.Add(-int64(t.bytes))
-	t.records, t.bytes = nil, 0
-	for c := range t.cursors {
-		c.wake()
-	}
-}
-
-func (t *tail) unwanted() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.cursors) == 0 && time.Since(t.idle) > tailIdle
-}
-
 // follower polls one broker.
 type follower struct {
 	all    *followers
@@ -224,12 +119,15 @@ type follower struct {
 	ids       map[[16]byte]string
 	session   int32
 	epoch     int32
+	polled    int // in the session
 	changed   []*tail
 	forgotten []*tail
 	wait      time.Duration
 	swept     time.Time
+	checked   time.Time
 
 	added []*tail // all.mu
+	moved []*tail // that came on by what this process appended; all.mu
 }
 
 // add is for a caller that holds all.mu.
@@ -238,14 +136,26 @@ func (f *follower) add(t *tail) { f.added = append(f.added, t) }
 // run polls until there is nothing to follow.
 func (f *follower) run() {
 	for f.gather() {
-		req := f.request()
-		resp, err := f.all.log.request(f.all.client, f.leader, req)
-		if err != nil {
-			f.failed(resp)
+		if !f.poll() {
 			continue
 		}
-		f.answered(resp)
+		f.check()
 	}
+}
+
+// poll waits for records; false when it failed.
+func (f *follower) poll() bool {
+	req := f.request()
+	if f.polled == 0 {
+		return pause(f.all.log.life, f.wait) == nil
+	}
+	resp, err := f.all.log.request(f.all.client, f.leader, req)
+	if err != nil {
+		f.failed(resp)
+		return false
+	}
+	f.answered(resp)
+	return true
 }
 
 // gather takes what is new and lets go of what nobody wants; false when nothing is left.
@@ -259,11 +169,18 @@ func (f *follower) gather() bool {
 		f.changed = append(f.changed, t)
 	}
 	f.added = nil
-	if time.Since(f.swept) > tailSweep {
+	for _, t := range f.moved {
+		t.moved = false
+		f.changed = append(f.changed, t)
+	}
+	f.moved = nil
+	if time.Since(f.swept) > f.all.sweep {
 		f.swept = time.Now()
 		for _, t := range f.tails {
 			if t.unwanted() {
 				f.drop(t)
+			} else if t.judge() {
+				f.changed = append(f.changed, t)
 			}
 		}
 	}
@@ -280,6 +197,9 @@ func (f *follower) gather() bool {
 // drop ends a tail; all.mu is held.
 func (f *follower) drop(t *tail) {
 	t.end()
+	if t.sent >= 0 {
+		f.polled--
+	}
 	delete(f.tails, t.at)
 	delete(f.all.tails, t.at)
 	f.forgotten = append(f.forgotten, t)
@@ -291,14 +211,32 @@ func (f *follower) request() *kmsg.FetchRequest {
 	req.MaxWaitMillis = int32(f.wait.Milliseconds())
 	req.SessionID, req.SessionEpoch = f.session, f.epoch
 	if f.epoch == 0 {
-		f.changed, f.forgotten = slices.Collect(maps.Values(f.tails)), nil
+		f.changed, f.forgotten, f.polled = slices.Collect(maps.Values(f.tails)), nil, 0
+		for _, t := range f.changed {
+			t.sent = -1
+		}
 	}
 	topics := map[string]int{}
 	for _, t := range f.changed {
-		if f.tails[t.at] != t || t.sent == t.next && f.epoch != 0 {
+		if f.tails[t.at] != t {
 			continue
 		}
-		t.sent = t.next
+		next, own := t.place()
+		if own {
+			if t.sent >= 0 {
+				t.sent = -1
+				f.polled--
+				f.forgotten = append(f.forgotten, t)
+			}
+			continue
+		}
+		if t.sent == next {
+			continue
+		}
+		if t.sent < 0 {
+			f.polled++
+		}
+		t.sent = next
 		n, known := topics[t.at.topic]
 		if !known {
 			n = len(req.Topics)
@@ -308,11 +246,11 @@ func (f *follower) request() *kmsg.FetchRequest {
 			req.Topics = append(req.Topics, one)
 		}
 		p := kmsg.NewFetchRequestTopicPartition()
-		p.Partition, p.FetchOffset, p.PartitionMaxBytes = t.at.partition, t.next, tailBytes
+		p.Partition, p.FetchOffset, p.PartitionMaxBytes = t.at.partition, next, tailBytes
 		req.Topics[n].Partitions = append(req.Topics[n].Partitions, p)
 	}
 	for _, t := range f.forgotten {
-		if f.tails[t.at] != nil { // it is followed again, and said so above
+		if again := f.tails[t.at]; again != nil && again.sent >= 0 { // it is followed again, and said so above
 			continue
 		}
 		one := kmsg.NewFetchRequestForgottenTopic()
@@ -351,13 +289,19 @@ func (f *follower) answered(resp *kmsg.FetchResponse) {
 	default:
 		f.epoch++
 	}
+	f.came(resp)
+}
+
+// came hands out what was fetched.
+func (f *follower) came(resp *kmsg.FetchResponse) {
 	for i := range resp.Topics {
 		topic := &resp.Topics[i]
 		real := nameOf(topic, f.ids)
 		for j := range topic.Partitions {
 			p := &topic.Partitions[j]
 			if t := f.tails[topicPartition{real, p.Partition}]; t != nil {
-				f.took(t, decode(real, t.topic, t.next, p))
+				next, _ := t.place()
+				f.took(t, decode(real, t.topic, next, p, f.all.self.Load()))
 			}
 		}
 	}
@@ -372,9 +316,7 @@ func (f *follower) took(t *tail, got fetched) {
 		f.all.mu.Unlock()
 		return
 	}
-	if got.next > t.next {
-		t.next = got.next
+	if t.fetched(got) {
 		f.changed = append(f.changed, t)
 	}
-	t.came(got.records, got.next)
 }

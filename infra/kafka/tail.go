@@ -1,0 +1,171 @@
+package kafka
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"eventserver/infra"
+)
+
+// tail is the live end of a partition.
+type tail struct {
+	of    *followers
+	at    topicPartition
+	info  *topicInfo
+	topic string // logical
+
+	by    *follower
+	sent  int64 // the offset that the session has; -1: none; its follower's alone
+	moved bool  // in by.moved; of.mu
+
+	mu      sync.Mutex
+	dead    bool  // it is followed no more
+	next    int64 // behind what has come
+	ours    int   // records that this process appended, since the last sweep
+	others  bool  // somebody else appended some since then
+	own     bool  // nobody else does: it is not polled
+	base    int64
+	records []*infra.Record // from base on, that a cursor has not read
+	bytes   int
+	cursors map[*cursor]bool // true: it has read everything
+	behind  int              // cursors that have not
+	idle    time.Time        // since when there are none
+}
+
+// caughtUp notes that one cursor less is behind; t.mu is held.
+func (t *tail) caughtUp() {
+	if t.behind--; t.behind > 0 || len(t.records) == 0 {
+		return
+	}
+	t.base = t.records[len(t.records)-1].Offset + 1
+	t.of.held.Add(-int64(t.bytes))
+	t.records, t.bytes = nil, 0
+}
+
+// read is a cursor's; false when it must read for itself.
+func (t *tail) read(c *cursor, maxBytes int) (recs []*infra.Record, here bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dead || c.next < t.base {
+		return nil, false
+	}
+	from, _ := slices.BinarySearchFunc(t.records, c.next, func(r *infra.Record, offset int64) int { return int(r.Offset - offset) })
+	n := cut(t.records[from:], maxBytes)
+	recs = slices.Clone(t.records[from : from+n])
+	if read := t.cursors[c]; from+n == len(t.records) && !read {
+		t.cursors[c] = true
+		t.caughtUp()
+	}
+	return recs, true
+}
+
+// take adds what has come, and tells the cursors; t.mu is held.
+func (t *tail) take(recs []*infra.Record, next int64) {
+	t.next = next
+	if len(t.cursors) == 0 {
+		t.base = next
+		return
+	}
+	if len(recs) == 0 {
+		return
+	}
+	added := 0
+	for _, r := range recs {
+		added += sizeOf(r)
+	}
+	t.records = append(t.records, recs...)
+	t.bytes += added
+	t.behind = len(t.cursors)
+	for c := range t.cursors {
+		t.cursors[c] = false
+		c.wake()
+	}
+	most := tailBytes
+	if t.of.held.Add(int64(added)) > tailsBytes {
+		most = tailLeast
+	}
+	n, gone := 0, 0
+	for n < len(t.records)-1 && t.bytes-gone > most {
+		gone += sizeOf(t.records[n])
+		n++
+	}
+	if n > 0 { // who has not read them reads for himself
+		t.base = t.records[n-1].Offset + 1
+		clear(t.records[:n])
+		t.records = t.records[n:]
+		t.bytes -= gone
+		t.of.held.Add(-int64(gone))
+	}
+}
+
+// end has every cursor read for itself.
+func (t *tail) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.dead = true
+	t.of.held.Add(-int64(t.bytes))
+	t.records, t.bytes = nil, 0
+	for c := range t.cursors {
+		c.wake()
+	}
+}
+
+func (t *tail) unwanted() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.cursors) == 0 && time.Since(t.idle) > tailIdle
+}
+
+// appended is own of a tail; changed: the poll must be told.
+func (t *tail) appended(rec *infra.Record) (changed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dead {
+		return false
+	}
+	t.ours++
+	switch {
+	case rec.Offset < t.next: // the poll was faster
+		return false
+	case rec.Offset > t.next: // what is between is another's, and is fetched
+		was := t.own
+		t.others, t.own = true, false
+		return was
+	}
+	t.take([]*infra.Record{rec}, rec.Offset+1)
+	return !t.own
+}
+
+// fetched is what a poll or a look has brought; changed: the next one must be told.
+func (t *tail) fetched(got fetched) (changed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if got.next <= t.next { // it has come already
+		return false
+	}
+	if got.others {
+		t.others, t.own = true, false
+	}
+	from, _ := slices.BinarySearchFunc(got.records, t.next, func(r *infra.Record, offset int64) int { return int(r.Offset - offset) })
+	t.take(got.records[from:], got.next)
+	return true
+}
+
+// judge says at each sweep whether the partition is this process's own; changed: it was
+// not before, or is not any more.
+func (t *tail) judge() (changed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	was := t.own
+	t.own = t.ours >= ownLeast && !t.others
+	t.ours, t.others = 0, false
+	return t.own != was
+}
+
+// place is where the next fetch goes on, and whether the poll leaves the partition out.
+func (t *tail) place() (next int64, own bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.next, t.own
+}
