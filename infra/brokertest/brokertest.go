@@ -57,6 +57,8 @@ func Run(t *testing.T, open func(t *testing.T) infra.Broker, opts Options) {
 		{"RebalanceCancelsAndRepeatsNothingDone", (*env).rebalance},
 		{"NackBringsTheSameMessage", (*env).nack},
 		{"Receipts", (*env).receipts},
+		{"GiveBack", (*env).givesBack},
+		{"GiveBackAndStop", (*env).givesBackAndStops},
 		{"ExactCommit", (*env).exactCommit},
 		{"ExactCommitScattered", (*env).exactCommitScattered},
 		{"ExactCommitTwice", (*env).exactCommitTwice},
