@@ -45,7 +45,7 @@ func (k *kafkaCluster) script(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join("..", "..", "scripts", "kafka"), args...)
-	cmd.Env = append(os.Environ(), "KAFKA_PORT="+port, "KAFKA_PROPERTIES=broker.session.timeout.ms=3000")
+	cmd.Env = append(os.Environ(), "KAFKA_PORT="+port, "KAFKA_PROPERTIES=broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=1000")
 	cmd.WaitDelay = time.Second
 	var errs strings.Builder
 	cmd.Stderr = &errs
@@ -70,6 +70,7 @@ func (k *kafkaCluster) kill(n int) bool {
 		<-time.After(5 * time.Second) // how long the fault lasts
 		if _, err := k.script("restart", strconv.Itoa(n)); err != nil {
 			k.t.Errorf("restart of broker %d: %v", n, err)
+			return // no other is killed: two of three must live
 		}
 		<-time.After(5 * time.Second) // until it has caught up and is in sync again
 		k.mu.Lock()
