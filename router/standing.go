@@ -28,9 +28,11 @@ type standing struct {
 }
 
 const (
-	standingChunk   = 256 // records that are looked at in one go, from the end
-	standingMost    = 16 * standingChunk
-	standingTimeout = 2 * time.Second // what is not found by then may be made twice
+	standingChunk = 256 // records that are looked at in one go, from the end
+	standingMost  = 16 * standingChunk
+	// What is not found by then may be made twice. A cluster elects a new leader for the
+	// destination's topic meanwhile, without which nothing could be stored either.
+	standingTimeout = 15 * time.Second
 )
 
 // at is the Resume of infra.SubscriberConfig.

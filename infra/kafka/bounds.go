@@ -39,7 +39,7 @@ func (l *Log) Bounds(ctx context.Context, topic string, since time.Time) (map[in
 // of a broker. An error wraps infra.ErrNoTopic where it says so.
 func (l *Log) bounds(ctx context.Context, since time.Time, reals ...string) map[string]answer[infra.Bounds] {
 	out := l.boundsKnown(ctx, since, reals)
-	until := time.Now().Add(fetchTries * fetchPause)
+	until := time.Now().Add(retryTimeout)
 	for try := 1; ; try++ {
 		var old []string
 		for real, one := range out {
