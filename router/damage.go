@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -28,7 +29,29 @@ type Damage struct {
 type passed struct {
 	records int64
 	last    string
-	places  map[string]struct{} // a group may come by again
+	spans   map[place][]infra.Span // apart and in order: a group may come by again, at another offset
+}
+
+type place struct {
+	topic     string
+	partition int32
+}
+
+// add returns how many records of a span were not in it yet.
+func (p *passed) add(at place, s infra.Span) (n int64) {
+	s.To = max(s.To, s.From+1)
+	n = s.To - s.From
+	spans := p.spans[at]
+	from, _ := slices.BinarySearchFunc(spans, s.From, func(o infra.Span, offset int64) int { return cmp.Compare(o.To, offset) })
+	to := from
+	for ; to < len(spans) && spans[to].From <= s.To; to++ {
+		o := spans[to]
+		n -= max(min(o.To, s.To)-max(o.From, s.From), 0)
+		s = infra.Span{From: min(o.From, s.From), To: max(o.To, s.To)}
+	}
+	p.spans[at] = slices.Replace(spans, from, to, s)
+	p.records += n
+	return n
 }
 
 // NewDamage is for a broker that is opened next.
@@ -61,17 +84,14 @@ func (d *Damage) Passed(group string, e *infra.DamageError) {
 	defer d.mu.Unlock()
 	p := d.passed[id]
 	if p == nil {
-		p = &passed{places: map[string]struct{}{}}
+		p = &passed{spans: map[place][]infra.Span{}}
 		d.passed[id] = p
 	}
-	place := fmt.Sprintf("topic %s, partition %d, offsets %d to %d", e.Topic, e.Partition, e.Offsets.From, e.Offsets.To-1)
-	if _, again := p.places[place]; again {
+	n := p.add(place{e.Topic, e.Partition}, e.Offsets)
+	if n == 0 {
 		return
 	}
-	p.places[place] = struct{}{}
-	n := max(e.Offsets.To-e.Offsets.From, 1)
-	p.records += n
-	p.last = place
+	p.last = fmt.Sprintf("topic %s, partition %d, offsets %d to %d", e.Topic, e.Partition, e.Offsets.From, e.Offsets.To-1)
 	d.metrics.Unreadable(id, n)
 }
 
