@@ -1,8 +1,8 @@
 package local
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -21,10 +21,11 @@ type cursor struct {
 
 	waits bool // its last Read returned none; p.mu
 
-	mu     sync.Mutex // against Close of the log
-	next   int64
-	live   bool // counted in p.live
-	closed bool
+	mu       sync.Mutex // against Close of the log
+	next     int64
+	salvaged int64 // below it the salvager is asked before Pebble
+	live     bool  // counted in p.live
+	closed   bool
 }
 
 // Open implements infra.LogRecords.
@@ -73,7 +74,7 @@ func (c *cursor) Read(ctx context.Context, maxBytes int) ([]*infra.Record, error
 		records, end := c.ahead(maxBytes)
 		if len(records) == 0 && c.next < end {
 			var err error
-			if records, err = c.scan(ctx, end, maxBytes); err != nil {
+			if records, err = c.read(ctx, end, maxBytes); err != nil {
 				return nil, err
 			}
 			if len(records) == 0 {
@@ -115,15 +116,41 @@ func (c *cursor) setLive(live bool) {
 	}
 }
 
-// scan reads Pebble from c.next on, below end.
-func (c *cursor) scan(ctx context.Context, end int64, maxBytes int) (records []*infra.Record, err error) {
-	if err := c.log.scans.enter(ctx); err != nil {
+// read reads from c.next on, below end: with Pebble, and where it cannot with the
+// salvager.
+func (c *cursor) read(ctx context.Context, end int64, maxBytes int) ([]*infra.Record, error) {
+	from := c.next
+	if from < c.salvaged {
+		records, _, err := c.salvage(ctx, end, maxBytes)
+		if err != nil || c.next > from {
+			return records, err
+		}
+		c.salvaged = 0
+	}
+	records, damage, err := c.scan(ctx, end, maxBytes)
+	if err != nil || damage == nil {
+		return records, err
+	}
+	records, first, err := c.salvage(ctx, end, maxBytes)
+	if err != nil {
 		return nil, err
+	}
+	if c.next > from {
+		c.salvaged = c.next + salvageAhead
+		return records, nil
+	}
+	return nil, c.damaged(ctx, first, damage)
+}
+
+// scan reads Pebble from c.next on, below end. damage is why it cannot.
+func (c *cursor) scan(ctx context.Context, end int64, maxBytes int) (records []*infra.Record, damage, err error) {
+	if err := c.log.scans.enter(ctx); err != nil {
+		return nil, nil, err
 	}
 	defer c.log.scans.leave()
 	it, err := c.log.records(c.p, c.next, end)
 	if err != nil {
-		return nil, c.failed(err)
+		return nil, nil, c.failed(err)
 	}
 	defer func() { _ = it.Close() }() // its error is it.Error
 	bytes, want := 0, c.next
@@ -132,42 +159,35 @@ func (c *cursor) scan(ctx context.Context, end int64, maxBytes int) (records []*
 		if err != nil || offset != want && !c.trimmed(offset) && !c.inHole(want, offset) {
 			break
 		}
-		if next, ok := holeAt(it); ok {
-			want = max(want, next)
-			continue
-		}
-		r, err := c.record(it)
+		v, err := it.ValueAndErr()
 		if err != nil {
 			break
 		}
-		want = r.Offset + 1
-		records = append(records, &r.Record)
-		bytes += recordSize(&r.Record)
+		e, err := c.p.entry(offset, v)
+		if err != nil {
+			break
+		}
+		want = max(want, e.next)
+		if e.record != nil {
+			records = append(records, e.record)
+			bytes += recordSize(e.record)
+		}
 	}
 	if len(records) > 0 || want > c.next {
 		c.next = want
-		return records, nil // what is wrong behind them is met by the next Read
+		return records, nil, nil // what is wrong behind them is met by the next Read
 	}
 	if err := it.Error(); err != nil && !pebble.IsCorruptionError(err) {
-		return nil, c.failed(err)
+		return nil, nil, c.failed(err)
 	}
 	if it.Error() == nil && c.inHole(c.next, end) {
 		c.next = end
-		return nil, nil
+		return nil, nil, nil
 	}
 	if c.trimmed(end) {
-		return nil, nil
+		return nil, nil, nil
 	}
-	return nil, c.damaged(end, it.Error())
-}
-
-// holeAt is where the hole ends that it is at.
-func holeAt(it *pebble.Iterator) (next int64, ok bool) {
-	v, err := it.ValueAndErr()
-	if err != nil {
-		return 0, false
-	}
-	return holeIn(v)
+	return nil, cmp.Or(it.Error(), errMissing), nil
 }
 
 // inHole reports whether a hole that begins before from reaches to to.
@@ -180,26 +200,32 @@ func (c *cursor) inHole(from, to int64) bool {
 	if !it.Last() {
 		return false
 	}
-	next, ok := holeAt(it)
+	v, err := it.ValueAndErr()
+	if err != nil {
+		return false
+	}
+	next, ok := holeIn(v)
 	return ok && next >= to
 }
 
-// record copies the record that it is at.
-func (c *cursor) record(it *pebble.Iterator) (*stored, error) {
-	offset, err := offsetOf(it.Key())
-	if err != nil {
-		return nil, err
+// entry is a record, or a hole.
+type entry struct {
+	offset int64
+	next   int64 // behind it, or where the hole ends
+	record *infra.Record
+}
+
+// entry reads a value, which it copies.
+func (p *partition) entry(offset int64, value []byte) (entry, error) {
+	if next, ok := holeIn(value); ok {
+		return entry{offset, max(next, offset+1), nil}, nil
 	}
-	v, err := it.ValueAndErr()
+	r, err := decodeRecord(slices.Clone(value))
 	if err != nil {
-		return nil, err
+		return entry{}, err
 	}
-	r, err := decodeRecord(slices.Clone(v))
-	if err != nil {
-		return nil, err
-	}
-	r.Topic, r.Partition, r.Offset = c.p.topic.name, c.p.n, offset
-	return r, nil
+	r.Topic, r.Partition, r.Offset = p.topic.name, p.n, offset
+	return entry{offset, offset + 1, &r.Record}, nil
 }
 
 // trimmed reports whether everything from c.next to offset is trimmed by now.
@@ -210,57 +236,6 @@ func (c *cursor) trimmed(offset int64) bool {
 
 func (c *cursor) failed(err error) error {
 	return fmt.Errorf("local: read topic %s, partition %d, offset %d: %w", c.p.topic.name, c.p.n, c.next, err)
-}
-
-// damaged passes over what cannot be read and says so.
-func (c *cursor) damaged(end int64, cause error) error {
-	if err := c.log.there(); err != nil {
-		return err
-	}
-	from := c.next
-	// The first that can be read: gallop, then halve.
-	bad, step := from, int64(1)
-	for bad+step < end && !c.whole(bad+step, end) {
-		bad += step
-		step *= 2
-	}
-	good := min(bad+step, end)
-	for bad+1 < good {
-		mid := bad + (good-bad)/2
-		if c.whole(mid, end) {
-			good = mid
-		} else {
-			bad = mid
-		}
-	}
-	to := good
-	c.next = to
-	if cause == nil {
-		cause = errors.New("records are missing")
-	}
-	damage := &infra.DamageError{
-		Topic: c.p.topic.name, Partition: c.p.n, Offsets: infra.Span{From: from, To: to}, File: corruptFile(cause),
-		Err: fmt.Errorf("local: topic %s, partition %d: offsets %d to %d cannot be read: %w%s", c.p.topic.name, c.p.n, from, to-1, plain(cause), c.log.dir.cure()),
-	}
-	c.log.damages.records(damage)
-	return damage
-}
-
-// whole reports whether the record at offset can be read.
-func (c *cursor) whole(offset, end int64) bool {
-	it, err := c.log.records(c.p, offset, min(offset+1, end))
-	if err != nil {
-		return false
-	}
-	defer func() { _ = it.Close() }() // looked at below
-	if !it.First() {
-		return false
-	}
-	if _, ok := holeAt(it); ok {
-		return true
-	}
-	_, err = c.record(it)
-	return err == nil
 }
 
 // Close implements infra.Cursor.

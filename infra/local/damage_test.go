@@ -83,7 +83,7 @@ func (s *stock) damageOnce(t *testing.T, rng *rand.Rand) string {
 	if after := listing(t, dir); after != before {
 		t.Errorf("the repair changed the damaged directory:\n%s\n%s", before, after)
 	}
-	s.checkCure(t, cured, report, bytes, blind)
+	cure := s.checkCure(t, cured, report, bytes, blind)
 
 	var mu sync.Mutex
 	var told []*infra.DamageError
@@ -126,6 +126,15 @@ func (s *stock) damageOnce(t *testing.T, rng *rand.Rand) string {
 	}
 	if missing > 0 && !blind {
 		t.Errorf("%d records are lost silently", missing)
+	}
+	for topic, parts := range cure.records {
+		for p, records := range parts {
+			for offset := range records {
+				if _, ok := got.records[topic][p][offset]; !ok && offset >= s.low[topic][p] {
+					t.Errorf("%s, partition %d, offset %d is not read, and a repair finds it", topic, p, offset)
+				}
+			}
+		}
 	}
 	s.checkProgress(t, l, !blind)
 	s.checkGoesOn(t, l, blind)
@@ -208,8 +217,8 @@ func (s *stock) missing(t *testing.T, got *seen, named func(topic string, p int3
 	return missing
 }
 
-// checkCure opens what a repair has made.
-func (s *stock) checkCure(t *testing.T, dir string, report *Report, spoiled int, blind bool) {
+// checkCure opens what a repair has made, and returns what it gives.
+func (s *stock) checkCure(t *testing.T, dir string, report *Report, spoiled int, blind bool) *seen {
 	t.Helper()
 	l, err := Open(Config{Dir: dir, NoSync: true, Partitions: s.partitions, Damaged: func(e *infra.DamageError) { t.Errorf("told after the repair: %v", e) }})
 	must(t, err)
@@ -254,6 +263,7 @@ func (s *stock) checkCure(t *testing.T, dir string, report *Report, spoiled int,
 	if report.Whole() != (lost+missing == 0) && report.LostWrites == 0 && !report.NoMark {
 		t.Errorf("%d records are lost, and the report says:\n%s", lost+missing, report)
 	}
+	return got
 }
 
 // checkProgress compares what groups have done; progress may be older where that was

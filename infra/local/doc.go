@@ -18,6 +18,7 @@
 //	held.go     whether it is still there
 //	mark.go     how far the log was written      verify.go   files held against each other
 //	damage.go   damage met while it runs         diskfull.go waiting for room
+//	passover.go what a reader is given of it     salvager.go  damaged tables, while it runs
 //	checksum.go large blocks, before Pebble
 //	repair.go   a copy of what can be read       gather.go   what can be read, of any file
 //	hole.go     where records were lost          salvage*.go a damaged log, a damaged table
@@ -34,6 +35,11 @@
 // not name. So every batch has a number, the mark says which was the last, and Open
 // changes nothing before it has found every batch and table (verify.go). What it
 // refuses names the file and the cure.
+//
+// While the log runs, one damaged block keeps Pebble from reading records of other
+// tables, which stand where that block has a gap. So a reader that meets damage is
+// given what the tables hold, one by one (salvager.go), and what is in memory. Only
+// what is in neither is passed over and named.
 //
 // # Order of locks
 //

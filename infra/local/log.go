@@ -114,6 +114,7 @@ type Log struct {
 	cursors     cursors
 	scans       scans
 	damages     damages
+	salvager    salvager
 	checker     checker
 	topicFile   topicFile
 	backups     sync.Mutex
@@ -160,6 +161,7 @@ func (l *Log) open() error {
 	l.shares = l.newShares()
 	l.committer.init(l)
 	l.damages.init(l)
+	l.salvager.init(l)
 	fs := l.fs()
 	if l.dir == nil {
 		return l.openPebble(fs, "log")

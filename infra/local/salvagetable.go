@@ -33,7 +33,7 @@ func salvageTable(fsys vfs.FS, path string, to salvaged) error {
 	if readErr != nil {
 		return readErr
 	}
-	if lost := salvageBlocks(text, tableBlocks(fsys, path), to); lost > 0 {
+	if lost := salvageBlocks(text, tableBlocks(fsys, path), func(_ int, b []byte) bool { return readBlock(b, to) }); lost > 0 {
 		return fmt.Errorf("about %d of %d bytes cannot be read: %w", lost, len(text), err)
 	}
 	return fmt.Errorf("its index cannot be read, its records can: %w", err)
@@ -106,12 +106,12 @@ func tableBlocks(fsys vfs.FS, path string) []block.Handle {
 	return handles
 }
 
-// salvageBlocks reads the data blocks that are whole and returns how many bytes are
-// not. Without handles it looks for the blocks.
-func salvageBlocks(text []byte, handles []block.Handle, to salvaged) (lost int) {
+// salvageBlocks has the data blocks read that are whole, each with its type behind it,
+// and returns how many bytes are not. Without handles it looks for the blocks.
+func salvageBlocks(text []byte, handles []block.Handle, read func(at int, b []byte) bool) (lost int) {
 	for _, h := range handles {
 		end := int(h.Offset + h.Length)
-		if end+block.TrailerLen > len(text) || !wholeBlock(text[h.Offset:end+block.TrailerLen]) || !readBlock(text[h.Offset:end+1], to) {
+		if end+block.TrailerLen > len(text) || !wholeBlock(text[h.Offset:end+block.TrailerLen]) || !read(int(h.Offset), text[h.Offset:end+1]) {
 			lost += int(h.Length)
 		}
 	}
@@ -127,7 +127,7 @@ func salvageBlocks(text []byte, handles []block.Handle, to salvaged) (lost int) 
 			at = next
 			continue
 		}
-		readBlock(text[at:at+length-4], to) // the last ones hold no data
+		read(at, text[at:at+length-4]) // the last ones hold no data
 		at += length
 	}
 	return lost

@@ -1,0 +1,113 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"eventserver/infra"
+)
+
+// errMissing is damage that Pebble does not see.
+var errMissing = errors.New("records are missing")
+
+// salvageAhead is how many offsets behind one that was salvaged are salvaged too,
+// before Pebble is asked again: a small block that is damaged takes it some 10 ms.
+const salvageAhead = 1000
+
+// salvage reads what Pebble cannot, from c.next on and below end. When it finds none
+// there, first is where the next record stands in a table, or end.
+func (c *cursor) salvage(ctx context.Context, end int64, maxBytes int) (records []*infra.Record, first int64, err error) {
+	s := &c.log.salvager
+	if err := s.turn.enter(ctx); err != nil {
+		return nil, 0, err
+	}
+	defer s.turn.leave()
+	found, err := s.read(ctx, c.p, c.next, end, maxBytes)
+	if err != nil {
+		return nil, 0, c.failed(err)
+	}
+	want := c.next
+	for _, f := range found {
+		if f.offset != want && !c.trimmed(f.offset) && !c.inHole(want, f.offset) {
+			break
+		}
+		want = f.next
+		if f.record != nil {
+			records = append(records, f.record)
+		}
+	}
+	first = end
+	if len(found) > 0 {
+		first = found[0].offset
+	}
+	// What stands in no table may be in memory.
+	for bytes := 0; want < first && (len(records) == 0 || bytes < maxBytes); {
+		e, err := c.get(want)
+		if err != nil {
+			break
+		}
+		want = e.next
+		if e.record != nil {
+			records = append(records, e.record)
+			bytes += recordSize(e.record)
+		}
+	}
+	c.next = want
+	return records, first, nil
+}
+
+// get reads what Pebble finds before it meets a damaged table: it looks in memory first,
+// then in the newest tables.
+func (c *cursor) get(offset int64) (entry, error) {
+	v, closer, err := c.log.db.Get(appendRecordKey(nil, c.p.topic.id, c.p.n, offset))
+	if err != nil {
+		return entry{}, err
+	}
+	e, err := c.p.entry(offset, v)
+	return e, errors.Join(err, closer.Close())
+}
+
+// damaged passes over what cannot be read before end and says so.
+func (c *cursor) damaged(ctx context.Context, end int64, cause error) error {
+	if err := c.log.there(); err != nil {
+		return err
+	}
+	if err := c.log.scans.enter(ctx); err != nil {
+		return err
+	}
+	defer c.log.scans.leave()
+	from := c.next
+	if c.trimmed(from + 1) {
+		return nil
+	}
+	// The first that can be read: gallop, then halve.
+	bad, step := from, int64(1)
+	for bad+step < end && !c.whole(bad+step) {
+		bad += step
+		step *= 2
+	}
+	good := min(bad+step, end)
+	for bad+1 < good {
+		mid := bad + (good-bad)/2
+		if c.whole(mid) {
+			good = mid
+		} else {
+			bad = mid
+		}
+	}
+	to := good
+	c.next = to
+	damage := &infra.DamageError{
+		Topic: c.p.topic.name, Partition: c.p.n, Offsets: infra.Span{From: from, To: to}, File: corruptFile(cause),
+		Err: fmt.Errorf("local: topic %s, partition %d: offsets %d to %d cannot be read: %w%s", c.p.topic.name, c.p.n, from, to-1, plain(cause), c.log.dir.cure()),
+	}
+	c.log.damages.records(damage)
+	return damage
+}
+
+// whole reports whether Pebble finds the record at offset.
+func (c *cursor) whole(offset int64) bool {
+	_, err := c.get(offset)
+	return err == nil
+}
