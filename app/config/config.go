@@ -15,7 +15,7 @@ type Config struct {
 	Admin        Admin         `yaml:"admin" doc:"How operators see and steer the server."`
 	Broker       Broker        `yaml:"broker" doc:"Where events are stored until every destination has them."`
 	Ordering     string        `yaml:"ordering" default:"key" oneof:"key partition" doc:"What keeps its order; key: the events of one key, so that a slow user holds up nobody else; partition: all events of a partition, one at a time."`
-	Memory       ByteSize      `yaml:"memory" default:"0" min:"0" doc:"Most memory of events that are not finished. One half is for requests: heads, bodies, decompressors and decoded events, a quarter of it for connections (16KiB each) and a quarter for requests of up to 128KiB; more is answered 429, and a request that would not fit alone 413. The other half is for what destinations have read and not delivered: those that hold most stop reading first, and what they do not read stays in the broker. 0, the default, is 256MiB, or more where http.max_batch_bytes and http.max_event_bytes need it."`
+	Memory       ByteSize      `yaml:"memory" default:"0" min:"0" doc:"Most memory of events that are not finished. One half is for requests: heads, bodies, decompressors and decoded events, a quarter of it for connections (16KiB each) and a quarter for requests of up to 128KiB; more is answered 429, and a request that would not fit alone 413. Three eighths are for what destinations have read and not delivered: those that hold most stop reading first, and what they do not read stays in the broker. An eighth is for what the broker holds of them while it stores and reads. 0, the default, is 256MiB, or more where http.max_batch_bytes and http.max_event_bytes need it."`
 	Schemas      *Schemas      `yaml:"schemas" doc:"Schemas of the events' types; without it none are looked at."`
 	Traces       *Traces       `yaml:"traces" doc:"Spans of what happens to events, for an OpenTelemetry collector; without it none are made."`
 	Log          Log           `yaml:"log" doc:"The server's own log."`
@@ -28,8 +28,9 @@ type Config struct {
 // RequestMemory is the part of Memory that is for requests.
 func (c *Config) RequestMemory() int64 { return int64(c.Memory / 2) }
 
-// DeliveryMemory is the part of Memory that is for what destinations have read.
-func (c *Config) DeliveryMemory() int64 { return int64(c.Memory) - c.RequestMemory() }
+// DeliveryMemory is the part of Memory that is for what destinations have read. An
+// eighth is for what the broker holds of the same events while it stores and reads them.
+func (c *Config) DeliveryMemory() int64 { return int64(c.Memory) * 3 / 8 }
 
 // leastMemory is what the largest request takes, and as much for deliveries.
 func (c *Config) leastMemory() ByteSize { return ByteSize(2 * budget.Least(c.HTTP.requests())) }
