@@ -145,13 +145,13 @@ func (f *fetches) round(leader int32, asks []*fetchAsk) (left, again []*fetchAsk
 			left = append(left, a)
 		default:
 			now[at], ids[a.info.id] = a, a.info.real
-			addTo(req, a.info, a.partition, a.offset, a.bytes)
+			req.add(a.info, a.partition, a.offset, a.bytes)
 		}
 	}
 	if len(now) == 0 {
 		return left, nil
 	}
-	resp, err := f.log.request(f.log.client, leader, req)
+	resp, err := f.log.request(f.log.client, leader, req.FetchRequest)
 	for i := 0; err == nil && i < len(resp.Topics); i++ {
 		t := &resp.Topics[i]
 		for j := range t.Partitions {
@@ -185,26 +185,32 @@ type topicPartition struct {
 	partition int32
 }
 
-func newFetch() *kmsg.FetchRequest {
-	req := kmsg.NewPtrFetchRequest()
-	req.MinBytes, req.MaxBytes, req.IsolationLevel = 1, fetchMost, readCommitted
-	return req
+// fetchRequest is one that partitions are added to.
+type fetchRequest struct {
+	*kmsg.FetchRequest
+
+	topics map[string]int // places in Topics
 }
 
-// addTo adds a partition to the request; those of a topic follow each other or not.
-func addTo(req *kmsg.FetchRequest, info *topicInfo, partition int32, offset int64, bytes int32) {
+func newFetch() fetchRequest {
+	req := kmsg.NewPtrFetchRequest()
+	req.MinBytes, req.MaxBytes, req.IsolationLevel = 1, fetchMost, readCommitted
+	return fetchRequest{req, map[string]int{}}
+}
+
+// add adds a partition; those of a topic follow each other or not.
+func (r fetchRequest) add(info *topicInfo, partition int32, offset int64, bytes int32) {
+	n, known := r.topics[info.real]
+	if !known {
+		n = len(r.Topics)
+		r.topics[info.real] = n
+		t := kmsg.NewFetchRequestTopic()
+		t.Topic, t.TopicID = info.real, info.id
+		r.Topics = append(r.Topics, t)
+	}
 	p := kmsg.NewFetchRequestTopicPartition()
 	p.Partition, p.FetchOffset, p.PartitionMaxBytes = partition, offset, bytes
-	for i := range req.Topics {
-		if req.Topics[i].Topic == info.real {
-			req.Topics[i].Partitions = append(req.Topics[i].Partitions, p)
-			return
-		}
-	}
-	t := kmsg.NewFetchRequestTopic()
-	t.Topic, t.TopicID = info.real, info.id
-	t.Partitions = append(t.Partitions, p)
-	req.Topics = append(req.Topics, t)
+	r.Topics[n].Partitions = append(r.Topics[n].Partitions, p)
 }
 
 // nameOf is the topic of an answer, which newer versions have by its id alone.

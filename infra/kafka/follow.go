@@ -147,6 +147,7 @@ func (f *follower) run() {
 func (f *follower) poll() bool {
 	req := f.request()
 	if f.polled == 0 {
+		f.epoch = 0 // the next poll begins a new session in place of this one
 		return pause(f.all.log.life, f.wait) == nil
 	}
 	resp, err := f.all.log.request(f.all.client, f.leader, req)
@@ -216,7 +217,6 @@ func (f *follower) request() *kmsg.FetchRequest {
 			t.sent = -1
 		}
 	}
-	topics := map[string]int{}
 	for _, t := range f.changed {
 		if f.tails[t.at] != t {
 			continue
@@ -237,17 +237,7 @@ func (f *follower) request() *kmsg.FetchRequest {
 			f.polled++
 		}
 		t.sent = next
-		n, known := topics[t.at.topic]
-		if !known {
-			n = len(req.Topics)
-			topics[t.at.topic] = n
-			one := kmsg.NewFetchRequestTopic()
-			one.Topic, one.TopicID = t.at.topic, t.info.id
-			req.Topics = append(req.Topics, one)
-		}
-		p := kmsg.NewFetchRequestTopicPartition()
-		p.Partition, p.FetchOffset, p.PartitionMaxBytes = t.at.partition, next, tailBytes
-		req.Topics[n].Partitions = append(req.Topics[n].Partitions, p)
+		req.add(t.info, t.at.partition, next, tailBytes)
 	}
 	for _, t := range f.forgotten {
 		if again := f.tails[t.at]; again != nil && again.sent >= 0 { // it is followed again, and said so above
@@ -258,7 +248,7 @@ func (f *follower) request() *kmsg.FetchRequest {
 		req.ForgottenTopics = append(req.ForgottenTopics, one)
 	}
 	f.changed, f.forgotten = nil, nil
-	return req
+	return req.FetchRequest
 }
 
 // failed begins a new session. When the broker did not answer at all, whoever waits

@@ -43,13 +43,13 @@ func (f *follower) check() {
 	}
 	for _, t := range f.tails {
 		if next, own := t.place(); own {
-			addTo(req, t.info, t.at.partition, next, tailBytes)
+			req.add(t.info, t.at.partition, next, tailBytes)
 		}
 	}
 	if len(req.Topics) == 0 {
 		return
 	}
-	resp, err := f.all.log.request(f.all.client, f.leader, req)
+	resp, err := f.all.log.request(f.all.client, f.leader, req.FetchRequest)
 	if err != nil {
 		f.failed(resp)
 		return
