@@ -83,13 +83,7 @@ func TestCommitEndsWithTheLease(t *testing.T) {
 	kept := make(chan error)
 	go func() { kept <- keep(t.Context(), one, 0, 7) }()
 	<-deaf
-	c.ControlKey(int16(kmsg.Heartbeat), func(r kmsg.Request) (kmsg.Response, error, bool) {
-		c.KeepControl()
-		if id := r.(*kmsg.HeartbeatRequest).InstanceID; id != nil && *id == "one" {
-			c.SleepControl(func() { <-again })
-		}
-		return nil, nil, false
-	})
+	swallowHeartbeats(c, "one", again)
 	o.join("two", two, atOnce)
 	o.await("two", 4)
 	close(again)

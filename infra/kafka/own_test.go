@@ -14,21 +14,9 @@ import (
 	"eventserver/infra"
 )
 
-// liveEnd opens a cursor and puts it at the live end of an empty partition.
-func liveEnd(t *testing.T, l *Log) infra.Cursor {
-	t.Helper()
-	c, err := l.Open(t.Context(), topic, 1, 0)
-	require.NoError(t, err)
-	t.Cleanup(c.Close)
-	none, err := c.Read(t.Context(), 1<<20)
-	require.NoError(t, err)
-	require.Empty(t, none)
-	return c
-}
-
 func tailOf(c infra.Cursor) *tail { return c.(*cursor).tail }
 
-// appendOwn appends values to the partition of liveEnd.
+// appendOwn appends values to partition 1.
 func appendOwn(t *testing.T, l *Log, values ...string) {
 	t.Helper()
 	recs := make([]*infra.Record, len(values))
@@ -43,7 +31,7 @@ func TestOwnRecordsAreNotFetched(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)
 	l := process(t, c, "one", nil)
-	first, second := liveEnd(t, l), liveEnd(t, l)
+	first, second := liveEnd(t, l, 1), liveEnd(t, l, 1)
 	c.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
 		c.SleepControl(func() { // it has nothing, ever
@@ -75,13 +63,8 @@ func TestOwnAndOthersRecords(t *testing.T) {
 	c := cluster(t)
 	l := process(t, c, "one", nil)
 	l.followers.sweep = 20 * time.Millisecond
-	other, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	require.NoError(t, err)
-	t.Cleanup(other.Close)
-	tx, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.TransactionalID("tx"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	require.NoError(t, err)
-	t.Cleanup(tx.Close)
-	cursor := liveEnd(t, l)
+	other, tx := foreign(t, c), foreign(t, c, kgo.TransactionalID("tx"))
+	cursor := liveEnd(t, l, 1)
 	isOwn := func() bool {
 		live := tailOf(cursor) // nil: it reads for itself, since what comes next is not committed
 		if live == nil {

@@ -181,6 +181,17 @@ func TestOtherOwners(t *testing.T) {
 	o.await("two", 4)
 }
 
+// swallowHeartbeats answers those of a process when it is over.
+func swallowHeartbeats(c *kfake.Cluster, instance string, over <-chan struct{}) {
+	c.ControlKey(int16(kmsg.Heartbeat), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if id := r.(*kmsg.HeartbeatRequest).InstanceID; id != nil && *id == instance {
+			c.SleepControl(func() { <-over })
+		}
+		return nil, nil, false
+	})
+}
+
 // A coordinator that answers no heartbeats of a process gives its shards to another one
 // after the session timeout. A client may go on for a minute; the process has stopped by
 // then.
@@ -199,13 +210,7 @@ func TestSwallowedHeartbeats(t *testing.T) {
 	var once sync.Once
 	heard := func() { once.Do(func() { close(over) }) }
 	t.Cleanup(heard)
-	c.ControlKey(int16(kmsg.Heartbeat), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		c.KeepControl()
-		if id := req.(*kmsg.HeartbeatRequest).InstanceID; id != nil && *id == "one" {
-			c.SleepControl(func() { <-over })
-		}
-		return nil, nil, false
-	})
+	swallowHeartbeats(c, "one", over)
 	o.await("two", 4)
 	assert.Zero(t, o.has("one"))
 	require.ErrorIs(t, one.Keep(t.Context(), infra.Progressed{Group: group, Topic: topic, Position: infra.Position{Next: 1}}), infra.ErrLost)

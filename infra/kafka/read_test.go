@@ -7,20 +7,40 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"eventserver/infra"
 )
 
+// foreign is another program that writes to the cluster.
+func foreign(t *testing.T, c *kfake.Cluster, opts ...kgo.Opt) *kgo.Client {
+	t.Helper()
+	client, err := kgo.NewClient(append(opts, kgo.SeedBrokers(c.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	return client
+}
+
+// liveEnd opens a cursor and puts it at the live end of an empty partition.
+func liveEnd(t *testing.T, l *Log, partition int32) infra.Cursor {
+	t.Helper()
+	c, err := l.Open(t.Context(), topic, partition, 0)
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	none, err := c.Read(t.Context(), 1<<20)
+	require.NoError(t, err)
+	require.Empty(t, none)
+	return c
+}
+
 // Records of a transaction that was aborted, or is not ended, are not delivered.
 func TestReadsWhatIsCommitted(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)
 	l := process(t, c, "one", nil)
-	tx, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.TransactionalID("tx"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	require.NoError(t, err)
-	t.Cleanup(tx.Close)
+	tx := foreign(t, c, kgo.TransactionalID("tx"))
 	write := func(value string, end kgo.TransactionEndTry) {
 		t.Helper()
 		require.NoError(t, tx.BeginTransaction())
@@ -30,12 +50,7 @@ func TestReadsWhatIsCommitted(t *testing.T) {
 	behind, err := l.Open(t.Context(), topic, 1, 0)
 	require.NoError(t, err)
 	defer behind.Close()
-	live, err := l.Open(t.Context(), topic, 1, 0)
-	require.NoError(t, err)
-	defer live.Close()
-	none, err := live.Read(t.Context(), 1<<20)
-	require.NoError(t, err)
-	require.Empty(t, none)
+	live := liveEnd(t, l, 1)
 	write("aborted", kgo.TryAbort)
 	write("committed", kgo.TryCommit)
 	require.NoError(t, tx.BeginTransaction())
@@ -114,9 +129,7 @@ func TestRecordThatComesWhileAReaderJoins(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)
 	l := process(t, c, "one", nil)
-	foreign, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	require.NoError(t, err)
-	t.Cleanup(foreign.Close)
+	other := foreign(t, c)
 	open := func() infra.Cursor {
 		cursor, err := l.Open(t.Context(), topic, 1, 0)
 		require.NoError(t, err)
@@ -135,7 +148,7 @@ func TestRecordThatComesWhileAReaderJoins(t *testing.T) {
 			return nil, nil, false // the live end
 		}
 		c.SleepControl(func() {
-			assert.NoError(t, foreign.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Partition: 1, Value: []byte("it")}).FirstErr())
+			assert.NoError(t, other.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Partition: 1, Value: []byte("it")}).FirstErr())
 			<-first.More()
 		})
 		resp := req.ResponseKind().(*kmsg.FetchResponse)

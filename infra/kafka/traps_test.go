@@ -122,19 +122,17 @@ func TestForeignRecordsDoNotEndTheClaim(t *testing.T) {
 	cfg.Partitions = 1
 	b := open(t, cfg)
 	ensure(t, b, topic)
-	producer, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	require.NoError(t, err)
-	defer producer.Close()
-	foreign := []*kgo.Record{
+	producer := foreign(t, c)
+	records := []*kgo.Record{
 		{Topic: topic},
 		{Topic: topic, Key: []byte("tombstone")},
 		{Topic: topic, Value: []byte{0xff, 0xfe, 0}},
 		{Topic: topic, Key: []byte{0xff, 0}, Value: []byte("{"), Headers: []kgo.RecordHeader{{}, {Key: "\xff", Value: []byte{0}}}},
 	}
-	require.NoError(t, producer.ProduceSync(t.Context(), foreign...).FirstErr())
+	require.NoError(t, producer.ProduceSync(t.Context(), records...).FirstErr())
 	publish(t, b, "u", 0, 1)
 	_, in := subscribe(t, b)
-	for i := range foreign {
+	for i := range records {
 		m := receive(t, in)
 		assert.Empty(t, m.UUID)
 		assert.EqualValues(t, i, infra.Offset(m))

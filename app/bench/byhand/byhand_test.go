@@ -184,13 +184,18 @@ func TestPebbleResumes(t *testing.T) {
 	testResumes(t, Config{Dir: filepath.Join(t.TempDir(), "data")})
 }
 
-func TestKafkaResumes(t *testing.T) {
+func onKafka(t *testing.T) Config {
+	t.Helper()
 	c, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	testResumes(t, Config{Brokers: c.ListenAddrs(), Prefix: "t.", Partitions: 3})
+	t.Cleanup(c.Close)
+	return Config{Brokers: c.ListenAddrs(), Prefix: "t.", Partitions: 3}
+}
+
+func TestKafkaResumes(t *testing.T) {
+	testResumes(t, onKafka(t))
 }
 
 // What one destination has is not delivered to it again because another is down.
@@ -227,12 +232,7 @@ func TestPebbleDeadBesideHealthy(t *testing.T) {
 }
 
 func TestKafkaDeadBesideHealthy(t *testing.T) {
-	c, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	testDeadBesideHealthy(t, Config{Brokers: c.ListenAddrs(), Prefix: "t.", Partitions: 3})
+	testDeadBesideHealthy(t, onKafka(t))
 }
 
 // A batch holds events of several users and, of one, only what may come next.
