@@ -101,10 +101,10 @@ func (e *env) progress() {
 	for offset, done := range []bool{true, false, true, true, false, true, false} {
 		assert.Equal(e, done, p.Done(int64(offset)), "offset %d", offset)
 	}
-	members, err = g.Members(e.Context(), group)
-	require.NoError(e, err)
-	require.Len(e, members, 1)
-	assert.Len(e, members[0].Partitions[topic], e.opts.Partitions)
+	e.eventually("all partitions are taken up, each in its own time", func() bool {
+		members, err = g.Members(e.Context(), group)
+		return err == nil && len(members) == 1 && len(members[0].Partitions[topic]) == e.opts.Partitions
+	})
 	assert.NotEmpty(e, members[0].Client)
 	assert.NotEmpty(e, members[0].Host)
 	many := g.Progress(e.Context(), infra.GroupTopic{Group: group, Topic: "nowhere"}, infra.GroupTopic{Group: "nobody", Topic: topic}, infra.GroupTopic{Group: group, Topic: topic})
