@@ -298,7 +298,7 @@ func TestAHoldLetsOtherPartitionsGoOn(t *testing.T) {
 		running := r.pipeline.find("d")
 		tr := &transformer{dest: &running.dest, storing: r.pipeline.storing, stored: func(time.Time, error) {}, metrics: running.metrics,
 			poison: &poisonQueue{destination: "d", stage: stageTransform, metrics: running.metrics, log: discard, recent: &running.recent},
-			waits:  &runWaits{}, hold: running.hold, draining: make(chan struct{}), log: discard}
+			waits:  &runWaits{}, hold: running.hold, ahead: &backpressure{}, draining: make(chan struct{}), log: discard}
 		good := &infra.Part{Partition: 1, Messages: []*message.Message{record("first", "f")}}
 		bad := &infra.Part{Partition: 2, Messages: []*message.Message{record("k1", "k1-0"), record("k2", "k2-0"), record("first", "g"), record("k1", "k1-1"), record("k2", "k2-1")}}
 		s := &storedRun{}

@@ -75,10 +75,11 @@ func (r *running) newTransform() (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.scheduler().ahead.attach(s.source.Subscriber)
 	spans := newSpans(p.cfg, d)
 	poison := &poisonQueue{destination: r.id, stage: stageTransform, on: d.OnExhausted, metrics: r.metrics, spans: spans, log: log, recent: &r.recent}
 	t := &transformer{dest: d, pub: p.cfg.Broker.Publisher(infra.Step), storing: p.storing, stored: p.cfg.Metrics.Stored(s.kind), limit: p.cfg.MaxPayloadBytes, poison: poison, metrics: r.metrics, spans: spans,
-		waits: &s.waits, hold: r.hold, draining: s.draining, log: log}
+		waits: &s.waits, hold: r.hold, ahead: r.scheduler().ahead, draining: s.draining, log: log}
 	s.router.AddConsumerHandler(s.name, EventsTopic, s.source, t.handle).AddMiddleware(roomyStack, p.cfg.Metrics.Handler(s.kind), middleware.Recoverer)
 	return s, nil
 }

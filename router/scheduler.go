@@ -27,6 +27,7 @@ type scheduler struct {
 	sub          infra.Subscriber
 	closeTimeout time.Duration
 	log          *slog.Logger
+	ahead        *backpressure // on the transform stage
 
 	returns   bool          // sub takes back messages with a receipt
 	givesBack bool          // so do those that come; mu
@@ -62,7 +63,7 @@ type claimed struct {
 // newScheduler makes the scheduler of a destination with its defaults.
 func newScheduler(sub infra.Subscriber, d *Destination, closeTimeout time.Duration, log *slog.Logger) *scheduler {
 	cfg := schedule.Config{Concurrency: d.Concurrency, Rate: d.Rate, Breaker: d.Breaker, Batch: d.Batch, FloodGuard: d.FloodGuard}
-	return &scheduler{sub: sub, closeTimeout: closeTimeout, log: log, m: schedule.New(cfg, time.Now()), claims: map[<-chan struct{}]*claimed{},
+	return &scheduler{sub: sub, closeTimeout: closeTimeout, log: log, ahead: &backpressure{}, m: schedule.New(cfg, time.Now()), claims: map[<-chan struct{}]*claimed{},
 		out: make(chan *message.Message, 2*d.Concurrency), rest: make(chan struct{}), excess: make(chan struct{}, 1)}
 }
 
@@ -164,6 +165,7 @@ func (s *scheduler) bound() {
 		s.bounded = most
 		s.sub.Bound(most)
 	}
+	s.ahead.set(s.m.Stopped())
 	if s.givesBack && s.m.Excess() > 0 {
 		select {
 		case s.excess <- struct{}{}:

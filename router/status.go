@@ -32,6 +32,7 @@ type Status struct {
 
 	Breaker       BreakerStatus
 	Hold          HoldStatus
+	Waits         string   // what its transform stage waits for before it transforms more, metrics.Wait...; "": for nothing
 	Failing       *Failing // nil: the last attempt succeeded, or this process has made none
 	InFlight      int      // attempts under way
 	Concurrency   int      // most of them
@@ -145,6 +146,7 @@ func (r *running) describe(s *Status) {
 	s.ID, s.Kind, s.Concurrency, s.Assigned = r.id, r.dest.Kind, r.dest.Concurrency, r.assigned()
 	sched := r.scheduler().state()
 	s.Breaker, s.Hold, s.Failing = breakerStatus(sched.breaker), r.holdStatus(sched.hold), r.health.status()
+	s.Waits, _ = r.scheduler().ahead.stopped()
 	s.InFlight, s.Buffered, s.BlockedBy = now.InFlight, now.Buffered, now.Blocked
 	for _, n := range now.Blocked {
 		s.BlockedKeys += n

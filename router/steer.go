@@ -7,9 +7,9 @@ import (
 )
 
 // Pause holds the attempts of a destination back until Resume. Those under way
-// come to their end; events are still read, transformed and stored in its
-// topic, and waiting spends nothing of a delivery's limits. A destination that
-// is not there is paused when it comes.
+// come to their end; aheadMost deliveries more are stored in its topic, and waiting
+// spends nothing of a delivery's limits. A destination that is not there is paused when
+// it comes.
 func (p *Pipeline) Pause(id string, note Note) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

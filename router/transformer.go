@@ -32,6 +32,7 @@ type transformer struct {
 	spans    *spans
 	waits    *runWaits
 	hold     *hold
+	ahead    *backpressure
 	draining <-chan struct{}
 	log      *slog.Logger
 }
@@ -46,6 +47,9 @@ func (t *transformer) handle(msg *message.Message) error {
 	}
 	ctx, cancel := context.WithCancel(msg.Context())
 	defer cancel() // tells a transformation that is left behind
+	if err := t.backpressure(ctx, run); err != nil {
+		return err
+	}
 	return newWork(t, run).finish(ctx)
 }
 
@@ -91,15 +95,18 @@ func (t *transformer) finish(ctx context.Context, run *infra.Run, parts []*infra
 	if err := t.store(ctx, run, parts, results); err != nil {
 		return err
 	}
-	skipped := 0
+	skipped, made := 0, 0
 	for i := range results {
 		switch r := &results[i]; {
 		case r.given != nil:
 			t.poison.kept(ctx, r.msg, r.given)
 		case r.rec == nil:
 			skipped++
+		default:
+			made++
 		}
 	}
+	t.ahead.add(made)
 	t.metrics.FinishedMany(metrics.Skipped, skipped)
 	return nil
 }

@@ -51,7 +51,7 @@ func TestRunIsStoredInPartsWhereMemoryIsShort(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := &Destination{Destination: &funcDest{id: "d"}, Timeout: time.Minute}
-			tr := &transformer{dest: d, storing: newStoring(nil), stored: func(time.Time, error) {}, metrics: m.Destination("d", "fake", nil), waits: &runWaits{}, hold: newHold(d, discard)}
+			tr := &transformer{dest: d, storing: newStoring(nil), stored: func(time.Time, error) {}, metrics: m.Destination("d", "fake", nil), waits: &runWaits{}, hold: newHold(d, discard), ahead: &backpressure{}}
 			owner := &tightOwner{full: c.full}
 			run := &infra.Run{RunOwner: owner}
 			for _, key := range []string{"a", "b", "c"} {

@@ -410,6 +410,26 @@ func TestNotTransformed(t *testing.T) {
 	assert.Contains(t, got.Why, "no process works on its partition now")
 }
 
+// While a destination takes nothing, a thousand of its deliveries are made ahead and no more.
+func TestNotTransformedWhilePaused(t *testing.T) {
+	d := &receiver{id: "d"}
+	r := newRig(t, router.Destination{Destination: d})
+	r.pipeline.Pause("d", router.Note{By: "ada"})
+	r.await(r.publish("u1", "t", 1)[0], admin.StatePaused)
+	ids := r.publish("u2", "t", 3000)
+	last := ids[len(ids)-1]
+	assert.Eventually(t, func() bool { s, _ := r.pipeline.Status("d"); return s.Waits != "" }, 10*time.Second, time.Millisecond)
+	got := r.ask(last)
+	assert.Equal(t, admin.StateNotTransformed, got.State)
+	assert.Equal(t, metrics.WaitPaused, got.Reason)
+	assert.Contains(t, got.Why, "enough deliveries wait already: the destination is paused by ada")
+	assert.Equal(t, "eventserver resume d", got.Do)
+	assert.Greater(t, got.Ahead, int64(1000))
+	assert.Less(t, got.Ahead, int64(2000))
+	r.pipeline.Resume("d")
+	assert.Eventually(t, func() bool { return d.has(last) }, 10*time.Second, time.Millisecond)
+}
+
 func TestFinding(t *testing.T) {
 	d := &receiver{id: "d"}
 	r := newRig(t, router.Destination{Destination: d})

@@ -198,6 +198,12 @@ func (c *inquiry) untransformed(ctx context.Context, e *evidence, progress infra
 		v.Why = "a replay" + by(status.Replay) + " is under way; it is transformed after that, as the events before it are"
 		return nil
 	}
+	if known && status.Waits != "" {
+		head := &admin.DestinationExplanation{}
+		c.first(e, &router.Waiting{Reason: status.Waits}, head)
+		v.Why, v.Do, v.Reason = "it is not transformed yet, because enough deliveries wait already: "+head.Why, head.Do, status.Waits
+		return nil
+	}
 	for _, w := range c.waiting(e.id, e.last.orderKey) {
 		if w.Stage != "transform" {
 			continue

@@ -178,7 +178,7 @@ func (f *follower) take(most infra.Runs) (out []*entry, to int64, ok bool) {
 	for _, w := range f.wanted {
 		e := lp.entries[lp.since(w.offset)]
 		bytes += costOf(e.rec)
-		if len(out) > 0 && bytes > most.Bytes {
+		if len(out) == most.Messages || len(out) > 0 && bytes > most.Bytes {
 			break
 		}
 		out = append(out, e)

@@ -139,9 +139,13 @@ func (c *claim) lacksRoom() bool {
 	return c.sub.account.share() >= 1 // there may have been room before
 }
 
-// most bounds a part: by the subscription's runs, and by the memory that is left.
+// most bounds a part: by the subscription's runs, by its bound, and by the memory that is
+// left.
 func (c *claim) most() infra.Runs {
 	most := c.sub.cfg.Runs
+	if bound := int(c.sub.account.most.Load()); bound > 0 {
+		most.Messages = min(most.Messages, bound)
+	}
 	most.Bytes = min(most.Bytes, c.sub.account.room())
 	return most
 }

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"eventserver/metrics"
 )
 
 // Config bounds the attempts of a destination. The caller fills in the defaults.
@@ -311,6 +313,23 @@ func (m *Machine) Most() int {
 		return m.cfg.Concurrency + m.tried
 	}
 	return 0
+}
+
+// Stopped is why nothing is attempted but a probe, metrics.Wait...; "": attempts may
+// start, or there is nothing to attempt.
+func (m *Machine) Stopped() string {
+	held, _ := m.Held()
+	switch {
+	case held == 0:
+		return ""
+	case m.paused:
+		return metrics.WaitPaused
+	case m.breaker.state == open:
+		return metrics.WaitBreaker
+	case m.guard.Held():
+		return metrics.WaitHeld
+	}
+	return ""
 }
 
 // Pause starts no attempt until Resume. Attempts under way go on, and what was given up

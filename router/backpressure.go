@@ -1,0 +1,100 @@
+package router
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"eventserver/infra"
+)
+
+// aheadMost is how many deliveries the transform stage stores for a destination that
+// takes none. They keep its attempts busy until the transform stage has caught up.
+const aheadMost = 1000
+
+// backpressure stops the transform stage of a destination while no attempt may start,
+// once enough deliveries wait for it. The events that follow stay in the topic of events,
+// which stores them once for all destinations.
+//
+//	attempts start            transforms everything
+//	none may, few are stored  transforms up to aheadMost deliveries more
+//	none may, enough are      the handler keeps its run, and the subscriber reads no other
+type backpressure struct {
+	mu     sync.Mutex
+	reason string // why no attempt may start, metrics.Wait...; "": one may
+	stored int    // deliveries since then
+	source infra.Subscriber
+	opened chan struct{} // not nil: the stage is stopped; closed when it goes on
+}
+
+// attach sets the subscriber of the transform stage.
+func (b *backpressure) attach(source infra.Subscriber) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.source = source
+	if b.opened != nil {
+		source.Bound(1)
+	}
+}
+
+// set takes why no attempt may start. The caller holds the scheduler's lock.
+func (b *backpressure) set(reason string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	was := b.reason
+	b.reason = reason
+	if reason != "" {
+		if was == "" {
+			b.stored = 0
+		}
+		return
+	}
+	if b.opened != nil {
+		close(b.opened)
+		b.opened = nil
+		b.source.Bound(0)
+	}
+}
+
+// add counts deliveries that were stored.
+func (b *backpressure) add(deliveries int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.reason == "" {
+		return
+	}
+	b.stored += deliveries
+	if b.stored >= aheadMost && b.opened == nil {
+		b.opened = make(chan struct{})
+		b.source.Bound(1)
+	}
+}
+
+// stopped is why the stage is stopped, and the channel that is closed when it goes on;
+// "": it is not.
+func (b *backpressure) stopped() (reason string, opened <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.opened == nil {
+		return "", nil
+	}
+	return b.reason, b.opened
+}
+
+// backpressure returns when the run may be transformed.
+func (t *transformer) backpressure(ctx context.Context, run *infra.Run) error {
+	reason, opened := t.ahead.stopped()
+	if reason == "" {
+		return nil
+	}
+	waiting := &runWait{parts: run.Parts}
+	defer t.waits.end(waiting)
+	for reason != "" {
+		t.waits.begin(waiting, reason, time.Time{}, nil)
+		if err := t.sleep(ctx, time.Time{}, opened); err != nil {
+			return err
+		}
+		reason, opened = t.ahead.stopped()
+	}
+	return nil
+}
