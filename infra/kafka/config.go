@@ -163,10 +163,12 @@ func (c *Config) client(name string) []kgo.Opt {
 }
 
 // producing are the options of the client that produces. Records go where they are
-// told, in the order of the calls, and once.
+// told, in the order of the calls, and once. A broker has one request at a time: what
+// comes meanwhile goes with the next, and a busy Kafka gets fewer requests.
 func (c *Config) producing() []kgo.Opt {
 	return []kgo.Opt{
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0),
+		kgo.MaxProduceRequestsInflightPerBroker(1),
 		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(int32(c.MaxMessageBytes + overhead)),
 		kgo.ProduceRequestTimeout(produceTimeout), kgo.RecordDeliveryTimeout(recordTimeout),
 		kgo.AllowIdempotentProduceCancellation(), // who waits for an answer waits recordTimeout, and not for ever
