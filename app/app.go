@@ -18,9 +18,9 @@ import (
 	"eventserver/app/admin"
 	"eventserver/app/config"
 	"eventserver/app/control"
-	"eventserver/app/http"
+	"eventserver/app/ingest"
 	"eventserver/app/poison"
-	"eventserver/app/traces"
+	"eventserver/app/tracing"
 	"eventserver/app/version"
 	"eventserver/destinations"
 	"eventserver/infra"
@@ -36,11 +36,11 @@ type App struct {
 	broker   infra.Broker
 	store    *local.Log // under broker, where that is in this process
 	pipeline *router.Pipeline
-	traces   *traces.Traces // nil: off
-	front    *http.Server   // nil with HandleOnly
-	admin    *admin.Server  // nil with HandleOnly, and where it is off
-	judge    http.Contract  // nil without schemas
-	contract *contract      // the same
+	traces   *tracing.Traces // nil: off
+	front    *ingest.Server  // nil with HandleOnly
+	admin    *admin.Server   // nil with HandleOnly, and where it is off
+	judge    ingest.Contract // nil without schemas
+	contract *contract       // the same
 	options  Options
 	kinds    map[string]Kind
 
@@ -157,7 +157,7 @@ func (a *App) accept(reg *prometheus.Registry, m *metrics.Metrics) error {
 	if err != nil {
 		return err
 	}
-	a.front, err = http.New(http.Config{
+	a.front, err = ingest.New(ingest.Config{
 		Addr: cfg.HTTP.Addr, MaxEventBytes: int64(cfg.HTTP.MaxEventBytes), MaxBatchBytes: int64(cfg.HTTP.MaxBatchBytes),
 		MaxBatchEvents: cfg.HTTP.MaxBatchEvents, MaxInFlight: cfg.HTTP.MaxInFlight, Memory: cfg.RequestMemory(), PublishTimeout: cfg.HTTP.PublishTimeout,
 		ReadTimeout: cfg.HTTP.ReadTimeout, Keys: keys, MetricsAddr: cfg.Metrics.Addr, MetricsTokens: tokens, MetadataHeaders: cfg.HTTP.MetadataHeaders, Tracer: a.tracer(), Contract: a.judge, Ready: a.readiness,
@@ -166,8 +166,8 @@ func (a *App) accept(reg *prometheus.Registry, m *metrics.Metrics) error {
 	if err != nil {
 		return err
 	}
-	a.pipeline.AddIngest("ingest", http.PathEvents, a.front.Subscriber())
-	a.pipeline.AddIngest("ingest.publish", http.PathPublish, a.front.Subscriber())
+	a.pipeline.AddIngest("ingest", ingest.PathEvents, a.front.Subscriber())
+	a.pipeline.AddIngest("ingest.publish", ingest.PathPublish, a.front.Subscriber())
 	return nil
 }
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"testing"
 
-	"eventserver/app/traces/tracestest"
+	"eventserver/app/tracing/tracingtest"
 )
 
 // With batch configured a receiver reads one shape: of batches, of what is left
@@ -22,7 +22,7 @@ func TestWebhookWithBatchAlwaysGetsArrays(t *testing.T) {
 		"a batch that failed":      {"{max_events: 3, max_wait: 10s}", []int{500}, []int{3, 1, 1, 1}},
 		"a refused batch":          {"{max_events: 3, max_wait: 10s}", []int{400, 500}, []int{3, 1, 1, 1, 1}},
 	} {
-		for _, traces := range []string{"", fmt.Sprintf("traces: {endpoint: %q}\n", tracestest.New(t).URL)} {
+		for _, traces := range []string{"", fmt.Sprintf("traces: {endpoint: %q}\n", tracingtest.New(t).URL)} {
 			t.Run(name, func(t *testing.T) {
 				receiver := newHook(t, c.statuses...)
 				a, stop := runApp(t, fmt.Sprintf(`broker: {kind: memory, partitions: 1}

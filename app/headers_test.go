@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"eventserver/app/traces/tracestest"
+	"eventserver/app/tracing/tracingtest"
 )
 
 // A header that a client gives several times reaches a receiver whole, through
@@ -18,7 +18,7 @@ func TestHeadersGivenTwiceReachTheReceiver(t *testing.T) {
 			one, many := newHook(t), newHook(t)
 			traces := ""
 			if traced {
-				traces = fmt.Sprintf("traces: {endpoint: %q}\n", tracestest.New(t).URL)
+				traces = fmt.Sprintf("traces: {endpoint: %q}\n", tracingtest.New(t).URL)
 			}
 			a, stop := runApp(t, fmt.Sprintf(`broker: {kind: memory}
 %sdestinations:

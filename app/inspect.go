@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"eventserver/app/config"
-	"eventserver/app/http"
-	"eventserver/app/http/envelope"
+	"eventserver/app/ingest"
+	"eventserver/app/ingest/envelope"
 	"eventserver/app/schema"
 	"eventserver/destinations"
 	"eventserver/router"
@@ -100,7 +100,7 @@ func DryRun(ctx context.Context, cfg *config.Config, o Options, id string, body 
 // asAccepted gives the events as the server would store them, with the keys that
 // their schemas name.
 func asAccepted(ctx context.Context, judge *contract, envs []envelope.Envelope) ([]destinations.Event, error) {
-	var c http.Contract
+	var c ingest.Contract
 	if judge != nil {
 		c = judge
 	}
@@ -108,8 +108,8 @@ func asAccepted(ctx context.Context, judge *contract, envs []envelope.Envelope) 
 	var spent schema.Spent // one request
 	var events []destinations.Event
 	for i, e := range envs {
-		ev := http.Event(e, now)
-		v, err := http.Judge(ctx, c, &ev, e.Key != "", &spent)
+		ev := ingest.Event(e, now)
+		v, err := ingest.Judge(ctx, c, &ev, e.Key != "", &spent)
 		if err != nil {
 			return nil, err
 		}

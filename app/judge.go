@@ -9,8 +9,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"eventserver/app/http"
-	"eventserver/app/http/envelope"
+	"eventserver/app/ingest"
+	"eventserver/app/ingest/envelope"
 	"eventserver/app/schema"
 )
 
@@ -58,8 +58,8 @@ func judge(policy *schema.Policy, typ string, env envelope.Envelope) error {
 	case typ != "" && env.Type != typ:
 		return fmt.Errorf("is of type %q, not %q; correct the event or --type", env.Type, typ)
 	}
-	e := http.Event(env, env.Time)
-	v, err := http.Judge(context.Background(), policy, &e, env.Key != "", nil)
+	e := ingest.Event(env, env.Time)
+	v, err := ingest.Judge(context.Background(), policy, &e, env.Key != "", nil)
 	switch {
 	case err != nil:
 		return err

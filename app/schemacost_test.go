@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventserver/app/admin"
-	front "eventserver/app/http"
+	"eventserver/app/ingest"
 	"eventserver/app/schema"
 	"eventserver/destinations"
 )
@@ -50,11 +50,11 @@ func TestSchemaCost(t *testing.T) {
 		"schemas: {dir: '"+slowSchemas(t)+"', max_cost: 20000}\ndestinations: [{id: d, kind: catch}]\n", o)
 	require.NoError(t, err)
 	a := started(t, cfg, o)
-	post := func(body string) (int, front.Problem) {
+	post := func(body string) (int, ingest.Problem) {
 		resp, err := http.Post("http://"+a.Addr()+"/v1/events", "application/json", strings.NewReader(body))
 		require.NoError(t, err)
 		defer func() { _ = resp.Body.Close() }()
-		var p front.Problem
+		var p ingest.Problem
 		require.NoError(t, json.NewDecoder(resp.Body).Decode(&p))
 		return resp.StatusCode, p
 	}

@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 
 	"eventserver/app/config"
-	front "eventserver/app/http"
-	"eventserver/app/http/envelope"
+	"eventserver/app/ingest"
+	"eventserver/app/ingest/envelope"
 	"eventserver/app/schema"
 	"eventserver/destinations"
 	"eventserver/router/plural"
@@ -268,7 +268,7 @@ func (s *storer) send(ctx context.Context, batch []sendEvent) ([]string, error) 
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", b.where(), err)
 		}
-		evs[i] = front.Event(envs[0], now)
+		evs[i] = ingest.Event(envs[0], now)
 		if err := s.store.settle(ctx, &evs[i], envs[0].Key != ""); err != nil {
 			return nil, fmt.Errorf("%s: %w", b.where(), err)
 		}

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"eventserver/app/config"
-	front "eventserver/app/http"
+	"eventserver/app/ingest"
 	"eventserver/app/version"
 	"eventserver/destinations"
 	"eventserver/destinations/cause"
@@ -60,7 +60,7 @@ func newPoster(cfg *config.Config, c *SendConfig, log *slog.Logger) (*poster, er
 		transport = http.DefaultTransport.(*http.Transport).Clone()
 	}
 	return &poster{
-		url: u.JoinPath(front.PathEvents).String(), key: c.APIKey, retries: c.Retries, log: log,
+		url: u.JoinPath(ingest.PathEvents).String(), key: c.APIKey, retries: c.Retries, log: log,
 		client: &http.Client{Transport: transport, Timeout: sendTimeout,
 			// A redirect would turn the POST into a GET.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},

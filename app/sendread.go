@@ -9,7 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"eventserver/app/http/envelope"
+	"eventserver/app/ingest/envelope"
 	"eventserver/app/jsonfault"
 )
 

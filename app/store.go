@@ -8,8 +8,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"eventserver/app/config"
-	"eventserver/app/http"
-	"eventserver/app/http/envelope"
+	"eventserver/app/ingest"
+	"eventserver/app/ingest/envelope"
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/router"
@@ -21,10 +21,10 @@ import (
 // no HTTP.
 type Store struct {
 	broker infra.Broker
-	judge  http.Contract // nil: no schemas
-	limit  int           // bytes of an event
-	tracer trace.Tracer  // nil: no spans
-	system string        // in them
+	judge  ingest.Contract // nil: no schemas
+	limit  int             // bytes of an event
+	tracer trace.Tracer    // nil: no spans
+	system string          // in them
 }
 
 // OpenStore connects to the cluster that the configuration names. The other kinds
@@ -68,7 +68,7 @@ func (s *Store) Put(ctx context.Context, events ...destinations.Event) error {
 // settle holds an event against its limit and its schema and gives it its key.
 // keyed: it has one of its own.
 func (s *Store) settle(ctx context.Context, e *destinations.Event, keyed bool) error {
-	if v, err := http.Judge(ctx, s.judge, e, keyed, nil); err != nil {
+	if v, err := ingest.Judge(ctx, s.judge, e, keyed, nil); err != nil {
 		return err
 	} else if v != nil {
 		return v

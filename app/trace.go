@@ -6,7 +6,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"eventserver/app/traces"
+	"eventserver/app/tracing"
 	"eventserver/app/version"
 	"eventserver/metrics"
 )
@@ -17,7 +17,7 @@ func (a *App) trace(ctx context.Context, m *metrics.Metrics) (err error) {
 	if c == nil {
 		return nil
 	}
-	a.traces, err = traces.New(ctx, traces.Config{
+	a.traces, err = tracing.New(ctx, tracing.Config{
 		Endpoint: c.Endpoint, Headers: c.Headers, SampleRatio: c.SampleRatio, Service: c.ServiceName,
 		Instance: a.cfg.Broker.InstanceID, Version: version.Get().Version, Dropped: m.SpansDropped, Logger: a.log,
 	})

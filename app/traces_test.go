@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"eventserver/app"
-	"eventserver/app/traces/tracestest"
+	"eventserver/app/tracing/tracingtest"
 	"eventserver/destinations"
 )
 
@@ -114,11 +114,11 @@ func send(t *testing.T, url, body string, header map[string]string) {
 // tree finds spans by name and parent.
 type tree struct {
 	t     *testing.T
-	spans []tracestest.Span
+	spans []tracingtest.Span
 }
 
-func (tr tree) under(parent, name string) []tracestest.Span {
-	var found []tracestest.Span
+func (tr tree) under(parent, name string) []tracingtest.Span {
+	var found []tracingtest.Span
 	for _, s := range tr.spans {
 		if s.Parent == parent && s.Name == name {
 			found = append(found, s)
@@ -127,7 +127,7 @@ func (tr tree) under(parent, name string) []tracestest.Span {
 	return found
 }
 
-func (tr tree) one(parent, name string, attributes map[string]string) tracestest.Span {
+func (tr tree) one(parent, name string, attributes map[string]string) tracingtest.Span {
 	tr.t.Helper()
 	found := tr.under(parent, name)
 	if len(found) != 1 {
@@ -153,7 +153,7 @@ func TestTraceOfAnEvent(t *testing.T) {
 		{"embedded", fmt.Sprintf("{kind: embedded, partitions: 2, dir: %q}", t.TempDir()), "embedded"},
 	} {
 		t.Run(broker.name, func(t *testing.T) {
-			collector, receiver := tracestest.New(t), newHook(t, http.StatusInternalServerError)
+			collector, receiver := tracingtest.New(t), newHook(t, http.StatusInternalServerError)
 			bad, unwanted := newProbe("bad"), newProbe("unwanted")
 			tried := make(chan struct{}, 10)
 			bad.fail = func(d destinations.Delivery) error {
@@ -194,7 +194,7 @@ destinations:
 			published := tr.one(transform.ID, "publish dest.hook", nil)
 			process := tr.one(published.ID, "process dest.hook", map[string]string{"messaging.destination.name": "dest.hook", "messaging.consumer.group.name": "deliver.hook"})
 			attempts := tr.under(process.ID, "deliver hook")
-			slices.SortFunc(attempts, func(a, b tracestest.Span) int {
+			slices.SortFunc(attempts, func(a, b tracingtest.Span) int {
 				return strings.Compare(a.Attributes["eventserver.attempt"], b.Attributes["eventserver.attempt"])
 			})
 			if len(attempts) != 2 {
@@ -240,7 +240,7 @@ destinations:
 // A transformation that gives up tells in its span, and its record in the
 // poison queue goes on under it.
 func TestTraceOfAFailedTransformation(t *testing.T) {
-	collector, p := tracestest.New(t), newProbe("p")
+	collector, p := tracingtest.New(t), newProbe("p")
 	p.transform = func(context.Context, destinations.Event) error { panic("canary") }
 	url, stop := runFile(t, fmt.Sprintf("broker: {kind: memory}\ntraces: {endpoint: %q}\ndestinations: [{id: p, kind: probe}]\n", collector.URL), p)
 	send(t, url, `{"userId":"u"}`, nil)
@@ -279,7 +279,7 @@ func TestTraceparentOfAClient(t *testing.T) {
 		{"not sampled", "00-" + clientTrace + "-" + clientSpan + "-00", clientTrace, "-00", "a=b"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			collector, receiver := tracestest.New(t), newHook(t)
+			collector, receiver := tracingtest.New(t), newHook(t)
 			url, stop := runFile(t, fmt.Sprintf("broker: {kind: memory}\ntraces: {endpoint: %q}\ndestinations: [{id: hook, kind: webhook, url: %q, allow_private: true}]\n", collector.URL, receiver.URL))
 			send(t, url, `{"userId":"u"}`, map[string]string{"traceparent": c.in, "tracestate": "a=b"})
 			h := receiver.next(t)
@@ -307,7 +307,7 @@ func TestTraceparentOfAClient(t *testing.T) {
 // A request of many is one publish, and a batch one call with links to its
 // events, each of which has an attempt in its own trace.
 func TestTraceOfBatches(t *testing.T) {
-	collector, receiver := tracestest.New(t), newHook(t)
+	collector, receiver := tracingtest.New(t), newHook(t)
 	url, stop := runFile(t, fmt.Sprintf(`
 broker: {kind: memory, partitions: 1}
 traces: {endpoint: %q}
@@ -322,8 +322,8 @@ destinations: [{id: hook, kind: webhook, url: %q, allow_private: true, batch: {m
 	if n := len(tr.under(events.ID, "transform hook")); n != 2 {
 		t.Errorf("%d transformations of a request of 2", n)
 	}
-	var call tracestest.Span
-	published := map[string]tracestest.Span{} // by event
+	var call tracingtest.Span
+	published := map[string]tracingtest.Span{} // by event
 	for _, s := range tr.spans {
 		switch s.Name {
 		case "deliver batch hook":
@@ -359,7 +359,7 @@ destinations: [{id: hook, kind: webhook, url: %q, allow_private: true, batch: {m
 
 // Events that a program puts go on under the traceparents that they have.
 func TestTraceOfPut(t *testing.T) {
-	collector, p := tracestest.New(t), newProbe("p")
+	collector, p := tracingtest.New(t), newProbe("p")
 	a, stop := runApp(t, fmt.Sprintf("broker: {kind: memory}\ntraces: {endpoint: %q}\ndestinations: [{id: p, kind: probe}]\n", collector.URL), p)
 	if err := a.Put(t.Context(),
 		destinations.Event{ID: "e1", Key: "u", ReceivedAt: time.Now(), ContentType: "application/json", Data: []byte(`{}`), Metadata: map[string]string{"traceparent": clientParent}},
@@ -371,7 +371,7 @@ func TestTraceOfPut(t *testing.T) {
 	tr := tree{t, collector.Spans()}
 	first := tr.one(clientSpan, "publish events", map[string]string{"cloudevents.event_id": "e1", "messaging.system": "memory"})
 	second := tr.one("", "publish events", map[string]string{"cloudevents.event_id": "e2"})
-	for _, published := range []tracestest.Span{first, second} {
+	for _, published := range []tracingtest.Span{first, second} {
 		tr.one(published.ID, "transform p", map[string]string{"cloudevents.event_id": published.Attributes["cloudevents.event_id"]})
 	}
 	if first.TraceID == second.TraceID {
@@ -381,9 +381,9 @@ func TestTraceOfPut(t *testing.T) {
 
 // Two servers in one process have a collector each: nothing is global.
 func TestTracesOfTwoApps(t *testing.T) {
-	var collectors []*tracestest.Collector
+	var collectors []*tracingtest.Collector
 	for i := range 2 {
-		collector, p := tracestest.New(t), newProbe("p")
+		collector, p := tracingtest.New(t), newProbe("p")
 		url, stop := runFile(t, fmt.Sprintf("broker: {kind: memory}\ntraces: {endpoint: %q, service_name: app%d}\ndestinations: [{id: p, kind: probe}]\n", collector.URL, i), p)
 		defer stop()
 		send(t, url, fmt.Sprintf(`{"id":"e%d","userId":"u"}`, i), nil)
@@ -430,7 +430,7 @@ func TestHangingCollector(t *testing.T) {
 
 // The histograms name a trace for their buckets, where one is sampled.
 func TestExemplars(t *testing.T) {
-	collector, p := tracestest.New(t), newProbe("p")
+	collector, p := tracingtest.New(t), newProbe("p")
 	url, _ := runFile(t, fmt.Sprintf("broker: {kind: memory}\ntraces: {endpoint: %q}\ndestinations: [{id: p, kind: probe}]\n", collector.URL), p)
 	send(t, url, `{"userId":"u"}`, map[string]string{"traceparent": clientParent})
 	p.await(t, 1)

@@ -4,5 +4,5 @@
 // connected.
 //
 // It imports the standard library only. Roles, answers and what each listener
-// asks for belong to packages app/http and app/admin.
+// asks for belong to packages app/ingest and app/admin.
 package access

@@ -3,7 +3,7 @@ package config
 import (
 	"time"
 
-	"eventserver/app/http/budget"
+	"eventserver/app/ingest/budget"
 	"eventserver/destinations"
 )
 

@@ -36,7 +36,7 @@
 // else and $ref. So additionalProperties: false does not refuse them.
 //
 // It imports the standard library, jsontext, the YAML parser and the JSON Schema
-// library. What does not belong here: HTTP and its status codes (app/http), the
-// envelope's own rules (app/http/envelope), writing code from schemas (gogen), and
+// library. What does not belong here: HTTP and its status codes (app/ingest), the
+// envelope's own rules (app/ingest/envelope), writing code from schemas (gogen), and
 // anything of brokers or destinations.
 package schema

@@ -1,3 +1,0 @@
-// Package tracestest has an OpenTelemetry collector for tests: it takes OTLP over
-// HTTP and keeps what came. It belongs in no program.
-package tracestest
