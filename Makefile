@@ -23,17 +23,20 @@ fmt:
 lint:
 	$(LINT) run --allow-parallel-runners ./...
 
-# docs/config.md and docs/openapi.json come from the code, packages events from the schemas.
+# docs/config.md and docs/openapi.json come from the code, docs/flow.svg from docs/flow.txt,
+# packages events from the schemas.
 GENERATE = $(GO) run ./cmd/eventserver schema generate
 generate:
 	$(GENERATE) --dir schemas
 	$(GENERATE) --dir examples/typed/schemas --out examples/typed/events
 	$(GO) test ./app -run TestReferenceIsUpToDate -args -update
 	$(GO) test ./app/admin -run TestDocumentIsUpToDate -args -update
+	$(GO) test ./docs -run TestFlowIsUpToDate -args -update
 
 generated:
 	$(GO) test -count=1 ./app -run TestReferenceIsUpToDate
 	$(GO) test -count=1 ./app/admin -run TestDocumentIsUpToDate
+	$(GO) test -count=1 ./docs -run TestFlowIsUpToDate
 	$(GO) mod tidy -diff
 	$(GO) -C deploy/render mod tidy -diff
 	$(GENERATE) --dir schemas --check
