@@ -50,8 +50,8 @@ func takes(t *testing.T, filter bool, src string, more ...string) {
 	}
 }
 
-// The examples of docs/expressions.md and README.md work, also on an event without
-// the members that they look at.
+// The examples of docs/expressions.md and docs/configure.md work, also on an event
+// without the members that they look at.
 func TestExamplesOfThePages(t *testing.T) {
 	const name = "../../docs/expressions.md"
 	text := page(t, name)
@@ -71,8 +71,8 @@ func TestExamplesOfThePages(t *testing.T) {
 		}
 		n++
 	}
-	// README.md posts these, and then configures its expressions: its filter once
-	// poisoned the events of send --example, whose total is an object.
+	// The first configuration is tried with the event that README.md posts and with those
+	// of send --example: its filter once poisoned these, whose total is an object.
 	posted := []string{`{"id":"e5","data":{"amount":142}}`}
 	files, err := filepath.Glob("../../schemas/testdata/order.placed/valid-*.json")
 	if err != nil || len(files) == 0 {
@@ -81,9 +81,14 @@ func TestExamplesOfThePages(t *testing.T) {
 	for _, f := range files {
 		posted = append(posted, page(t, f))
 	}
-	for _, m := range regexp.MustCompile(`(?m)^\s+(filter|transform): '(.*)'$`).FindAllStringSubmatch(page(t, "../../README.md"), -1) {
+	configured := 0
+	for _, m := range regexp.MustCompile(`(?m)^\s+(filter|transform): '(.*)'$`).FindAllStringSubmatch(page(t, "../../docs/configure.md"), -1) {
 		takes(t, m[1] == "filter", m[2], posted...)
 		n++
+		configured++
+	}
+	if configured != 2 {
+		t.Errorf("docs/configure.md has %d expressions, want 2", configured)
 	}
 	if n < 20 {
 		t.Errorf("only %d examples were found", n)
