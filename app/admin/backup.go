@@ -17,13 +17,13 @@ type Backing interface {
 
 // BackupOrder asks for a backup.
 type BackupOrder struct {
-	Dir string `json:"dir" minLength:"1" maxLength:"4096" doc:"Where to: an absolute path on the server's machine; a directory that does not exist, or is empty"`
+	Dir string `json:"dir" minLength:"1" maxLength:"4096" doc:"Absolute path on the server's machine of a directory that is empty or does not exist"`
 }
 
 // BackupAnswer is a backup that is there.
 type BackupAnswer struct {
 	Dir   string `json:"dir"`
-	Bytes int64  `json:"bytes" doc:"What its files have; those that broker.dir has too are there once, where the file system is the same"`
+	Bytes int64  `json:"bytes" doc:"Size of its files. On the same file system, files that broker.dir also has take no space"`
 }
 
 type (

@@ -10,7 +10,7 @@ import (
 // Build is what runs, as GET /v1/build answers.
 type Build struct {
 	Version  string    `json:"version" doc:"Version of the program"`
-	Commit   string    `json:"commit" doc:"Commit that it was built from; empty where the build does not know"`
+	Commit   string    `json:"commit" doc:"Commit of the build; empty where it is not known"`
 	Modified bool      `json:"modified" doc:"Whether files were changed after that commit"`
 	Go       string    `json:"go" doc:"Version of Go that it was built with"`
 	Instance string    `json:"instance" doc:"broker.instance_id: the name of this process among those that share the work"`

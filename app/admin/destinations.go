@@ -34,16 +34,16 @@ const stuckShown = 20
 // StuckKey is a key whose first unfinished event does not go through.
 type StuckKey struct {
 	Key      string     `json:"key" doc:"The user; empty: another program wrote the event without one"`
-	EventID  string     `json:"event_id" doc:"The event that holds the key up"`
+	EventID  string     `json:"event_id" doc:"The unfinished event that the key waits for"`
 	Type     string     `json:"type"`
 	Reason   string     `json:"reason" enum:"attempt,backoff,batch,breaker,broker,held,paused,rate_limit,slot" doc:"What that event waits for; backoff: its attempts fail"`
-	Since    *time.Time `json:"since,omitempty" doc:"Since when the key waits"`
-	Attempts int        `json:"attempts" doc:"Made"`
-	Counted  int        `json:"counted" doc:"Of them, those that count towards the limit"`
-	Limit    int        `json:"limit" doc:"At which the event is given up: retry.attempts"`
+	Since    *time.Time `json:"since,omitempty" doc:"Begin of the wait of the key"`
+	Attempts int        `json:"attempts" doc:"Number of attempts"`
+	Counted  int        `json:"counted" doc:"Number of attempts that count towards the limit"`
+	Limit    int        `json:"limit" doc:"Limit of attempts: retry.attempts"`
 	Last     string     `json:"last,omitempty" doc:"Answer of the last attempt"`
-	Next     *time.Time `json:"next,omitempty" doc:"When it goes on"`
-	Waiting  int        `json:"waiting" doc:"Events of the key that wait behind it"`
+	Next     *time.Time `json:"next,omitempty" doc:"Time when it continues"`
+	Waiting  int        `json:"waiting" doc:"Number of events of the key that wait behind it"`
 }
 
 // DestinationState is what a destination looks like now. Numbers of attempts and
@@ -52,24 +52,24 @@ type DestinationState struct {
 	ID            string         `json:"id"`
 	Kind          string         `json:"kind"`
 	State         string         `json:"state" enum:"running,held,paused,replaying,stopping,unknown" doc:"unknown: read from the broker alone, without a server"`
-	Why           string         `json:"why" doc:"In words, what keeps it from delivering; empty: nothing"`
-	Problems      []string       `json:"problems" doc:"In words, what somebody should look at; empty: nothing. That it is busy, or that an attempt is under way, is none"`
+	Why           string         `json:"why" doc:"What keeps it from delivering, in words; empty: nothing"`
+	Problems      []string       `json:"problems" doc:"What an operator should look at, in words; empty: nothing. A busy destination and a running attempt are no problem"`
 	Paused        *Steered       `json:"paused,omitempty"`
 	Replay        *Steered       `json:"replay,omitempty"`
 	Breaker       BreakerState   `json:"breaker"`
 	Hold          HoldState      `json:"hold"`
 	Failing       *Failing       `json:"failing,omitempty" doc:"The last attempt failed; of the process that answers"`
-	Poison        *int64         `json:"poison,omitempty" doc:"Items of its poison queue that wait for an operator; absent: not known yet"`
-	Lag           int64          `json:"lag" doc:"Events accepted and not finished, as far as the groups' commits say"`
+	Poison        *int64         `json:"poison,omitempty" doc:"Unsettled items of its poison queue; absent: not known yet"`
+	Lag           int64          `json:"lag" doc:"Events accepted and not finished, by the groups' commits"`
 	Groups        []GroupLag     `json:"groups" doc:"The lag by stage"`
 	Oldest        *time.Time     `json:"oldest,omitempty" doc:"When the oldest event was accepted that is not finished"`
-	InFlight      int            `json:"in_flight" doc:"Attempts under way"`
-	Concurrency   int            `json:"concurrency" doc:"Most attempts at once"`
+	InFlight      int            `json:"in_flight" doc:"Running attempts"`
+	Concurrency   int            `json:"concurrency" doc:"Maximum number of attempts at once"`
 	Buffered      int            `json:"buffered" doc:"Messages read and not finished"`
 	BlockedKeys   int            `json:"blocked_keys" doc:"Keys with a message that waits behind an unfinished one"`
-	BlockedBy     map[string]int `json:"blocked_by,omitempty" doc:"The same by what their first event waits for"`
+	BlockedBy     map[string]int `json:"blocked_by,omitempty" doc:"Blocked keys by the reason of their first event's wait"`
 	Stuck         []StuckKey     `json:"stuck,omitempty" doc:"The keys that wait longest; of one destination only, not in the list"`
-	BlockedSince  *time.Time     `json:"blocked_since,omitempty" doc:"Since when the longest-blocked key waits"`
+	BlockedSince  *time.Time     `json:"blocked_since,omitempty" doc:"Begin of the wait of the longest-blocked key"`
 	HasPartitions bool           `json:"has_partitions" doc:"This process has been given partitions to read"`
 }
 
@@ -84,32 +84,32 @@ type Steered struct {
 type BreakerState struct {
 	Open  bool       `json:"open"`
 	Since *time.Time `json:"since,omitempty" doc:"When it opened"`
-	Until *time.Time `json:"until,omitempty" doc:"When the next probe goes out"`
-	Cause string     `json:"cause,omitempty" doc:"The failure that opened it or kept it open"`
+	Until *time.Time `json:"until,omitempty" doc:"Time of the next probe"`
+	Cause string     `json:"cause,omitempty" doc:"The failure that opened it, or kept it open"`
 }
 
 // HoldState is what the hold of a destination looks like now that refuses one user after
 // the other, or whose transformation fails for them.
 type HoldState struct {
 	Held  bool       `json:"held"`
-	Stage string     `json:"stage,omitempty" enum:"transform,deliver" doc:"transform: its schema, filter or transformation fails; deliver: it refuses. Of both, deliver"`
-	Since *time.Time `json:"since,omitempty" doc:"Since when"`
-	Until *time.Time `json:"until,omitempty" doc:"When the next probe goes out"`
-	Cause string     `json:"cause,omitempty" doc:"The last answer, or failure of a transformation, that held it or kept it held"`
+	Stage string     `json:"stage,omitempty" enum:"transform,deliver" doc:"transform: its schema, filter or transformation fails. deliver: the receiver refuses. When both fail: deliver"`
+	Since *time.Time `json:"since,omitempty" doc:"Begin"`
+	Until *time.Time `json:"until,omitempty" doc:"Time of the next probe"`
+	Cause string     `json:"cause,omitempty" doc:"The last answer, or failure of a transformation, that started or prolonged the hold"`
 }
 
 // Failing is a destination whose last attempts failed.
 type Failing struct {
 	Attempts int       `json:"attempts" doc:"In a row, since the last success"`
-	Since    time.Time `json:"since" doc:"The first of them"`
-	Last     string    `json:"last" doc:"What the last of them met"`
+	Since    time.Time `json:"since" doc:"The first items"`
+	Last     string    `json:"last" doc:"Error of the last one"`
 }
 
 // RetryOrder asks for attempts now.
 type RetryOrder struct {
 	ID  string `json:"-"`
 	By  string `json:"-"`
-	Key string `json:"key,omitempty" maxLength:"1024" doc:"Ordering key: the backoff of this user alone; without it, of all. A pause of the breaker or of a hold ends for all in both cases: with a key, this user's event is the probe if one waits"`
+	Key string `json:"key,omitempty" maxLength:"1024" doc:"Ordering key: end the backoff of this user. Without it: of all users. Both end a pause of the breaker or of a hold. With a key the probe is this user's event, if one waits"`
 }
 
 // RetryAnswer says what there was to end at the instance that answers. The others
@@ -117,7 +117,7 @@ type RetryOrder struct {
 type RetryAnswer struct {
 	ID       string `json:"id"`
 	Pause    bool   `json:"pause" doc:"The breaker paused the destination, or it was held"`
-	Backoffs int    `json:"backoffs" doc:"Events that waited for their next attempt"`
+	Backoffs int    `json:"backoffs" doc:"Events whose backoff ended"`
 }
 
 // GroupLag is the lag of one consumer group.
@@ -132,24 +132,24 @@ type Steer struct {
 	ID             string `json:"-"`
 	Pause          bool   `json:"-"`
 	By             string `json:"-"`
-	Why            string `json:"why,omitempty" maxLength:"500" doc:"For those who see the pause; of a resume it is ignored"`
-	AcceptFailures bool   `json:"accept_failures,omitempty" doc:"Of the end of a hold: what the destination refuses, or fails to transform, goes to the poison queue, until one succeeds; without it, the next failure holds it again"`
-	Absent         bool   `json:"absent,omitempty" doc:"Also when this server has no such destination: another program on the same broker may"`
+	Why            string `json:"why,omitempty" maxLength:"500" doc:"Reason of the pause, for other operators. A resume ignores it"`
+	AcceptFailures bool   `json:"accept_failures,omitempty" doc:"For the end of a hold: failing events go to the poison queue until one succeeds. Without it, the next failure holds the destination again"`
+	Absent         bool   `json:"absent,omitempty" doc:"Also for a destination that this server does not have: another program on the same broker may have it"`
 }
 
 // SteerAnswer says what was done.
 type SteerAnswer struct {
 	ID    string   `json:"id"`
-	Ended []string `json:"ended,omitempty" doc:"Of a resume: what it ended, pause, hold (of the instance that answers; the others end theirs) or replay; empty: there was nothing to end"`
+	Ended []string `json:"ended,omitempty" doc:"What a resume ended: pause, hold (of the process that answers; the others end theirs) or replay; empty: nothing"`
 }
 
 // ReplayOrder asks for a replay.
 type ReplayOrder struct {
 	ID      string    `json:"-"`
 	By      string    `json:"-"`
-	Since   time.Time `json:"since" doc:"The destination gets again what was accepted from then on"`
-	DryRun  bool      `json:"dry_run,omitempty" doc:"Count, and change nothing"`
-	Confirm *int64    `json:"confirm,omitempty" minimum:"0" doc:"The count of the dry run; without it nothing is done"`
+	Since   time.Time `json:"since" doc:"Events accepted at this time or later are sent again"`
+	DryRun  bool      `json:"dry_run,omitempty" doc:"Count and change nothing"`
+	Confirm *int64    `json:"confirm,omitempty" minimum:"0" doc:"The count of the dry run. Without it nothing is done"`
 }
 
 // ReplayAnswer is what a replay did, or would do.
@@ -157,17 +157,17 @@ type ReplayAnswer struct {
 	ID         string            `json:"id"`
 	Since      time.Time         `json:"since"`
 	DryRun     bool              `json:"dry_run"`
-	Events     int64             `json:"events" doc:"Finished ones that are transformed again; the destination's types and filter apply as ever"`
+	Events     int64             `json:"events" doc:"Finished events that are transformed again. The destination's types and filter apply"`
 	Partitions []ReplayPartition `json:"partitions"`
-	Gone       int64             `json:"gone" doc:"Events stored before oldest_kept that are no longer there, at most; those of after since cannot be replayed"`
+	Gone       int64             `json:"gone" doc:"Maximum number of events before oldest_kept that are deleted. Deleted events after since cannot be replayed"`
 	OldestKept *time.Time        `json:"oldest_kept,omitempty"`
 }
 
 // ReplayPartition is a partition that is set back.
 type ReplayPartition struct {
 	Partition int32 `json:"partition"`
-	From      int64 `json:"from" doc:"Offset that it is set back to"`
-	Next      int64 `json:"next" doc:"First offset that was not done"`
+	From      int64 `json:"from" doc:"Offset after the reset"`
+	Next      int64 `json:"next" doc:"First offset that is not done"`
 	Events    int64 `json:"events"`
 }
 
@@ -196,9 +196,9 @@ type ReloadAnswer struct {
 	Removed   []string `json:"removed"`
 	Unchanged []string `json:"unchanged"`
 	// Undelivered is by id.
-	Undelivered map[string]int64 `json:"undelivered,omitempty" doc:"Of removed destinations: events that they have not been sent, which stay for them"`
-	LogLevel    string           `json:"log_level,omitempty" doc:"The new one"`
-	Schemas     bool             `json:"schemas" doc:"Events are judged by other schemas or modes now"`
+	Undelivered map[string]int64 `json:"undelivered,omitempty" doc:"Undelivered events of removed destinations. They stay on the broker"`
+	LogLevel    string           `json:"log_level,omitempty" doc:"The new run"`
+	Schemas     bool             `json:"schemas" doc:"Schemas or their modes have changed"`
 }
 
 type (
@@ -208,7 +208,7 @@ type (
 	destinationsOutput struct {
 		Body struct {
 			Destinations []DestinationState `json:"destinations"`
-			Removed      []Leftover         `json:"removed,omitempty" doc:"Destinations that are not in the configuration and still hold something"`
+			Removed      []Leftover         `json:"removed,omitempty" doc:"Destinations that are not in the configuration and still have data on the broker"`
 			ReloadFailed *ReloadFailure     `json:"reload_failed,omitempty" doc:"The last reload of the configuration failed"`
 		}
 	}

@@ -51,12 +51,12 @@ const (
 // Explanation is what is known of an event.
 type Explanation struct {
 	EventID      string                   `json:"event_id"`
-	At           time.Time                `json:"at" doc:"When this was found out"`
-	Live         bool                     `json:"live" doc:"A server was asked; otherwise attempts, breakers and pauses are not known"`
-	Accepted     []AcceptedAt             `json:"accepted" doc:"Where the event stands in the topic of events, in order; more than one when it was accepted again; none when its record is deleted"`
+	At           time.Time                `json:"at" doc:"Time of this answer"`
+	Live         bool                     `json:"live" doc:"A server answered. Otherwise attempts, breakers and pauses are not known"`
+	Accepted     []AcceptedAt             `json:"accepted" doc:"Places of the event in the topic events, in order. More than one when it was accepted again; none when its record is deleted"`
 	Destinations []DestinationExplanation `json:"destinations"`
-	Searched     []SearchedTopic          `json:"searched" doc:"What was read"`
-	Notes        []string                 `json:"notes" doc:"What to know beside: a search that ended early, an id that is there twice"`
+	Searched     []SearchedTopic          `json:"searched" doc:"The searched records"`
+	Notes        []string                 `json:"notes" doc:"Notes: a search that ended early, an id that exists twice"`
 }
 
 // AcceptedAt is where an event was accepted.
@@ -65,7 +65,7 @@ type AcceptedAt struct {
 	Partition   int32     `json:"partition"`
 	Offset      int64     `json:"offset"`
 	Stored      time.Time `json:"stored" doc:"When the broker stored it"`
-	Received    time.Time `json:"received,omitzero" doc:"When the server accepted it; not there for an event of another program"`
+	Received    time.Time `json:"received,omitzero" doc:"Time when the server accepted it; absent for an event of another program"`
 	Key         string    `json:"key" doc:"Its ordering key: the user"`
 	Type        string    `json:"type"`
 	Source      string    `json:"source"`
@@ -78,19 +78,19 @@ type DestinationExplanation struct {
 	Kind  string `json:"kind"`
 	State string `json:"state" enum:"filtered,not_transformed,waiting,attempt,retrying,breaker,held,paused,delivered,poisoned,discarded,trimmed,nothing"`
 	Why   string `json:"why" doc:"In a sentence"`
-	Do    string `json:"do" doc:"What may be done about it; empty: nothing need be done"`
+	Do    string `json:"do" doc:"What to do about it; empty: nothing"`
 
-	DeliveredAt time.Time         `json:"delivered_at,omitzero" doc:"Known of the last few thousand deliveries since the server started"`
-	Attempts    int               `json:"attempts" doc:"Made, as far as is known"`
-	Limit       int               `json:"limit" doc:"Attempts that it may fail, those that the destination is blamed for not counted"`
+	DeliveredAt time.Time         `json:"delivered_at,omitzero" doc:"Known for the last 4,096 deliveries since the server's start"`
+	Attempts    int               `json:"attempts" doc:"Number of attempts, as far as it is known"`
+	Limit       int               `json:"limit" doc:"Maximum number of failed attempts. Attempts that are the destination's fault do not count"`
 	LastAnswer  string            `json:"last_answer,omitempty" doc:"Of the last attempt"`
-	Since       time.Time         `json:"since,omitzero" doc:"It is in this state since then"`
-	Next        time.Time         `json:"next,omitzero" doc:"It goes on then, where that is known"`
+	Since       time.Time         `json:"since,omitzero" doc:"Begin of this state"`
+	Next        time.Time         `json:"next,omitzero" doc:"Time when it continues, where that is known"`
 	Reason      string            `json:"reason,omitempty" doc:"What it waits for, as the label of eventserver_blocked_keys; of one that is poisoned, that reason"`
 	Stage       string            `json:"stage,omitempty" doc:"Where it was poisoned or waits: transform or deliver"`
-	Ahead       int64             `json:"ahead" doc:"Events before it that are not done: of its user in state waiting, of its partition in state not_transformed"`
+	Ahead       int64             `json:"ahead" doc:"Number of unfinished events before it: of its user in state waiting, of its partition in state not_transformed"`
 	Behind      *BlockingEvent    `json:"behind,omitempty" doc:"The event of the same user that it waits behind"`
-	Owner       string            `json:"owner,omitempty" doc:"Another instance that works on its partition; that one's admin API knows more"`
+	Owner       string            `json:"owner,omitempty" doc:"The process that owns its partition. The admin API of that process knows more"`
 	Records     []DeliveryRecord  `json:"records" doc:"In the destination's topic; the last counts"`
 	Poison      []PoisonedAttempt `json:"poison" doc:"In the destination's poison queue"`
 }
@@ -105,7 +105,7 @@ type BlockingEvent struct {
 	Limit      int       `json:"limit"`
 	LastAnswer string    `json:"last_answer,omitempty"`
 	Since      time.Time `json:"since,omitzero"`
-	Next       time.Time `json:"next,omitzero" doc:"It is attempted again then"`
+	Next       time.Time `json:"next,omitzero" doc:"Time of the next attempt"`
 }
 
 // DeliveryRecord is a record of a destination's topic.
@@ -113,7 +113,7 @@ type DeliveryRecord struct {
 	Partition int32     `json:"partition"`
 	Offset    int64     `json:"offset"`
 	Stored    time.Time `json:"stored"`
-	Sequence  int64     `json:"sequence" doc:"Offset of the event that it was made of"`
+	Sequence  int64     `json:"sequence" doc:"Offset of its event"`
 	Done      bool      `json:"done"`
 	RedriveOf string    `json:"redrive_of,omitempty" doc:"The poison record that was redriven, partition:offset"`
 }
@@ -124,13 +124,13 @@ type PoisonedAttempt struct {
 	Offset    int64     `json:"offset"`
 	Stored    time.Time `json:"stored"`
 	Stage     string    `json:"stage"`
-	Class     string    `json:"reason_class" doc:"receiver: it did not take the event; pipeline: the event never was a delivery"`
+	Class     string    `json:"reason_class" doc:"receiver: it did not accept the event. pipeline: no delivery was made"`
 	Reason    string    `json:"reason"`
 	Detail    string    `json:"detail"`
 	Attempts  int       `json:"attempts"`
 	First     time.Time `json:"first_attempt,omitzero"`
 	Last      time.Time `json:"last_attempt,omitzero"`
-	Mark      string    `json:"mark,omitempty" doc:"redriven, discarded or skipped; empty: it is still there to be dealt with"`
+	Mark      string    `json:"mark,omitempty" doc:"redriven, discarded or skipped; empty: it is not settled"`
 	MarkedBy  string    `json:"marked_by,omitempty"`
 	MarkedAt  time.Time `json:"marked_at,omitzero"`
 }
@@ -139,16 +139,16 @@ type PoisonedAttempt struct {
 type SearchedTopic struct {
 	Topic      string    `json:"topic"`
 	Partitions int       `json:"partitions"`
-	From       time.Time `json:"from,omitzero" doc:"Not there: from the beginning"`
-	To         time.Time `json:"to,omitzero" doc:"Not there: to the end"`
+	From       time.Time `json:"from,omitzero" doc:"Absent: from the beginning"`
+	To         time.Time `json:"to,omitzero" doc:"Absent: to the end"`
 	Records    int64     `json:"records"`
 }
 
 type explainInput struct {
-	ID          string    `path:"id" maxLength:"1024" doc:"The event's id, as the request that brought it was answered with"`
-	Key         string    `query:"key" maxLength:"1024" doc:"Its ordering key, the user: one partition is read"`
-	Since       time.Time `query:"since" doc:"It was accepted then or later, as 2026-07-01T12:00:00Z"`
-	Destination string    `query:"destination" maxLength:"128" doc:"Tell of this destination alone"`
+	ID          string    `path:"id" maxLength:"1024" doc:"The event's id, as in the answer to its request"`
+	Key         string    `query:"key" maxLength:"1024" doc:"Its ordering key (the user). With it one partition is read"`
+	Since       time.Time `query:"since" doc:"It was accepted at this time or later, such as 2026-07-01T12:00:00Z"`
+	Destination string    `query:"destination" maxLength:"128" doc:"Only this destination"`
 }
 
 type explainOutput struct{ Body *Explanation }

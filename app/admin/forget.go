@@ -22,8 +22,8 @@ type Forgetting interface {
 // something on the broker.
 type Leftover struct {
 	ID          string `json:"id"`
-	Undelivered int64  `json:"undelivered" doc:"Events that it has not been sent"`
-	Poison      int64  `json:"poison" doc:"Items of its poison queue that wait for an operator"`
+	Undelivered int64  `json:"undelivered" doc:"Undelivered events"`
+	Poison      int64  `json:"poison" doc:"Unsettled items of its poison queue"`
 }
 
 // ForgetOrder asks to delete what a removed destination has left.
@@ -31,15 +31,15 @@ type ForgetOrder struct {
 	ID      string `json:"-"`
 	By      string `json:"-"`
 	Poison  bool   `json:"poison,omitempty" doc:"Its poison queue too, which otherwise stays"`
-	DryRun  bool   `json:"dry_run,omitempty" doc:"Count, and change nothing"`
-	Confirm *int64 `json:"confirm,omitempty" minimum:"0" doc:"The lost of the dry run; without it nothing is done"`
+	DryRun  bool   `json:"dry_run,omitempty" doc:"Count and change nothing"`
+	Confirm *int64 `json:"confirm,omitempty" minimum:"0" doc:"The field lost of the dry run. Without it nothing is done"`
 }
 
 // ForgetAnswer is what was deleted, or would be.
 type ForgetAnswer struct {
 	Leftover
 	DryRun bool  `json:"dry_run"`
-	Lost   int64 `json:"lost" doc:"Events that are lost by it: undelivered ones, and with poison those of the poison queue"`
+	Lost   int64 `json:"lost" doc:"Events that the command deletes: undelivered ones, and with poison those of the poison queue"`
 }
 
 type (

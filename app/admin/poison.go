@@ -36,21 +36,21 @@ type PoisonRuns interface {
 
 // PoisonFilter says which items are meant. What is empty narrows nothing.
 type PoisonFilter struct {
-	Destination string `json:"destination,omitempty" query:"destination" doc:"Id of a destination; without it, every one that is configured"`
-	Class       string `json:"reason_class,omitempty" query:"reason_class" enum:"pipeline,receiver" doc:"pipeline: it never became a delivery (undecodable, transform, filter, schema); receiver: the receiver did not take it (permanent, attempts, age)"`
+	Destination string `json:"destination,omitempty" query:"destination" doc:"Id of a destination. Without it: every configured destination"`
+	Class       string `json:"reason_class,omitempty" query:"reason_class" enum:"pipeline,receiver" doc:"pipeline: no delivery was made (undecodable, transform, filter, schema). receiver: the receiver did not accept it (permanent, attempts, age)"`
 	Reason      string `json:"reason,omitempty" query:"reason" enum:"undecodable,transform,filter,schema,permanent,attempts,age" doc:"Why it was given up"`
 	Type        string `json:"type,omitempty" query:"type" doc:"Types as in a destination's types: exact, order.* or *"`
 	Key         string `json:"key,omitempty" query:"key" doc:"Ordering key: the user"`
 	EventID     string `json:"event_id,omitempty" query:"event_id" doc:"Id of one event"`
 	Position    string `json:"position,omitempty" query:"position" doc:"partition:offset of one record; needs a destination"`
-	Since       string `json:"since,omitempty" query:"since" doc:"Given up then or later: RFC 3339, or how long ago, such as 90m or 24h"`
-	Until       string `json:"until,omitempty" query:"until" doc:"Given up before then, written as since is"`
+	Since       string `json:"since,omitempty" query:"since" doc:"Given up at this time or later: RFC 3339, or how long ago, such as 90m or 24h"`
+	Until       string `json:"until,omitempty" query:"until" doc:"Given up before this time, in the form of since"`
 }
 
 // PoisonQuery is a filter and which page of the answer.
 type PoisonQuery struct {
 	PoisonFilter
-	Limit int    `query:"limit" default:"100" minimum:"1" maximum:"1000" doc:"Most items of the answer"`
+	Limit int    `query:"limit" default:"100" minimum:"1" maximum:"1000" doc:"Maximum number of items in the answer"`
 	After string `query:"after" doc:"next of the page before"`
 }
 
@@ -64,7 +64,7 @@ type PoisonItem struct {
 	Stage       string    `json:"stage" doc:"transform or deliver: where it was given up"`
 	Class       string    `json:"reason_class" doc:"pipeline or receiver"`
 	Reason      string    `json:"reason"`
-	Detail      string    `json:"detail" doc:"What went wrong, as it was said at the last attempt"`
+	Detail      string    `json:"detail" doc:"Error of the last attempt"`
 	Attempts    int       `json:"attempts"`
 	First       time.Time `json:"first_attempt,omitzero"`
 	Last        time.Time `json:"last_attempt,omitzero"`
@@ -73,7 +73,7 @@ type PoisonItem struct {
 	Sequence    int64     `json:"sequence"`
 	Redrives    int       `json:"redrives" doc:"How often it was redriven before"`
 	Size        int       `json:"size" doc:"Bytes of its payload"`
-	LeftOut     []string  `json:"left_out,omitempty" doc:"Parts that the poison queue does not have, because the record is larger than the broker takes, in the order in which they are left out: body; headers, of the payload; other, headers of other programs; context, of the event; long, every other header and key above 1 KiB. They are in the source"`
+	LeftOut     []string  `json:"left_out,omitempty" doc:"Parts that the poison queue does not have, because the record is larger than the broker takes, in the order in which they are left out. body; headers: of the payload; other: headers of other programs; context: of the event; long: every other header and key above 1 KiB. They are in the source"`
 	Source      string    `json:"source,omitempty" doc:"With left_out: topic/partition:offset of the record that was given up"`
 }
 
@@ -107,7 +107,7 @@ type PoisonCounts struct {
 
 // PoisonMark says that a record is settled, and how.
 type PoisonMark struct {
-	Mark     string    `json:"mark" doc:"redriven, discarded, or skipped: transformed again, and the destination does not want it now"`
+	Mark     string    `json:"mark" doc:"redriven, discarded, or skipped: transformed again, and no longer wanted"`
 	By       string    `json:"by"`
 	Run      string    `json:"run"`
 	At       time.Time `json:"at,omitzero"`
@@ -121,7 +121,7 @@ type PoisonRecord struct {
 	Headers    map[string]string `json:"headers" doc:"The record's headers; those of the event's context and of the payload with payload=true alone"`
 	Data       json.RawMessage   `json:"data,omitempty" doc:"Its payload, with payload=true, when that is JSON"`
 	DataBase64 []byte            `json:"data_base64,omitempty" doc:"Its payload, with payload=true, when that is no JSON"`
-	Gone       string            `json:"gone,omitempty" doc:"With left_out: why the source does not have it any more. It is absent where the source has it"`
+	Gone       string            `json:"gone,omitempty" doc:"With left_out: why the source no longer has it; absent where the source has it"`
 }
 
 // PoisonFound is what Show found, the oldest first: an event that was redriven
@@ -135,13 +135,13 @@ type PoisonOrder struct {
 	PoisonFilter
 	Action      string   `json:"action,omitempty" enum:"redrive,discard" doc:"Given by the path" hidden:"true"`
 	All         bool     `json:"all,omitempty" doc:"Without any filter: every item of every destination"`
-	DryRun      bool     `json:"dry_run,omitempty" doc:"Tell what would be done and change nothing"`
-	Limit       int      `json:"limit,omitempty" minimum:"0" doc:"Settle at most so many items; 0: all"`
-	Rate        *float64 `json:"rate,omitempty" minimum:"0" doc:"Redrive at most so many a second; 0: as many as the broker takes; default 100"`
-	MaxRedrives *int     `json:"max_redrives,omitempty" minimum:"0" doc:"Refuse what was redriven so often before; default 3"`
-	Force       bool     `json:"force,omitempty" doc:"Redrive all the same what was redriven max_redrives times, and what waits behind an item of its key that stays"`
-	Wait        *int     `json:"wait,omitempty" minimum:"0" maximum:"10" doc:"Seconds that the answer waits for the end of the run, which goes on after it; default 10"`
-	Again       bool     `json:"again,omitempty" doc:"Go on although what an earlier run sent before it was killed can no longer be looked up: it may be sent twice"`
+	DryRun      bool     `json:"dry_run,omitempty" doc:"Report what would be done, and change nothing"`
+	Limit       int      `json:"limit,omitempty" minimum:"0" doc:"Maximum number of items to settle; 0: all"`
+	Rate        *float64 `json:"rate,omitempty" minimum:"0" doc:"Maximum number of redrives per second; 0: no limit; default 100"`
+	MaxRedrives *int     `json:"max_redrives,omitempty" minimum:"0" doc:"Refuse items that were redriven this often before; default 3"`
+	Force       bool     `json:"force,omitempty" doc:"Redrive also items that were redriven max_redrives times, and items behind an item of their key that stays"`
+	Wait        *int     `json:"wait,omitempty" minimum:"0" maximum:"10" doc:"Maximum seconds until the answer. The run continues after it; default 10"`
+	Again       bool     `json:"again,omitempty" doc:"Continue although the output of an earlier, killed run is deleted: deliveries may be sent twice"`
 }
 
 // PoisonProblem is an item that a run left where it is.
@@ -163,14 +163,14 @@ type PoisonRun struct {
 	Started      time.Time       `json:"started"`
 	Ended        time.Time       `json:"ended,omitzero"`
 	Destinations []string        `json:"destinations"`
-	Matched      int             `json:"matched" doc:"Items that the filter meant, so far"`
-	Redriven     int             `json:"redriven" doc:"Sent on again; with dry_run: would be"`
+	Matched      int             `json:"matched" doc:"Items that matched the filter so far"`
+	Redriven     int             `json:"redriven" doc:"Redriven items; with dry_run: items that would be redriven"`
 	Discarded    int             `json:"discarded"`
 	Skipped      int             `json:"skipped" doc:"Transformed again, and no longer wanted by the destination: settled"`
-	Failed       int             `json:"failed" doc:"Failed again in the transformation, larger than the broker takes, or its body is gone: left"`
-	Refused      int             `json:"refused" doc:"Redriven max_redrives times before: left"`
-	Behind       int             `json:"behind" doc:"Left because an earlier item of their key was left"`
-	Recovered    int             `json:"recovered" doc:"Sent by a run that was killed, and marked by this one"`
+	Failed       int             `json:"failed" doc:"Left in the queue: the transformation failed again, the record is larger than the broker takes, or its body is deleted"`
+	Refused      int             `json:"refused" doc:"Left in the queue: redriven max_redrives times before"`
+	Behind       int             `json:"behind" doc:"Left in the queue because an earlier item of their key was left"`
+	Recovered    int             `json:"recovered" doc:"Items that a killed run sent, and this run marked"`
 	First        []PoisonItem    `json:"first,omitempty" doc:"With dry_run: the first items"`
 	Problems     []PoisonProblem `json:"problems,omitempty" doc:"The first items that were left, and why"`
 }
@@ -194,16 +194,16 @@ type (
 	poisonRunOutput    struct{ Body PoisonRun }
 	poisonOrderInput   struct{ Body PoisonOrder }
 	poisonShowInput    struct {
-		Destination string `path:"destination" doc:"Id of the destination; - for every one"`
+		Destination string `path:"destination" doc:"Id of the destination; - for every destination"`
 		Item        string `path:"item" doc:"Id of the event, or partition:offset"`
-		Payload     bool   `query:"payload" doc:"With headers of the context and of the payload, and the payload; needs role write"`
+		Payload     bool   `query:"payload" doc:"With the payload, its headers and the event's metadata; needs role write"`
 	}
 	poisonRunInput struct {
-		Run  string `path:"run" doc:"Id of the run, as its begin answered"`
-		Wait int    `query:"wait" minimum:"0" maximum:"60" doc:"Seconds to wait for its end"`
+		Run  string `path:"run" doc:"Id of the run"`
+		Wait int    `query:"wait" minimum:"0" maximum:"60" doc:"Maximum seconds to wait for its end"`
 	}
 	poisonStopInput struct {
-		Run string `path:"run" doc:"Id of the run, as its begin answered"`
+		Run string `path:"run" doc:"Id of the run"`
 	}
 )
 

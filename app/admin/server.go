@@ -143,10 +143,10 @@ func (s *Server) routes() (http.Handler, error) {
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{Title: "event-server admin API", Version: "1",
-				Description: "What operators see and steer. Errors are RFC 9457 problems. A user's key is in answers and in no log; a payload only where an operation says so."},
+				Description: "The API of operators. Errors are RFC 9457 problems. Answers can have users' keys; logs never do. Answers have payloads only where an operation says so."},
 			Components: &huma.Components{
 				Schemas:         huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
-				SecuritySchemes: map[string]*huma.SecurityScheme{scheme: {Type: "http", Scheme: "bearer", Description: "One of admin.tokens, with role read or write (which implies read). Without admin.tokens the API asks for none and listens on loopback only."}},
+				SecuritySchemes: map[string]*huma.SecurityScheme{scheme: {Type: "http", Scheme: "bearer", Description: "One of admin.tokens, with role read or write (which implies read). Without admin.tokens no token is needed, and the API listens on loopback only."}},
 			},
 		},
 		Formats:                      map[string]huma.Format{"application/json": strictJSON, "json": strictJSON},

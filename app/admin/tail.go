@@ -39,23 +39,23 @@ const (
 type TailQuestion struct {
 	Type        string `query:"type" maxLength:"256" doc:"Types as in a destination's types: exact, order.* or *"`
 	Key         string `query:"key" maxLength:"1024" doc:"Ordering key: the user"`
-	Destination string `query:"destination" maxLength:"128" doc:"Show what this destination is sent, instead of what was accepted"`
+	Destination string `query:"destination" maxLength:"128" doc:"Show the payloads for this destination, instead of the accepted events"`
 	Poison      bool   `query:"poison" doc:"Show what the destination has given up"`
 	From        string `query:"from" maxLength:"64" default:"end" doc:"Where to begin: beginning, end, or how long ago, such as 10m"`
-	Count       int    `query:"count" minimum:"0" doc:"End after so many records; 0: never"`
-	Format      string `query:"format" enum:"json,text" default:"json" doc:"json: lines have a record; text: lines have a text, the record as one line for people"`
-	Width       int    `query:"width" minimum:"0" doc:"Characters of a payload in a text; 0: all"`
-	Payload     bool   `query:"payload" doc:"With payloads, their headers and the events' context; needs role write"`
+	Count       int    `query:"count" minimum:"0" doc:"End after this number of records; 0: never"`
+	Format      string `query:"format" enum:"json,text" default:"json" doc:"json: lines have a record. text: lines have a text, the record as one line for people"`
+	Width       int    `query:"width" minimum:"0" doc:"Maximum characters of a payload in a text; 0: all"`
+	Payload     bool   `query:"payload" doc:"With payloads, their headers and the events' metadata; needs role write"`
 }
 
 // TailLine is one line of the answer. It has one of its fields.
 type TailLine struct {
-	Started   *TailStarted    `json:"started,omitempty" doc:"The first line: records that come from now on are seen"`
+	Started   *TailStarted    `json:"started,omitempty" doc:"The first line: later records are shown"`
 	Record    json.RawMessage `json:"record,omitempty"`
 	Text      *string         `json:"text,omitempty" doc:"A record as one line for people"`
-	Warning   string          `json:"warning,omitempty" doc:"What goes wrong and is tried again"`
-	Heartbeat time.Time       `json:"heartbeat,omitzero" doc:"The server is there, and has had nothing to show for ten seconds"`
-	End       *TailEnd        `json:"end,omitempty" doc:"The last line. An answer without one has broken off"`
+	Warning   string          `json:"warning,omitempty" doc:"The failure that is retried"`
+	Heartbeat time.Time       `json:"heartbeat,omitzero" doc:"The server is alive, and has had nothing to show for ten seconds"`
+	End       *TailEnd        `json:"end,omitempty" doc:"The last line. An answer without it is incomplete"`
 }
 
 // TailStarted says what is shown.
@@ -66,7 +66,7 @@ type TailStarted struct {
 
 // TailEnd says why a tail has ended.
 type TailEnd struct {
-	Reason string `json:"reason" enum:"count,slow,stopping,failed" doc:"count: all are shown that were asked for; slow: the lines were not taken; stopping: the server stops"`
+	Reason string `json:"reason" enum:"count,slow,stopping,failed" doc:"count: the requested number was shown. slow: the client did not take the lines. stopping: the server stops"`
 	Detail string `json:"detail,omitempty"`
 }
 
@@ -80,7 +80,7 @@ const (
 
 // TailRecord is one record of a topic.
 type TailRecord struct {
-	ReceivedAt  string            `json:"received_at" doc:"When the event was accepted; when the record was stored, where it does not say"`
+	ReceivedAt  string            `json:"received_at" doc:"Time when the event was accepted, or else when the record was stored"`
 	Topic       string            `json:"topic"`
 	Partition   int32             `json:"partition"`
 	Offset      int64             `json:"offset"`
@@ -91,12 +91,12 @@ type TailRecord struct {
 	Time        string            `json:"time,omitempty"`
 	ContentType string            `json:"content_type,omitempty"`
 	Metadata    map[string]string `json:"metadata,omitempty"`
-	Sequence    *int64            `json:"sequence,omitempty" doc:"Of what a destination is sent: the offset of the event that it was made of"`
+	Sequence    *int64            `json:"sequence,omitempty" doc:"For a record of a destination: the offset of its event"`
 	Headers     map[string]string `json:"headers,omitempty" doc:"Of a destination's payload"`
-	Redrives    int               `json:"redrives,omitempty" doc:"How often an operator sent it on again"`
+	Redrives    int               `json:"redrives,omitempty" doc:"How often it was redriven"`
 	*TailPoison
 	*TailMark
-	Error      string          `json:"error,omitempty" doc:"Why it is not read as an event: event-server did not write it"`
+	Error      string          `json:"error,omitempty" doc:"Why the record is not an event of event-server"`
 	Data       json.RawMessage `json:"data,omitempty" doc:"The payload"`
 	DataBase64 []byte          `json:"data_base64,omitempty" doc:"A payload that is no JSON"`
 }
@@ -110,7 +110,7 @@ type TailPoison struct {
 	First    string `json:"first_attempt,omitempty"`
 	Last     string `json:"last_attempt,omitempty"`
 	// LeftOut is PoisonItem's.
-	LeftOut []string `json:"left_out,omitempty" doc:"Parts that the poison queue had no room for: show-poison reads them from the source"`
+	LeftOut []string `json:"left_out,omitempty" doc:"Parts that were too large for the poison queue. show-poison reads them from the source"`
 }
 
 // TailMark says that a record of the poison queue is settled, and how.
@@ -130,7 +130,7 @@ func (s *Server) tailOperations(api huma.API) {
 	schemas := api.OpenAPI().Components.Schemas
 	line := schemas.Schema(reflect.TypeFor[TailLine](), true, "")
 	schemas.SchemaFromRef(line.Ref).Properties["record"] = schemas.Schema(reflect.TypeFor[TailRecord](), true, "")
-	op.Responses = map[string]*huma.Response{"200": {Description: "Lines, as they come", Content: map[string]*huma.MediaType{
+	op.Responses = map[string]*huma.Response{"200": {Description: "Lines as the events pass", Content: map[string]*huma.MediaType{
 		streamType: {Schema: line},
 	}}}
 	huma.Register(api, op, func(ctx context.Context, in *tailInput) (*huma.StreamResponse, error) {

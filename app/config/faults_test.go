@@ -49,9 +49,9 @@ func TestFaults(t *testing.T) {
 	// hooks begins a destination without faults, whose next line is line 4.
 	const hooks = "destinations:\n- {id: a, kind: webhook, url: http://x}\n- kind: webhook\n"
 	for _, b := range []bad{
-		{"empty file", "", `1: destinations: missing; give destinations (List of the places that events go to)`},
-		{"only comments", "# nothing\n", `1: destinations: missing; give destinations (List of the places that events go to)`},
-		{"null document", "---\n", `1: destinations: missing; give destinations (List of the places that events go to)`},
+		{"empty file", "", `1: destinations: missing; give destinations (List of destinations)`},
+		{"only comments", "# nothing\n", `1: destinations: missing; give destinations (List of destinations)`},
+		{"null document", "---\n", `1: destinations: missing; give destinations (List of destinations)`},
 		{"root is a list", "- a\n", `1: is a list, not a mapping; write lines of key: value`},
 		{"root is text", "hello\n", `1: is a single value, not a mapping; write lines of key: value`},
 		{"unknown top level key", none + "borker: {kind: memory}\n", `2: borker: unknown key; did you mean "broker"?`},
@@ -125,7 +125,7 @@ func TestFaults(t *testing.T) {
 			5: admin.tokens[0].sha256[0]: is not a SHA-256 digest of 64 hex digits; write what printf %s "$TOKEN" | sha256sum prints
 			7: admin.tokens[2].name: "c" is already the name of admin.tokens[1]; give each its own
 			10: admin.tokens[2].sha256[0]: is the same digest as admin.tokens[1].sha256[0]; delete one
-			11: admin.tokens[3].role: missing; give role (What it may do)
+			11: admin.tokens[3].role: missing; give role (Rights of the token)
 			11: admin.tokens[3].sha256: missing; give sha256 (SHA-256 digests of the token in hex)`},
 		{"admin open to all", none + "admin: {addr: ':8081'}\n", `2: admin.addr: ":8081" can be reached from other machines and there are no admin.tokens; add tokens, or write 127.0.0.1 before the port`},
 		{"admin open to a name", none + "admin: {addr: 'es-1:8081', tokens: []}\n", `2: admin.addr: "es-1:8081" can be reached from other machines and there are no admin.tokens; add tokens, or write 127.0.0.1 before the port`},
@@ -197,9 +197,9 @@ func TestFaults(t *testing.T) {
 			3: ordering: "${LONG_VALUE}" with the environment filled in is not one of key, partition; write one of these`},
 		{"no id, no kind", "destinations:\n- timeout: 1s\n- {}\n", `
 			2: destinations[0].id: missing; give id (Name in topics, metrics and the poison queue)
-			2: destinations[0].kind: missing; give kind (What it is, such as webhook)
+			2: destinations[0].kind: missing; give kind (Kind of the destination, such as webhook)
 			3: destinations[1].id: missing; give id (Name in topics, metrics and the poison queue)
-			3: destinations[1].kind: missing; give kind (What it is, such as webhook)`},
+			3: destinations[1].kind: missing; give kind (Kind of the destination, such as webhook)`},
 		{"empty id", "destinations: [{id: '', kind: log}]\n", `1: destinations[0].id: empty; give id (Name in topics, metrics and the poison queue)`},
 		{"ids", "destinations:\n- {id: a, kind: log}\n- {id: A_b, kind: log}\n- kind: log\n  id: a\n", `
 			3: destinations[1].id: "A_b" is not an id; write lower-case letters, digits and -, at most 64, the first a letter or digit

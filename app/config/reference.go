@@ -15,42 +15,41 @@ type KindDoc struct {
 
 const preface = `# Configuration
 
-<!-- Made from the struct tags of package app/config and of the kinds. Do not edit: change the tags and run the tests of package app with -update. -->
+<!-- Generated from the struct tags of package app/config and of the kinds. Do not edit: change the tags and run make generate. -->
 
-` + "`eventserver --config eventserver.yaml`" + ` reads one YAML file. Without a file the server listens on 127.0.0.1:8080, keeps
-events in ./data and writes them to its log. examples/config/ holds files to start from.
+` + "`eventserver --config eventserver.yaml`" + ` reads one YAML file. [configure.md](configure.md) has a first one, and examples/config/ has files to start from.
+Without a file the server listens on 127.0.0.1:8080, keeps events in ./data and writes them to its log.
 
-The file is read strictly: a key that is not in this reference, a wrong type, a value that cannot work and a key given
-twice are faults. The server lists all faults at once, each with its line, path and cure, and does not start.
+The file is read strictly. A key that is not in this reference, a key given twice, a wrong type and an impossible value are faults. The server lists all
+faults at once, each with its line, path and cure, and does not start.
 
 - **Durations** have a unit: ` + "`500ms`, `30s`, `1h30m`" + `. **Sizes** are bytes, or have one of KiB, MiB, GiB, TiB.
-- **Environment**: ` + "`${NAME}`" + ` and ` + "`${NAME:-default}`" + ` in a value are filled in after the YAML is parsed, so a variable cannot
-  add keys. The default also stands for an empty variable. A variable that is not set and has no default is a fault.
+- **Environment**: ` + "`${NAME}`" + ` and ` + "`${NAME:-default}`" + ` in a value are replaced after the YAML is parsed, so a variable cannot
+  add keys. The default also replaces an empty variable. A missing variable without a default is a fault.
   ` + "`$${`" + ` is a literal ` + "`${`" + `.
-- **Secrets** can stand in a file: beside each key of type secret there is ` + "`<key>_file`" + ` with the path of the file that holds
-  it (one newline at its end is dropped). Secrets never appear in faults, logs or dumps.
+- **Secrets** can come from a file: beside each key of type secret there is ` + "`<key>_file`" + ` with the path of the file. One newline at its end is dropped.
+  Secrets never appear in faults, logs or dumps.
 - **Aliases and merge keys** (` + "`&name`, `*name`, `<<: *name`" + `) work, for example to share one ` + "`retry`" + ` among destinations.
-- **Paths** in values are relative to the directory that the server was started in.
-- **What cannot work** is a fault, too: a file of certificates that is missing or does not fit its key, a directory that cannot be
-  made or written to. A private or loopback address in ` + "`url`" + ` without ` + "`allow_private`" + ` is a fault for ` + "`eventserver check`" + ` and a
-  warning of the start: the other destinations work. Names are not looked up.
-- **Without a file**: ` + "`--config -`" + ` reads standard input, ` + "`--config env:NAME`" + ` the variable NAME, which holds the YAML itself. A server
-  that was started so cannot reload.
-- **Commands beside the server** (` + "`destinations`, `poison`, `explain`, `tail`, `send`, `health`" + ` and the like) read the same file and ask only
-  for the variables and secret files that they need themselves.
-- One file holds one document, at most 1 MiB and 1000 destinations.
+- **Paths** in values are relative to the working directory of the server.
+- **Files and directories** are checked: a missing certificate, one that does not fit its key, and a directory that cannot be created or written to are
+  faults. A private or loopback address in ` + "`url`" + ` without ` + "`allow_private`" + ` is a fault for ` + "`eventserver check`" + `. The server only warns of it at
+  its start, since the other destinations work. Names are not looked up.
+- **Without a file**: ` + "`--config -`" + ` reads standard input, ` + "`--config env:NAME`" + ` the YAML in the variable NAME. Such a server cannot reload.
+- **Commands beside the server** (` + "`destinations`, `poison`, `explain`, `tail`, `send`, `health`" + ` and others) read the same file, and need only the
+  variables and secret files that they use themselves.
+- A file holds one document, of at most 1 MiB and 1000 destinations.
 
-A key without a default is empty when it is not given; **required** keys must be given.
+A key without a default is empty when it is not given. **Required** keys must be given.
 `
 
 const durability = `
-Three settings weaken what a 2xx answer promises, and the server accepts them as you wrote them: ` + "`kind: memory`" + ` (events
-end with the process), ` + "`sync: false`" + ` (a power failure can lose the last events) and, with kafka, ` + "`replication: 1`" + ` (the
-loss of one Kafka disk loses events).
+Three settings weaken the promise of a 2xx answer. The server accepts them: ` + "`kind: memory`" + ` (events end with
+the process), ` + "`sync: false`" + ` (a power failure can lose the last events) and, with kafka, ` + "`replication: 1`" + ` (the loss of one Kafka disk
+loses events).
 `
 
 const kindsPreface = `
-Beside the keys above, a destination has the keys of its kind, on the same level:
+A destination also has the keys of its kind, on the same level:
 `
 
 // Reference is docs/config.md: every key with its type, default and meaning,

@@ -107,11 +107,11 @@ func TestReference(t *testing.T) {
 	got := Reference([]KindDoc{{"webhook", hook{}}, {"log", &nothing{}}})
 	for _, want := range []string{
 		"| `ordering` | `key`, `partition` | `key` |",
-		"| `http.max_event_bytes` | size | `1MiB` | Largest event. (at least 1) |",
+		"| `http.max_event_bytes` | size | `1MiB` | Maximum size of an event. (at least 1) |",
 		"| `http.keys[].sha256` | list of text | **required** |",
 		"| `broker.topics` | map to text |  |",
 		"| `broker.instance_id` | text | the host name with kafka, otherwise eventserver |",
-		"| `broker.sasl.password` | secret |  | PLAIN and SCRAM, required there: password of the user. Or `password_file`. |",
+		"| `broker.sasl.password` | secret |  | PLAIN and SCRAM (required): password. Or `password_file`. |",
 		"| `destinations[].retry.initial` | duration | `500ms` |",
 		"### kind: webhook\n",
 		"| `destinations[].secret` | secret |  | Key of the signature. Or `secret_file`. |",

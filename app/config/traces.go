@@ -12,9 +12,9 @@ import (
 
 // Traces is where spans go: OTLP over HTTP, in protobuf.
 type Traces struct {
-	Endpoint    string            `yaml:"endpoint" required:"true" secret:"path" doc:"Base URL of the collector, such as http://127.0.0.1:4318; spans are posted to /v1/traces below it. Its path may be a token, so that nothing shows it."`
-	Headers     map[string]string `yaml:"headers" secret:"true" doc:"Headers of each request to it, such as Authorization."`
-	SampleRatio float64           `yaml:"sample_ratio" default:"1" min:"0" max:"1" doc:"Share of the events that come without a traceparent to make spans of. The sampled flag of one that has it is kept."`
+	Endpoint    string            `yaml:"endpoint" required:"true" secret:"path" doc:"Base URL of the collector, such as http://127.0.0.1:4318. Spans are posted to /v1/traces below it. The URL is never shown, because its path may be a token."`
+	Headers     map[string]string `yaml:"headers" secret:"true" doc:"Headers of each request to the collector, such as Authorization."`
+	SampleRatio float64           `yaml:"sample_ratio" default:"1" min:"0" max:"1" doc:"Share of the events without a traceparent that are traced. An event with a traceparent keeps its sampled flag."`
 	ServiceName string            `yaml:"service_name" default:"eventserver" doc:"Name of this service in traces."`
 }
 

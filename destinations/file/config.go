@@ -15,11 +15,11 @@ const Kind = "file"
 
 // Config says where and what to write.
 type Config struct {
-	Path     string        `yaml:"path" required:"true" doc:"File to append to. Its directory is made where it is missing."`
+	Path     string        `yaml:"path" required:"true" doc:"File to append to. A missing directory is created."`
 	Envelope bool          `yaml:"envelope" default:"false" doc:"Write id, type, key and times beside the data."`
-	MaxBytes int64         `yaml:"max_bytes" default:"100MiB" unit:"bytes" min:"1" doc:"Size after which a new file is begun."`
-	MaxAge   time.Duration `yaml:"max_age" default:"0s" min:"0s" doc:"Age after which a new file is begun; 0 for never."`
-	Keep     int           `yaml:"keep" default:"0" min:"0" doc:"Older files to keep; 0 for all."`
+	MaxBytes int64         `yaml:"max_bytes" default:"100MiB" unit:"bytes" min:"1" doc:"Size after which a new file begins."`
+	MaxAge   time.Duration `yaml:"max_age" default:"0s" min:"0s" doc:"Age after which a new file begins; 0 for never."`
+	Keep     int           `yaml:"keep" default:"0" min:"0" doc:"Number of older files to keep; 0 for all."`
 }
 
 func (c Config) withDefaults() Config {

@@ -20,10 +20,10 @@ const Kind = "kafka"
 
 // Config names a topic and how to reach its cluster.
 type Config struct {
-	Brokers         []string `yaml:"brokers" required:"true" min:"1" doc:"Addresses to ask for the cluster, host:port."`
-	Topic           string   `yaml:"topic" required:"true" doc:"Topic to write to. It has to exist."`
-	MaxMessageBytes int      `yaml:"max_message_bytes" default:"1000000" unit:"bytes" min:"1" doc:"Largest record, key and headers included; at most the topic's max.message.bytes."`
-	TLS             TLS      `yaml:"tls" doc:"Encryption of the connection."`
+	Brokers         []string `yaml:"brokers" required:"true" min:"1" doc:"Bootstrap servers, host:port."`
+	Topic           string   `yaml:"topic" required:"true" doc:"Topic to write to. It must exist."`
+	MaxMessageBytes int      `yaml:"max_message_bytes" default:"1000000" unit:"bytes" min:"1" doc:"Maximum size of a record with key and headers; at most the topic's max.message.bytes."`
+	TLS             TLS      `yaml:"tls" doc:"TLS of the connection."`
 	SASL            SASL     `yaml:"sasl" doc:"Authentication."`
 }
 
@@ -31,15 +31,15 @@ type Config struct {
 type TLS struct {
 	Enabled            bool   `yaml:"enabled" default:"false" doc:"Use TLS."`
 	CAFile             string `yaml:"ca_file" doc:"PEM file of the certificate authorities to trust instead of the system's."`
-	CertFile           string `yaml:"cert_file" doc:"PEM file of our certificate."`
+	CertFile           string `yaml:"cert_file" doc:"PEM file of the client certificate."`
 	KeyFile            string `yaml:"key_file" doc:"PEM file of its key."`
-	ServerName         string `yaml:"server_name" doc:"Name to expect in the brokers' certificates instead of their host."`
-	InsecureSkipVerify bool   `yaml:"insecure_skip_verify" default:"false" doc:"Trust any certificate. Not for production."`
+	ServerName         string `yaml:"server_name" doc:"Name in the brokers' certificates, where it is not their host."`
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify" default:"false" doc:"Trust any certificate. For tests only."`
 }
 
 // SASL says who we are.
 type SASL struct {
-	Mechanism string              `yaml:"mechanism" oneof:"PLAIN SCRAM-SHA-256 SCRAM-SHA-512" doc:"PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; without it no authentication."`
+	Mechanism string              `yaml:"mechanism" oneof:"PLAIN SCRAM-SHA-256 SCRAM-SHA-512" doc:"PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. Without it there is no authentication."`
 	User      string              `yaml:"user" doc:"User name."`
 	Password  destinations.Secret `yaml:"password" doc:"Password."`
 }

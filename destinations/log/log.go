@@ -16,8 +16,8 @@ const Kind = "log"
 
 // Config says what a line looks like.
 type Config struct {
-	Format   string `yaml:"format" default:"text" oneof:"text json" doc:"Form of a line, text or json."`
-	MaxBytes int    `yaml:"max_bytes" default:"4096" unit:"bytes" min:"1" doc:"Most bytes of a body on a line; a longer one is cut."`
+	Format   string `yaml:"format" default:"text" oneof:"text json" doc:"Format of a line, text or json."`
+	MaxBytes int    `yaml:"max_bytes" default:"4096" unit:"bytes" min:"1" doc:"Maximum bytes of a body on a line. A longer body is cut."`
 }
 
 func (c Config) withDefaults() Config {

@@ -20,19 +20,19 @@ const Kind = "webhook"
 
 // Config says where and how to post.
 type Config struct {
-	URL              string              `yaml:"url" required:"true" doc:"Address to send to, http or https. Credentials go in headers, not here."`
+	URL              string              `yaml:"url" required:"true" doc:"URL of the receiver, http or https. Put credentials in headers, not here."`
 	Method           string              `yaml:"method" default:"POST" oneof:"POST PUT PATCH" doc:"HTTP method."`
-	Headers          map[string]string   `yaml:"headers" secret:"true" doc:"More headers of each request, such as Authorization. They cannot replace the server's own."`
+	Headers          map[string]string   `yaml:"headers" secret:"true" doc:"Additional headers of each request, such as Authorization. They cannot replace the server's own."`
 	Secret           destinations.Secret `yaml:"secret" doc:"Signing secret: whsec_ and the base64 of 24 to 64 bytes. Without it requests are not signed."`
-	SecretNext       destinations.Secret `yaml:"secret_next" doc:"Second secret to sign with while receivers change from one to the other."`
+	SecretNext       destinations.Secret `yaml:"secret_next" doc:"Second signing secret, while receivers change from one to the other."`
 	AllowPrivate     bool                `yaml:"allow_private" default:"false" doc:"Also send to private, loopback and link-local addresses."`
-	PermanentStatus  []int               `yaml:"permanent_statuses" doc:"Statuses after which no retry is made, instead of all 3xx and 4xx but 408, 410, 425, 429 and a 413 with Retry-After."`
-	MaxResponseBytes int                 `yaml:"max_response_bytes" default:"4096" unit:"bytes" min:"1" doc:"Most bytes read of an answer; after a longer one the connection is not reused."`
-	MaxRetryAfter    time.Duration       `yaml:"max_retry_after" default:"1h" doc:"Longest wait that an answer's Retry-After can ask for."`
+	PermanentStatus  []int               `yaml:"permanent_statuses" doc:"Statuses that are permanent failures, instead of all 3xx and 4xx except 408, 410, 425, 429 and a 413 with Retry-After."`
+	MaxResponseBytes int                 `yaml:"max_response_bytes" default:"4096" unit:"bytes" min:"1" doc:"Maximum bytes read of an answer. After a longer answer the connection is not reused."`
+	MaxRetryAfter    time.Duration       `yaml:"max_retry_after" default:"1h" doc:"Maximum wait that a Retry-After header can ask for."`
 	CAFile           string              `yaml:"ca_file" doc:"PEM file of the certificate authorities to trust instead of the system's."`
 	MaxIdleConns     int                 `yaml:"max_idle_conns" default:"64" min:"1" doc:"Connections kept open for reuse."`
 	UserAgent        string              `yaml:"-"` // of the program; default eventserver
-	Proxy            string              `yaml:"proxy" secret:"true" doc:"HTTP proxy to send through. It hides the address from our guard, so it needs allow_private: true and a filter of its own."`
+	Proxy            string              `yaml:"proxy" secret:"true" doc:"HTTP proxy. The proxy hides the receiver's address from the address guard, so it needs allow_private: true and its own filter."`
 }
 
 func (c Config) withDefaults() Config {
