@@ -28,25 +28,22 @@ type Topic struct {
 	Keep bool
 }
 
-// Broker is a place that stores messages in topics. Each broker has every method:
-// what it cannot tell it answers with the zero value, and nothing is found out by
-// type assertion.
+// Broker stores messages in topics. Every broker has every method, and returns the zero
+// value where it has nothing to say. Nobody finds out about methods by type assertion.
 type Broker interface {
 	Topics
 	Reader
 	Groups
-	// Publisher returns the shared publisher; its Close is the broker's
-	// business, so callers never close it (closing it does nothing).
-	// Publish returns after the messages are stored as durably as d says; a
-	// failure may leave some of them stored. Safe for use from many goroutines.
+	// Publisher returns the shared publisher. The broker closes it; a caller's Close
+	// does nothing. Publish returns when the messages are stored as durably as d says.
+	// A failed Publish may have stored some of them. It is safe for concurrent use.
 	Publisher(d Durability) message.Publisher
 	// Subscriber returns a new subscriber in a consumer group. The caller
 	// closes it.
 	Subscriber(group string, cfg SubscriberConfig) (Subscriber, error)
-	// AllowRelease makes subscribers wait d at least for their handlers when
-	// they give a partition up. Subscriptions that there are have told their
-	// group already how long a rebalance may take; for the group it holds from
-	// the next one on.
+	// AllowRelease makes subscribers wait at least d for their handlers when they give
+	// a partition up. A running subscription has already told its group how long a
+	// rebalance may take: for the group d counts from the next subscription on.
 	AllowRelease(d time.Duration)
 	// Ping asks whether the broker answers.
 	Ping(ctx context.Context) error
@@ -58,33 +55,31 @@ type Broker interface {
 type Topics interface {
 	// EnsureTopics creates what is missing. Idempotent.
 	EnsureTopics(ctx context.Context, topics ...Topic) error
-	// Topics are the names of the topics that there are, sorted.
+	// Topics are the names of all topics, sorted.
 	Topics(ctx context.Context) ([]string, error)
-	// DeleteTopics deletes topics with their records. One that is not there is none.
+	// DeleteTopics deletes topics with their records. A missing topic is no error.
 	DeleteTopics(ctx context.Context, topics ...string) error
 }
 
-// Durability says what a crash of the machine may take of what was stored.
+// Durability says which stored messages a crash of the machine may lose.
 type Durability int
 
 const (
 	// Durable is on disk when the call returns: an accepted event, an operator's
 	// record.
 	Durable Durability = iota
-	// Step is as durable as the progress that is kept after it: a crash never
-	// keeps the progress and loses the record. It is for a record made from
-	// another one whose progress is kept afterwards: the output of a
-	// transformation, a record of a poison queue. A broker that cannot tell the
-	// two apart takes Step as Durable.
+	// Step is as durable as the progress that is kept after it: a crash never keeps the
+	// progress and loses the record. It is for a record made from another record whose
+	// progress is kept afterwards, such as the output of a transformation. A broker
+	// without the distinction treats Step as Durable.
 	Step
 )
 
-// ErrTooLarge is wrapped by the error of a Publish whose message no retry can
-// make small enough.
+// ErrTooLarge is wrapped by the error of a Publish with a message that is too large. A
+// retry does not help.
 var ErrTooLarge = errors.New("message is larger than the broker takes")
 
-// PublishError is the error of a Publish that stored some of its messages and
-// not others.
+// PublishError is the error of a Publish that stored only some of its messages.
 type PublishError struct {
 	Failed []*message.Message // not stored, or not known to be
 	Err    error              // of the first
@@ -93,7 +88,7 @@ type PublishError struct {
 func (e *PublishError) Error() string { return e.Err.Error() }
 func (e *PublishError) Unwrap() error { return e.Err }
 
-// Offset returns the offset a received message had, or -1.
+// Offset returns the offset of a received message, or -1.
 func Offset(m *message.Message) int64 {
 	n, err := strconv.ParseInt(m.Metadata.Get(MetaOffset), 10, 64)
 	if err != nil {
@@ -102,7 +97,7 @@ func Offset(m *message.Message) int64 {
 	return n
 }
 
-// Partition returns the partition a received message came from, or -1.
+// Partition returns the partition of a received message, or -1.
 func Partition(m *message.Message) int32 {
 	n, err := strconv.ParseInt(m.Metadata.Get(MetaPartition), 10, 32)
 	if err != nil {

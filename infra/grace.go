@@ -2,20 +2,19 @@ package infra
 
 import "context"
 
-// A message's context ends with its claim: what waits goes back at once. An
-// attempt that is under way then may have some time more, because its receiver
-// may have the event already and the next owner waits for us anyway. How long
-// that is, and whether there is any, only the subscriber knows.
+// A message's context ends with its claim, and waiting messages go back at once. A
+// running attempt has some time more, the grace: its receiver may have the event already,
+// and the next owner waits for this one anyway. Only the subscriber knows how long it is.
 
 type graceKey struct{}
 
-// WithGrace puts into a claim's context the later one that attempts go on under.
+// WithGrace adds to a claim's context the later one, which running attempts use.
 func WithGrace(ctx, later context.Context) context.Context {
 	return context.WithValue(ctx, graceKey{}, later)
 }
 
-// Grace returns the context that ends when attempts of ctx's claim must: ctx
-// itself where the subscriber gave no other.
+// Grace returns the context that ends when attempts of ctx's claim must end. Without a
+// grace it is ctx.
 func Grace(ctx context.Context) context.Context {
 	if later, ok := ctx.Value(graceKey{}).(context.Context); ok {
 		return later
@@ -23,8 +22,8 @@ func Grace(ctx context.Context) context.Context {
 	return ctx
 }
 
-// Graced is for an attempt that begins: ctx with its values, but with the end of
-// Grace. When ctx has ended already there is no attempt to finish: it is ctx.
+// Graced is the context of a new attempt: the values of ctx with the end of Grace. When
+// ctx has ended it is ctx, because there is no running attempt.
 func Graced(ctx context.Context) context.Context {
 	if later, ok := ctx.Value(graceKey{}).(context.Context); ok && ctx.Err() == nil {
 		return graced{later, ctx}
@@ -32,8 +31,8 @@ func Graced(ctx context.Context) context.Context {
 	return ctx
 }
 
-// graced ends with its first context and has the values of both, those of the
-// first before: by them the context package finds what to wait for.
+// graced ends with its first context and has the values of both. Those of the first come
+// first, because the context package finds the end by them.
 type graced struct {
 	context.Context
 

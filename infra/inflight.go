@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// InFlight counts the messages that a subscription has handed out and that are
-// not settled, for its Drain. The zero value is not usable.
+// InFlight counts the unsettled messages of a subscription, for its Drain. The zero value
+// is not usable.
 type InFlight struct {
 	n        atomic.Int64
 	drained  atomic.Bool
@@ -16,12 +16,12 @@ type InFlight struct {
 	isIdle   sync.Once
 }
 
-// NewInFlight returns a count of nothing.
+// NewInFlight returns a count of zero.
 func NewInFlight() *InFlight {
 	return &InFlight{draining: make(chan struct{}), idle: make(chan struct{})}
 }
 
-// Begin counts a message; false once draining: hand out nothing more.
+// Begin counts a message. It returns false once draining: hand out no more.
 func (f *InFlight) Begin() bool {
 	f.n.Add(1) // first: Drain either sees it, or is seen
 	if f.drained.Load() {
@@ -31,7 +31,7 @@ func (f *InFlight) Begin() bool {
 	return true
 }
 
-// End counts a message less. Each Begin that returned true has one End.
+// End ends the count of a message. Each Begin that returned true has one End.
 func (f *InFlight) End() {
 	if f.n.Add(-1) == 0 && f.drained.Load() {
 		f.isIdle.Do(func() { close(f.idle) })

@@ -9,27 +9,26 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// Reader reads topics beside the consumer groups, for people and tools to look
-// at: nothing is committed or changed.
+// Reader reads topics beside the consumer groups, for people and tools. It commits and
+// changes nothing.
 type Reader interface {
-	// Bounds tells what each partition of topic holds. since narrows it: At is
-	// the first offset written then or later, End where there is none; with the
-	// zero time At is Oldest. The error wraps ErrNoTopic where it says so.
+	// Bounds returns the bounds of each partition of topic. At is the first offset that
+	// was written at since or later, or End. With the zero time At is Oldest. The error
+	// wraps ErrNoTopic where the topic does not exist.
 	Bounds(ctx context.Context, topic string, since time.Time) (map[int32]Bounds, error)
-	// Scan hands f the messages of the given ranges, those of a partition by
-	// offset, one call at a time; at is when a message was stored. It returns
-	// when every range is read, when f returns an error, which it returns, or
-	// when ctx ends. What was deleted meanwhile is passed over. A partition
-	// that cannot be read is tried again for some seconds. Records that are damaged
-	// are passed over too, and the error, when all else was read, is a *DamageError.
+	// Scan calls f with the messages of the given ranges, one call at a time. Messages of
+	// a partition come by offset; at is the time when a message was stored. Scan returns
+	// when every range is read, when f returns an error, or when ctx ends. It skips
+	// deleted records. It retries an unreadable partition for some seconds. It also skips
+	// damaged records; when everything else was read the error is a *DamageError.
 	Scan(ctx context.Context, topic string, ranges map[int32]Range, f func(m *message.Message, at time.Time) error) error
-	// Place returns the partition where the broker puts messages of key. Other
-	// programs may have put theirs elsewhere.
+	// Place returns the partition where the broker puts messages of key. Other programs
+	// may use other partitions.
 	Place(ctx context.Context, topic, key string) (int32, error)
 }
 
-// Readable is the error of a Scan for those who take what can be read: nil where all
-// that is wrong is that records are damaged, of which the broker itself tells.
+// Readable turns the error of a Scan into nil where the only fault is damaged records,
+// which the broker reports itself. It is for callers that take what can be read.
 func Readable(err error) error {
 	if errors.As(err, new(*DamageError)) {
 		return nil
@@ -37,10 +36,10 @@ func Readable(err error) error {
 	return err
 }
 
-// Bounds is what a partition holds.
+// Bounds are the bounds of a partition.
 type Bounds struct {
-	Oldest int64 // first offset that is there
-	At     int64 // first offset of the time that was asked for
+	Oldest int64 // first offset that exists
+	At     int64 // first offset at or after the given time
 	End    int64 // offset of the next message to come
 }
 
@@ -49,46 +48,44 @@ type Range struct {
 	From, To int64 // offsets; To is not in it
 }
 
-// Forever is the To of a Range that is followed as messages come.
+// Forever is the To of a Range without an end: Scan waits for new messages.
 const Forever = math.MaxInt64
 
 // ErrNoTopic is wrapped by the error of a question about a topic that does not exist.
 var ErrNoTopic = errors.New("does not exist")
 
-// Groups looks at consumer groups, sets them back and deletes them.
+// Groups reads, resets and deletes the progress of consumer groups.
 type Groups interface {
-	// Progress tells what groups have done of topics, in the order they are asked for.
-	// A group that has never been there has done nothing. It asks for all at once:
-	// ProgressOf is for one.
+	// Progress returns the progress of groups in topics, in the order of the question. An
+	// unknown group has done nothing. It asks for all at once; ProgressOf is for one.
 	Progress(ctx context.Context, of ...GroupTopic) []GroupProgress
-	// Members lists who reads in the group now.
+	// Members lists the members of the group.
 	Members(ctx context.Context, group string) ([]Member, error)
-	// Reset makes the group begin at the given offsets when it is subscribed
-	// next; partitions that are not named keep theirs. The group must have no
-	// members: otherwise the error wraps ErrGroupBusy and nothing is changed.
+	// Reset sets the offsets where the group begins at its next subscription. Partitions
+	// that are not named keep theirs. The group must have no members: otherwise the
+	// error wraps ErrGroupBusy and nothing is changed.
 	Reset(ctx context.Context, group, topic string, to map[int32]int64) error
-	// DeleteGroups deletes groups with all that they have committed. One that is not
-	// there is none. When one has members, the error wraps ErrGroupBusy.
+	// DeleteGroups deletes groups with their progress. A missing group is no error. When
+	// one has members, the error wraps ErrGroupBusy.
 	DeleteGroups(ctx context.Context, groups ...string) error
-	// Leave gives up the places that closed subscribers of this process have
-	// kept in group, so that a restart finds their partitions. Where they keep
-	// none it does nothing.
+	// Leave gives up the static places that closed subscribers of this process keep in
+	// group for a restart. Without such places it does nothing.
 	Leave(ctx context.Context, group string) error
 }
 
 // ErrGroupBusy is wrapped by the error of a Reset of a group that has members.
 var ErrGroupBusy = errors.New("the consumer group has members")
 
-// GroupTopic is a group's reading of a topic.
+// GroupTopic names a group and a topic that it reads.
 type GroupTopic struct{ Group, Topic string }
 
-// GroupProgress is what a group has done of a topic, by partition.
+// GroupProgress is the progress of a group in a topic, by partition.
 type GroupProgress struct {
 	Partitions map[int32]Progress
-	Err        error // wraps ErrNoTopic where there is no such topic
+	Err        error // wraps ErrNoTopic where the topic does not exist
 }
 
-// ProgressOf is what one group has done of a topic.
+// ProgressOf is the progress of one group in a topic.
 func ProgressOf(ctx context.Context, groups Groups, group, topic string) (map[int32]Progress, error) {
 	one := groups.Progress(ctx, GroupTopic{group, topic})[0]
 	return one.Partitions, one.Err
@@ -96,10 +93,10 @@ func ProgressOf(ctx context.Context, groups Groups, group, topic string) (map[in
 
 // Progress is what a group has done of a partition.
 type Progress struct {
-	Oldest int64  // first offset that is there
+	Oldest int64  // first offset that exists
 	Next   int64  // first offset that is not done, or End; at least Oldest
 	End    int64  // offset of the next message to come
-	Above  []Span // done all the same, above Next, in order
+	Above  []Span // done above Next, in order
 }
 
 // Span is a run of offsets; To is not in it.
@@ -118,8 +115,8 @@ func (p Progress) Done(offset int64) bool {
 	return false
 }
 
-// Undone is the number of offsets that are not done. Where a topic has gaps,
-// such as those of transactions, there are fewer messages.
+// Undone is the number of offsets that are not done. A topic with gaps, such as those
+// of transactions, has fewer messages.
 func (p Progress) Undone() int64 {
 	n := p.End - p.Next
 	for _, s := range p.Above {
@@ -136,16 +133,16 @@ func Lag(partitions map[int32]Progress) (n int64) {
 	return n
 }
 
-// LagOf is the Lag of a group, as it is now.
+// LagOf is the present Lag of a group.
 func LagOf(ctx context.Context, groups Groups, group, topic string) (int64, error) {
 	partitions, err := ProgressOf(ctx, groups, group, topic)
 	return Lag(partitions), err
 }
 
-// Member is one that reads in a consumer group.
+// Member is a member of a consumer group.
 type Member struct {
-	Client     string             // the name it gave itself
+	Client     string             // its client id
 	Instance   string             // its static id; "" without one
-	Host       string             // where it connects from
-	Partitions map[string][]int32 // what it has been given, by topic
+	Host       string             // its address
+	Partitions map[string][]int32 // its partitions, by topic
 }

@@ -6,21 +6,21 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// Receipt tells a subscriber what became of one message: by one call of Settled or
+// Receipt tells a subscriber the result of one message, by one call of Settled or
 // GiveBack.
 type Receipt interface {
 	// Settled is true for Ack, false for Nack.
 	Settled(acked bool)
-	// GiveBack is for a message that nobody attempted, and all behind it of its key that
-	// were received: they are read again later, in their order and before what follows.
+	// GiveBack returns a message that was not attempted. All received messages of its key
+	// behind it must be given back too. They are read again in order, before later ones.
 	GiveBack()
-	// Stale reports whether one before it of its key was given back meanwhile, so that it
-	// is to be given back too. Who gives messages back asks each that is received, in the
-	// goroutine that gives back: then none is received between.
+	// Stale reports whether an earlier message of the key was given back meanwhile. Then
+	// this one must be given back too. A consumer that gives back asks it of every
+	// received message, in the goroutine that gives back, so that none comes between.
 	Stale() bool
 }
 
-// ReceiptFunc is a Receipt that is a function. What is given back to it is nacked.
+// ReceiptFunc is a function as a Receipt. GiveBack nacks.
 type ReceiptFunc func(acked bool)
 
 // Settled implements Receipt.
@@ -39,18 +39,18 @@ type receipted struct {
 	receipt Receipt
 }
 
-// WithReceipt puts r into a message's context, which is that of its claim.
+// WithReceipt makes a message's context of its claim's context and r.
 func WithReceipt(claim context.Context, r Receipt) context.Context { return receipted{claim, r} }
 
-// HasReceipt reports whether a message is settled by its Receipt: its own Ack and
-// Nack are then no more than what the handlers say of it.
+// HasReceipt reports whether a message is settled by a Receipt. Its own Ack and Nack
+// then only record what the handlers returned.
 func HasReceipt(m *message.Message) bool {
 	_, ok := m.Context().(receipted)
 	return ok
 }
 
-// ClaimOf is the context of a message's claim: one for all messages of a claim where
-// they have receipts, and the message's own elsewhere.
+// ClaimOf is the context of a message's claim. Messages with receipts share that of
+// their claim; for any other message it is the message's own.
 func ClaimOf(m *message.Message) context.Context {
 	if r, ok := m.Context().(receipted); ok {
 		return r.Context

@@ -1,33 +1,31 @@
 package infra
 
-// A commit can carry a note of the consumer's, and a claim asks what was done
-// beside the commits (SubscriberConfig.Resume): a consumer that stores what it
-// makes of its messages finds there what a kill kept from being committed.
+// A commit can carry a note of the consumer. A new claim asks the consumer which
+// messages are done although no commit says so (SubscriberConfig.Resume). A consumer that
+// stores its output can find them there, after a kill between output and commit.
 
-// Resumption is where a claim begins.
+// Resumption says where a claim begins.
 type Resumption struct {
 	Partition int32
 	Position  int64 // the first offset that is not done
-	// Note is the last one that was committed, by whoever owned the partition.
-	// It is empty when nothing was, and when the group was set back since: what
-	// was made before that must be made again.
+	// Note is the last committed note, of any owner of the partition. It is empty
+	// without a commit, and after a reset of the group: then everything is made again.
 	Note string
 }
 
-// Resumed is what the consumer says to that.
+// Resumed is the consumer's answer to a Resumption.
 type Resumed struct {
-	// Note goes with every commit of the claim: at most MaxNote lower-case
-	// letters and digits. Empty: none.
+	// Note goes with every commit of the claim: at most MaxNote lower-case letters and
+	// digits. Empty: no note.
 	Note string
-	// Done has messages that are done although no commit says so, by offset.
-	// They are not handed out, unless an earlier one of their key was: what comes
-	// again of a key is always its last part, so that a receiver ends with what
-	// it ended with before.
+	// Done has the messages that are done although no commit says so, by offset. They
+	// are not handed out, unless an earlier message of their key is: repeats of a key
+	// are always its last part, so a receiver ends in the same state as before.
 	Done map[int64]Identity
 }
 
-// Identity is what a message must have to be the one that is meant.
+// Identity identifies a message by UUID and key.
 type Identity struct{ UUID, Key string }
 
-// MaxNote is the length of the longest note.
+// MaxNote is the maximum length of a note.
 const MaxNote = 24

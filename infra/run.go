@@ -7,22 +7,22 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// Runs bounds the runs that a subscriber hands out. The zero value: it hands out
+// Runs bounds the runs that a subscriber hands out. With the zero value it hands out
 // single messages.
 type Runs struct {
-	Messages int // most of one partition
-	Bytes    int // most of keys, headers and values of a partition; a larger message comes alone
+	Messages int // maximum per partition
+	Bytes    int // maximum of keys, headers and values per partition; a larger message comes alone
 }
 
 // On reports whether messages come in runs.
 func (r Runs) On() bool { return r.Messages > 0 }
 
-// Run is what a subscriber has at a moment: of each partition a stretch. One Watermill
-// message stands for it, without payload and metadata, and RunOf finds it. A partition
-// is in one run at a time.
+// Run is everything that a subscriber has at a moment: a stretch of each partition. One
+// Watermill message without payload and metadata stands for it, and RunOf finds it. A
+// partition is in one run at a time.
 //
-// When the message is acked, the parts that are not stored have come to nothing and are
-// done. When it is nacked they come again.
+// An ack means that the parts that were not stored have no output, and are done. After a
+// nack they are handed out again.
 type Run struct {
 	RunOwner
 
@@ -31,45 +31,46 @@ type Run struct {
 
 // RunOwner is the subscriber that handed out a run.
 type RunOwner interface {
-	// Store stores what parts came to, in this order, and with it that they are done:
-	// their partitions go on. Where the broker can, both are stored or neither; where it
-	// cannot, they come again after a kill between the two.
+	// Store stores the outputs of parts, in this order, together with the progress of the
+	// parts in done. Their partitions continue. A broker stores both or neither where it
+	// can; elsewhere the parts are handed out again after a kill between the two.
 	//
-	// After a *PublishError the parts of the outputs that it names are not done, and those
-	// outputs are to be stored by another call, and no other. After any other error nothing
+	// After a *PublishError the parts of the outputs that it names are not done. The
+	// caller stores exactly those outputs by another call. After any other error no part
 	// is done.
 	Store(out []Output, done ...*Part) error
-	// Made says that a message was made of a part: it counts as held until the part is
-	// done. full: the parts that are ready are to be stored before more is made.
+	// Made reports that m was made of a part. Its memory is charged until the part is
+	// done. full: store the ready parts before making more.
 	Made(of *Part, m *message.Message) (full bool)
-	// Aside says that the run takes long, so that partitions that are not in it go on.
+	// Aside reports that the run takes long. Partitions outside of it continue.
 	Aside()
 }
 
-// Only leaves messages out of runs. They count as done, and a subscriber that has read
-// everything is not woken for them; that they are done is kept some seconds later.
+// Only leaves messages out of runs. They count as done, and do not wake a subscriber that
+// has read everything. Their progress is kept some seconds later.
 type Only struct {
-	// Header is the metadata key whose value Match is asked about; "" where a message
-	// has none. Match always says the same of a value. nil: nothing is left out.
+	// Header is the metadata key whose value Match decides on; the value is "" where a
+	// message has none. Match is a pure function. nil: nothing is left out.
 	Header string
 	Match  func(value string) bool
-	// Mark is a metadata key that every message of this program has. One without it is
-	// handed out whatever Match says.
+	// Mark is a metadata key that every message of this program has. A message without
+	// it is always handed out.
 	Mark string
-	// Skipped is told how many were left out, some seconds later. nil: nobody is.
+	// Skipped is called some seconds later with the number of messages left out. It may
+	// be nil.
 	Skipped func(n int)
 }
 
-// Part is a stretch of a partition: the messages in it that are not done, in offset
-// order. Other subscriptions may be given the same messages: nobody writes to them or
-// acks them, and their contexts say nothing of the run.
+// Part is a stretch of a partition: its undone messages in offset order. Other
+// subscriptions may have the same messages, so nobody changes or acks them. Their contexts
+// say nothing about the run.
 type Part struct {
 	Partition int32
 	Messages  []*message.Message
 }
 
-// Output is a message that a part of a run came to. It is stored in the partition of
-// the part's number, or, where its topic has fewer, in that of the remainder.
+// Output is a message made of a part. It is stored in the partition of the part's number,
+// modulo the number of partitions of its topic.
 type Output struct {
 	Part    *Part
 	Topic   string
@@ -83,7 +84,7 @@ func WithRun(ctx context.Context, r *Run) context.Context {
 	return context.WithValue(ctx, runKey{}, r)
 }
 
-// RunOf returns the run that a message stands for; nil: it is a message itself.
+// RunOf returns the run that a message stands for, or nil for a single message.
 func RunOf(m *message.Message) *Run {
 	r, _ := m.Context().Value(runKey{}).(*Run)
 	return r
@@ -91,19 +92,19 @@ func RunOf(m *message.Message) *Run {
 
 type derivedKey struct{}
 
-// derived is what was made of a message.
+// derived holds the value that was made of a message.
 type derived struct {
 	once sync.Once
 	made any
 }
 
-// WithDerived is for brokers: a context for a message that several are given.
+// WithDerived is for brokers: the context of a message that several subscriptions share.
 func WithDerived(ctx context.Context) context.Context {
 	return context.WithValue(ctx, derivedKey{}, &derived{})
 }
 
-// Derived is what f makes of m. A message that several are given is given to f once, so
-// that there is one f for each topic, and nobody writes to what it makes.
+// Derived returns f(m). For a shared message f is called once, so a topic has only one f,
+// and nobody changes its result.
 func Derived(m *message.Message, f func(m *message.Message) any) any {
 	d, ok := m.Context().Value(derivedKey{}).(*derived)
 	if !ok {
@@ -113,8 +114,8 @@ func Derived(m *message.Message, f func(m *message.Message) any) any {
 	return d.made
 }
 
-// Unacked makes a message that nobody acks, such as one that is published or that stands
-// in a run. It has no channels for that.
+// Unacked makes a message that is never acked, such as a published one or one in a run.
+// It has no channels.
 func Unacked(uuid string, payload message.Payload, metadata message.Metadata) *message.Message {
 	return &message.Message{UUID: uuid, Payload: payload, Metadata: metadata}
 }

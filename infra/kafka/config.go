@@ -12,16 +12,16 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 )
 
-// Config says how to reach a cluster and how topics are made.
+// Config has the connection to a cluster, and the settings of created topics.
 type Config struct {
 	Brokers  []string // host:port; required
 	ClientID string   // default "eventserver"
-	// InstanceID makes the membership static: a process that is killed and restarted
-	// with the same id has its partitions back at once. It must differ between
-	// processes. Empty: a member without a name.
+	// InstanceID makes the membership static: a killed process that restarts with the
+	// same id has its partitions back at once. It must differ between processes. Empty:
+	// a dynamic member.
 	InstanceID string
 
-	TopicPrefix string            // put before every topic and group name
+	TopicPrefix string            // prefix of every topic and group name
 	TopicNames  map[string]string // logical name -> real name, without prefix
 	Partitions  int32             // of topics to create; default 8
 	Replication int16             // of topics to create; default 1
@@ -32,25 +32,25 @@ type Config struct {
 	// partition q with q mod P = p of every topic.
 	Shards string
 
-	// Owners names the work that processes share: processes that have the same groups
-	// have the same name. Default "owners".
+	// Owners names the group of processes that share the work: processes with the same
+	// groups have the same name. Default "owners".
 	Owners string
 
-	MaxMessageBytes int // largest record, headers included; default 16 MiB
+	MaxMessageBytes int // maximum size of a record with headers; default 16 MiB
 
 	TLS  *tls.Config // nil: plain text
 	SASL *SASL       // nil: no authentication
 
 	SessionTimeout time.Duration // default 10 s
-	CommitInterval time.Duration // least time between two commits of a group; default 10 ms
-	// Eager rebalances take every partition back for a moment. Without it only those
-	// move that change hands. All processes need the same.
+	CommitInterval time.Duration // minimum time between two commits of a group; default 10 ms
+	// Eager rebalances take every partition back for a moment. Otherwise only moved
+	// partitions are taken back. All processes need the same setting.
 	Eager bool
 
 	Logger   *slog.Logger // default: discard
-	Observer Observer     // default: nobody is told
-	// Fatal is called when the process cannot go on: another one took its InstanceID.
-	// Default: only logged.
+	Observer Observer     // default: none
+	// Fatal is called when the process cannot continue because another one took its
+	// InstanceID. By default this is only logged.
 	Fatal func(error)
 }
 

@@ -14,7 +14,7 @@ import (
 	"eventserver/infra"
 )
 
-// ErrClosed is returned by what is used after its log was closed.
+// ErrClosed is returned by methods of a closed log.
 var ErrClosed = errors.New("kafka: closed")
 
 // Log is an infra.Log on a Kafka cluster.

@@ -8,25 +8,25 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// The clients of a process, as an Observer knows them.
+// Names of a process's clients, for an Observer.
 const (
-	ClientWork   = "work"   // produces, reads what is behind the live end, commits, asks
+	ClientWork   = "work"   // produces, reads behind the live end, commits, asks
 	ClientLive   = "live"   // waits at the live ends
 	ClientOwners = "owners" // is a member of the group of owners
 )
 
-// Observer is told of what goes on between this process and the cluster. Its methods
-// are called by many goroutines and must not wait.
+// Observer observes the traffic between this process and the cluster, for metrics. Many
+// goroutines call its methods, which must not wait.
 type Observer interface {
-	// Connected is told of a connection that was made, or of why it was not.
+	// Connected is called after a connection attempt. err: it failed.
 	Connected(client string, err error)
 	Disconnected(client string)
-	// Answered is told of a request, such as "Produce", with the bytes of it and its
-	// answer; err: there was none.
+	// Answered is called after a request, such as "Produce", with the sizes of the
+	// request and of its answer. err: there was no answer.
 	Answered(client, request string, sent, received int, took time.Duration, err error)
-	// Throttled is told of what a quota of the cluster had the client wait.
+	// Throttled is called after a wait because of the cluster's quotas.
 	Throttled(client string, d time.Duration)
-	// Rebalanced is told when shards were given to this process, or taken from it.
+	// Rebalanced is called when this process got or lost shards.
 	Rebalanced()
 }
 
@@ -39,7 +39,7 @@ func (unobserved) Answered(string, string, int, int, time.Duration, error) {}
 func (unobserved) Throttled(string, time.Duration)                         {}
 func (unobserved) Rebalanced()                                             {}
 
-// observed are a client's hooks, which tell the Observer.
+// observed are a client's hooks. They call the Observer.
 type observed struct {
 	client string
 	to     Observer

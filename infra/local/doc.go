@@ -10,41 +10,41 @@
 //
 //	log.go      Config, Open, Close, Ping        codec.go    keys and values
 //	options.go  how Pebble is set up             topics.go   topics and their partitions
-//	queue.go    what waits for the committer     cursor.go   reading
+//	queue.go    requests to the committer        cursor.go   reading
 //	commit.go   the committer: group commit      tail.go     the newest records, in memory
 //	publish.go  the end of a commit              trim.go     deleting old records
 //	groups.go   progress of consumer groups      members.go  members of groups (infra/shares)
-//	dir.go      a locked, private directory      format.go   what a directory is
-//	held.go     whether it is still there
-//	mark.go     how far the log was written      verify.go   files held against each other
-//	damage.go   damage met while it runs         diskfull.go waiting for room
-//	passover.go what a reader is given of it     salvager.go  damaged tables, while it runs
-//	checksum.go large blocks, before Pebble
-//	repair.go   a copy of what can be read       gather.go   what can be read, of any file
-//	hole.go     where records were lost          salvage*.go a damaged log, a damaged table
-//	backup.go   a copy of a log that runs
-//	topicfile.go the names of the topics, once more
+//	dir.go      a locked, private directory      format.go   the format of a directory
+//	held.go     whether the directory still exists
+//	mark.go     how far the log was written      verify.go   comparing the files at Open
+//	damage.go   damage found while it runs       diskfull.go waiting for room
+//	passover.go reading past damage              salvager.go damaged tables, while it runs
+//	checksum.go checksums of large blocks
+//	repair.go   a copy of the readable records   gather.go   reading damaged files
+//	hole.go     lost records                     salvage*.go a damaged log, a damaged table
+//	backup.go   a copy of a running log
+//	topicfile.go a second copy of the topic names
 //	compactions.go when Pebble may compact
-//	reclaim.go  the room of what was trimmed, while a log idles
+//	reclaim.go  space of trimmed records, while a log is idle
 //
 // # Damage
 //
-// Pebble by itself stores less than it was given when files of its are gone or cut:
-// it takes a missing write-ahead log for one that never was, a damaged newest one for
-// the trace of a crash, and a damaged manifest for its end, and deletes what that does
-// not name. So every batch has a number, the mark says which was the last, and Open
-// changes nothing before it has found every batch and table (verify.go). What it
-// refuses names the file and the cure.
+// Pebble opens a directory with missing or cut files, and silently loses their records. A
+// missing write-ahead log is one that never existed for it, a damaged newest one the trace
+// of a crash, and a damaged manifest the end of the manifest, and it deletes tables that
+// are not in it. So every batch has a number, and the mark has the last one. Open finds
+// every batch and table before it changes anything (verify.go). Its error names the file
+// and the cure.
 //
-// While the log runs, one damaged block keeps Pebble from reading records of other
-// tables, which stand where that block has a gap. So a reader that meets damage is
-// given what the tables hold, one by one (salvager.go), and what is in memory. Only
-// what is in neither is passed over and named.
+// While the log runs, a damaged block hides records of other tables from Pebble, where
+// they fill a gap of that block. So a reader that meets damage reads the tables one by one
+// (salvager.go), and the records in memory. Only records that are in neither are passed
+// over, and named.
 //
 // # Order of locks
 //
 // groups.mu, then queue.mu, then partition.mu. None is held over input or output, nor
-// while a function of the caller's runs.
+// while a function of the caller runs.
 //
 // It may import infra, infra/shares, Pebble and the standard library.
 package local

@@ -17,10 +17,10 @@ import (
 	"eventserver/infra/shares"
 )
 
-// ErrClosed is returned by what is used after its log was closed.
+// ErrClosed is returned by methods of a closed log.
 var ErrClosed = errors.New("local: the broker is closed")
 
-// ErrReadOnly is returned by what would change a log that was opened read-only.
+// ErrReadOnly is returned by methods that would change a read-only log.
 var ErrReadOnly = errors.New("local: the directory was opened read-only")
 
 const (
@@ -28,22 +28,22 @@ const (
 	defaultRecordBytes = 16 << 20
 	progressBytes      = 4096 // as Kafka
 
-	// syncDelay is how long what is not Durable, and what is kept, may wait.
+	// syncDelay is the maximum wait of progress, and of batches that are not Durable.
 	syncDelay = 5 * time.Millisecond
 	tailBytes = 16 << 20
 )
 
-// Config says what to open. The zero value is a broker in memory.
+// Config configures a log. The zero value is a log in memory.
 type Config struct {
-	Dir            string // "": in memory, gone when it is closed
-	ReadOnly       bool   // look at a directory without changing it
-	MustExist      bool   // refuse a directory without a log, and do not make it; ReadOnly does so too
-	Partitions     int32  // of topics that are created; default 8
-	NoSync         bool   // never wait for the disk: a crash of the machine may lose what was accepted, a kill does not
+	Dir            string // "": in memory, lost when it is closed
+	ReadOnly       bool   // read a directory without changing it
+	MustExist      bool   // refuse a directory without a log, and do not create it; so does ReadOnly
+	Partitions     int32  // of created topics; default 8
+	NoSync         bool   // do not wait for the disk: a crash of the machine may lose accepted events, a kill does not
 	MaxRecordBytes int    // default 16 MiB
 	Logger         *slog.Logger
-	Fatal          func(error)              // called once when the disk fails: nothing more can be stored, the process should end
-	Damaged        func(*infra.DamageError) // called once for each place where records cannot be read
+	Fatal          func(error)              // called once when the disk fails: nothing more can be stored, and the process should end
+	Damaged        func(*infra.DamageError) // called once for each place with unreadable records
 
 	fs      vfs.FS        // tests: instead of the disk's or the one in memory
 	reclaim time.Duration // tests: instead of reclaimDelay
@@ -127,7 +127,7 @@ type Log struct {
 
 var _ infra.Log = (*Log)(nil)
 
-// Open opens a log. A directory that does not exist is made, unless it must exist.
+// Open opens a log. It creates a missing directory, unless Config forbids it.
 func Open(cfg Config) (*Log, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err

@@ -11,14 +11,14 @@ import (
 	"eventserver/infra"
 )
 
-// State is what a position says, in full.
+// State is a decoded position.
 type State struct {
 	Next  int64        // the first offset that is not done
 	Above []infra.Span // done all the same: above Next, in order, not touching
 	Note  string       // of the consumer; see NoteFits
 }
 
-// Of is the state as an answer about a partition that holds b.
+// Of is the progress in a partition with the bounds b.
 func (s State) Of(b infra.Bounds) infra.Progress {
 	p := infra.Progress{Oldest: b.Oldest, Next: max(s.Next, b.Oldest), End: b.End, Above: s.Above}
 	p.End = max(p.End, p.Next) // the end was asked before
@@ -39,7 +39,7 @@ func NoteFits(note string) bool {
 // as done.
 var ErrForeign = errors.New("progress above the position is not ours, or belongs to another position")
 
-// Form is how the text of a position is written.
+// Form is the format of a position's text.
 type Form int
 
 const (

@@ -13,12 +13,12 @@ const (
 	stateDeferred        // read past: its key holds as much as it may, it is read again later
 )
 
-// Tracker knows what became of each offset of one partition, from the low
-// watermark (the first offset that is not done) to the last one read. It is
-// used by one goroutine at a time (the caller locks).
+// Tracker has the state of each offset of one partition, from the low watermark (the
+// first offset that is not done) to the last one read. It is used by one goroutine at a
+// time (the caller locks).
 //
-// The low watermark is the position that is kept. What is done above it travels
-// in the position's text, so that a crash repeats the unfinished and little else.
+// The kept position is the low watermark. Its text lists what is done above, so that a
+// crash repeats the unfinished and little else.
 type Tracker struct {
 	note    string // goes with every position
 	low     int64  // offset of states[head]
@@ -28,7 +28,7 @@ type Tracker struct {
 	resumed []infra.Span
 }
 
-// NewTracker starts at a state that was kept.
+// NewTracker makes a tracker that continues a kept state.
 func NewTracker(s State) *Tracker {
 	return &Tracker{low: s.Next, next: s.Next, resumed: s.Above, note: s.Note}
 }
@@ -45,7 +45,7 @@ func (t *Tracker) Low() int64 { return t.low }
 // Next is the offset after the highest that was read.
 func (t *Tracker) Next() int64 { return t.next }
 
-// Span is how many offsets lie between the low watermark and what was read last.
+// Span is the number of offsets from the low watermark to the last one read.
 func (t *Tracker) Span() int { return len(t.states) - t.head }
 
 // Add notes that offset was read. It reports false when an earlier owner has
@@ -65,8 +65,8 @@ func (t *Tracker) Add(offset int64) bool {
 	return state == stateOpen
 }
 
-// PassOver notes that what lies below to and was not read need not be: it is not
-// there, or cannot be read.
+// PassOver counts the unread offsets below to as done: they do not exist, or cannot be
+// read.
 func (t *Tracker) PassOver(to int64) {
 	if t.Span() == 0 {
 		t.states, t.head, t.low = t.states[:0], 0, max(t.low, to)
@@ -89,7 +89,7 @@ func (t *Tracker) TakeUp(offset int64) { t.set(offset, stateOpen) }
 // IsOpen reports whether offset is handed out and not done.
 func (t *Tracker) IsOpen(offset int64) bool { return t.is(offset, stateOpen) }
 
-// IsDeferred reports whether offset was read past.
+// IsDeferred reports whether offset is deferred.
 func (t *Tracker) IsDeferred(offset int64) bool { return t.is(offset, stateDeferred) }
 
 // set changes the state of an offset that was read and is not done.
@@ -124,8 +124,8 @@ func (t *Tracker) compact() {
 	}
 }
 
-// End is what to keep once everything that was read is done, and whether its text
-// holds all that is.
+// End is the position to keep once everything that was read is done. whole: its text
+// lists everything done.
 func (t *Tracker) End(c Codec) (p infra.Position, whole bool) {
 	s := State{Next: t.next, Note: t.note}
 	for _, r := range t.resumed {
@@ -137,7 +137,7 @@ func (t *Tracker) End(c Codec) (p infra.Position, whole bool) {
 	return infra.Position{Next: s.Next, Text: text}, whole
 }
 
-// Position is what to keep, and whether its text holds all that is done.
+// Position is the position to keep. whole: its text lists everything done.
 func (t *Tracker) Position(c Codec) (p infra.Position, whole bool) {
 	live := t.states[t.head:]
 	s := State{Next: t.next, Note: t.note}

@@ -16,7 +16,7 @@ import (
 	"eventserver/infra/progress"
 )
 
-// ErrClosed is returned by what is used after its broker or subscriber was closed.
+// ErrClosed is returned by methods of a closed broker or subscriber.
 var ErrClosed = errors.New("the broker is closed")
 
 // broker is an infra.Broker on a log.
@@ -37,7 +37,7 @@ type broker struct {
 
 var _ infra.Broker = (*broker)(nil)
 
-// New makes a broker of log, and closes log with it.
+// New makes a broker of log. Closing the broker closes log.
 func New(log infra.Log, cfg Config) (infra.Broker, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

@@ -9,38 +9,36 @@ import (
 	"eventserver/infra"
 )
 
-// Config bounds what subscribers hold. The zero value is ready to use.
+// Config bounds the memory and the windows of subscribers. The zero value is ready to use.
 type Config struct {
-	// Memory bounds what all subscribers hold of messages that are not done, in
-	// bytes, at what they cost in memory. Those that hold most stop reading first.
-	// Default 128 MiB.
+	// Memory is the maximum memory, in bytes, of the unfinished messages of all
+	// subscribers. The largest holders stop reading first. Default 128 MiB.
 	Memory int64
-	// The window bounds what is unacked of one partition. Beyond it nothing
-	// more is read.
-	WindowMessages int // default 1,000
-	// WindowKey is the most unacked messages of one key; default a sixteenth
-	// of WindowMessages. Those that follow are read past, and again later, so
-	// that one key cannot fill the window.
+	// WindowMessages is the maximum number of unacked messages of a partition. Beyond it
+	// no more is read. Default 1,000.
+	WindowMessages int
+	// WindowKey is the maximum number of unacked messages of a key, so that one key
+	// cannot fill the window. Later ones are deferred. Default: a sixteenth of
+	// WindowMessages.
 	WindowKey int
-	// WindowSpan is the most offsets from the oldest unacked message to the
-	// last one read; default 1,000,000.
+	// WindowSpan is the maximum distance, in offsets, from the oldest unacked message to
+	// the last one read. Default 1,000,000.
 	WindowSpan int
-	// PartitionOrder has one message of a partition in flight, whatever the
-	// window says.
+	// PartitionOrder allows one message of a partition in flight, whatever the window is.
 	PartitionOrder bool
 
-	NackDelay      time.Duration // pause before a nacked message comes again; default 100 ms
-	ReleaseTimeout time.Duration // how long a partition that is given up waits for its handlers; default 20 s
-	// TrimAge is how long a record stays after every group has done it. Zero:
-	// nothing is ever trimmed.
+	NackDelay      time.Duration // pause before a nacked message is handed out again; default 100 ms
+	ReleaseTimeout time.Duration // maximum wait for handlers when a partition is given up; default 20 s
+	// TrimAge is how long a record stays after every group has done it. Zero: nothing is
+	// trimmed.
 	TrimAge time.Duration
 
 	Logger       *slog.Logger // default: discard
 	liveBytes    int          // see live.go
 	skipInterval time.Duration
 
-	// Damaged is told of records that a group cannot be given because they
-	// cannot be read. Default: only logged.
+	// Damaged is called for unreadable records that a group does not get. By default they
+	// are only logged.
 	Damaged func(group string, d *infra.DamageError)
 }
 

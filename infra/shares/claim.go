@@ -54,7 +54,7 @@ func (one *Member) Close() error {
 	return nil
 }
 
-// Claim is a partition in the hands of a member.
+// Claim is the ownership of a partition by a member.
 type Claim struct {
 	Context      context.Context // as infra.Claim has it
 	Group, Topic string
@@ -67,8 +67,8 @@ type Claim struct {
 	back   chan struct{}
 }
 
-// Lost reports whether another process may have the partition. Its context may have
-// ended before that, for another cause.
+// Lost reports whether another process may have the partition. The context may have ended
+// earlier, with another cause.
 func (c *Claim) Lost() bool { return c.lost.Load() }
 
 // Back is closed when the partition has been given up.

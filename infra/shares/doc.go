@@ -1,22 +1,22 @@
-// Package shares says which member of a group has which partition, among the members
-// that there are in this process and the partitions that this process owns. A log gives
-// it the two: Join adds a member, Own says what is owned.
+// Package shares divides the partitions that this process owns among the members of each
+// group in this process. A log tells it both: Join adds a member, Own sets the owned
+// partitions.
 //
 // # A partition of a group
 //
-//	free       it is not owned, its group is frozen, or it has no member that stays
+//	free       it is not owned, its group is frozen, or every member leaves
 //	taken up   Config.TakeUp runs
 //	given      the member's own function runs, or it holds the partition (infra.Claim.Hold)
 //	given up   Config.GiveUp runs; the partition is free afterwards
 //
-// At most one claim has it at a time. A claim that is asked back (a member that has more
-// than its part, that leaves, or a partition that is owned no more) ends by its context,
-// in whatever state it is, and has the partition until it is given up. Among members that
-// stay, parts differ by one at most once every claim that was asked back is given up.
+// At most one claim has a partition at a time. A claim is asked back when its member has
+// more than its part or leaves, or when the partition is no longer owned. Its context then
+// ends, in any state, and it keeps the partition until it is given up. After that, the
+// parts of the members that stay differ by at most one.
 //
 // # Locks
 //
-// The lock of Shares is held while nothing of the caller's runs, except what Own is given.
+// The lock of Shares is not held while functions of the caller run, except that of Own.
 // A caller may hold its own lock when it calls Own, Freeze, Members and Joined.
 //
 // It may import infra and the standard library.

@@ -8,17 +8,17 @@ import (
 	"eventserver/infra"
 )
 
-// Config is what a log does with a claim. Both are called in the claim's goroutine.
+// Config has a log's functions for claims. They are called in the claim's goroutine.
 type Config struct {
-	// TakeUp is called before the member has the partition, and says where it begins.
+	// TakeUp is called before the member gets the partition, and returns where it begins.
 	// taken is false only when the claim's context has ended.
 	TakeUp func(c *Claim) (at infra.Position, taken bool)
 	// GiveUp is called for every claim that was taken up, when the member is done with it.
-	// nil: there is nothing to do.
+	// It may be nil.
 	GiveUp func(c *Claim)
 }
 
-// Shares is who has what in this process.
+// Shares has the members and claims of every group in this process.
 type Shares struct {
 	cfg Config
 
@@ -33,7 +33,7 @@ type key struct{ group, topic string }
 
 // share is a group on one topic; Shares.mu.
 type share struct {
-	members []*Member // in the order they joined, those that leave too
+	members []*Member // in the order of joining, with leaving ones
 	claims  []*Claim  // by partition
 }
 
@@ -42,10 +42,11 @@ func New(cfg Config) *Shares {
 	return &Shares{cfg: cfg, shares: map[key]*share{}, frozen: map[string]int{}}
 }
 
-// All is for a log that owns every partition there is.
+// All is the argument of Own for a log that owns every partition.
 func All(int32) bool { return true }
 
-// Join adds a member to a group on a topic of so many partitions. nil: Shares is closed.
+// Join adds a member to a group on a topic with this number of partitions. It returns nil
+// when Shares is closed.
 func (s *Shares) Join(group, topic string, partitions int, own func(infra.Claim)) *Member {
 	at := key{group, topic}
 	s.mu.Lock()
@@ -64,10 +65,10 @@ func (s *Shares) Join(group, topic string, partitions int, own func(infra.Claim)
 	return one
 }
 
-// Own says which partitions this process owns from now on, of every topic. nil: nobody
-// knows, and no member is told anything. The claims of all other partitions end, with
-// cause infra.ErrLost where another process may have them already; they are returned,
-// also those that had ended before. owns must not change afterwards.
+// Own sets the partitions of every topic that this process owns. nil: not known, and the
+// members are not assigned anything. The claims of all other partitions end, with cause
+// infra.ErrLost where another process may have them already. They are returned, also those
+// that had ended before. owns must always return the same.
 func (s *Shares) Own(owns func(partition int32) bool, cause error) (ended []*Claim) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,8 +85,8 @@ func (s *Shares) Own(owns func(partition int32) bool, cause error) (ended []*Cla
 	return ended
 }
 
-// assign makes a share even: a partition that is too many for its member is asked back,
-// and a free one is given to who has too few. s.mu is held.
+// assign balances a share. It asks a partition back from a member with too many, and gives
+// a free one to a member with too few. s.mu is held.
 func (s *Shares) assign(at key, of *share) {
 	if s.frozen[at.group] > 0 || s.owns == nil {
 		return
@@ -109,7 +110,7 @@ func (s *Shares) assign(at key, of *share) {
 			has[c.member]++
 		}
 	}
-	// Who has most keeps one more where it does not come out even.
+	// Where the division has a remainder, the members with most keep one more.
 	slices.SortStableFunc(active, func(a, b *Member) int { return cmp.Compare(has[b], has[a]) })
 	quota := map[*Member]int{}
 	for i, one := range active {
@@ -138,7 +139,7 @@ func (s *Shares) assign(at key, of *share) {
 	}
 }
 
-// Freeze keeps what is free of groups free until thaw is called.
+// Freeze keeps the free partitions of groups free until thaw is called.
 func (s *Shares) Freeze(groups ...string) (thaw func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,14 +162,14 @@ func (s *Shares) Freeze(groups ...string) (thaw func()) {
 	}
 }
 
-// Joined reports whether a group has members on a topic, also such as are leaving.
+// Joined reports whether a group has members on a topic, including leaving ones.
 func (s *Shares) Joined(group, topic string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.shares[key{group, topic}] != nil
 }
 
-// Members lists the members of a group, each as self with the partitions it was given.
+// Members lists the members of a group, each as self with its partitions.
 func (s *Shares) Members(group string, self infra.Member) (out []infra.Member) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -190,7 +191,7 @@ func (s *Shares) Members(group string, self infra.Member) (out []infra.Member) {
 	return out
 }
 
-// Close ends every membership and lets nobody join.
+// Close ends every membership. Nobody can join afterwards.
 func (s *Shares) Close() {
 	s.mu.Lock()
 	s.closed = true
