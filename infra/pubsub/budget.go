@@ -9,12 +9,11 @@ import (
 	"eventserver/infra"
 )
 
-// budget is the memory that all subscriptions of a broker share for what they have
-// read and not finished. Who holds most stops reading first: an account may hold as
-// much as is free. With n that want all they can get, each ends at one part in n+1,
-// and one part is left for the next (Choudhury and Hahne's dynamic threshold). A
-// quarter of the budget is kept for floors, so that none is starved by those that came
-// before.
+// budget is the memory that all subscriptions of a broker share for unfinished messages.
+// An account may hold as much as is free, so the largest holder stops reading first. n
+// accounts that want everything each end at one part in n+1, and one part is left for the
+// next (Choudhury and Hahne's dynamic threshold). A quarter of the budget is kept for
+// floors, so that earlier accounts do not starve later ones.
 type budget struct {
 	total    int64
 	used     atomic.Int64
@@ -26,8 +25,8 @@ type budget struct {
 	waiting atomic.Int64          // len(starved)
 }
 
-// wakeShare is what must have become free before all that wait look again, as a
-// share of the budget. One whose own messages end looks at once.
+// wakeShare is the share of the budget that must become free before all waiting claims are
+// woken. A claim whose own messages end is woken at once.
 const wakeShare = 64
 
 func newBudget(total int64) *budget {
@@ -58,7 +57,7 @@ func (a *account) close() {
 	a.budget.wake()
 }
 
-// limit is how many bytes the account may hold.
+// limit is the maximum number of bytes of the account.
 func (a *account) limit() int64 {
 	b := a.budget
 	used := b.used.Load()
@@ -66,8 +65,8 @@ func (a *account) limit() int64 {
 	return max(floor, b.total/4*3-used, 1)
 }
 
-// share is how much of its limits the account has taken. One that holds nothing may
-// always have one message, however large.
+// share is the used share of the account's limits. An empty account may always take one
+// message, however large.
 func (a *account) share() float64 {
 	n := a.messages.Load()
 	if n == 0 {
@@ -80,17 +79,17 @@ func (a *account) share() float64 {
 	return share
 }
 
-// room is how many bytes may be read, at least one.
+// room is the number of bytes that may be read, at least one.
 func (a *account) room() int { return int(max(a.limit()-a.held.Load(), 1)) }
 
-// hold charges n messages of so many bytes; negative: they are done.
+// hold charges n messages with this number of bytes; negative numbers release.
 func (a *account) hold(n, bytes int) {
 	a.messages.Add(int64(n))
 	a.held.Add(int64(bytes))
 	a.charge(bytes)
 }
 
-// charge charges bytes that are held and not handed out yet; negative: no longer.
+// charge charges bytes that are not handed out yet; negative numbers release.
 func (a *account) charge(bytes int) {
 	b := a.budget
 	used := b.used.Add(int64(bytes))
@@ -106,7 +105,7 @@ func (a *account) charge(bytes int) {
 	}
 }
 
-// bound sets how many messages the account may hold; 0: no bound of its own.
+// bound sets the maximum number of messages of the account; 0: no limit.
 func (a *account) bound(most int) {
 	a.most.Store(int64(most))
 	a.budget.mu.Lock()
@@ -114,8 +113,8 @@ func (a *account) bound(most int) {
 	a.wake()
 }
 
-// wait has c woken when there may be room. The caller looks once more then, because
-// there may have been before.
+// wait registers c to be woken when there may be room. The caller then checks once more,
+// because room may have come before.
 func (a *account) wait(c *claim) {
 	b := a.budget
 	b.mu.Lock()
@@ -128,14 +127,14 @@ func (a *account) wait(c *claim) {
 	b.waiting.Store(int64(len(b.starved)))
 }
 
-// wake has the claims of every account look again. The caller holds mu.
+// wake wakes the waiting claims of every account. The caller holds mu.
 func (b *budget) wake() {
 	for a := range b.starved {
 		a.wake()
 	}
 }
 
-// wake is for a caller that holds budget.mu.
+// wake wakes the waiting claims. The caller holds budget.mu.
 func (a *account) wake() {
 	for c := range a.claims {
 		c.wake()
@@ -143,21 +142,21 @@ func (a *account) wake() {
 	a.budget.forget(a)
 }
 
-// forget is for a caller that holds mu.
+// forget clears the waiting claims of an account. The caller holds mu.
 func (b *budget) forget(a *account) {
 	clear(a.claims)
 	delete(b.starved, a)
 	b.waiting.Store(int64(len(b.starved)))
 }
 
-// messageCost is what a message takes beside the bytes of its record, while it waits
-// for its turn: as a message with its headers in a map, in the tracker of its
-// partition, and in the queue of its key. 1,289 bytes were measured of an event with
-// seven headers (TestMessageCost), and a tenth is margin.
+// messageCost is the memory of a waiting message beside the bytes of its record: the
+// message with its headers in a map, and its places in the tracker of its partition and in
+// the queue of its key. 1,289 bytes were measured for an event with seven headers
+// (TestMessageCost), and a tenth is margin.
 const messageCost = 1408
 
-// madeCost is what a message takes that was made of another one.
+// madeCost is the memory of a message that was made of another one.
 func madeCost(m *message.Message) int { return messageCost + sizeOfMessage(m) }
 
-// costOf is what a record takes of the budget.
+// costOf is the charge of a record.
 func costOf(rec *infra.Record) int { return messageCost + sizeOf(rec) }

@@ -10,12 +10,12 @@ import (
 	"eventserver/infra/progress"
 )
 
-// claim is one ownership of a partition. It hands out messages in offset order,
-// many at once, and keeps exactly what is done.
+// claim is one ownership of a partition. It hands out messages in offset order, many at
+// once, and keeps exactly what is done.
 //
-// One goroutine (run) reads and hands out, so that the order of a key is the order
-// of its calls. What is in flight is bounded: by messages, by offsets, by
-// messages of one key (see pass.go), and by the memory of all claims (budget.go).
+// One goroutine (run) reads and hands out, so the order of a key is the order of its
+// calls. Messages in flight are bounded by number, by offsets, by key (pass.go), and by
+// the memory of all claims (budget.go).
 type claim struct {
 	sub      *subscription
 	follower *follower // nil: messages come singly
@@ -56,7 +56,7 @@ type claim struct {
 	idle     chan struct{}        // closed by the settlement that leaves nothing in flight, once finish waits
 }
 
-// newClaim makes the claim, whose work ends with of and with the subscription.
+// newClaim makes a claim that ends with of and with the subscription.
 func newClaim(s *subscription, of infra.Claim, from progress.State) *claim {
 	later, cut := context.WithCancel(s.values)
 	ctx, end := context.WithCancel(infra.WithGrace(s.values, later))
@@ -68,7 +68,7 @@ func newClaim(s *subscription, of infra.Claim, from progress.State) *claim {
 	}
 }
 
-// takeMost is how many records are taken at once.
+// takeMost is the maximum number of records taken at once.
 const takeMost = 64
 
 // run reads until the claim ends.
@@ -96,7 +96,7 @@ func (c *claim) run() {
 	}
 }
 
-// step hands out what one of the two readings has; false when it has nothing now.
+// step hands out records of one of the two readings. false: there are none now.
 func (c *claim) step(of func() ([]*flight, bool)) bool {
 	c.mu.Lock()
 	last := max(0, len(c.transit)-1)
@@ -115,7 +115,7 @@ func (c *claim) step(of func() ([]*flight, bool)) bool {
 	return did
 }
 
-// wake is for a caller that holds mu, or does not.
+// wake wakes run. The caller may hold mu.
 func (c *claim) wake() {
 	select {
 	case c.woken <- struct{}{}:
@@ -155,7 +155,7 @@ func (c *claim) wait(draining bool) {
 	}
 }
 
-// nextDue is when something is to be done although nothing happens; zero: never.
+// nextDue is the time of the next work that no event triggers; zero: there is none.
 func (c *claim) nextDue() (at time.Time) {
 	earliest := func(t time.Time) {
 		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
@@ -184,8 +184,8 @@ func (c *claim) nextDue() (at time.Time) {
 	return at
 }
 
-// take takes what comes next in the partition, as far as there is room for it. It
-// returns false when there is nothing now.
+// take takes the next records of the partition, as far as there is room. It returns false
+// when there are none now.
 func (c *claim) take() ([]*flight, bool) {
 	if len(c.reading.records) == 0 {
 		if did := c.fetch(); len(c.reading.records) == 0 {
@@ -206,8 +206,8 @@ func (c *claim) take() ([]*flight, bool) {
 	return out, true
 }
 
-// takeOne notes that a record was read. It returns nil when it is done, or its key
-// holds as much as it may. The caller holds mu.
+// takeOne records that a record was read. It returns nil when the record is done, or when
+// its key has no room. The caller holds mu.
 func (c *claim) takeOne(rec *infra.Record) *flight {
 	open := c.tracker.Add(rec.Offset)
 	if open && c.made.has(rec) {
@@ -226,15 +226,14 @@ func (c *claim) takeOne(rec *infra.Record) *flight {
 	return c.hold(rec, k)
 }
 
-// holds counts messages that are in flight from now on; negative: no longer. The
-// caller holds mu.
+// holds adds to the messages in flight; negative numbers subtract. The caller holds mu.
 func (c *claim) holds(n, bytes int) {
 	c.messages += n
 	c.bytes += bytes
 	c.sub.account.hold(n, bytes)
 }
 
-// holdsOnly is holds for a part, which has nothing beside it.
+// holdsOnly sets the messages in flight of a claim to those of one part.
 func (c *claim) holdsOnly(n, bytes int) { c.holds(n-c.messages, bytes-c.bytes) }
 
 // hold counts a record as in flight. The caller holds mu.
@@ -247,18 +246,18 @@ func (c *claim) hold(rec *infra.Record, k *keyState) *flight {
 }
 
 const (
-	// roomAgain is the share of the window at which it has room again: one that
+	// roomAgain is the share of the window at which a stall ends, so that a window that
 	// stays nearly full is one stall.
 	roomAgain = 0.5
-	// fullRelease is how long the window is full until what is read ahead and the
-	// log's cursors are let go. A receiver may be down for days.
+	// fullRelease is the time with a full window until the cursors and the records read
+	// ahead are released. A receiver may be down for days.
 	fullRelease = time.Second
-	// stallAfter is how long the window is full until that is told. With
-	// PartitionOrder it is full during every attempt.
+	// stallAfter is the time with a full window until it is logged. With PartitionOrder it
+	// is full during every attempt.
 	stallAfter = 30 * time.Second
 )
 
-// isFull reports whether the window is full, and tells a stall and its end.
+// isFull reports whether the window is full. It logs a stall and its end.
 func (c *claim) isFull() bool {
 	c.mu.Lock()
 	share := c.share()
@@ -292,19 +291,19 @@ func (c *claim) isFull() bool {
 	return full
 }
 
-// release closes the cursors; they are opened again where they were.
+// release closes the cursors. They are opened again at the same places.
 func (c *claim) release() {
 	c.reading.close()
 	c.closePass()
 }
 
-// share is how much of the window, or of the subscription's memory, is taken. The caller holds mu.
+// share is the used share of the window, or of the subscription's memory. The caller holds mu.
 func (c *claim) share() float64 {
 	cfg := &c.sub.b.cfg
 	return max(float64(c.messages)/float64(cfg.WindowMessages), float64(c.tracker.Span())/float64(cfg.WindowSpan), c.sub.account.share())
 }
 
-// addTo adds what this partition holds to the subscriber's Stats.
+// addTo adds the figures of this partition to the subscriber's Stats.
 func (c *claim) addTo(all *infra.Stats) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -328,7 +327,7 @@ func (c *claim) deferredOf(key string) int {
 	return 0
 }
 
-// changed says that there is something to keep. The caller holds mu.
+// changed tells the keeper that there is progress to keep. The caller holds mu.
 func (c *claim) changed() {
 	if !c.dirty && !c.left {
 		c.dirty = true
@@ -336,8 +335,8 @@ func (c *claim) changed() {
 	}
 }
 
-// mark takes what is to be kept; the last time when the claim leaves. It returns false
-// when nothing has changed.
+// mark returns the position to keep, for the last time when the claim leaves. It returns
+// false when nothing has changed.
 func (c *claim) mark(last bool) (p infra.Progressed, changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -360,8 +359,8 @@ func (c *claim) mark(last bool) (p infra.Progressed, changed bool) {
 	return infra.Progressed{Group: c.sub.group, Topic: c.of.Topic, Partition: c.of.Partition, Position: at}, true
 }
 
-// unmark notes that what was marked is still to be kept; false when the keeper
-// knows already.
+// unmark records that the marked position was not kept. It returns false when the keeper
+// knows that already.
 func (c *claim) unmark() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -370,7 +369,7 @@ func (c *claim) unmark() bool {
 	return !known
 }
 
-// state is where another claim goes on.
+// state is the state where another claim continues.
 func (c *claim) state() progress.State {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -23,10 +23,9 @@ type flight struct {
 	due    time.Time          // when it is nacked: to be handed out again
 }
 
-// send gives the handlers a message; false when it was not taken: the claim has
-// ended, or the subscriber drains. The message's context ends with the claim, or
-// when the message is settled; that of one with a receipt ends with the claim alone,
-// so that many are watched as one.
+// send gives the handlers a message. false: the claim has ended, or the subscriber drains.
+// The message's context ends with the claim, or when the message is settled. With a
+// receipt it ends with the claim alone, so that many messages share one context.
 func (c *claim) send(f *flight) bool {
 	if c.ctx.Err() != nil || !c.sub.flights.Begin() {
 		return false
@@ -45,8 +44,8 @@ func (c *claim) send(f *flight) bool {
 	return false
 }
 
-// message makes the message. With a receipt it has no channels, and the record is not
-// needed any more: the message shares nothing with it.
+// message makes the message. With a receipt it has no channels, and shares nothing with
+// the record, which is then not needed any more.
 func (f *flight) message() (msg *message.Message) {
 	if !f.claim.sub.cfg.Receipts {
 		msg = read(f.rec) // anew at each delivery: what a middleware wrote on the last is not on it
@@ -70,7 +69,7 @@ func (f *flight) message() (msg *message.Message) {
 // Settled implements infra.Receipt.
 func (f *flight) Settled(acked bool) { f.claim.verdict(f, acked) }
 
-// GiveBack implements infra.Receipt: it becomes a record that was read past.
+// GiveBack implements infra.Receipt. The message becomes a deferred record.
 func (f *flight) GiveBack() {
 	c := f.claim
 	c.mu.Lock()
@@ -108,9 +107,8 @@ func (c *claim) await(msg *message.Message, f *flight) {
 	}
 }
 
-// verdict is what a handler said of a message. A Nack brings it again after a
-// pause, unless the claim ended or the subscriber drains: then the next owner
-// has it.
+// verdict is a handler's result. A nacked message is handed out again after a pause. When
+// the claim has ended or the subscriber drains, the next owner gets it.
 func (c *claim) verdict(f *flight, acked bool) {
 	if !acked && c.queue(f) {
 		c.land(f)
@@ -120,7 +118,7 @@ func (c *claim) verdict(f *flight, acked bool) {
 	c.land(f)
 }
 
-// queue has run hand the message out again; false when it does so no more.
+// queue makes run hand the message out again; false: run has ended.
 func (c *claim) queue(f *flight) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,8 +131,8 @@ func (c *claim) queue(f *flight) bool {
 	return true
 }
 
-// resend hands out the nacked messages whose pause is over; all are given back when
-// the subscriber drains.
+// resend hands out the nacked messages whose pause is over. When the subscriber drains it
+// gives all back.
 func (c *claim) resend(draining bool) {
 	for {
 		c.mu.Lock()
@@ -155,8 +153,8 @@ func (c *claim) resend(draining bool) {
 	}
 }
 
-// giveBack ends run's part: what is nacked is the next owner's. Nothing is any more,
-// since the claim's context has ended.
+// giveBack leaves the nacked messages to the next owner. There are no new ones, since the
+// claim's context has ended.
 func (c *claim) giveBack() {
 	c.mu.Lock()
 	nacked := c.nacked

@@ -9,12 +9,12 @@ import (
 
 // follower is a claim of a subscription with runs. It is in one of these phases:
 //
-//	waiting   the live end is not placed yet                   no goroutine
-//	there     it is given what comes and its group wants       no goroutine
-//	behind    it reads for itself until it has caught up       catchUp
+//	waiting   the live end is not placed yet               no goroutine
+//	there     it gets new records that its group wants     no goroutine
+//	behind    it reads for itself until it has caught up   catchUp
 //
-// It falls behind when what it has not taken is gone from memory, when a part of its is
-// refused, and to ask infra.SubscriberConfig.Resume.
+// It falls behind when records that it has not taken are gone from memory, when a part is
+// refused, and to call infra.SubscriberConfig.Resume.
 type follower struct {
 	claim *claim
 	part  *livePart
@@ -67,8 +67,8 @@ func (f *follower) position() mark {
 	return mark{max(f.next, f.part.end), f.part.read}
 }
 
-// note notes that a record is wanted. It reports whether it is the first one. The
-// caller holds part.mu.
+// note adds a wanted record. It reports whether it is the first one. The caller holds
+// part.mu.
 func (f *follower) note(m mark) bool {
 	switch {
 	case f.beyond != noMark:
@@ -81,7 +81,7 @@ func (f *follower) note(m mark) bool {
 	return false
 }
 
-// begin gives the claim its first place.
+// begin begins the claim.
 func (f *follower) begin() {
 	lp := f.part
 	lp.mu.Lock()
@@ -106,7 +106,7 @@ func (f *follower) start() {
 	}
 }
 
-// join puts the claim at the live end, where that has everything from its position on.
+// join moves the claim to the live end, if that has everything from its position on.
 // read says that the position is within the partition. The caller holds claim.mu.
 func (f *follower) join(read bool) bool {
 	c, lp := f.claim, f.part
@@ -133,12 +133,12 @@ func (f *follower) join(read bool) bool {
 	return true
 }
 
-// short reports whether the partition has become shorter: beyond is where to go on. The
-// caller holds part.mu.
+// short reports whether the partition has become shorter. beyond is where to continue.
+// The caller holds part.mu.
 func (f *follower) short() bool { return f.lost < len(f.part.lost) }
 
-// goBack has the claim go on where the partition ended, when that was shorter than what
-// was done of it. The caller holds claim.mu and part.mu.
+// goBack makes the claim continue at the end of the partition, when the partition is
+// shorter than its progress. The caller holds claim.mu and part.mu.
 func (f *follower) goBack() {
 	lost := f.part.lost[f.lost:]
 	f.lost = len(f.part.lost)
@@ -152,8 +152,8 @@ func (f *follower) goBack() {
 	}
 }
 
-// refill looks for what is wanted from beyond on, as far as it is here. The caller holds
-// part.mu.
+// refill finds the wanted records from beyond on, as far as they are in memory. The caller
+// holds part.mu.
 func (f *follower) refill() {
 	if f.beyond == noMark || f.beyond.offset < f.part.from {
 		return
@@ -167,7 +167,7 @@ func (f *follower) refill() {
 	}
 }
 
-// take is what the claim is to be handed out, and where it stands then; false: it has
+// take returns the records to hand out, and the position after them. false: the claim has
 // fallen behind. The caller holds part.mu.
 func (f *follower) take(most infra.Runs) (out []*entry, to int64, ok bool) {
 	lp := f.part
@@ -192,8 +192,7 @@ func (f *follower) take(most infra.Runs) (out []*entry, to int64, ok bool) {
 	return out, f.pass(len(out)), true
 }
 
-// pass goes to the position, and counts what was skipped on the way. The caller holds
-// part.mu.
+// pass moves to the position, and counts the skipped records. The caller holds part.mu.
 func (f *follower) pass(taken int) (to int64) {
 	if f.seen < 0 {
 		f.seen = f.part.numberAt(f.next)
@@ -206,7 +205,7 @@ func (f *follower) pass(taken int) (to int64) {
 	return at.offset
 }
 
-// offer makes a part of what there is; nil: nothing. runner alone calls it.
+// offer makes a part of the wanted records; nil: there are none. Only runner calls it.
 func (f *follower) offer() *part {
 	c := f.claim
 	c.mu.Lock()
@@ -244,7 +243,7 @@ func (f *follower) offer() *part {
 	return p
 }
 
-// settled goes on when a part has come to its end.
+// settled continues after the end of a part.
 func (f *follower) settled(p *part, done bool) {
 	c := f.claim
 	c.mu.Lock()
@@ -264,16 +263,16 @@ func (f *follower) settled(p *part, done bool) {
 	}
 }
 
-// fallBehind has the claim read for itself, first has what it is to hand out before
-// that. The caller holds claim.mu.
+// fallBehind makes the claim read for itself. It hands out first before that. The caller
+// holds claim.mu.
 func (f *follower) fallBehind(first []*infra.Record) {
 	f.leave()
 	f.at = behind
 	go f.catchUp(first)
 }
 
-// leave takes the claim away from the live end, and notes where it stood. The caller
-// holds claim.mu.
+// leave removes the claim from the live end, and records its position. The caller holds
+// claim.mu.
 func (f *follower) leave() {
 	f.sync()
 	lp := f.part
@@ -285,7 +284,7 @@ func (f *follower) leave() {
 	delete(lp.waiting, f)
 }
 
-// sync notes what was skipped at the live end. The caller holds claim.mu.
+// sync records what was skipped at the live end. The caller holds claim.mu.
 func (f *follower) sync() {
 	c := f.claim
 	if f.at != there || c.tracker.Span() > 0 {
@@ -299,8 +298,8 @@ func (f *follower) sync() {
 	}
 }
 
-// hush ends the claim where it is to end and nothing of it is under way. The caller
-// holds claim.mu.
+// hush ends the claim if it must end and has nothing in flight. The caller holds
+// claim.mu.
 func (f *follower) hush() {
 	if f.stopping && !f.out && f.at != behind && f.at != gone {
 		f.leave()
@@ -309,8 +308,8 @@ func (f *follower) hush() {
 	}
 }
 
-// end is called when the claim's context has ended. It returns when nothing of it is
-// under way.
+// end is called when the claim's context has ended. It returns when nothing of the claim
+// is in flight.
 func (f *follower) end() {
 	c := f.claim
 	c.mu.Lock()
@@ -322,7 +321,7 @@ func (f *follower) end() {
 	c.sub.live.done(f.part)
 }
 
-// keepSkipped has a position kept that only skips moved.
+// keepSkipped keeps a position that only skipped records moved.
 func (c *claim) keepSkipped() {
 	if c.isLost() { // the next owner is at work
 		return

@@ -9,8 +9,8 @@ import (
 	"eventserver/infra/progress"
 )
 
-// Progress implements infra.Broker. Gaps of the offsets count as undone, and so does
-// what a text says that is not ours.
+// Progress implements infra.Broker. Gaps of the offsets count as undone, and so do offsets
+// in a foreign text.
 func (b *broker) Progress(ctx context.Context, of ...infra.GroupTopic) []infra.GroupProgress {
 	out := make([]infra.GroupProgress, len(of))
 	if err := b.usable(ctx); err != nil {
@@ -44,8 +44,8 @@ func (b *broker) progressOf(of infra.GroupTopic, looked infra.Looked) map[int32]
 	return out
 }
 
-// ownProgress is that of the partitions that this process reads at the live end, of
-// which less is kept.
+// ownProgress is the progress of the partitions that this process reads at the live end.
+// The kept progress is behind it.
 func (b *broker) ownProgress(group, topic string) map[int32]progress.State {
 	b.mu.Lock()
 	l := b.lives[topic]

@@ -10,9 +10,8 @@ import (
 	"eventserver/infra"
 )
 
-// keeper keeps what the claims of a subscription have done, soon after it was:
-// what is done and not kept comes again after a kill. It has no goroutine and no
-// timer of its own while nothing is done.
+// keeper stores the progress of a subscription's claims soon: progress that is not stored
+// is repeated after a kill. While nothing is done it has no goroutine and no timer.
 type keeper struct {
 	sub *subscription
 
@@ -27,8 +26,8 @@ type keeper struct {
 }
 
 const (
-	// keepInterval is how long what is done is gathered. It is what a kill costs
-	// in duplicates, beside the log's own few milliseconds.
+	// keepInterval is how long progress is gathered. A kill repeats that much, and the
+	// log's own few milliseconds.
 	keepInterval = 3 * time.Millisecond
 	keepRetry    = 250 * time.Millisecond // the pause after a Keep that failed
 	keepTimeout  = 10 * time.Second
@@ -37,7 +36,7 @@ const (
 
 func newKeeper(s *subscription) *keeper { return &keeper{sub: s} }
 
-// due says that c has something to keep. It is called once until that is taken.
+// due registers c, which has progress to keep. It is called once until that is taken.
 func (k *keeper) due(c *claim) {
 	k.list.Lock()
 	defer k.list.Unlock()
@@ -45,7 +44,7 @@ func (k *keeper) due(c *claim) {
 	k.arm(keepInterval)
 }
 
-// arm is for a caller that holds list.
+// arm sets the timer. The caller holds list.
 func (k *keeper) arm(wait time.Duration) {
 	switch {
 	case k.armed:
@@ -85,7 +84,7 @@ func (k *keeper) keep() {
 	k.failing = false
 }
 
-// again has what was marked kept later.
+// again registers marked claims to be kept later.
 func (k *keeper) again(claims []*claim) {
 	claims = slices.DeleteFunc(claims, func(c *claim) bool { return !c.unmark() }) // the lock of a claim comes before list
 	k.list.Lock()
@@ -94,7 +93,7 @@ func (k *keeper) again(claims []*claim) {
 	k.arm(keepRetry)
 }
 
-// failed says it once.
+// failed logs a failure once.
 func (k *keeper) failed(err error) {
 	if !k.failing {
 		k.failing = true
@@ -102,8 +101,8 @@ func (k *keeper) failed(err error) {
 	}
 }
 
-// leave keeps the last of c, and returns when nothing of it is under way and
-// nothing will be. What another member may have done since is not overwritten.
+// leave keeps the last position of c. When it returns nothing of c is being kept or will
+// be, so that later progress of another member is not overwritten.
 func (k *keeper) leave(c *claim) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-// live is the live end of a topic. What comes is read and decoded once for all
-// subscriptions with runs, and one that does not want it is not woken.
+// live is the live end of a topic. New records are read and decoded once for all
+// subscriptions with runs. A subscription that does not want a record is not woken.
 //
 // Locks, in this order: keeper.mu, claim.mu, livePart.mu; then one of runner.mu, index.mu,
-// live.mu and keeper.list. budget.mu comes before runner.mu. broker.mu comes before index.mu and live.mu.
+// live.mu and keeper.list. budget.mu comes before runner.mu. broker.mu comes before
+// index.mu and live.mu.
 type live struct {
 	b     *broker
 	topic string
@@ -25,12 +26,12 @@ type live struct {
 }
 
 const (
-	// liveBytes bounds what the live end of a topic holds in memory, and liveLeast is
-	// what each of its partitions may in any case.
+	// liveBytes is the maximum memory of the live end of a topic, and liveLeast the
+	// minimum of each of its partitions.
 	liveBytes = 8 << 20
 	liveLeast = 256 << 10
-	// skipInterval is how long positions are gathered that only skips moved. Skipping
-	// again costs no more than reading.
+	// skipInterval is how long positions are gathered that only skipped records moved.
+	// Skipping again costs no more than reading.
 	skipInterval = 10 * time.Second
 )
 
@@ -65,7 +66,7 @@ func (l *live) leave(s *subscription) {
 	}
 }
 
-// part is the live end of a partition for one claim more.
+// part returns the live end of a partition to one more claim.
 func (l *live) part(n int32) *livePart {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,7 +80,7 @@ func (l *live) part(n int32) *livePart {
 	return lp
 }
 
-// done is part's counterpart.
+// done is the counterpart of part.
 func (l *live) done(lp *livePart) {
 	l.mu.Lock()
 	lp.users--
@@ -95,14 +96,14 @@ func (l *live) done(lp *livePart) {
 	}
 }
 
-// share divides the memory. The caller holds mu.
+// share divides the memory among the partitions. The caller holds mu.
 func (l *live) share() {
 	for _, lp := range l.parts {
 		lp.most.Store(int64(max(l.b.cfg.liveBytes/len(l.parts), min(l.b.cfg.liveBytes, liveLeast))))
 	}
 }
 
-// skipped has positions kept that only skips moved, by and by.
+// skipped makes positions that only skipped records moved be kept after skipInterval.
 func (l *live) skipped() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -128,7 +129,7 @@ func (l *live) keep() {
 	}
 }
 
-// index knows which subscriptions want a record.
+// index finds the subscriptions that want a record.
 type index struct {
 	mu     sync.Mutex
 	subs   []*subscription
@@ -136,14 +137,14 @@ type index struct {
 	by     []*indexed
 }
 
-// indexed are the subscriptions that ask for the same header.
+// indexed are the subscriptions that match the same header.
 type indexed struct {
 	header, mark string // header is "" of those that want everything
 	subs         []*subscription
 	byValue      map[string][]*subscription
 }
 
-// indexMost bounds the values that are remembered: clients make them up.
+// indexMost is the maximum number of remembered values: clients choose them.
 const indexMost = 4096
 
 func (x *index) add(s *subscription) {

@@ -16,8 +16,8 @@ import (
 	"eventserver/infra"
 )
 
-// livePart is the live end of a partition: its newest records, which one goroutine
-// reads, and the claims that have come so far.
+// livePart is the live end of a partition: its newest records, which one goroutine reads,
+// and the claims that have caught up.
 type livePart struct {
 	live      *live
 	partition int32
@@ -47,7 +47,7 @@ type entry struct {
 	msg    *message.Message
 }
 
-// message is the record's, made once for all that want it.
+// message returns the record's message, made once for all subscriptions.
 func (e *entry) message() *message.Message {
 	e.once.Do(func() {
 		e.msg = readUnacked(e.rec)
@@ -56,11 +56,11 @@ func (e *entry) message() *message.Message {
 	return e.msg
 }
 
-// entrySize is what an entry takes; the message may take as much again as the record.
+// entrySize is the memory of an entry. The message may take as much as the record.
 func entrySize(rec *infra.Record) int { return int(unsafe.Sizeof(entry{})) + 2*sizeOf(rec) }
 
-// liveBack is how far before its end a partition is read at the start when claims are
-// not at the end: a kill lost what was kept last.
+// liveBack is how far before its end a partition is read at the start, for claims that are
+// not at the end because a kill lost their last progress.
 const liveBack = 4096
 
 func newLivePart(l *live, partition int32) *livePart {
@@ -123,7 +123,7 @@ func (lp *livePart) failed(ctx context.Context, err error, first bool, wait time
 		slog.Int("partition", int(lp.partition)), slog.Any("error", err), slog.Duration("wait", wait))
 }
 
-// step reads once. It reports false when there is nothing now.
+// step reads once. It returns false when there are no new records.
 func (lp *livePart) step(ctx context.Context, cursor *infra.Cursor) (some bool, err error) {
 	if !lp.placed {
 		if err := lp.place(ctx); err != nil {
@@ -153,7 +153,7 @@ func (lp *livePart) step(ctx context.Context, cursor *infra.Cursor) (some bool, 
 	return len(recs) > 0, err
 }
 
-// place decides where reading begins, and gives the claims that wait a place.
+// place decides where reading begins, and begins the waiting claims.
 func (lp *livePart) place(ctx context.Context) error {
 	bounds, err := lp.live.b.log.Bounds(ctx, lp.live.topic, time.Time{})
 	if err != nil {
@@ -177,7 +177,7 @@ func (lp *livePart) place(ctx context.Context) error {
 	return nil
 }
 
-// add takes what was read, and wakes those that want some of it.
+// add adds new records, and wakes the claims that want some of them.
 func (lp *livePart) add(recs []*infra.Record) {
 	var woken []*follower
 	lp.mu.Lock()
@@ -212,7 +212,7 @@ func (lp *livePart) add(recs []*infra.Record) {
 	}
 }
 
-// drop forgets the oldest. The caller holds mu.
+// drop removes the oldest records. The caller holds mu.
 func (lp *livePart) drop() {
 	e := lp.entries[lp.head]
 	lp.entries[lp.head] = nil
@@ -221,8 +221,8 @@ func (lp *livePart) drop() {
 	lp.from = e.rec.Offset + 1
 }
 
-// restart goes on at an offset that does not follow. Who has not come so far reads what
-// is between for himself.
+// restart continues at an offset behind a gap. Claims before the gap read it for
+// themselves.
 func (lp *livePart) restart(at int64) {
 	lp.mu.Lock()
 	for lp.head < len(lp.entries) {
@@ -242,9 +242,9 @@ func (lp *livePart) restart(at int64) {
 	}
 }
 
-// shorter goes back to an offset: the partition has lost its end, and what comes there is
-// new. It returns the claims that are at the live end, which have to go back too. The
-// others do when they join. The caller holds mu.
+// shorter goes back to an offset: the partition has lost its end, and records from there
+// on are new. It returns the claims at the live end, which must go back too. Other claims
+// do so when they join. The caller holds mu.
 func (lp *livePart) shorter(at int64) (all []*follower) {
 	lp.live.b.cfg.Logger.Error("the partition has become shorter: its end was lost; reading goes on with what comes",
 		slog.String("topic", lp.live.topic), slog.Int("partition", int(lp.partition)), slog.Int64("read", lp.end), slog.Int64("end", at))

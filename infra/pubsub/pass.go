@@ -8,14 +8,14 @@ import (
 	"eventserver/infra"
 )
 
-// A key that has WindowKey messages in flight gets no more: those that follow
-// are deferred, that is read past and dropped from memory, so that a user with
-// a hundred thousand queued events takes a bounded part of the window and the
-// reading goes on for the others. When half of them are done, a second reading
-// goes back to where the key's deferred ones begin and hands them out, in order.
+// A key with WindowKey messages in flight gets no more. Its later records are deferred:
+// read past and dropped from memory. So a user with a hundred thousand queued events takes
+// a bounded part of the window, and reading continues for the others. When half of the
+// key's messages are done, a second reading returns to its first deferred record and hands
+// them out in order.
 //
-// What the consumer gives back unattempted is deferred likewise. It may lie behind
-// where the second reading is: that leaves its key to the one after it.
+// Messages that the consumer gives back are deferred too. They may lie behind the second
+// reading, which then leaves their key to the next one.
 
 // keyState is one key of a claim. It is guarded by claim.mu.
 type keyState struct {
@@ -26,7 +26,7 @@ type keyState struct {
 	behind   bool  // the pass may be beyond first
 }
 
-// keyOf is for a caller that holds mu.
+// keyOf returns the state of a key. The caller holds mu.
 func (c *claim) keyOf(name []byte) *keyState {
 	k := c.keys[string(name)]
 	if k == nil {
@@ -36,9 +36,9 @@ func (c *claim) keyOf(name []byte) *keyState {
 	return k
 }
 
-// deferOver defers a record of a key that holds as much as it may, or that has
-// deferred ones, which come first. Records without a key, written by other
-// programs, have no order and no bound of their own. The caller holds mu.
+// deferOver defers a record of a key that has no room, or that has deferred records, which
+// come first. Records without a key, of other programs, have no order and no bound of
+// their own. The caller holds mu.
 func (c *claim) deferOver(k *keyState, offset int64) bool {
 	if k.name == "" || k.held < c.sub.b.cfg.WindowKey && k.deferred == 0 {
 		return false
@@ -69,11 +69,11 @@ func (c *claim) deferBack(f *flight) {
 	}
 }
 
-// wants reports whether the key has room for half of what it may hold.
+// wants reports whether the key has room for half of its maximum.
 func (c *claim) wants(k *keyState) bool { return k.held <= c.sub.b.cfg.WindowKey/2 }
 
-// pass is one way over records that were read past. Its cursor stays open between
-// passes while keys have deferred ones: the next mostly begins where it is.
+// pass is one second reading of deferred records. Its cursor stays open between passes
+// while keys have deferred records, because the next pass usually begins there.
 type pass struct {
 	reading
 
@@ -83,7 +83,7 @@ type pass struct {
 	full     map[string]struct{} // keys of which it has seen a record and could not hand it out
 }
 
-// openPass begins a pass when a key has room for what it deferred; false when none
+// openPass begins a pass when a key has room for its deferred records; false when none
 // has. The caller holds mu.
 func (c *claim) openPass() bool {
 	if c.pass != nil && !c.pass.over {
@@ -125,7 +125,7 @@ func (c *claim) closePass() {
 	}
 }
 
-// back takes up what was read past.
+// back hands out deferred records.
 func (c *claim) back() ([]*flight, bool) {
 	c.mu.Lock()
 	open := c.openPass()
@@ -151,8 +151,8 @@ func (c *claim) back() ([]*flight, bool) {
 	return out, true
 }
 
-// refill hands out the records of the pass that are the next ones of their keys. It
-// stops at offsets below gap that are to be handed out and that the log did not have.
+// refill hands out the records of the pass that are next of their keys. It stops at
+// deferred offsets below gap that the log does not have.
 func (c *claim) refill(p *pass) (out []*flight, gap int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -182,9 +182,9 @@ func (c *claim) refill(p *pass) (out []*flight, gap int64) {
 	return out, gap
 }
 
-// refillOne hands out a record when it is the key's next one. The pass ends when
-// every key that it is for has what it may hold; the record is then not looked at, for
-// the next pass to begin with. The caller holds mu.
+// refillOne hands out a record when it is the next of its key. The pass ends when every
+// key that it serves is full. The record is then left for the next pass. The caller holds
+// mu.
 func (c *claim) refillOne(p *pass, rec *infra.Record) (f *flight, looked bool) {
 	if !c.tracker.IsDeferred(rec.Offset) {
 		return nil, true
@@ -215,7 +215,7 @@ func (c *claim) refillOne(p *pass, rec *infra.Record) (f *flight, looked bool) {
 	return c.hold(rec, k), true
 }
 
-// deferredIn is for a caller that holds mu.
+// deferredIn reports whether a range has deferred offsets. The caller holds mu.
 func (c *claim) deferredIn(from, to int64) bool {
 	for o := from; o < to; o++ {
 		if c.tracker.IsDeferred(o) {
@@ -225,9 +225,9 @@ func (c *claim) deferredIn(from, to int64) bool {
 	return false
 }
 
-// closeGap is called where the log has no records any more from the pass's next one
-// up to an offset. What was deleted from under us is lost. It returns false when it is
-// to be looked at again later.
+// closeGap is called where the log has no records from the next one of the pass up to an
+// offset. Deleted records are lost. It returns false when the gap must be checked again
+// later.
 func (c *claim) closeGap(p *pass, to int64) bool {
 	c.mu.Lock()
 	lacks := c.deferredIn(p.next, to)
@@ -270,8 +270,8 @@ func (c *claim) lose(p *pass) bool {
 	return false
 }
 
-// giveUp counts deferred records as done, which are lost, and has the claim begin
-// anew when there are any: whose they were is not known any more.
+// giveUp counts lost deferred records as done. If there are any, the claim starts again,
+// because their keys are unknown.
 func (c *claim) giveUp(from, to int64) (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

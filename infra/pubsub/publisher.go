@@ -19,8 +19,8 @@ type publisher struct {
 
 var _ message.Publisher = publisher{}
 
-// Publish returns when the log has every message. What one call stores of a key
-// is in order.
+// Publish returns when the log has every message. The messages of a key in one call are in
+// order.
 func (p publisher) Publish(topic string, msgs ...*message.Message) error {
 	if p.b.closed.Load() {
 		return ErrClosed
@@ -40,7 +40,7 @@ func (p publisher) Publish(topic string, msgs ...*message.Message) error {
 	return nil
 }
 
-// publishError is the error of an Append in terms of the messages that it stored.
+// publishError translates the error of an Append from records to messages.
 func publishError(err error, n int, message func(i int) *message.Message) error {
 	var some *infra.AppendError
 	if !errors.As(err, &some) || len(some.Failed) == n {
@@ -92,7 +92,7 @@ func (p publisher) append(topic string, recs []*infra.Record) error {
 // closes the one it was given.
 func (publisher) Close() error { return nil }
 
-// partitionsOf is the number of a topic's partitions.
+// partitionsOf is the number of partitions of a topic.
 func (b *broker) partitionsOf(ctx context.Context, topic string) (int32, error) {
 	if n, known := b.partitions.Load(topic); known {
 		return n.(int32), nil
@@ -109,7 +109,7 @@ func (b *broker) partitionsOf(ctx context.Context, topic string) (int32, error) 
 	return n, nil
 }
 
-// missing says what to do about a topic that there is not.
+// missing is the error for a missing topic, with what to do.
 func missing(topic string, err error) error {
 	if errors.Is(err, infra.ErrNoTopic) {
 		return fmt.Errorf("topic %s %w; create it with EnsureTopics", topic, infra.ErrNoTopic)

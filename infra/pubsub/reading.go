@@ -9,8 +9,8 @@ import (
 	"eventserver/infra/progress"
 )
 
-// reading is a claim's way through its partition: a cursor, which is opened when
-// something is to be read, and what was read and not taken.
+// reading is a claim's reading of its partition: a cursor, opened when it is needed, and
+// the records that were read and not taken.
 type reading struct {
 	account *account
 	ahead   int          // bytes of records, charged
@@ -26,11 +26,11 @@ type reading struct {
 const (
 	readBytes = 128 << 10
 	passBytes = 64 << 10
-	// readPatience is the longest pause before what cannot be read is tried again.
+	// readPatience is the maximum pause between two tries of a failed read.
 	readPatience = 10 * time.Second
 )
 
-// close lets go of the cursor and of what was read ahead.
+// close releases the cursor and the records read ahead.
 func (r *reading) close() {
 	if r.cursor != nil {
 		r.cursor.Close()
@@ -39,13 +39,13 @@ func (r *reading) close() {
 	r.forget()
 }
 
-// forget lets go of what was read ahead.
+// forget releases the records read ahead.
 func (r *reading) forget() {
 	r.account.charge(-r.ahead)
 	r.ahead, r.records = 0, nil
 }
 
-// drop notes that n records are taken.
+// drop removes n taken records.
 func (r *reading) drop(n int) {
 	if n == 0 {
 		return
@@ -62,8 +62,8 @@ func (r *reading) drop(n int) {
 	r.records = r.records[n:]
 }
 
-// fill reads more into r, which has no records. It returns false when there are
-// none now.
+// fill reads more records into r, which is empty. It returns false when there are none
+// now.
 func (c *claim) fill(r *reading, bytes int) bool {
 	if r.atEnd || !r.again.IsZero() && time.Until(r.again) > 0 {
 		return false
@@ -91,7 +91,7 @@ func (c *claim) fill(r *reading, bytes int) bool {
 	return !r.atEnd
 }
 
-// retry has r wait before what failed is tried again.
+// retry makes r wait before the next try.
 func (c *claim) retry(r *reading, err error) {
 	if c.ctx.Err() != nil {
 		return
@@ -111,8 +111,8 @@ func (c *claim) retry(r *reading, err error) {
 		slog.Int64("offset", r.next), slog.Any("error", err), slog.Duration("wait", r.wait))
 }
 
-// fetch reads what comes next in the partition. It returns true when it has come on,
-// be it without a record.
+// fetch reads the next records of the partition. It returns true when the position has
+// moved, also without a record.
 func (c *claim) fetch() bool {
 	r := &c.reading
 	if r.hurt == nil && !c.fill(r, readBytes) {
@@ -138,8 +138,8 @@ func (c *claim) fetch() bool {
 	return true
 }
 
-// rewind goes back to the end of a partition that is shorter than what the group
-// has done of it: what comes next would count as done.
+// rewind goes back to the end of a partition that is shorter than the group's progress.
+// Otherwise new records would count as done.
 func (c *claim) rewind() bool {
 	r := &c.reading
 	if c.placed {

@@ -12,14 +12,14 @@ import (
 // isLost reports whether another member may own the partition already.
 func (c *claim) isLost() bool { return errors.Is(context.Cause(c.of.Context), infra.ErrLost) }
 
-// attemptGrace is how long an attempt that is under way goes on when its claim
-// has ended: until then the receiver's answer counts, and the next owner does not
-// repeat the event. The next owner waits so long for the partition.
+// attemptGrace is how long a running attempt may continue after its claim has ended. Until
+// then the receiver's answer counts, and the next owner does not repeat the event. The
+// next owner waits that long for the partition.
 const attemptGrace = time.Second
 
-// grace is attemptGrace when the partition is given up in an orderly way. Where it
-// is lost the next owner is at work. A subscription that closes has drained for as
-// long as it may.
+// grace is attemptGrace when the partition is given up in an orderly way. When it is lost
+// there is none, because the next owner is at work. A closing subscription has none
+// either: it was drained before.
 func (c *claim) grace() time.Duration {
 	if c.sub.closing.Err() != nil || c.isLost() {
 		return 0
@@ -27,8 +27,8 @@ func (c *claim) grace() time.Duration {
 	return attemptGrace
 }
 
-// finish waits for the handlers, whose contexts have ended. A handler that does not
-// return within ReleaseTimeout is left behind: the partition is given up all the same.
+// finish waits for the handlers, whose contexts have ended. A handler that does not return
+// within ReleaseTimeout is abandoned, and the partition is given up.
 func (c *claim) finish() {
 	defer c.cut()
 	if grace := c.grace(); grace > 0 {

@@ -7,8 +7,8 @@ import (
 	"eventserver/infra/progress"
 )
 
-// begin asks the consumer, at the claim's first message, what is done beside what
-// was kept.
+// begin asks the consumer, at the claim's first message, what is done beyond the kept
+// progress.
 func (c *claim) begin() {
 	if c.begun {
 		return
@@ -34,13 +34,13 @@ func (c *claim) begin() {
 	}
 }
 
-// asks reports whether begin asks: nothing that was not kept is done where both are
-// stored at once.
+// asks reports whether begin asks. Where output and progress are stored at once nothing is
+// done beyond the kept progress.
 func (c *claim) asks() bool {
 	return c.sub.cfg.Resume != nil && !c.sub.b.log.Limits().Whole
 }
 
-// made is what the consumer says is done. Its methods are run's.
+// made are the messages that the consumer says are done. Only run calls its methods.
 type made struct {
 	done   map[int64]infra.Identity // by offset; nil: nothing is
 	last   int64                    // offset
@@ -58,8 +58,8 @@ func newMade(done map[int64]infra.Identity) made {
 	return m
 }
 
-// has reports whether a message that was not kept as done is so. All that come
-// must be asked about, in order.
+// has reports whether a message is done beyond the kept progress. It must be called for
+// every message, in order.
 func (m *made) has(rec *infra.Record) bool {
 	if m.done == nil {
 		return false

@@ -12,10 +12,10 @@ import (
 	"eventserver/infra"
 )
 
-// runner makes runs of the parts that the claims of a subscription have: what comes
-// while a run is handled goes into the next one, so that what a run costs is paid for
-// many messages when there are many, and nothing waits when there are few. It has a
-// goroutine while there is something to hand out.
+// runner makes runs of the parts of a subscription's claims. Records that come while a run
+// is handled go into the next one. So many messages share the cost of a run when there are
+// many, and none waits when there are few. It has a goroutine while there is something to
+// hand out.
 type runner struct {
 	sub *subscription
 
@@ -28,8 +28,8 @@ type runner struct {
 	era     *era
 }
 
-// era is the time between two ends of claims. Runs end with the era: one whose claim has
-// ended must not go on.
+// era is the time between two ends of claims. Runs end with their era, because a run whose
+// claim has ended must not continue.
 type era struct {
 	ctx context.Context
 	end context.CancelFunc
@@ -41,7 +41,7 @@ func newRunner(s *subscription) *runner {
 	return r
 }
 
-// close returns when nothing is handed out and nothing will be.
+// close stops handing out. It returns when nothing is handed out.
 func (r *runner) close() {
 	r.mu.Lock()
 	r.closed = true
@@ -60,7 +60,7 @@ func (r *runner) turn() {
 	r.era = &era{ctx, end}
 }
 
-// offer has a part go into the next run; false when it goes into none any more.
+// offer puts a part into the next run; false: there is no next run.
 func (r *runner) offer(p *part) bool {
 	if p.claim.ctx.Err() != nil || r.sub.flights.Drained() {
 		return false
@@ -72,7 +72,7 @@ func (r *runner) offer(p *part) bool {
 	return !r.closed
 }
 
-// withdraw takes back a part that is in no run yet; false: it is.
+// withdraw takes back a part that is not in a run yet; false: it is in one.
 func (r *runner) withdraw(p *part) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -83,7 +83,7 @@ func (r *runner) withdraw(p *part) bool {
 	return i >= 0
 }
 
-// ready says that there may be something for f.
+// ready records that f may have something to hand out.
 func (r *runner) ready(f *follower) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,7 +94,7 @@ func (r *runner) ready(f *follower) {
 	}
 }
 
-// work is for a caller that holds mu.
+// work starts the goroutine if it is needed. The caller holds mu.
 func (r *runner) work() {
 	if !r.working && !r.closed {
 		r.working = true
@@ -191,8 +191,8 @@ func (r *runner) handOut(parts []*part) {
 // Aside implements infra.RunOwner.
 func (x *run) Aside() { x.once.Do(func() { close(x.beside) }) }
 
-// await waits for the verdict on a run that others have gone past. A handler whose era
-// has ended has some time for it.
+// await waits for the verdict on a run while later runs are handed out. A handler has some
+// time after its era has ended.
 func (x *run) await() {
 	late := make(<-chan time.Time)
 	for ended := x.ctx.Done(); ; {
@@ -216,8 +216,8 @@ func (x *run) await() {
 	}
 }
 
-// left tells of parts whose handler is left behind; a claim that reads for itself tells
-// so of its own (awaitPart).
+// left logs parts whose handler is abandoned. A claim that reads for itself logs its own
+// (awaitPart).
 func (x *run) left() {
 	x.of.mu.Lock()
 	parts := slices.DeleteFunc(slices.Clone(x.parts), func(p *part) bool { return p.over || p.live == nil })
@@ -232,7 +232,7 @@ func (x *run) finish(v verdict) {
 	x.of.sub.flights.End()
 }
 
-// end ends the parts that are not over.
+// end ends the unfinished parts.
 func (x *run) end(v verdict) { x.over(x.parts, v) }
 
 func (x *run) over(parts []*part, v verdict) {
@@ -261,7 +261,7 @@ func (p *part) settle(v verdict) {
 	}
 }
 
-// message is one of the part's, which others may be given too.
+// message returns a message of the part, which other subscriptions may share.
 func (p *part) message(i int) *message.Message {
 	if p.live != nil {
 		return p.live[i].message()
@@ -269,7 +269,7 @@ func (p *part) message(i int) *message.Message {
 	return readUnacked(p.recs[i])
 }
 
-// Made implements infra.RunOwner. A handler that is left behind charges nothing more.
+// Made implements infra.RunOwner. An abandoned handler charges nothing more.
 func (x *run) Made(of *infra.Part, m *message.Message) (full bool) {
 	i := slices.IndexFunc(x.parts, func(p *part) bool { return &p.Part == of })
 	p, bytes := x.parts[i], madeCost(m)
@@ -332,7 +332,7 @@ func (x *run) Store(out []infra.Output, done ...*infra.Part) error {
 	return err
 }
 
-// appendOutputs stores outputs. Their records are held beside the messages meanwhile.
+// appendOutputs stores outputs. Meanwhile their records are charged beside the messages.
 func (s *subscription) appendOutputs(out []infra.Output, done []infra.Progressed) error {
 	b, bytes := s.b, 0
 	for _, o := range out {

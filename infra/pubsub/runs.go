@@ -8,9 +8,9 @@ import (
 	"eventserver/infra"
 )
 
-// A claim of a subscription with Runs hands out what comes as parts of runs (see
-// runner.go). Nothing waits there for a receiver, so that it needs no window, no keys
-// and nothing read past; and its progress is kept with what the part came to.
+// A claim of a subscription with Runs hands out records as parts of runs (runner.go).
+// Nothing waits for a receiver there, so it needs no window, no keys and no deferring. Its
+// progress is stored with the output of the part.
 
 // part is a claim's part of a run.
 type part struct {
@@ -23,7 +23,7 @@ type part struct {
 	made  int       // bytes of messages that were made of it, charged; runner.mu
 }
 
-// verdict is what became of a part.
+// verdict is the result of a part.
 type verdict int
 
 const (
@@ -33,8 +33,8 @@ const (
 	stored                 // likewise, and it is
 )
 
-// catchUp reads and hands out until the claim is at the live end, or has ended. first
-// is what it has read already.
+// catchUp reads and hands out until the claim is at the live end, or has ended. first are
+// records that it has read already.
 func (f *follower) catchUp(first []*infra.Record) {
 	c := f.claim
 	c.reading = reading{account: c.sub.account, next: c.next()}
@@ -68,7 +68,7 @@ func (f *follower) catchUp(first []*infra.Record) {
 	f.hush()
 }
 
-// caughtUp puts the claim at the live end where it can be.
+// caughtUp moves the claim to the live end if it can.
 func (f *follower) caughtUp() bool {
 	c := f.claim
 	c.mu.Lock()
@@ -87,7 +87,7 @@ func (c *claim) next() int64 {
 	return c.tracker.Next()
 }
 
-// gather takes the records of the next part. did is false when there is nothing now.
+// gather takes the records of the next part. did is false when there are none now.
 func (c *claim) gather() (recs []*infra.Record, did bool) {
 	r := &c.reading
 	if len(r.records) == 0 {
@@ -129,8 +129,8 @@ func (c *claim) gather() (recs []*infra.Record, did bool) {
 	return recs, true
 }
 
-// lacksRoom reports whether the subscription holds all that it may: then the claim is
-// woken when it may hold more.
+// lacksRoom reports whether the subscription has no room. The claim is then woken when it
+// has.
 func (c *claim) lacksRoom() bool {
 	if c.sub.account.share() < 1 {
 		return false
@@ -139,8 +139,7 @@ func (c *claim) lacksRoom() bool {
 	return c.sub.account.share() >= 1 // there may have been room before
 }
 
-// most bounds a part: by the subscription's runs, by its bound, and by the memory that is
-// left.
+// most is the maximum of a part: the subscription's Runs, its Bound, and the free memory.
 func (c *claim) most() infra.Runs {
 	most := c.sub.cfg.Runs
 	if bound := int(c.sub.account.most.Load()); bound > 0 {
@@ -150,7 +149,7 @@ func (c *claim) most() infra.Runs {
 	return most
 }
 
-// skip notes that a record is not wanted. The caller holds mu.
+// skip counts an unwanted record as done. The caller holds mu.
 func (c *claim) skip(rec *infra.Record) {
 	if !c.tracker.Add(rec.Offset) {
 		c.sub.suppressed.Add(1)
@@ -161,7 +160,7 @@ func (c *claim) skip(rec *infra.Record) {
 	c.skippedTo()
 }
 
-// skippedTo says that a position moved that need not be kept at once. The caller holds mu.
+// skippedTo records that a position moved that need not be kept at once. The caller holds mu.
 func (c *claim) skippedTo() {
 	c.skipped = true
 	c.sub.live.skipped()
@@ -192,8 +191,8 @@ func (c *claim) handle(recs []*infra.Record) {
 	<-c.ctx.Done()
 }
 
-// awaitPart waits for the end of a part; false: it is not done. A handler whose claim has
-// ended has some time for it.
+// awaitPart waits for the end of a part; false: it is not done. A handler has some time
+// after its claim has ended.
 func (c *claim) awaitPart(p *part) (done bool) {
 	select {
 	case done := <-p.ended:
@@ -225,7 +224,7 @@ func (p *part) tellLate() {
 		slog.Int("partition", int(p.claim.of.Partition)), slog.Int("messages", len(p.recs)))
 }
 
-// done notes that the part in flight is done.
+// done records that the part in flight is done.
 func (c *claim) done(v verdict) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -239,8 +238,8 @@ func (c *claim) done(v verdict) {
 	}
 }
 
-// ahead is the progress once the part in flight is done. owned is false when another
-// owner may be at work.
+// ahead is the progress after the part in flight. owned is false when another owner may be
+// at work.
 func (c *claim) ahead() (p infra.Progressed, owned bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -42,8 +42,8 @@ const (
 	scanPatience = 10 * time.Second       // for how long
 )
 
-// Scan implements infra.Broker. What cannot be read because it is damaged is passed
-// over; the error says so when all else is read, and a range that is followed logs it.
+// Scan implements infra.Broker. Damaged records are skipped. The error says so when
+// everything else was read; for a range without an end the log says so.
 func (b *broker) Scan(ctx context.Context, topic string, ranges map[int32]infra.Range, f func(m *message.Message, at time.Time) error) error {
 	if err := b.usable(ctx); err != nil {
 		return err
@@ -116,7 +116,7 @@ func (s *scan) run(ctx context.Context) error {
 	return errors.Join(s.damage...)
 }
 
-// again waits after an error, or returns it when it lasts.
+// again waits after an error. It returns an error that lasts.
 func (s *scan) again(ctx context.Context, err error) error {
 	if s.failed.IsZero() {
 		s.failed = time.Now()
@@ -134,8 +134,8 @@ func (s *scan) again(ctx context.Context, err error) error {
 	}
 }
 
-// round reads from each partition once. A range that is not followed ends where
-// there is nothing more.
+// round reads from each partition once. A range with an end is finished where there are no
+// more records.
 func (s *scan) round(ctx context.Context) (read bool, err error) {
 	for _, p := range s.parts {
 		n, err := s.readOne(ctx, p)
@@ -152,7 +152,7 @@ func (s *scan) round(ctx context.Context) (read bool, err error) {
 	return read, nil
 }
 
-// readOne returns how many offsets it has come on.
+// readOne returns how many offsets it has moved.
 func (s *scan) readOne(ctx context.Context, p *scanned) (n int64, err error) {
 	if p.cursor == nil {
 		if p.cursor, err = s.b.log.Open(ctx, s.topic, p.partition, p.next); err != nil {
@@ -199,7 +199,8 @@ func (s *scan) hurt(d *infra.DamageError, p *scanned) {
 		slog.Int64("from", d.Offsets.From), slog.Int64("to", d.Offsets.To), slog.String("file", d.File), slog.Any("error", d.Err))
 }
 
-// wait returns when one of the partitions, all of which are followed, may have more.
+// wait returns when one of the partitions may have more records. All their ranges are
+// without an end.
 func (s *scan) wait(ctx context.Context) error {
 	cases := make([]reflect.SelectCase, 0, len(s.parts)+1)
 	for _, p := range s.parts {

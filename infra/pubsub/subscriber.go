@@ -190,8 +190,8 @@ func (s *subscription) end() {
 	close(s.ended)
 }
 
-// own is one ownership of a partition. It begins anew, behind what was lost, when
-// nobody knows any more whose the lost records were.
+// own runs one ownership of a partition. It starts a new claim behind lost records when
+// their keys are unknown.
 func (s *subscription) own(of infra.Claim) {
 	state := s.decode(of)
 	for again := true; again; {
@@ -220,8 +220,8 @@ func (s *subscription) decode(of infra.Claim) progress.State {
 	return state
 }
 
-// follow is own for runs. The claim has a goroutine while it reads for itself, and one
-// when it ends.
+// follow is own for runs. The claim has a goroutine while it reads for itself, and while
+// it ends.
 func (s *subscription) follow(of infra.Claim) {
 	giveUp := of.Hold()
 	c := newClaim(s, of, s.decode(of))
@@ -262,8 +262,8 @@ func (s *subscription) addTo(all *infra.Stats) {
 	}
 }
 
-// stalled notes that a partition's window became full, or no longer is. It is
-// said once: when the first is full, and when none is any more.
+// stalled records that a partition's window became full, or is no longer full. It logs
+// when the first is full, and when none is.
 func (s *subscription) stalled(full bool) {
 	if full && s.full.Add(1) == 1 {
 		s.log.Warn("read window full: nothing more is read until messages in it are done")
@@ -273,7 +273,7 @@ func (s *subscription) stalled(full bool) {
 	}
 }
 
-// damaged tells of records that the group cannot be given.
+// damaged reports records that the group does not get.
 func (s *subscription) damaged(d *infra.DamageError) {
 	s.log.Error("records cannot be read and are passed over", slog.Int("partition", int(d.Partition)),
 		slog.Int64("from", d.Offsets.From), slog.Int64("to", d.Offsets.To), slog.String("file", d.File), slog.Any("error", d.Err))

@@ -12,8 +12,8 @@ import (
 	"eventserver/infra"
 )
 
-// trimmer deletes records that every group has done, TrimAge after it saw that they
-// were. Disk and memory stay bounded by what is undelivered.
+// trimmer deletes records TrimAge after it saw that every group had done them. So the
+// undelivered events bound the disk and the memory.
 type trimmer struct {
 	b    *broker
 	age  time.Duration
@@ -28,8 +28,8 @@ type trimmer struct {
 // below is, for each partition, the offset below which every group is done.
 type below map[int32]int64
 
-// looks is how often the trimmer looks in TrimAge, and firstLook when it does so first
-// after a start, at the latest.
+// looks is how often the trimmer looks in TrimAge. firstLook is the maximum time of its
+// first look after a start.
 const (
 	looks     = 4
 	firstLook = 10 * time.Second
@@ -71,9 +71,10 @@ func (t *trimmer) stop() {
 	}
 }
 
-// run looks again and again. What it sees as done now may go one age later. Nobody
-// remembers what an earlier process saw: at a start goes what is done and is stored for
-// longer than that, so that a server that is often restarted trims too.
+// run looks periodically. Records that are done at one look are deleted one age later. A
+// new process does not know what an earlier one saw. So at a start it deletes records that
+// are done and were stored longer than that ago, and a server that is often restarted
+// trims too.
 func (t *trimmer) run(ctx context.Context) {
 	defer close(t.done)
 	first := time.NewTimer(min(t.age/looks, firstLook))
@@ -107,7 +108,7 @@ func (t *trimmer) run(ctx context.Context) {
 	}
 }
 
-// trimOld trims what is done and older than the age.
+// trimOld trims records that are done and older than the age.
 func (t *trimmer) trimOld(ctx context.Context) {
 	for topic, done := range t.look(ctx) {
 		bounds, err := t.b.log.Bounds(ctx, topic, time.Now().Add(-t.age))
@@ -127,7 +128,7 @@ func (t *trimmer) trimOld(ctx context.Context) {
 	}
 }
 
-// look asks how far every topic is done. The topics are those that there are.
+// look reads the progress of every topic that exists.
 func (t *trimmer) look(ctx context.Context) map[string]below {
 	there, err := t.b.log.Topics(ctx)
 	if err != nil {
@@ -153,9 +154,9 @@ func (t *trimmer) look(ctx context.Context) map[string]below {
 	return now
 }
 
-// doneByAll is how far every group of a topic has come: those that have progress
-// there, and those that this process subscribed, which begin at the oldest record
-// where they have none. Partitions of which nothing can go are left out.
+// doneByAll is the offset below which every group of a topic is done: groups with progress
+// there, and groups that this process subscribed, which begin at the oldest record where
+// they have none. Partitions without anything to delete are left out.
 func (t *trimmer) doneByAll(ctx context.Context, topic string, readers []string) (below, error) {
 	kept, err := t.b.log.Kept(ctx, topic)
 	if err != nil {
@@ -196,7 +197,7 @@ func (b *broker) readers() map[string][]string {
 	return out
 }
 
-// outcome says once that trimming fails.
+// outcome logs once that trimming fails.
 func (t *trimmer) outcome(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
@@ -207,8 +208,8 @@ func (t *trimmer) outcome(ctx context.Context, err error) {
 	t.failed = err != nil
 }
 
-// still returns what holds of both: of what was done then, what is done now. A group
-// may have come since then, or have been set back to deliver again.
+// still returns the offsets that were done then and are done now. A group may be new, or
+// may have been reset to deliver again.
 func still(then, now below) below {
 	both := below{}
 	for p, at := range then {
