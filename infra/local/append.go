@@ -40,7 +40,8 @@ func (l *Log) Append(ctx context.Context, b infra.Batch) error {
 	return l.do(ctx, r)
 }
 
-// do has a request committed. When ctx ends before it was taken, nothing is stored.
+// do gives a request to the committer. When ctx ends before the committer has taken it,
+// nothing is stored.
 func (l *Log) do(ctx context.Context, r *request) error {
 	if err := ctx.Err(); err != nil {
 		r.recycle()

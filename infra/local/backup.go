@@ -11,14 +11,13 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// ErrTarget is wrapped by the error of a Backup or a Repair to a directory that is
-// none for it.
+// ErrTarget is wrapped by the error of a Backup or a Repair to an unsuitable directory.
 var ErrTarget = errors.New("name a directory that is empty or does not exist, where this server may write, outside of broker.dir")
 
-// Backup copies the log, as it is now, to a directory of this machine, which must be
-// missing or empty: a server opens it like any other. Tables are linked where the
-// file system is the same. A backup that fails leaves nothing; one that is cut short
-// leaves what no server opens.
+// Backup copies the present log to a directory of this machine, which must be missing or
+// empty. A server opens the copy like any other directory. On the same file system tables
+// are linked. A failed backup leaves nothing. An interrupted one leaves a directory that no
+// server opens.
 func (l *Log) Backup(ctx context.Context, to string) (err error) {
 	switch {
 	case l.dir == nil:
@@ -87,8 +86,8 @@ func (l *Log) backup(ctx context.Context, d *directory) error {
 	return d.created()
 }
 
-// newDirectory makes a directory that no server opens until it is ready. made: there
-// was none. Its error wraps ErrTarget.
+// newDirectory creates a directory that no server opens until it is ready. made: it did not
+// exist. The error wraps ErrTarget.
 func newDirectory(path string) (d *directory, made bool, err error) {
 	defer func() {
 		if err != nil {
@@ -128,8 +127,8 @@ func (d *directory) undo(made bool) error {
 	return err
 }
 
-// isWithin reports whether path, which need not exist, is dir or below it, whatever
-// links lead there.
+// isWithin reports whether path, which need not exist, is dir or below it. It resolves
+// links.
 func isWithin(dir, path string) bool {
 	home, err := os.Stat(dir)
 	if err != nil {

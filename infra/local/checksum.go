@@ -11,18 +11,17 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// checkedFS finds what is damaged in tables before Pebble does: a block that the file
-// does not have any more, which Pebble takes for no damage, and a large one whose
-// checksum does not hold. Pebble looks in a damaged block for the bit that was
-// flipped: it computes the checksum up to 327,680 times at every read, which takes
-// 17 s of CPU for a record of 0.9 MB.
+// checkedFS finds damaged blocks of tables before Pebble does: blocks behind the end of the
+// file, which are no damage for Pebble, and large blocks with a wrong checksum. In a
+// damaged block Pebble searches the flipped bit. For that it computes the checksum up to
+// 327,680 times at every read, which takes 17 s of CPU for a record of 0.9 MB.
 type checkedFS struct{ vfs.FS }
 
-// checkedBytes is the longest block that is left to Pebble: it takes some 10 ms.
-// Whatever is read at a place of a table and is longer is a whole block.
+// checkedBytes is the largest block that Pebble checks, in some 10 ms. Every longer read of
+// a table is a whole block.
 const checkedBytes = 4 << 10
 
-// diskFS is the machine's file system, for a broker.dir.
+// diskFS is the file system of the machine, for a broker.dir.
 func diskFS() vfs.FS { return checkedFS{privateFS{vfs.Default}} }
 
 // Unwrap implements vfs.FS.

@@ -42,7 +42,7 @@ func appendPartKey(b []byte, space byte, topic uint32, partition int32) []byte {
 	return binary.BigEndian.AppendUint32(b, uint32(partition))
 }
 
-// appendRecordKey has offset for what orders records of a partition.
+// appendRecordKey appends the key of a record. Keys of a partition are ordered by offset.
 func appendRecordKey(b []byte, topic uint32, partition int32, offset int64) []byte {
 	return binary.BigEndian.AppendUint64(appendPartKey(b, spaceRecord, topic, partition), uint64(offset))
 }
@@ -94,7 +94,7 @@ func splitProgressKey(key []byte) (group string, partition int32, err error) {
 	return string(key[5 : len(key)-5]), int32(binary.BigEndian.Uint32(key[len(key)-4:])), nil
 }
 
-// checkGroup refuses what a key cannot hold.
+// checkGroup refuses a group name that does not fit into a key.
 func checkGroup(name string) error {
 	if name == "" || strings.IndexByte(name, 0) >= 0 {
 		return fmt.Errorf("local: %q is no name for a consumer group: it must not be empty nor have a zero byte", name)
@@ -110,7 +110,7 @@ const (
 	recordHead    = 1 + 8
 )
 
-// recordSize is what infra.Limits.RecordBytes bounds.
+// recordSize is the size that infra.Limits.RecordBytes bounds.
 func recordSize(r *infra.Record) int {
 	n := len(r.Key) + len(r.Value)
 	for i := range r.Headers {
@@ -171,8 +171,7 @@ func timeOf(b []byte) (int64, error) {
 	return int64(binary.BigEndian.Uint64(b[1:])), nil
 }
 
-// inlineHeaders is how many headers a stored record holds without an allocation
-// of their own.
+// inlineHeaders is the number of headers of a stored record without a second allocation.
 const inlineHeaders = 8
 
 // stored is a record and its headers in one allocation.
@@ -181,7 +180,7 @@ type stored struct {
 	inline [inlineHeaders]infra.Header
 }
 
-// decodeRecord reads b, whose bytes the record shares from then on.
+// decodeRecord reads b. The record shares its bytes.
 func decodeRecord(b []byte) (*stored, error) {
 	at, err := timeOf(b)
 	if err != nil {
@@ -230,8 +229,8 @@ func takeBytes(b []byte) (v, rest []byte, ok bool) {
 	return b[l:end:end], b[end:], true
 }
 
-// encodeSequence is the value of sequenceKey: the number of a batch, and the sum of
-// the ends of all partitions, which tells whether the last records of any are lost.
+// encodeSequence is the value of sequenceKey: the number of a batch, and the sum of the
+// ends of all partitions. The sum shows whether the last records of any are lost.
 func encodeSequence(seq, records uint64) []byte {
 	return binary.AppendUvarint(binary.AppendUvarint(make([]byte, 0, 2*binary.MaxVarintLen64), seq), records)
 }
@@ -245,8 +244,8 @@ func decodeSequence(b []byte) (seq, records uint64, ok bool) {
 	return seq, records, n > 0
 }
 
-// encodePosition begins with the number of the batch: repair takes the newest of
-// several, and Pebble forgets which is.
+// encodePosition begins with the number of the batch. A repair takes the newest of several
+// positions, and Pebble does not keep their order.
 func encodePosition(seq uint64, p infra.Position) []byte {
 	b := make([]byte, 0, 2*binary.MaxVarintLen64+len(p.Text))
 	b = binary.AppendUvarint(b, seq)
@@ -267,7 +266,7 @@ func decodePosition(b []byte) (infra.Position, error) {
 	return infra.Position{Next: int64(next), Text: string(b[n:])}, nil
 }
 
-// topicMeta is what a topic's key holds.
+// topicMeta is the value of a topic's key.
 type topicMeta struct {
 	id         uint32
 	partitions int32

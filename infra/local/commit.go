@@ -11,9 +11,9 @@ import (
 	"eventserver/infra"
 )
 
-// committer is the one goroutine that writes. It gathers what waits into one Pebble
+// committer is the one goroutine that writes. It gathers the waiting calls into one Pebble
 // batch: a group. A group of Durable calls waits for the disk in a second goroutine
-// (sync), one at a time. Groups that need not wait go on meanwhile.
+// (sync), one at a time. Meanwhile other groups continue.
 type committer struct {
 	log     *Log
 	seq     uint64 // of the last group
@@ -32,9 +32,9 @@ type committer struct {
 	small           bool       // the last Durable call stored little, as one event does
 }
 
-// smallBytes is what a Durable call stores at least that is a group of its own. Of
-// smaller ones more make a group when the others may run first: a quarter of the groups
-// at full speed. What stores many events at once would only wait.
+// smallBytes is the minimum size of a Durable call that is written at once. After smaller
+// calls the committer lets other goroutines run first, and more calls share a group: at
+// full speed a quarter of the groups. A call with many events would only wait.
 const smallBytes = 8 << 10
 
 func (c *committer) init(l *Log) {
@@ -55,7 +55,7 @@ func (c *committer) start() {
 	}()
 }
 
-// stop waits until all is stored; false when that will never be.
+// stop waits until everything is stored. false: that is not possible.
 func (c *committer) stop() bool {
 	select {
 	case <-c.done:
@@ -69,7 +69,7 @@ func (c *committer) stop() bool {
 	}
 }
 
-// soon has what was kept or stored without a sync synced within syncDelay.
+// soon makes unsynced batches and progress be synced within syncDelay.
 func (c *committer) soon() {
 	if c.armed.CompareAndSwap(false, true) {
 		c.timer.Reset(syncDelay)
@@ -111,7 +111,7 @@ func (c *committer) run() {
 
 func (c *committer) dirty() bool { return c.unsynced && c.log.wal || c.log.groups.isDirty() }
 
-// commitSteps stores what need not wait for the disk; false when there is nothing.
+// commitSteps stores the calls that do not wait for the disk; false: there are none.
 func (c *committer) commitSteps() bool {
 	if len(c.steps) == 0 {
 		return false
@@ -133,7 +133,7 @@ func (c *committer) commitSteps() bool {
 	return true
 }
 
-// commitSynced stores and syncs what is Durable, and what is due.
+// commitSynced stores and syncs the Durable calls, and what is due.
 func (c *committer) commitSynced() bool {
 	due := c.due && c.dirty()
 	c.due = false
@@ -159,7 +159,7 @@ func (c *committer) commitSynced() bool {
 	return true
 }
 
-// apply stores a group. One that is to be synced is published when it is.
+// apply stores a group. A group with a sync is published after it.
 func (c *committer) apply(g *group) {
 	c.seq, g.records = g.seq, c.records
 	_ = g.batch.Set(sequenceKey, encodeSequence(g.seq, g.records), nil)
@@ -249,7 +249,7 @@ func (c *committer) encode(g *group, r *request) {
 	c.log.groups.encode(g, r)
 }
 
-// group is what one Pebble batch stores.
+// group is the content of one Pebble batch.
 type group struct {
 	batch    *pebble.Batch
 	seq      uint64
@@ -263,7 +263,7 @@ type group struct {
 	answered bool       // flight.mu
 }
 
-// touch is what a group adds to a partition.
+// touch are the records that a group adds to a partition.
 type touch struct {
 	p     *partition
 	end   int64
@@ -292,7 +292,7 @@ func (g *group) free() {
 	groupPool.Put(g)
 }
 
-// touch is the group's touch of p.
+// touch returns the group's touch of p.
 func (g *group) touch(p *partition) *touch {
 	if p.touched < len(g.touches) && g.touches[p.touched].p == p {
 		return &g.touches[p.touched]
@@ -302,7 +302,7 @@ func (g *group) touch(p *partition) *touch {
 	return &g.touches[p.touched]
 }
 
-// add gives a record its place and time.
+// add gives a record its offset and time.
 func (g *group) add(p *partition, rec *infra.Record) {
 	t := g.touch(p)
 	p.last = max(p.last, g.now)
@@ -321,7 +321,7 @@ func (g *group) add(p *partition, rec *infra.Record) {
 	}
 }
 
-// flight holds the groups that Pebble has and has not answered for.
+// flight holds the groups that were given to Pebble and have no result yet.
 type flight struct {
 	mu     sync.Mutex
 	groups []*group
@@ -350,8 +350,8 @@ func (f *flight) land(g *group) {
 	f.mu.Unlock()
 }
 
-// fail gives every call err, those of later groups too, until it is called with nil.
-// Whether they are stored is not known.
+// fail answers every call with err, also calls of later groups, until it is called with
+// nil. It is not known whether they are stored.
 func (f *flight) fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -6,9 +6,9 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// compactions starts Pebble's compactions, and none before the log is open: Pebble's
-// Open waits for every compaction that its replay of the write-ahead log brings about,
-// which takes seconds when there is much to deliver.
+// compactions starts Pebble's compactions, but none before the log is open. Pebble's Open
+// waits for every compaction that its replay of the write-ahead log causes, which takes
+// seconds with many undelivered events.
 type compactions struct {
 	db pebble.DBForCompaction
 
@@ -31,7 +31,7 @@ func (c *compactions) allow() {
 	c.grantSoon()
 }
 
-// forbid is the opposite; what runs goes on.
+// forbid is the opposite. Running compactions continue.
 func (c *compactions) forbid() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,8 +82,8 @@ func (*compactions) MeasureCPU(pebble.CompactionGoroutineKind) {}
 // CumulativeStats implements pebble.CompactionGrantHandle.
 func (*compactions) CumulativeStats(pebble.CompactionGrantHandleStats) {}
 
-// grantSoon starts what waits, in a goroutine because Pebble's locks come before mu,
-// which is held.
+// grantSoon starts waiting compactions. It uses a goroutine because Pebble's locks come
+// before mu, which is held.
 func (c *compactions) grantSoon() {
 	if c.allowed && c.running < c.db.GetAllowedWithoutPermission() {
 		c.grants.Go(c.grant)

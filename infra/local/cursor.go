@@ -12,8 +12,8 @@ import (
 	"eventserver/infra"
 )
 
-// cursor is an infra.Cursor. At the end of its partition it is given the records of
-// the tail; before that it reads Pebble.
+// cursor is an infra.Cursor. At the end of its partition it reads the tail, before that
+// Pebble.
 type cursor struct {
 	log  *Log
 	p    *partition
@@ -88,7 +88,7 @@ func (c *cursor) Read(ctx context.Context, maxBytes int) ([]*infra.Record, error
 	}
 }
 
-// ahead is what the tail has for the cursor, and the end of the partition.
+// ahead returns the tail's records for the cursor, and the end of the partition.
 func (c *cursor) ahead(maxBytes int) ([]*infra.Record, int64) {
 	p := c.p
 	p.mu.Lock()
@@ -116,8 +116,8 @@ func (c *cursor) setLive(live bool) {
 	}
 }
 
-// read reads from c.next on, below end: with Pebble, and where it cannot with the
-// salvager.
+// read reads from c.next on, below end. It uses Pebble, and the salvager where Pebble
+// cannot read.
 func (c *cursor) read(ctx context.Context, end int64, maxBytes int) ([]*infra.Record, error) {
 	from := c.next
 	if from < c.salvaged {
@@ -142,7 +142,7 @@ func (c *cursor) read(ctx context.Context, end int64, maxBytes int) ([]*infra.Re
 	return nil, c.damaged(ctx, first, damage)
 }
 
-// scan reads Pebble from c.next on, below end. damage is why it cannot.
+// scan reads Pebble from c.next on, below end. damage is the reason why it cannot.
 func (c *cursor) scan(ctx context.Context, end int64, maxBytes int) (records []*infra.Record, damage, err error) {
 	if err := c.log.scans.enter(ctx); err != nil {
 		return nil, nil, err
@@ -215,7 +215,7 @@ type entry struct {
 	record *infra.Record
 }
 
-// entry reads a value, which it copies.
+// entry reads a value and copies it.
 func (p *partition) entry(offset int64, value []byte) (entry, error) {
 	if next, ok := holeIn(value); ok {
 		return entry{offset, max(next, offset+1), nil}, nil
@@ -228,7 +228,7 @@ func (p *partition) entry(offset int64, value []byte) (entry, error) {
 	return entry{offset, offset + 1, &r.Record}, nil
 }
 
-// trimmed reports whether everything from c.next to offset is trimmed by now.
+// trimmed reports whether everything from c.next to offset is trimmed.
 func (c *cursor) trimmed(offset int64) bool {
 	low, _ := c.p.bounds()
 	return low >= offset || c.p.topic.gone.Load()
@@ -258,7 +258,7 @@ func (c *cursor) shut() {
 	c.signal()
 }
 
-// cursors are those that are open.
+// cursors are the open cursors.
 type cursors struct {
 	mu     sync.Mutex
 	open   map[*cursor]struct{}
@@ -294,14 +294,14 @@ func (cs *cursors) all() []*cursor {
 	return all
 }
 
-// wake has every reader ask again.
+// wake makes every reader read again.
 func (cs *cursors) wake() {
 	for _, c := range cs.all() {
 		c.signal()
 	}
 }
 
-// close waits for Reads that are under way.
+// close waits for running Reads.
 func (cs *cursors) close() {
 	cs.mu.Lock()
 	cs.closed = true

@@ -12,7 +12,7 @@ import (
 	"eventserver/infra"
 )
 
-// damages tells of damage that is met while the log runs, once for each place.
+// damages reports damage that is found while the log runs, once for each place.
 type damages struct {
 	log *Log
 
@@ -25,13 +25,12 @@ func (d *damages) init(l *Log) {
 	d.told = map[string]struct{}{}
 }
 
-// file tells of a file that cannot be read whole. What is lost with it is told when
-// it is read.
+// file reports a damaged file. Its lost records are reported when they are read.
 func (d *damages) file(path string, err error) {
 	d.tell(path, &infra.DamageError{File: path, Err: fmt.Errorf("broker.dir: %s is damaged: %w%s", path, err, d.log.dir.cure())})
 }
 
-// corruptFile is the file that an error of Pebble's is about; "": it does not say.
+// corruptFile is the file of one of Pebble's errors; "": the error does not say.
 func corruptFile(err error) string {
 	if info := pebble.ExtractDataCorruptionInfo(err); info != nil {
 		return info.Path
@@ -39,7 +38,7 @@ func corruptFile(err error) string {
 	return ""
 }
 
-// plain is an error without what Pebble adds to it for programs.
+// plain is an error without the details that Pebble adds for programs.
 func plain(err error) error {
 	if info := pebble.ExtractDataCorruptionInfo(err); info != nil {
 		return info.Details
@@ -47,7 +46,7 @@ func plain(err error) error {
 	return err
 }
 
-// cure ends the text of an error that is met while the log runs.
+// cure is the end of an error's text while the log runs.
 func (d *directory) cure() string {
 	if d == nil {
 		return ""
@@ -55,7 +54,7 @@ func (d *directory) cure() string {
 	return ": stop the server, then copy what can be read to a new directory with: eventserver repair " + d.path
 }
 
-// records tells of records that cannot be read.
+// records reports unreadable records.
 func (d *damages) records(e *infra.DamageError) {
 	d.tell(fmt.Sprintf("%s/%d/%d", e.Topic, e.Partition, e.Offsets.From), e)
 }
@@ -73,14 +72,14 @@ func (d *damages) tell(place string, e *infra.DamageError) {
 	}
 }
 
-// verifyBytes is how much of the tables a start reads against their checksums. The
-// rest is read behind it, which takes a verifyShare of the time.
+// verifyBytes is how much of the tables a start reads against their checksums. The rest is
+// read in the background, which takes a verifyShare of the time.
 const (
 	verifyBytes = 32 << 20
 	verifyShare = 5
 )
 
-// checker reads the tables that the start leaves to it.
+// checker reads the rest of the tables after the start.
 type checker struct {
 	done chan struct{}
 	end  chan struct{} // nil: nothing to do

@@ -12,9 +12,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// What is in a directory: Pebble's files, the mark (mark.go), the format
-// (format.go), the names of the topics (topicfile.go), and the lock file where a
-// directory cannot be locked itself.
+// A directory has Pebble's files, the mark (mark.go), the format (format.go), the names of
+// the topics (topicfile.go), and a lock file where the directory itself cannot be locked.
 const (
 	logName    = "log"
 	topicsName = "topics"
@@ -23,7 +22,7 @@ const (
 	lockName   = "lock"
 )
 
-// Modes of the directory and its files: payloads are in them.
+// Modes of the directory and its files, which hold payloads.
 const (
 	dirMode  = 0o700
 	fileMode = 0o600
@@ -33,7 +32,7 @@ const (
 // has open.
 var ErrLocked = errors.New("in use by another eventserver")
 
-// errHeld is what lockDirectory and lockFile say of a lock that is taken.
+// errHeld is the error of lockDirectory and lockFile for a lock that is taken.
 var errHeld = errors.New("the lock is held")
 
 // directory is a locked broker.dir.
@@ -47,7 +46,7 @@ type directory struct {
 
 func (d *directory) file(name string) string { return d.fs.PathJoin(d.path, name) }
 
-// use is what a directory is opened for.
+// use is the purpose of opening a directory.
 type use int
 
 const (
@@ -56,10 +55,10 @@ const (
 	useRead              // so must there, and it stays as it is
 )
 
-// openDirectory locks path and looks at what is there. What an older release or a
-// stranger left is refused.
+// openDirectory locks path and checks its content. It refuses files of an older release or
+// of another program.
 //
-// other is a file system that is not the machine's, for tests; it has no locks.
+// other is a file system for tests; it has no locks.
 func openDirectory(path string, other vfs.FS, u use, log *slog.Logger) (*directory, error) {
 	d := &directory{path: path, fs: checkedFS{other}, lock: noLock{}}
 	if other == nil {
@@ -86,8 +85,8 @@ func openDirectory(path string, other vfs.FS, u use, log *slog.Logger) (*directo
 	return d, nil
 }
 
-// makeSynced makes a directory that a crash of the machine does not take: what is
-// synced below it would be gone with it, and the next start a first one.
+// makeSynced creates a directory that survives a crash of the machine. Otherwise synced
+// files below it would be lost, and the next start would be a first start.
 func makeSynced(fsys vfs.FS, path string) error {
 	missing := []string{}
 	for p := path; ; p = fsys.PathDir(p) {
@@ -100,7 +99,7 @@ func makeSynced(fsys vfs.FS, path string) error {
 		return err
 	}
 	for _, p := range missing {
-		// A parent that may be written and not read cannot be synced.
+		// A parent that is writable and not readable cannot be synced.
 		if err := syncDir(fsys, fsys.PathDir(p)); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		}
@@ -126,8 +125,8 @@ func (d *directory) own(readOnly bool) error {
 	return nil
 }
 
-// look finds out whether the directory is fresh, and refuses what this release
-// cannot open.
+// look finds out whether the directory is new, and refuses one that this release cannot
+// open.
 func (d *directory) look(u use) error {
 	state, err := readFormat(d.fs, d.file(formatName))
 	switch {
@@ -162,7 +161,7 @@ func (d *directory) look(u use) error {
 	return nil
 }
 
-// refuseStrange tells a directory without a format from a fresh one.
+// refuseStrange distinguishes a directory without a format from a new one.
 func (d *directory) refuseStrange() error {
 	for _, name := range []string{logName, markName} {
 		names, err := d.fs.List(d.file(name))
@@ -180,7 +179,7 @@ func (d *directory) refuseStrange() error {
 	return nil
 }
 
-// created says that Pebble's files and the mark are there.
+// created records that Pebble's files and the mark exist.
 func (d *directory) created() error {
 	if err := writeFormat(d.fs, d.path, formatReady); err != nil {
 		return fmt.Errorf("broker.dir: %w", err)
@@ -189,7 +188,7 @@ func (d *directory) created() error {
 	return nil
 }
 
-// check is an error once the path leads elsewhere.
+// check returns an error if the path leads elsewhere.
 func (d *directory) check() error {
 	if d.held == nil {
 		return nil
@@ -203,7 +202,7 @@ func (d *directory) close() error { return d.lock.Close() }
 // files in it are damaged or missing.
 var ErrDamaged = errors.New("damaged")
 
-// damagedError names the file, what is wrong with it, and the cure.
+// damagedError names the file, its fault, and the cure.
 type damagedError struct {
 	dir, file string
 	err       error
@@ -247,11 +246,11 @@ func lockFile(path string) (*dirLock, error) {
 	return lock, nil
 }
 
-// makePrivate takes dir and the broker's files in it from other users, whatever the
-// umask is and whoever made them: mkdir, systemd or an image. Links are not followed,
-// and what else is there keeps its mode: nobody comes past the directory. What belongs
-// to another user cannot be changed, such as the root of a volume of Kubernetes; the log
-// says so, and what is made below it is private.
+// makePrivate removes the rights of other users on dir and the broker's files in it,
+// whatever the umask is and whoever made them: mkdir, systemd or an image. It does not
+// follow links. Other files keep their modes, since nobody gets past the directory. Files
+// of another user cannot be changed, such as the root of a Kubernetes volume. The log says
+// so, and new files below it are private.
 func makePrivate(dir string, log *slog.Logger) error {
 	if err := private(dir, dirMode, log); err != nil { // it may be a link itself
 		return err
@@ -291,9 +290,9 @@ func private(path string, mode fs.FileMode, log *slog.Logger) error {
 	return err
 }
 
-// privateFS makes files that only their owner may read, whatever the umask is.
-// Its lock is none: the directory is locked before Pebble opens it, also by readers
-// beside each other, which Pebble's own lock does not allow.
+// privateFS creates files that only their owner may read, whatever the umask is. Its Lock
+// does nothing: the directory is locked before Pebble opens it. Several readers may lock it
+// at once, which Pebble's own lock does not allow.
 type privateFS struct{ vfs.FS }
 
 // Unwrap implements vfs.FS.

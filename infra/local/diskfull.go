@@ -14,19 +14,19 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// fullFS keeps a full disk from Pebble, whose commits do not survive one: what meets
-// it below dir waits until there is room, and is then done where it stopped. Callers
-// of the log do not wait with it: tell is for them. Everywhere else, such as in a
-// backup's directory, a full disk is an error as usual.
+// fullFS hides a full disk from Pebble, whose commits do not survive one. An operation
+// below dir waits until there is room, and then continues where it stopped. Callers of the
+// log do not wait: tell informs them. Everywhere else, such as in a backup's directory, a
+// full disk is an error as usual.
 type fullFS struct {
 	vfs.FS
 	dir string
 
-	// tell is called with why nothing can be stored now, the error of the system such
-	// as syscall.ENOSPC, and with nil when that is over; mu is held.
+	// tell is called with the system's error, such as syscall.ENOSPC, while nothing can be
+	// stored, and with nil afterwards; mu is held.
 	tell func(cause error)
-	// dead is called with the error of a write-ahead log. Pebble panics on some of
-	// them; dead does not return where there is nothing to go on with.
+	// dead is called with the error of a write-ahead log. Pebble panics on some of them.
+	// dead does not return where Pebble cannot continue.
 	dead func(err error)
 
 	mu      sync.Mutex
@@ -35,15 +35,15 @@ type fullFS struct {
 	killed  atomic.Bool
 }
 
-// fullRetry is how often what waits looks for room.
+// fullRetry is how often a waiting operation checks for room.
 const fullRetry = 200 * time.Millisecond
 
 func newFullFS(fs vfs.FS, dir string, tell, dead func(error)) *fullFS {
 	return &fullFS{FS: fs, dir: dir, tell: tell, dead: dead, ended: make(chan struct{})}
 }
 
-// giveUp lets what waits fail, now and later: the log is closed while its disk is
-// full.
+// giveUp makes waiting operations fail, now and later. It is for closing a log while its
+// disk is full.
 func (f *fullFS) giveUp() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -54,7 +54,7 @@ func (f *fullFS) giveUp() {
 	}
 }
 
-// kill lets every later change fail: the lock is given back while Pebble hangs.
+// kill makes every later change fail, because the lock is given back while Pebble hangs.
 func (f *fullFS) kill() {
 	f.killed.Store(true)
 	f.giveUp()
@@ -62,7 +62,7 @@ func (f *fullFS) kill() {
 
 var errKilled = errors.New("the log is closed")
 
-// isFull tells a disk or a quota that is used up.
+// isFull reports whether err is a full disk or quota.
 func isFull(err error) bool {
 	return vfs.IsNoSpaceError(err) || errors.Is(err, errQuota)
 }
@@ -129,7 +129,7 @@ func (f *fullFS) end() {
 // Unwrap implements vfs.FS.
 func (f *fullFS) Unwrap() vfs.FS { return f.FS }
 
-// file is tried until it can be opened; its writes wait as well.
+// file opens a file, and waits while the disk is full. So do its writes.
 func (f *fullFS) file(name string, open func() (vfs.File, error)) (vfs.File, error) {
 	var file vfs.File
 	err := f.try(name, func() (err error) {
@@ -177,8 +177,8 @@ func (f *fullFS) MkdirAll(dir string, perm os.FileMode) error {
 	return f.try(dir, func() error { return f.FS.MkdirAll(dir, perm) })
 }
 
-// fullFile is a file of a fullFS. A failed sync is not tried again: the system may
-// have dropped what it could not write.
+// fullFile is a file of a fullFS. A failed sync is not retried: the system may have dropped
+// the data.
 type fullFile struct {
 	vfs.File
 	fs   *fullFS
@@ -229,8 +229,8 @@ func (f *fullFile) checked(err error) error {
 // for each write-ahead log, also on an idle server.
 func (f *fullFile) Preallocate(int64, int64) error { return nil }
 
-// needRoom refuses a start for which the disk has no room: Pebble replays its
-// write-ahead logs into new files before it gives the old ones back.
+// needRoom refuses a start without enough room on the disk. Pebble replays its write-ahead
+// logs into new files before it deletes the old ones.
 func needRoom(fs vfs.FS, dir string, bytes uint64) error {
 	usage, err := fs.GetDiskUsage(dir)
 	if errors.Is(err, vfs.ErrUnsupported) {

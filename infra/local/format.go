@@ -12,8 +12,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// The format file says what the directory is, so that a directory whose other files
-// are gone is not taken for a new one. It is text:
+// The format file says what the directory is. Without it, a directory with missing files
+// could look like a new one. It is text:
 //
 //	eventserver log
 //	version 1
@@ -48,7 +48,7 @@ func withChecksum(text string) string {
 	return fmt.Sprintf("%scrc32c %08x\n", text, crc32.Checksum([]byte(text), castagnoli))
 }
 
-// checked is a text without its last line, which must hold for it.
+// checked is a text without its last line, the checksum, which it checks.
 func checked(text string) (string, error) {
 	body := text[:strings.LastIndex(strings.TrimSuffix(text, "\n"), "\n")+1]
 	if text != withChecksum(body) {
@@ -86,7 +86,7 @@ func writeFormat(fs vfs.FS, dir, state string) error {
 	return writeSynced(fs, dir, formatName, []byte(formatText(state, time.Now())))
 }
 
-// writeSynced replaces a file: after a crash there is the old one or the new one.
+// writeSynced replaces a file. After a crash the old one or the new one exists.
 func writeSynced(fs vfs.FS, dir, name string, content []byte) error {
 	path := fs.PathJoin(dir, name)
 	f, err := fs.Create(path+".tmp", vfs.WriteCategoryUnspecified)

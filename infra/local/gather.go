@@ -14,8 +14,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/wal"
 )
 
-// gathered is what repair has read of a directory: records, which never change, in
-// the new one at once, the few other keys in memory.
+// gathered has the readable content of a directory. Records never change, so they are
+// written to the new directory at once. The few other keys are in memory.
 type gathered struct {
 	db    *pebble.DB
 	batch *pebble.Batch
@@ -25,19 +25,19 @@ type gathered struct {
 	err   error // of writing
 }
 
-// versioned is a value, and what tells the newer of two.
+// versioned is a value with its version.
 type versioned struct {
 	value []byte
 	seq   uint64 // Pebble's
 }
 
-// deletion deletes keys in [from, to) that are older.
+// deletion deletes older keys in [from, to).
 type deletion struct {
 	from, to string
 	seq      uint64
 }
 
-// FileDamage is a file that cannot be read whole.
+// FileDamage is a damaged file.
 type FileDamage struct {
 	File string // below the directory
 	Err  error
@@ -45,8 +45,8 @@ type FileDamage struct {
 
 const gatherBytes = 1 << 20
 
-// gather reads every table and write-ahead log in dir, also those that no manifest
-// names: what is double or old does no harm, the newest counts.
+// gather reads every table and write-ahead log in dir, also files that no manifest names.
+// Duplicate and old values do no harm: the newest counts.
 func gather(ctx context.Context, fsys vfs.FS, dir string, db *pebble.DB) (*gathered, error) {
 	g := &gathered{db: db, batch: db.NewBatch(), meta: map[string]versioned{}}
 	names, err := fsys.List(dir)
@@ -75,7 +75,7 @@ func gather(ctx context.Context, fsys vfs.FS, dir string, db *pebble.DB) (*gathe
 	return g, errors.Join(g.err, g.batch.Close())
 }
 
-// replay takes a batch of a write-ahead log.
+// replay reads a batch of a write-ahead log.
 func (g *gathered) replay(text []byte) {
 	head, ok := batchrepr.ReadHeader(text)
 	if !ok {
@@ -147,7 +147,7 @@ func (g *gathered) delRange(from, to []byte, seq uint64) {
 	g.dels = append(g.dels, deletion{string(from), string(to), seq})
 }
 
-// write stores what has been gathered when it is that much.
+// write stores the gathered records when there are enough.
 func (g *gathered) write(atLeast int) {
 	if g.batch.Len() < atLeast || g.batch.Empty() {
 		return
@@ -156,8 +156,8 @@ func (g *gathered) write(atLeast int) {
 	g.batch.Reset()
 }
 
-// settle applies what was deleted. Records are only deleted for good: offsets and
-// numbers of topics are used once.
+// settle applies the deletions. A deleted record never returns, because offsets and numbers
+// of topics are used once.
 func (g *gathered) settle() error {
 	for _, d := range g.dels {
 		switch {

@@ -8,8 +8,8 @@ import (
 	"eventserver/infra"
 )
 
-// groups is the progress of every consumer group. It is in memory as a whole, so
-// that a Keep waits for nothing: Pebble gets it with the next group that is due.
+// groups is the progress of every consumer group. All of it is in memory, so a Keep waits
+// for nothing. Pebble gets it with the next batch that is due.
 type groups struct {
 	log *Log
 
@@ -33,7 +33,7 @@ type kept struct {
 	gone     bool   // deleted
 }
 
-// progressed is progress that an Append has with it.
+// progressed is the progress of an Append.
 type progressed struct {
 	kept     *kept
 	position infra.Position
@@ -150,7 +150,7 @@ func (g *groups) encode(into *group, r *request) {
 	}
 }
 
-// publish takes over the progress that a group has stored.
+// publish makes stored progress current.
 func (g *groups) publish(ps []progressed) {
 	if len(ps) == 0 {
 		return
@@ -170,7 +170,7 @@ func (g *groups) isDirty() bool {
 	return len(g.dirty) > 0
 }
 
-// encodeDirty adds everything that was kept to a group.
+// encodeDirty adds all new progress to a batch.
 func (g *groups) encodeDirty(into *group) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -208,7 +208,7 @@ func (t *topic) forget(group string) {
 	delete(t.groups, group)
 }
 
-// position is what was kept last.
+// position is the last kept position.
 func (g *groups) position(p *partition, group string) infra.Position {
 	low, _ := p.bounds()
 	g.mu.Lock()

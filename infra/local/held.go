@@ -11,10 +11,10 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// heldFS is a directory for as long as its path leads to it. Pebble names files by
-// path, and the lock is on the directory itself: after `mv data moved` the paths may
-// lead to another server's files, and after `rm -rf data` what is written has no name.
-// Every change is refused then, and so is every file that is opened to be read.
+// heldFS works only while its path leads to its directory. Pebble names files by path, and
+// the lock is on the directory itself. After `mv data moved` the paths may lead to another
+// server's files, and after `rm -rf data` written files have no name. Then heldFS refuses
+// every change, and opening files.
 type heldFS struct {
 	vfs.FS
 	dir   string
@@ -32,7 +32,7 @@ type namedFile struct {
 	info fs.FileInfo
 }
 
-// nameFile is what path leads to now.
+// nameFile returns the file that path leads to now.
 func nameFile(path string) (namedFile, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -53,7 +53,7 @@ func (n *namedFile) check() error {
 	return err
 }
 
-// check is an error once the path leads elsewhere.
+// check returns an error if the path leads elsewhere.
 func (h *heldFS) check() error {
 	for i := range h.named {
 		if err := h.named[i].check(); err != nil {
@@ -83,7 +83,7 @@ func (h *heldFS) refuse(cause error) error {
 	return err
 }
 
-// written notes the newest write-ahead log. A backup's is elsewhere.
+// written records the newest write-ahead log. Files of a backup are elsewhere.
 func (h *heldFS) written(path string, f vfs.File, err error) (vfs.File, error) {
 	if err != nil || filepath.Ext(path) != ".log" || filepath.Dir(path) != filepath.Join(h.dir, logName) {
 		return f, err

@@ -2,8 +2,8 @@ package local
 
 import "encoding/binary"
 
-// A hole stands where a repair found records lost: at the first of them, and tells
-// where the next record may be. Readers pass over it.
+// A hole replaces records that a repair found lost. It has the offset of the first one,
+// and names the offset where the next record may be. Readers skip it.
 //
 //	2 | unix nanoseconds (8) | next offset (8)
 const (

@@ -8,7 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// load reads what is kept in memory: topics, ends of partitions, progress.
+// load reads the data that are kept in memory: topics, ends of partitions, progress.
 func (l *Log) load() error {
 	byName, byID := map[string]*topic{}, map[uint32]*topic{}
 	l.topics.byName.Store(&byName)

@@ -11,14 +11,14 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// markFile says how far the log was written. Pebble takes a write-ahead log that is cut
-// short, or whose newest file is gone, for the traces of a crash, and goes on with
-// what is left of it. The mark tells the two apart: it is written without a sync
-// after a batch is synced, so a crash of the machine may leave an older mark and
-// never a newer one, and a kill leaves the newest.
+// markFile has the number of the last written batch. For Pebble, a cut write-ahead log or a
+// missing newest file is the trace of a crash, and it continues with the rest. The mark
+// distinguishes loss from a crash. It is written without a sync after a batch is synced. So
+// a crash of the machine may leave an older mark, never a newer one, and a kill leaves the
+// newest.
 //
-// The file has two slots that are written in turn, so that one of them is whole
-// whatever happens. A slot: magic (4), version (1), flags (1), zero (2),
+// The file has two slots that are written in turn, so that one of them is always whole.
+// A slot: magic (4), version (1), flags (1), zero (2),
 // sequence (8), records (8), CRC-32C of these (4).
 type markFile struct {
 	f    vfs.File
@@ -26,7 +26,7 @@ type markFile struct {
 	buf  [slotLen]byte
 }
 
-// position is what a slot holds.
+// position is the content of a slot.
 type position struct {
 	sequence uint64 // of the newest batch
 	records  uint64 // the sum of the ends of all partitions
@@ -42,7 +42,7 @@ const (
 	flagUnsynced = 1
 )
 
-// errNoMark is the error of a mark that is not there, or has no slot that is whole.
+// errNoMark is the error of a missing mark, or of one without a whole slot.
 var errNoMark = errors.New("it does not say how far the log was written")
 
 func (p position) encode(b []byte) {
@@ -110,8 +110,8 @@ func createMark(fsys vfs.FS, path string, p position) error {
 	return errors.Join(err, f.Close())
 }
 
-// openMark opens the file to be written on. p is where the log is now: where that is
-// behind the mark, which only an unsynced mark allows, both slots are written anew.
+// openMark opens the file for writing. p is the present position of the log. If it is
+// behind the mark, which only an unsynced mark allows, both slots are written again.
 func openMark(fsys vfs.FS, path string, p position) (*markFile, error) {
 	last, slot, err := readMark(fsys, path)
 	if err == nil && last.sequence > p.sequence {
@@ -131,7 +131,7 @@ func openMark(fsys vfs.FS, path string, p position) (*markFile, error) {
 	return m, nil
 }
 
-// write says that the log is written up to p. It is not synced.
+// write records that the log is written up to p. It does not sync.
 func (m *markFile) write(p position) error {
 	p.encode(m.buf[:])
 	if _, err := m.f.WriteAt(m.buf[:], int64(m.next)*slotSpace); err != nil {

@@ -15,7 +15,8 @@ func (l *Log) newShares() *shares.Shares {
 	return s
 }
 
-// takeUp says where a claim begins. Who reads of a topic that is deleted is told so.
+// takeUp returns where a claim begins. For a deleted topic that is offset 0, and reading
+// returns the error.
 func (l *Log) takeUp(c *shares.Claim) (at infra.Position, taken bool) {
 	if p, err := l.partition(c.Topic, c.Partition); err == nil {
 		at = l.groups.position(p, c.Group)
@@ -68,5 +69,5 @@ func (l *Log) members(group string) []infra.Member {
 	return l.shares.Members(group, infra.Member{Client: "eventserver", Host: "local"})
 }
 
-// Leave implements infra.LogGroups: a closed membership keeps no place here.
+// Leave implements infra.LogGroups. A closed membership keeps no place in this log.
 func (*Log) Leave(context.Context, string) error { return nil }

@@ -2,8 +2,8 @@ package local
 
 import "github.com/cockroachdb/pebble/v2/vfs"
 
-// noSyncFS writes as usual and never waits for the disk. Pebble still hands each
-// commit to the operating system, so that a kill loses nothing.
+// noSyncFS writes as usual and never waits for the disk. Pebble still gives each commit to
+// the operating system, so a kill loses nothing.
 type noSyncFS struct{ vfs.FS }
 
 func (fs noSyncFS) Unwrap() vfs.FS { return fs.FS }

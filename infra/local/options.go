@@ -13,10 +13,10 @@ const (
 	cacheBytes    = 16 << 20
 	memTableBytes = 8 << 20
 
-	// Records are appended at the end of each partition of each topic, so what leaves
-	// level 0 rewrites the last table of every partition. It leaves seldom, and small
-	// tables to move into keep that low; each further level has twice as much in one.
-	// What level 0 holds of trimmed records is the reclaimer's.
+	// Records are appended to each partition of each topic, so a compaction of level 0
+	// rewrites the last table of every partition. Rare compactions and small tables keep
+	// that low; each further level has tables of twice the size. The reclaimer removes
+	// trimmed records from level 0.
 	levelZeroTables = 16
 	baseTableBytes  = 1 << 20
 )
@@ -60,8 +60,8 @@ func (l *Log) fs() vfs.FS {
 	return l.full
 }
 
-// options sets Pebble up for a log: records come in rising order, are read once or
-// twice soon after, and go by range deletes.
+// options configures Pebble for a log: records come in rising order, are read once or
+// twice soon after, and are deleted by range deletes.
 func (l *Log) options(fs vfs.FS) *pebble.Options {
 	opts := &pebble.Options{
 		FS:                          fs,
@@ -94,9 +94,9 @@ func (l *Log) options(fs vfs.FS) *pebble.Options {
 	return opts
 }
 
-// deleteCleaner deletes a file that is not needed any more. Pebble keeps five
-// write-ahead logs to use them again, unless its cleaner wants to read them, as
-// ArchiveCleaner does: they would be 40 MB on the disk of an idle server.
+// deleteCleaner deletes files that are not needed any more. By default Pebble keeps five
+// write-ahead logs for reuse, which take 40 MB of an idle server's disk. It does not keep
+// them for a cleaner that reads them, as ArchiveCleaner does.
 type deleteCleaner struct {
 	pebble.DeleteCleaner
 	noRecycling
@@ -104,8 +104,8 @@ type deleteCleaner struct {
 
 type noRecycling struct{ pebble.ArchiveCleaner }
 
-// logger takes what Pebble says. Pebble calls Fatalf when a write failed, and must
-// not go on then: the log is dead, and the goroutine stays here.
+// logger receives Pebble's log. Pebble calls Fatalf when a write failed, and must not
+// continue: the log is dead, and the goroutine stays here.
 type logger struct{ l *Log }
 
 func (logger) Infof(string, ...any) {}
@@ -119,7 +119,7 @@ func (g logger) Fatalf(format string, args ...any) {
 	select {}
 }
 
-// fatalError keeps what is wrapped in the arguments.
+// fatalError wraps the errors in the arguments.
 func fatalError(format string, args []any) error {
 	for _, a := range args {
 		if err, ok := a.(error); ok {

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// partition is a row of records.
+// partition is a sequence of records.
 type partition struct {
 	topic *topic
 	n     int32
@@ -31,8 +31,8 @@ func (p *partition) bounds() (low, end int64) {
 	return p.low, p.end
 }
 
-// publish makes what a group added readable. It returns the bytes that the tail
-// has taken.
+// publish makes the records of a group readable. It returns the bytes that the tail has
+// taken.
 func (p *partition) publish(t *touch) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -8,15 +8,15 @@ import (
 	"eventserver/infra"
 )
 
-// errMissing is damage that Pebble does not see.
+// errMissing is damage that Pebble does not notice.
 var errMissing = errors.New("records are missing")
 
-// salvageAhead is how many offsets behind one that was salvaged are salvaged too,
-// before Pebble is asked again: a small block that is damaged takes it some 10 ms.
+// salvageAhead is the number of offsets that are salvaged together before Pebble is tried
+// again: a small damaged block takes Pebble some 10 ms.
 const salvageAhead = 1000
 
-// salvage reads what Pebble cannot, from c.next on and below end. When it finds none
-// there, first is where the next record stands in a table, or end.
+// salvage reads records that Pebble cannot read, from c.next on and below end. When it
+// finds none, first is the offset of the next record in a table, or end.
 func (c *cursor) salvage(ctx context.Context, end int64, maxBytes int) (records []*infra.Record, first int64, err error) {
 	s := &c.log.salvager
 	if err := s.turn.enter(ctx); err != nil {
@@ -41,7 +41,7 @@ func (c *cursor) salvage(ctx context.Context, end int64, maxBytes int) (records 
 	if len(found) > 0 {
 		first = found[0].offset
 	}
-	// What stands in no table may be in memory.
+	// A record that is in no table may be in memory.
 	for bytes := 0; want < first && (len(records) == 0 || bytes < maxBytes); {
 		e, err := c.get(want)
 		if err != nil {
@@ -57,8 +57,8 @@ func (c *cursor) salvage(ctx context.Context, end int64, maxBytes int) (records 
 	return records, first, nil
 }
 
-// get reads what Pebble finds before it meets a damaged table: it looks in memory first,
-// then in the newest tables.
+// get reads a record that Pebble finds before it comes to a damaged table. Pebble searches
+// in memory first, then in the newest tables.
 func (c *cursor) get(offset int64) (entry, error) {
 	v, closer, err := c.log.db.Get(appendRecordKey(nil, c.p.topic.id, c.p.n, offset))
 	if err != nil {
@@ -68,7 +68,7 @@ func (c *cursor) get(offset int64) (entry, error) {
 	return e, errors.Join(err, closer.Close())
 }
 
-// damaged passes over what cannot be read before end and says so.
+// damaged passes over unreadable records before end, and reports them.
 func (c *cursor) damaged(ctx context.Context, end int64, cause error) error {
 	if err := c.log.there(); err != nil {
 		return err
@@ -81,7 +81,7 @@ func (c *cursor) damaged(ctx context.Context, end int64, cause error) error {
 	if c.trimmed(from + 1) {
 		return nil
 	}
-	// The first that can be read: gallop, then halve.
+	// Find the first readable record: gallop, then bisect.
 	bad, step := from, int64(1)
 	for bad+step < end && !c.whole(bad+step) {
 		bad += step

@@ -14,8 +14,8 @@ type request struct {
 	parts    []*partition // of records
 	progress []progressed
 	durable  bool
-	// encode, of a request without records, adds what it changes to the batch. It runs
-	// in the committer; stored runs when the batch has been stored.
+	// encode, for a request without records, adds its changes to the batch. It runs in the
+	// committer. stored runs after the batch was stored.
 	encode func(*group) error
 	stored func()
 
@@ -33,7 +33,7 @@ var requests = sync.Pool{New: func() any { return &request{done: make(chan error
 
 func newRequest() *request { return requests.Get().(*request) }
 
-// check refuses what came for a topic that is deleted by now.
+// check refuses a request for a topic that was deleted meanwhile.
 func (r *request) check() error {
 	for _, p := range r.parts {
 		if p.topic.gone.Load() {
@@ -48,7 +48,7 @@ func (r *request) check() error {
 	return nil
 }
 
-// awaitsSync reports whether records that came before wait for the disk.
+// awaitsSync reports whether earlier records wait for the disk.
 func (r *request) awaitsSync() bool {
 	for _, p := range r.parts {
 		if p.syncing.Load() {
@@ -58,7 +58,7 @@ func (r *request) awaitsSync() bool {
 	return false
 }
 
-// recycle is for a request whose answer was received.
+// recycle reuses a request whose answer was received.
 func (r *request) recycle() {
 	clear(r.parts)
 	clear(r.progress)
@@ -66,8 +66,8 @@ func (r *request) recycle() {
 	requests.Put(r)
 }
 
-// queue holds the calls that the committer has not taken yet. What is Durable
-// waits while a sync is under way, because it needs the next one; the rest does not.
+// queue holds the calls that the committer has not taken yet. Durable calls wait during a
+// sync, because they need the next one. Other calls do not wait.
 type queue struct {
 	mu       sync.Mutex
 	steps    []*request
@@ -94,7 +94,7 @@ func (q *queue) signal() {
 	}
 }
 
-// state is why nothing can be stored, or nil.
+// state is the reason why nothing can be stored, or nil.
 func (q *queue) state() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -131,19 +131,19 @@ func (q *queue) add(r *request) error {
 	return nil
 }
 
-// groupBytes is where a group takes no more calls.
+// groupBytes is the size from which a group takes no more calls.
 const groupBytes = 4 << 20
 
-// takeSteps moves what need not wait for the disk into steps: what one group may
-// hold. Nothing stays with the committer, where it would hang with Pebble.
+// takeSteps moves the calls that do not wait for the disk into steps, as many as a group
+// may hold. No others stay with the committer, where they would hang with Pebble.
 func (q *queue) takeSteps(steps *[]*request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.steps = move(steps, q.steps, q.syncing)
 }
 
-// takeDurables moves what the next sync may hold into durables, nothing while one is
-// under way. empty says that nothing is left.
+// takeDurables moves the calls of the next sync into durables, but none during a sync.
+// empty: none is left.
 func (q *queue) takeDurables(durables *[]*request) (syncing, closed, empty bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -153,7 +153,7 @@ func (q *queue) takeDurables(durables *[]*request) (syncing, closed, empty bool)
 	return q.syncing, q.closed, len(q.steps)+len(q.durables) == 0
 }
 
-// move fills into from the front of from, and returns what is left of it.
+// move fills into from the front of from, and returns the rest.
 func move(into *[]*request, from []*request, syncing bool) []*request {
 	*into = (*into)[:0]
 	bytes := 0
@@ -179,7 +179,7 @@ func (q *queue) setSyncing(on bool) {
 	}
 }
 
-// close lets nothing more in. What is there is still committed.
+// close refuses new calls. Calls in the queue are still committed.
 func (q *queue) close() {
 	q.mu.Lock()
 	q.closed = true
@@ -203,7 +203,7 @@ func (q *queue) kill(err error) bool {
 	return true
 }
 
-// block answers what waits with err, and what comes until unblock.
+// block answers waiting calls with err, and new ones until unblock.
 func (q *queue) block(err error) {
 	q.mu.Lock()
 	q.full = err
@@ -224,7 +224,7 @@ func (q *queue) emptyLocked() []*request {
 	return waiting
 }
 
-// answer is for requests that have not been taken.
+// answer answers requests that have not been taken.
 func answer(waiting []*request, err error) {
 	for _, r := range waiting {
 		if r.state.CompareAndSwap(stateQueued, stateTaken) {

@@ -11,21 +11,21 @@ import (
 )
 
 const (
-	// reclaimDelay is how soon the room of what was trimmed is given back: what is in
-	// a memtable until then is not written at all.
+	// reclaimDelay is the time until the space of trimmed records is freed. Records that
+	// are in a memtable until then are never written.
 	reclaimDelay = time.Second
 
-	// A log idles that stores less than reclaimBusy bytes in reclaimIdle delays.
+	// A log is idle if it stores less than reclaimBusy bytes in reclaimIdle delays.
 	reclaimIdle = 5
 	reclaimBusy = 256 << 10
 
-	// reclaimLeast is the room that is worth a compaction.
+	// reclaimLeast is the minimum space for a compaction.
 	reclaimLeast = 4 << 20
 )
 
-// reclaimer gives back the room of what was trimmed while the log idles. Pebble leaves
-// tables in level 0 until there are enough of them, with what they hold of trimmed
-// records. A busy log gets there soon, an idle one never.
+// reclaimer frees the space of trimmed records while the log is idle. Pebble leaves tables
+// with trimmed records in level 0 until there are enough of them. A busy log has enough
+// soon, an idle one never.
 type reclaimer struct {
 	log    *Log
 	stored atomic.Int64 // bytes, since the log was opened
@@ -51,7 +51,7 @@ func (r *reclaimer) start(l *Log) {
 	r.run.Go(func() { r.loop(ctx) })
 }
 
-// stop leaves a compaction that runs to Pebble.
+// stop does not wait for a running compaction.
 func (r *reclaimer) stop() {
 	if r.cancel != nil { // it was started
 		r.cancel()
@@ -59,7 +59,7 @@ func (r *reclaimer) stop() {
 	}
 }
 
-// trimmed notes that records of a partition are deleted.
+// trimmed records that records of a partition were deleted.
 func (r *reclaimer) trimmed(p *partition, what infra.Span) {
 	r.note(reclaimSpan{p.topic.id, p.n}, what)
 	select {
@@ -93,7 +93,7 @@ func (r *reclaimer) loop(ctx context.Context) {
 	}
 }
 
-// idles waits until the log does; false when the reclaimer is stopped.
+// idles waits until the log is idle. false: the reclaimer was stopped.
 func (r *reclaimer) idles(ctx context.Context) bool {
 	timer := time.NewTicker(reclaimIdle * r.log.cfg.reclaim)
 	defer timer.Stop()
@@ -109,8 +109,7 @@ func (r *reclaimer) idles(ctx context.Context) bool {
 	}
 }
 
-// reclaim compacts what holds much of what was trimmed. A little stays noted: it may
-// become more.
+// reclaim compacts ranges with many trimmed records. A range with few is kept for later.
 func (r *reclaimer) reclaim(ctx context.Context) error {
 	r.mu.Lock()
 	spans := r.spans

@@ -15,9 +15,9 @@ import (
 	"eventserver/infra"
 )
 
-// Repair copies what can be read of the directory from to the directory to, which
-// must be missing or empty, and reports what cannot. from is not changed. A repair
-// that fails leaves in to what no server opens.
+// Repair copies everything readable of the directory from to the directory to, which must
+// be missing or empty. It reports what is lost. from is not changed. A failed repair leaves
+// a directory that no server opens.
 func Repair(ctx context.Context, from, to string) (*Report, error) {
 	source, err := filepath.Abs(from)
 	if err != nil {
@@ -72,7 +72,7 @@ type topicRepair struct {
 	parts   map[int32]*partRepair
 }
 
-// partRepair is what is left of a partition.
+// partRepair is the readable rest of a partition.
 type partRepair struct {
 	low, end int64 // as far as they are known
 	bounded  bool  // they were read
@@ -116,10 +116,10 @@ func repair(ctx context.Context, from, to *directory) (*Report, error) {
 	return r.report, to.created()
 }
 
-// reportName is the file that keeps what a repair could not copy.
+// reportName is the file with the report of a repair.
 const reportName = "repair.txt"
 
-// lookAt says what keeps a server from starting.
+// lookAt returns the reason why a server would not start.
 func (r *repairer) lookAt() {
 	if _, err := readFormat(r.from.fs, r.from.file(formatName)); err != nil {
 		r.damaged(formatName, err)
@@ -175,7 +175,7 @@ func (r *repairer) copy(ctx context.Context) (err error) {
 	return r.write()
 }
 
-// readTopics finds the topics: in Pebble, and where their names are lost beside it.
+// readTopics finds the topics in Pebble, and lost names in the topic file.
 func (r *repairer) readTopics() error {
 	r.topics = map[uint32]*topicRepair{}
 	add := func(t namedTopic, unnamed bool) {
@@ -237,8 +237,8 @@ func (r *repairer) eachTopicNumber(f func(id uint32, partition int32) error) (er
 	return nil
 }
 
-// readBounds takes what is known of the bounds of partitions beside their records.
-// A partition has at least the records that a group has done.
+// readBounds reads the known bounds of partitions. A partition has at least the records
+// that a group has done.
 func (r *repairer) readBounds() {
 	for key, v := range r.found.meta {
 		switch key[0] {
@@ -260,7 +260,7 @@ func (r *repairer) readBounds() {
 	}
 }
 
-// findGaps goes through the records that were copied.
+// findGaps finds the gaps in the copied records.
 func (r *repairer) findGaps(ctx context.Context) error {
 	for _, id := range slices.Sorted(maps.Keys(r.topics)) {
 		t := r.topics[id]

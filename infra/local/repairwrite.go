@@ -12,7 +12,7 @@ import (
 	"eventserver/infra"
 )
 
-// write stores what is not records, and fills the gaps.
+// write stores everything but the records, and fills the gaps.
 func (r *repairer) write() error {
 	b := r.db.NewBatch()
 	put := func(key, value []byte) error { return b.Set(key, value, nil) }
@@ -62,9 +62,9 @@ func (r *repairer) write() error {
 	return errors.Join(b.Commit(pebble.Sync), b.Close(), r.db.Flush())
 }
 
-// writePart fills the gaps of a partition with holes, which readers pass over: what
-// is lost is told by the report. An offset is used once, also one of a record that was
-// lost at the end: nobody can tell which partition had it, so every one leaves room.
+// writePart fills the gaps of a partition with holes, which readers skip. The report has
+// the lost records. No offset is used twice, also not one of a record that was lost at the
+// end. It is unknown which partition had it, so every partition leaves room for it.
 func (r *repairer) writePart(t *topicRepair, n int32, put func(key, value []byte) error) error {
 	p := t.part(n)
 	holes := slices.Clone(p.lost)

@@ -7,22 +7,21 @@ import (
 	"eventserver/infra"
 )
 
-// Report is what a repair found.
+// Report is the result of a repair.
 type Report struct {
 	From, To string
 	Files    []FileDamage  // of From, that cannot be read whole
 	Topics   []TopicReport // those that were copied
-	// LostRecords is how many records are lost beside those that Topics name: the last
-	// ones of partitions. Nobody can tell of which.
+	// LostRecords is the number of lost records that Topics does not name: the last ones of
+	// partitions. It is unknown of which partitions.
 	LostRecords uint64
-	// LostWrites is how many of the last writes are lost: records, progress, trims.
+	// LostWrites is the number of last writes that are lost: records, progress, trims.
 	LostWrites uint64
-	// NoMark: the mark cannot be read, so nobody can tell whether the last writes are
-	// there.
+	// NoMark: the mark cannot be read, so it is unknown whether the last writes are there.
 	NoMark bool
 }
 
-// TopicReport is a topic that was copied.
+// TopicReport is the report of a copied topic.
 type TopicReport struct {
 	Name    string
 	Unnamed bool // its name is lost; it was given one
@@ -30,12 +29,12 @@ type TopicReport struct {
 	Lost    []Loss
 }
 
-// Loss is a run of records that cannot be read.
+// Loss is a range of unreadable records.
 type Loss struct {
 	Partition int32
 	Offsets   infra.Span
-	// OrTrimmed: where the partition began cannot be read, so some of these, from the
-	// first on, may have been deleted as usual.
+	// OrTrimmed: the begin of the partition cannot be read, so the first of these records
+	// may have been trimmed as usual.
 	OrTrimmed bool
 }
 
@@ -51,7 +50,7 @@ func (r *Report) add(t *topicRepair) {
 	r.Topics = append(r.Topics, report)
 }
 
-// Whole reports whether nothing is known to be lost.
+// Whole reports whether no loss is known.
 func (r *Report) Whole() bool {
 	for _, t := range r.Topics {
 		if len(t.Lost) > 0 || t.Unnamed {

@@ -8,12 +8,11 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// salvageLog reads a write-ahead log as far as that is possible: Pebble's own reader
-// stops at the first damage. A log is chunks, each with a checksum; a batch is a full
-// chunk, or a first one, middle ones and a last one (pebble/record). What is damaged
-// is passed over byte by byte until a chunk is whole again, wherever it is: bytes may
-// have been cut out. It reports whether anything was damaged; the end of a log that
-// a kill left is not.
+// salvageLog reads everything readable of a write-ahead log. Pebble's own reader stops at
+// the first damage. A log consists of chunks, each with a checksum. A batch is a full
+// chunk, or a first one, middle ones and a last one (pebble/record). salvageLog skips
+// damage byte by byte until it finds a whole chunk anywhere, since bytes may have been cut
+// out. It reports whether anything was damaged. The end of a log after a kill is no damage.
 func salvageLog(fsys vfs.FS, path string, number uint64, batch func([]byte)) error {
 	text, err := readFile(fsys, path)
 	if err != nil {

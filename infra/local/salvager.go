@@ -15,33 +15,33 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// salvager reads the tables of a log one by one where Pebble cannot read on. Of each
-// table that spans a record Pebble reads the block where it would stand, and returns
-// nothing when one of them is damaged. A record is written once and never changed, so
-// it counts wherever it is found. What was trimmed is below the partition's low, and
-// the id of a deleted topic is not used again.
+// salvager reads the tables of a log one by one where Pebble cannot read. For a record,
+// Pebble reads a block of every table whose range includes it, and returns nothing when one
+// of these blocks is damaged. A record is written once and never changed, so it counts
+// wherever it is found. Trimmed records are below the partition's low, and the id of a
+// deleted topic is not used again.
 type salvager struct {
 	log    *Log
 	turn   scans                     // one reader at a time; who meets no damage does not wait
 	tables map[string][]salvageBlock // of each damaged table, which is read whole once
 }
 
-// salvageBlock is a block of a damaged table that can be read.
+// salvageBlock is a readable block of a damaged table.
 type salvageBlock struct {
 	at, length  int64 // with its type, without its checksum
 	first, last []byte
 }
 
-// salvageTries is how often the tables are listed again because a compaction has
-// replaced one meanwhile.
+// salvageTries is how often the tables are listed again after a compaction has replaced
+// one.
 const salvageTries = 3
 
 func (s *salvager) init(l *Log) {
 	s.log, s.turn, s.tables = l, make(scans, 1), map[string][]salvageBlock{}
 }
 
-// read returns the records of [from, to) that stand in tables: about maxBytes of
-// them, the first ones. It is the caller's turn.
+// read returns the first records of [from, to) that are in tables, about maxBytes of them.
+// The caller has the turn.
 func (s *salvager) read(ctx context.Context, p *partition, from, to int64, maxBytes int) ([]entry, error) {
 	if s.log.dir == nil {
 		return nil, nil
@@ -74,7 +74,7 @@ func (s *salvager) read(ctx context.Context, p *partition, from, to int64, maxBy
 	}
 }
 
-// list is the tables that span a window, by their first key.
+// list returns the tables whose range meets a window, by their first key.
 func (s *salvager) list(w *window) (tables []pebble.SSTableInfo, err error) {
 	levels, err := s.log.db.SSTables(pebble.WithKeyRangeFilter(w.from, w.to))
 	for _, level := range levels {
@@ -84,7 +84,7 @@ func (s *salvager) list(w *window) (tables []pebble.SSTableInfo, err error) {
 	return tables, err
 }
 
-// table adds what a table has of a window.
+// table adds a table's records to a window.
 func (s *salvager) table(name string, w *window) error {
 	path := s.log.dir.fs.PathJoin(s.log.dir.file(logName), name)
 	w.added = 0
@@ -131,7 +131,7 @@ func (s *salvager) table(name string, w *window) error {
 	return nil
 }
 
-// readWindow adds what a table that is not damaged there has of a window.
+// readWindow adds the records of a table that is not damaged there to a window.
 func readWindow(fsys vfs.FS, path string, w *window) (err error) {
 	r, err := openTable(fsys, path)
 	if err != nil {
@@ -156,8 +156,7 @@ func readWindow(fsys vfs.FS, path string, w *window) (err error) {
 	return it.Error()
 }
 
-// window collects records with keys in [from, to). It gets shorter when there are more
-// than it may hold.
+// window collects records with keys in [from, to). It gets shorter when there are too many.
 type window struct {
 	p        *partition
 	from, to []byte
@@ -195,7 +194,7 @@ func (e entry) size() int {
 	return recordSize(e.record)
 }
 
-// full reports whether a table has given enough. The window ends behind last then.
+// full reports whether a table has added enough. The window then ends behind last.
 func (w *window) full(last []byte) bool {
 	if w.added < w.most || w.added == 0 {
 		return false
@@ -206,7 +205,7 @@ func (w *window) full(last []byte) bool {
 	return true
 }
 
-// cut ends the window where the tables so far fill it.
+// cut ends the window where the tables read so far fill it.
 func (w *window) cut() {
 	if w.added == 0 {
 		return

@@ -13,17 +13,17 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// salvaged takes what can be read of a damaged directory. seq is Pebble's number of
-// a write; 0 where a compaction has dropped it, because nothing older was left.
+// salvaged receives the readable content of a damaged directory. seq is Pebble's number of
+// a write; 0 where a compaction has dropped it because no older write was left.
 type salvaged interface {
 	set(key, value []byte, seq uint64)
 	del(key []byte, seq uint64)
 	delRange(from, to []byte, seq uint64)
 }
 
-// salvageTable reads a table as far as that is possible: as Pebble does, and where
-// that fails block by block. Blocks have checksums; where they lie is in the index,
-// or, when that is damaged too, follows from the checksums.
+// salvageTable reads everything readable of a table: as Pebble does, or else block by
+// block. Blocks have checksums. Their places are in the index. If the index is damaged too,
+// blocks are found by their checksums.
 func salvageTable(fsys vfs.FS, path string, to salvaged) error {
 	err := readTable(fsys, path, to)
 	if err == nil {
@@ -106,8 +106,8 @@ func tableBlocks(fsys vfs.FS, path string) []block.Handle {
 	return handles
 }
 
-// salvageBlocks has the data blocks read that are whole, each with its type behind it,
-// and returns how many bytes are not. Without handles it looks for the blocks.
+// salvageBlocks reads the whole data blocks, each with its type behind it, and returns the
+// number of unreadable bytes. Without handles it searches the blocks.
 func salvageBlocks(text []byte, handles []block.Handle, read func(at int, b []byte) bool) (lost int) {
 	for _, h := range handles {
 		end := int(h.Offset + h.Length)
@@ -138,7 +138,7 @@ func wholeBlock(b []byte) bool {
 	return binary.LittleEndian.Uint32(b[n:]) == storedChecksum(b[:n])
 }
 
-// readBlock reads a data block with its type behind it; false when it is none.
+// readBlock reads a data block with its type behind it. false: it is no data block.
 func readBlock(b []byte, to salvaged) (ok bool) {
 	defer func() {
 		if recover() != nil { // Pebble's decoders trust what a checksum holds for
@@ -192,8 +192,8 @@ const (
 	keyBundle = 16       // of Pebble's default schema of keys
 	maxBlock  = 64 << 20 // a block holds one record at least
 
-	// How far behind a damaged block the next is looked for, how long it may be,
-	// and how much work that may be for a table: a few seconds.
+	// Limits of the search for the block behind a damaged one: its distance, its length,
+	// and the work for a table, which is a few seconds.
 	resyncAhead  = 256 << 10
 	resyncLength = 64 << 10
 	searchSteps  = 4 << 30
@@ -243,7 +243,7 @@ func (s *blockSearch) blockAt(at, limit int) int {
 	return 0
 }
 
-// resync is where the next block may begin behind damage at text[at].
+// resync returns where the next block may begin, behind damage at text[at].
 func (s *blockSearch) resync(at int) int {
 	for i := at + 1; i < min(at+resyncAhead, len(s.text)) && s.steps > 0; i++ {
 		if s.blockAt(i, i+resyncLength) > 0 {

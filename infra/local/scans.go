@@ -2,12 +2,13 @@ package local
 
 import "context"
 
-// mostScans is how many may read Pebble at once. Who reads holds a block of each table
-// of level 0 that it looks into, which has a whole record: with records of 0.9 MB, 24
-// at once held 180 MiB. They read what the system has in memory, and wait for little.
+// mostScans is the maximum number of readers of Pebble at once. A reader holds a block of
+// each table of level 0 that it reads, and a block has a whole record: with records of
+// 0.9 MB, 24 readers held 180 MiB. Readers find most data in the system's memory, so they
+// wait little.
 const mostScans = 4
 
-// scans has a token for each that reads.
+// scans has a token for each reader.
 type scans chan struct{}
 
 func newScans() scans { return make(scans, mostScans) }

@@ -8,14 +8,14 @@ import (
 	"eventserver/infra"
 )
 
-// tail is the newest records of a partition, for cursors at its end. Its offsets
-// have no gap.
+// tail has the newest records of a partition, for cursors at its end. Its offsets have no
+// gap.
 type tail struct {
 	records []*infra.Record // the first head of them are gone
 	head    int
 }
 
-// tailSize is what a record takes in memory.
+// tailSize is the memory of a record.
 func tailSize(r *infra.Record) int {
 	return int(unsafe.Sizeof(*r)) + cap(r.Headers)*int(unsafe.Sizeof(infra.Header{})) + recordSize(r)
 }
@@ -32,7 +32,7 @@ func (t *tail) clear() {
 	t.records, t.head = t.records[:0], 0
 }
 
-// drop forgets the records below offset.
+// drop removes the records below offset.
 func (t *tail) drop(below int64) {
 	for t.head < len(t.records) && t.records[t.head].Offset < below {
 		t.records[t.head] = nil
@@ -45,7 +45,7 @@ func (t *tail) drop(below int64) {
 	}
 }
 
-// read is about maxBytes of records from offset on, none when they are not here.
+// read returns about maxBytes of records from offset on, or none when they are not here.
 func (t *tail) read(from int64, maxBytes int) []*infra.Record {
 	here := t.records[t.head:]
 	if len(here) == 0 || from < here[0].Offset {
@@ -66,7 +66,7 @@ func (t *tail) read(from int64, maxBytes int) []*infra.Record {
 	return out
 }
 
-// tailBudget bounds what the tails of all partitions hold: the oldest goes first.
+// tailBudget bounds the tails of all partitions. The oldest records are removed first.
 type tailBudget struct {
 	mu    sync.Mutex
 	bytes int

@@ -13,10 +13,10 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// topicFile keeps the names of the topics beside Pebble too, for repair: one damaged
-// block could otherwise take the names of all, and what deleted topics leave in files
-// would look like theirs. It is written behind the changes and may be a little older:
-// a topic with a higher number than last is not in it. It is text:
+// topicFile has a second copy of the topic names, beside Pebble, for a repair. Otherwise
+// one damaged block could lose all names, and records of deleted topics in files would look
+// like theirs. It is written after the changes and may be a little older: it has no topic
+// with a higher number than last. It is text:
 //
 //	eventserver topics
 //	last 2
@@ -72,7 +72,7 @@ func (f *topicFile) stop() {
 	}
 }
 
-// change is called when topics were stored or deleted.
+// change is called after topics were stored or deleted.
 func (f *topicFile) change(last uint32, stored []*topic, deleted map[string]*topic) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -115,7 +115,7 @@ func (l *Log) CreateTopics(ctx context.Context, want ...infra.Topic) error {
 	return l.do(ctx, r)
 }
 
-// change replaces the map. Its readers have the old one or the new one.
+// change replaces the map. Readers see the old or the new one.
 func (t *topics) change(f func(map[string]*topic)) {
 	for {
 		old := t.byName.Load()
@@ -223,8 +223,8 @@ func (l *Log) firstSince(ctx context.Context, p *partition, low, end, since int6
 	return low, nil
 }
 
-// timeAt is the time of the first record at offset or behind it that can be read; end
-// without one. What cannot be read is between two times: a search goes on behind it.
+// timeAt is the time of the first readable record at or behind offset; end without one. An
+// unreadable record is between two times, so a search continues behind it.
 func (l *Log) timeAt(ctx context.Context, p *partition, offset, end int64) (at, found int64, err error) {
 	if err := l.scans.enter(ctx); err != nil {
 		return 0, 0, err
@@ -259,7 +259,7 @@ func (l *Log) timeOfFirst(p *partition, offset, end int64) (at, found int64, err
 	return at, found, err
 }
 
-// records reads the records of [from, to).
+// records reads the records in [from, to).
 func (l *Log) records(p *partition, from, to int64) (*pebble.Iterator, error) {
 	return l.db.NewIter(&pebble.IterOptions{
 		LowerBound: appendRecordKey(make([]byte, 0, recordKeyLen), p.topic.id, p.n, from),

@@ -36,7 +36,7 @@ func (l *Log) Trim(ctx context.Context, name string, below map[int32]int64) erro
 	return l.do(ctx, r)
 }
 
-// trim deletes the records below offset, and returns which were there.
+// trim deletes the records below offset, and returns the range that existed.
 func (p *partition) trim(g *group, offset int64) infra.Span {
 	p.mu.Lock()
 	from, to := p.low, min(offset, p.end)

@@ -20,7 +20,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/wal"
 )
 
-// found is what the files of a directory say before Pebble opens them.
+// found is the content of a directory's files before Pebble opens them.
 type found struct {
 	sequence uint64   // of the last batch
 	records  uint64   // sum of the ends of all partitions there
@@ -29,8 +29,8 @@ type found struct {
 	tables   []string // names of the tables
 }
 
-// ready makes the directory ready for Pebble to open, which reads the tables as it
-// needs them; most is how many bytes of them are read before. Nothing is changed when it is refused.
+// ready prepares the directory for Pebble, which reads tables as it needs them. Before that
+// most bytes of tables are read. A refused directory is not changed.
 func (d *directory) ready(readOnly bool, most int64) (f found, err error) {
 	if f, err = d.examine(); err != nil || readOnly {
 		return f, err
@@ -47,11 +47,11 @@ func (d *directory) ready(readOnly bool, most int64) (f found, err error) {
 	return f, nil
 }
 
-// examine holds the directory's files against each other, and changes nothing.
-// Pebble by itself reads a manifest up to the first damage, deletes what that does
-// not name, takes a missing write-ahead log for one that never was and a damaged
-// newest one for the trace of a crash. So: every batch has a number, the batches in
-// the logs must go on where the tables end, without a gap, as far as the mark says.
+// examine compares the files of the directory, and changes nothing. Pebble itself reads a
+// manifest up to the first damage and deletes tables that are not in it. It ignores a
+// missing write-ahead log, and treats a damaged newest one as the trace of a crash. So
+// every batch has a number. The batches in the logs must continue where the tables end,
+// without a gap, up to the mark.
 func (d *directory) examine() (f found, err error) {
 	last, _, err := readMark(d.fs, d.file(markName))
 	if err != nil {
@@ -60,7 +60,7 @@ func (d *directory) examine() (f found, err error) {
 	return d.examineUpTo(last)
 }
 
-// examineUpTo does so with a mark.
+// examineUpTo examines with a given mark.
 func (d *directory) examineUpTo(last position) (f found, err error) {
 	if err := d.readTables(&f); err != nil {
 		return f, err
@@ -148,7 +148,7 @@ func (d *directory) readTables(f *found) (err error) {
 	return nil
 }
 
-// chain is what the write-ahead logs hold.
+// chain are the batches in the write-ahead logs.
 type chain struct {
 	found *found // gets the last batch before a gap
 	gap   uint64 // number of the first batch behind it; 0: there is none
@@ -156,7 +156,7 @@ type chain struct {
 	err   error
 }
 
-// readLogs follows the batches from the one behind those in the tables on.
+// readLogs reads the batches that follow those in the tables.
 func (d *directory) readLogs(f *found) (chain, error) {
 	c := chain{found: f}
 	dir := d.file(logName)
@@ -173,7 +173,7 @@ func (d *directory) readLogs(f *found) (chain, error) {
 	return c, nil
 }
 
-// follow reads a log. needed says that a batch in it has not reached the tables.
+// follow reads a log. needed: a batch in it is not in the tables.
 func (c *chain) follow(log wal.LogicalLog) (file string, needed bool, err error) {
 	_, file = log.SegmentLocation(0)
 	r := log.OpenForRead()
@@ -208,7 +208,7 @@ func (c *chain) follow(log wal.LogicalLog) (file string, needed bool, err error)
 	}
 }
 
-// batchNumber is the number in an encoded batch, and the sum beside it.
+// batchNumber returns the number in an encoded batch, and the sum beside it.
 func batchNumber(text []byte) (n, records uint64, err error) {
 	for ops := batchrepr.Read(text); ; {
 		_, key, v, ok, err := ops.Next()
@@ -227,13 +227,13 @@ func batchNumber(text []byte) (n, records uint64, err error) {
 	}
 }
 
-// These find a file of Pebble's in the text of one of its errors.
+// These find the name of a file in the text of one of Pebble's errors.
 var (
 	fileName    = regexp.MustCompile(`MANIFEST-\d+|\d{6,}\.(sst|log|blob)|marker\.[-.\w]+`)
 	tableNumber = regexp.MustCompile(`file (\d{6,}) \(type sstable\)`)
 )
 
-// blame is the file that an error is about, below the directory.
+// blame is the file of an error, relative to the directory.
 func blame(err error) string {
 	if info := pebble.ExtractDataCorruptionInfo(err); info != nil {
 		err = errors.New(info.Path)
@@ -247,9 +247,9 @@ func blame(err error) string {
 	return logName
 }
 
-// optionsPrefix begins the names of the files that hold Pebble's options. Pebble
-// refuses a directory where one is damaged, although nothing depends on them here and
-// each start writes another.
+// optionsPrefix begins the names of the files with Pebble's options. Pebble refuses a
+// directory with a damaged one, although nothing depends on them here, and each start
+// writes a new one.
 const optionsPrefix = "OPTIONS-"
 
 // withoutOptions hides them.
@@ -284,8 +284,8 @@ func (d *directory) dropOptions() error {
 	return err
 }
 
-// verifyTables reads tables against their checksums, most bytes of them, and returns
-// those that are left.
+// verifyTables reads tables against their checksums, up to most bytes. It returns the
+// remaining tables.
 func (d *directory) verifyTables(tables []string, most int64) (rest []string, err error) {
 	for i, name := range tables {
 		path := d.fs.PathJoin(d.file(logName), name)
@@ -337,5 +337,5 @@ type silent struct{}
 func (silent) Infof(string, ...any)  {}
 func (silent) Errorf(string, ...any) {}
 
-// Fatalf is not reached by what only reads; it must not return.
+// Fatalf must not return. Reading never calls it.
 func (silent) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
