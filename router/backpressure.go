@@ -22,9 +22,9 @@ const aheadMost = 1000
 type backpressure struct {
 	mu     sync.Mutex
 	reason string // why no attempt may start, metrics.Wait...; "": one may
-	stored int    // deliveries since then
+	stored int    // deliveries since then, but for those that more allowed
 	source infra.Subscriber
-	opened chan struct{} // not nil: the stage is stopped; closed when it goes on
+	opened chan struct{} // not nil: aheadMost were stored, and source is bounded; closed when those who wait should ask again
 }
 
 // attach sets the subscriber of the transform stage.
@@ -43,17 +43,36 @@ func (b *backpressure) set(reason string) {
 	defer b.mu.Unlock()
 	was := b.reason
 	b.reason = reason
-	if reason != "" {
-		if was == "" {
-			b.stored = 0
-		}
-		return
-	}
-	if b.opened != nil {
+	switch {
+	case reason == was:
+	case was == "":
+		b.stored = 0
+	case b.opened == nil:
+	case reason == "":
 		close(b.opened)
 		b.opened = nil
 		b.source.Bound(0)
+	default: // those who wait tell what for
+		b.ring()
 	}
+}
+
+// ring has those who wait ask again. The caller holds mu.
+func (b *backpressure) ring() {
+	close(b.opened)
+	b.opened = make(chan struct{})
+}
+
+// more allows a stopped stage so many deliveries more. Those that it stored failed, and
+// deliveries of other users may succeed.
+func (b *backpressure) more(deliveries int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if deliveries == 0 || b.opened == nil {
+		return
+	}
+	b.stored = min(b.stored, aheadMost-deliveries)
+	b.ring()
 }
 
 // add counts deliveries that were stored.
@@ -70,12 +89,12 @@ func (b *backpressure) add(deliveries int) {
 	}
 }
 
-// stopped is why the stage is stopped, and the channel that is closed when it goes on;
+// stopped is why the stage is stopped, and the channel that is closed when it may go on;
 // "": it is not.
 func (b *backpressure) stopped() (reason string, opened <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.opened == nil {
+	if b.opened == nil || b.stored < aheadMost {
 		return "", nil
 	}
 	return b.reason, b.opened

@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -65,6 +66,13 @@ func TestNothingIsTransformedFarAhead(t *testing.T) {
 				if s, _ := r.pipeline.Status("d"); s.Waits != reason {
 					t.Errorf("its transform stage waits for %q", s.Waits)
 				}
+				if fault != nil { // the run told the reason before
+					r.pipeline.Pause("d", Note{})
+					elapse(0)
+					if w := r.pipeline.Waiting("d", last); len(w) != 1 || w[0].Reason != metrics.WaitPaused {
+						t.Errorf("paused, %s waits for %+v", last, w)
+					}
+				}
 				up.Store(true)
 				r.pipeline.Resume("d")
 				elapse(2 * time.Minute)
@@ -91,6 +99,89 @@ func TestTransformGoesOnWhereNoDeliveryWaits(t *testing.T) {
 		elapse(time.Minute)
 		wantVerdicts(t, msgs, "acked")
 	})
+}
+
+// All partitions of a stopped destination went to other processes. The stage was not told,
+// because it looked before the deliveries were counted as given back.
+func TestTransformGoesOnWhenThePartitionsGo(t *testing.T) {
+	run(t, func(t *testing.T) {
+		d, _ := downDest(nil)
+		r := newRig(t, Destination{Destination: d})
+		r.pipeline.Pause("d", Note{})
+		owned, end, _ := claim(t)
+		for n := range 10 {
+			r.broker.subs[DeliverGroup("d")].ch <- within(owned, delivery(fmt.Sprint("waiting", n), fmt.Sprint("waiting", n, "-0")))
+		}
+		msgs := r.acceptEach(3000)
+		elapse(0)
+		if r.readMost() != 1 {
+			t.Fatal("it is not stopped")
+		}
+		end()
+		elapse(0)
+		wantVerdicts(t, msgs, "acked")
+	})
+}
+
+// handOn lets time pass and hands the deliver stage what is stored for it, from the nth on.
+func (r *rig) handOn(n int, d time.Duration) int {
+	for end := time.Now().Add(d); time.Now().Before(end); elapse(10 * time.Millisecond) {
+		for _, m := range r.broker.pub.of(DestinationTopic("d"))[n:] {
+			r.broker.subs[DeliverGroup("d")].ch <- received(m)
+			n++
+		}
+	}
+	return n
+}
+
+// A thousand deliveries were made ahead, all of them of users whose events fail for ever.
+// No event of anybody else was transformed again, and the destination stayed closed.
+func TestUsersWhoFailKeepNobodyFromBeingTransformed(t *testing.T) {
+	each := func(user, events int) []string { return slices.Repeat([]string{fmt.Sprint("bad", user)}, events) }
+	var many, few []string
+	for user := range 1500 {
+		many = append(many, each(user, 1)...)
+	}
+	few = slices.Concat(each(0, 1), each(1, 1500))
+	for name, c := range map[string]struct {
+		keys  []string
+		fault error
+	}{
+		"many, unavailable": {many, destinations.Unavailable(errPlain)},
+		"many, refused":     {many, destinations.Permanent(errPlain)},
+		"two, unavailable":  {few, destinations.Unavailable(errPlain)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T) {
+				var good atomic.Bool
+				d := &funcDest{id: "d", deliver: func(_ context.Context, d destinations.Delivery) error {
+					if d.Key == "good" {
+						good.Store(true)
+						return nil
+					}
+					return c.fault
+				}}
+				pause := 10 * time.Millisecond
+				r := newRig(t, Destination{Destination: d, FloodGuard: 5, Retry: Retry{Max: pause}, Breaker: Breaker{Initial: pause, Max: pause}})
+				handed := 0
+				for n, key := range c.keys {
+					r.accept(key, fmt.Sprintf("%s-%04d", key, n))
+					if n == 9 {
+						handed = r.handOn(0, time.Second)
+					}
+				}
+				r.accept("good", "good-0")
+				elapse(0)
+				if good.Load() || r.readMost() != 1 {
+					t.Fatal("it is not stopped")
+				}
+				r.handOn(handed, time.Minute)
+				if !good.Load() {
+					t.Errorf("of %d, %d are stored", len(c.keys)+1, len(r.stored()))
+				}
+			})
+		})
+	}
 }
 
 // A run that waits for the destination goes back to the broker when the pipeline drains.

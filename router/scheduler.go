@@ -153,6 +153,7 @@ func (s *scheduler) unlock(now time.Time) {
 	}
 	s.mu.Lock()
 	s.m.Released(len(back))
+	s.bound() // perhaps nothing waits any more
 	s.rested()
 	s.mu.Unlock()
 }
@@ -165,7 +166,10 @@ func (s *scheduler) bound() {
 		s.bounded = most
 		s.sub.Bound(most)
 	}
-	s.ahead.set(s.m.Stopped())
+	if !s.draining.Load() { // the transform stage drains too, and its run goes back
+		s.ahead.set(s.m.Stopped())
+		s.ahead.more(s.m.Starved())
+	}
 	if s.givesBack && s.m.Excess() > 0 {
 		select {
 		case s.excess <- struct{}{}:

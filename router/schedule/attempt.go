@@ -196,6 +196,7 @@ func (m *Machine) Start(now time.Time, a *Attempt) bool {
 	m.rate.take(t, len(a.Deliveries))
 	a.pass, a.episode = m.breaker.pass(), m.breaker.episode
 	m.guard.Start(a)
+	m.probes(a)
 	m.slots++
 	m.breaker.settle(m)
 	return true

@@ -56,6 +56,7 @@ type Machine struct {
 	blocked   blocked
 	tried     int // of held: those that are in an attempt or have been
 	away      int // of held: those that GiveBack took out
+	starved   int // what Starved answers
 	back      []*Delivery
 	notices   []Notice
 }
@@ -330,6 +331,29 @@ func (m *Machine) Stopped() string {
 		return metrics.WaitHeld
 	}
 	return ""
+}
+
+// Starved is the number of keys when a probe had to take one that failed before, because
+// no other was ready; 0: there was no such probe since the last call.
+func (m *Machine) Starved() int {
+	n := m.starved
+	m.starved = 0
+	return n
+}
+
+// probes looks at an attempt that starts, for Starved.
+func (m *Machine) probes(a *Attempt) {
+	if a.pass != passProbe && !m.guard.Held() || a.Deliveries[0].History == nil {
+		return
+	}
+	for _, q := range []*queue{&m.singles, &m.company} {
+		for k := q.first; k != nil; k = k.links[inQueue].next {
+			if k.head.History == nil {
+				return
+			}
+		}
+	}
+	m.starved = len(m.keys)
 }
 
 // Pause starts no attempt until Resume. Attempts under way go on, and what was given up

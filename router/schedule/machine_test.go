@@ -384,6 +384,40 @@ func TestMost(t *testing.T) {
 }
 
 // What an attempt says that was left behind counts for nothing.
+// A probe that takes a key once more is starved only where no other key is ready.
+func TestStarved(t *testing.T) {
+	for name, c := range map[string]struct {
+		cfg Config
+		o   Outcome
+	}{"breaker": {Config{}, Unavailable}, "hold": {Config{FloodGuard: 2}, Final}} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, c.cfg)
+			probe := func(key string, starved int) {
+				t.Helper()
+				b.now = b.now.Add(10 * time.Minute)
+				b.wantStart(key)
+				if got := b.m.Starved(); got != starved {
+					t.Errorf("the probe of %s: starved %d, want %d", key, got, starved)
+				}
+				b.fail(key, c.o, Asked{}, 0)
+			}
+			b.arrive("a", "b", "b")
+			b.wantStart("a b")
+			b.fail("a", c.o, Asked{}, 0)
+			b.fail("b", c.o, Asked{}, 0)
+			probe("a", 2)
+			b.arrive("c")
+			probe("b", 0)
+			probe("a", 0)
+			probe("c", 0)
+			probe("b", 3)
+			if got := b.m.Starved(); got != 0 {
+				t.Errorf("starved %d twice", got)
+			}
+		})
+	}
+}
+
 func TestAbandon(t *testing.T) {
 	b := newBench(t, Config{Batch: Batch{MaxEvents: 2}})
 	b.arrive("a", "b", "c")
