@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/oklog/ulid/v2"
 	"go.opentelemetry.io/otel/trace"
 
 	"eventserver/app/config"
@@ -51,18 +53,38 @@ func OpenStore(ctx context.Context, cfg *config.Config, o Options) (_ *Store, er
 	return s, nil
 }
 
-// Put stores events, all or none of those that it is given: when it returns nil
-// they are durable, when it returns an error some may be. An event
-// without Key gets the one that its schema names, or its id. The error is a
-// *schema.Violation when a schema refuses one.
+// Put stores events. When it returns nil all of them are durable; when it returns an
+// error some may be. The error is a *schema.Violation when a schema refuses one, and then
+// none is stored.
+//
+// It fills in what an event lacks: ID a new ULID, ContentType "application/json",
+// ReceivedAt now, Time the same, Key the one that its schema names, or its ID. The caller
+// finds it in events.
 func (s *Store) Put(ctx context.Context, events ...destinations.Event) error {
 	for i := range events {
 		e := &events[i]
+		complete(e, time.Now())
 		if err := s.settle(ctx, e, e.Key != "" && e.Key != e.ID); err != nil {
 			return err
 		}
 	}
 	return s.publish(events)
+}
+
+// complete fills in what an event lacks, but for its key.
+func complete(e *destinations.Event, now time.Time) {
+	if e.ID == "" {
+		e.ID = ulid.Make().String()
+	}
+	if e.ContentType == "" {
+		e.ContentType = "application/json"
+	}
+	if e.ReceivedAt.IsZero() {
+		e.ReceivedAt = now
+	}
+	if e.Time.IsZero() {
+		e.Time = e.ReceivedAt
+	}
 }
 
 // settle holds an event against its limit and its schema and gives it its key.

@@ -118,3 +118,20 @@ func TestStoreKeepsTheLimitsOfTheFront(t *testing.T) {
 		assert.ErrorContains(t, put(change), want)
 	}
 }
+
+// A Go program that left the id out was told to leave it out.
+func TestPutFillsInWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	a := started(t, parsed(t, "http: {addr: '127.0.0.1:0'}\nbroker: {kind: memory}\ndestinations: []"), Options{})
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	events := []destinations.Event{{Type: "t", Data: []byte(`{}`)}, {ID: "mine", Key: "k", Time: at, ContentType: "application/vnd.t+json", Data: []byte(`{"n":1}`)}}
+	require.NoError(t, a.Put(t.Context(), events...))
+	first, second := events[0], events[1]
+	assert.Len(t, first.ID, 26)
+	assert.Equal(t, first.ID, first.Key)
+	assert.Equal(t, "application/json", first.ContentType)
+	assert.WithinDuration(t, time.Now(), first.ReceivedAt, time.Minute)
+	assert.Equal(t, first.ReceivedAt, first.Time)
+	assert.Equal(t, []any{"mine", "k", at, "application/vnd.t+json"}, []any{second.ID, second.Key, second.Time, second.ContentType})
+	assert.False(t, second.ReceivedAt.IsZero())
+}
