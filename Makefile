@@ -4,7 +4,7 @@ GO ?= go
 # Linters have a module of their own: their dependencies are not ours.
 LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build test vet fmt lint generate generated test-kafka public-schemas chaos chaos-short real-kafka damage bench watch picture check clean
+.PHONY: build test vet fmt lint generate generated test-kafka public-schemas chaos chaos-short real-kafka damage bench watch picture check clean rename renamed
 
 # Without cgo, as the image: C memory is not in Go's limit (docs/reliability.md).
 build:
@@ -96,7 +96,15 @@ picture:
 damage:
 	EVENTSERVER_DAMAGE=long $(GO) test -count=1 -timeout 30m -run RandomDamage ./infra/local
 
-check: fmt build vet lint generated real-kafka watch damage test
+# Gives the module another path in every file that names it: make rename MODULE=github.com/acme/eventserver.
+rename:
+	scripts/rename $(MODULE)
+
+# The same on a copy, with a program of another module that imports it, and back again: half a minute.
+renamed:
+	scripts/rename-check
+
+check: fmt build vet lint generated renamed real-kafka watch damage test
 
 clean:
 	rm -rf bin
