@@ -64,6 +64,11 @@ func Parse(name string, src []byte, kinds map[string]KindCheck) (*Config, error)
 	return parse(name, src, Checks{Kinds: kinds, Here: true})
 }
 
+// ParseChecked is Parse with all checks.
+func ParseChecked(name string, src []byte, checks Checks) (*Config, error) {
+	return parse(name, src, checks)
+}
+
 func parse(name string, src []byte, checks Checks) (*Config, error) {
 	l := newLoader(name, checks)
 	var c Config
