@@ -13,6 +13,7 @@ import (
 
 	"eventserver/app/admin"
 	"eventserver/app/config"
+	"eventserver/app/explain"
 	"eventserver/destinations"
 )
 
@@ -58,7 +59,7 @@ func TestBusyUserIsCounted(t *testing.T) {
 			require.NoError(t, client.Get(t.Context(), "/v1/destinations/jammed", nil, &d))
 			return len(d.Stuck) == 1 && d.Stuck[0].Key == "busy" && d.Stuck[0].Waiting == events-1
 		}, 30*time.Second, 5*time.Millisecond, "all behind the first")
-		var x admin.Explanation
+		var x explain.Explanation
 		require.NoError(t, client.Get(t.Context(), fmt.Sprintf("/v1/events/e%d", events-1), nil, &x))
 		require.Len(t, x.Destinations, 1)
 		assert.EqualValues(t, events-1, x.Destinations[0].Ahead)

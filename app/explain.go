@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 
-	"eventserver/app/admin"
 	"eventserver/app/config"
 	"eventserver/app/control"
 	"eventserver/app/explain"
@@ -24,7 +23,7 @@ func explainer(b infra.Broker, cfg *config.Config, live explain.Live, dests func
 // Explain tells where an event is, from the broker alone: a cluster, or the
 // directory of a stopped server. What an attempt, a breaker or
 // a pause does at the moment is not known here.
-func Explain(ctx context.Context, cfg *config.Config, o Options, q admin.ExplainQuestion) (_ *admin.Explanation, err error) {
+func Explain(ctx context.Context, cfg *config.Config, o Options, q explain.Question) (_ *explain.Explanation, err error) {
 	log := o.logger()
 	judge, err := contractOf(cfg)
 	if err != nil {

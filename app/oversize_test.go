@@ -17,6 +17,7 @@ import (
 	"eventserver/app/admin"
 	"eventserver/app/config"
 	"eventserver/app/control"
+	"eventserver/app/poison"
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/infra/kafka"
@@ -83,7 +84,7 @@ func TestEventsAboveTheLimit(t *testing.T) {
 				require.NoError(t, err)
 				return cfg
 			}
-			serve := func(cfg *config.Config) (a *App, poison admin.PoisonClient, stop func()) {
+			serve := func(cfg *config.Config) (a *App, queues admin.PoisonClient, stop func()) {
 				ctx, cancel := context.WithCancel(context.Background())
 				a, err := New(ctx, cfg, o)
 				require.NoError(t, err)
@@ -92,11 +93,11 @@ func TestEventsAboveTheLimit(t *testing.T) {
 				<-a.Ready()
 				return a, admin.PoisonClient{Client: &admin.Client{BaseURL: "http://" + a.AdminAddr()}}, func() { cancel(); require.NoError(t, <-ended) }
 			}
-			a, poison, stop := serve(parse("1MiB"))
+			a, queues, stop := serve(parse("1MiB"))
 			require.NoError(t, a.Put(t.Context(), destinations.Event{ID: "later", Key: "u", Type: "t", ReceivedAt: time.Now(), ContentType: "application/json", Data: []byte(`{}`)}))
-			var list admin.PoisonPage
+			var list poison.Page
 			require.Eventually(t, func() bool {
-				list, err = poison.List(t.Context(), admin.PoisonQuery{Limit: 10})
+				list, err = queues.List(t.Context(), poison.Query{Limit: 10})
 				return assert.NoError(t, err) && len(list.Items) == 3
 			}, 30*time.Second, 20*time.Millisecond)
 			stages := map[string]string{}
@@ -118,15 +119,15 @@ func TestEventsAboveTheLimit(t *testing.T) {
 					assert.True(t, body == string(found.Records[0].Data), "%s: %d bytes", id, len(found.Records[0].Data))
 				}
 			}
-			shown(poison)
+			shown(queues)
 			mended.Store(true)
-			redrive := func(p admin.PoisonRuns) admin.PoisonRun {
-				run, err := p.Begin(t.Context(), admin.PoisonOrder{Action: "redrive", All: true, Force: true}, "test")
+			redrive := func(p admin.PoisonRuns) poison.Run {
+				run, err := p.Begin(t.Context(), poison.Order{Action: "redrive", All: true, Force: true}, "test")
 				require.NoError(t, err)
 				require.Equal(t, "done", run.State, "%+v", run)
 				return run
 			}
-			run := redrive(poison)
+			run := redrive(queues)
 			why := map[string]string{}
 			for _, p := range run.Problems {
 				why[p.EventID] = p.Why
@@ -141,9 +142,9 @@ func TestEventsAboveTheLimit(t *testing.T) {
 				shown(p)
 				require.NoError(t, p.Close())
 			}
-			_, poison, stop = serve(parse("4MiB"))
+			_, queues, stop = serve(parse("4MiB"))
 			defer stop()
-			assert.Equal(t, 2, redrive(poison).Redriven, "with the limit it was accepted under")
+			assert.Equal(t, 2, redrive(queues).Redriven, "with the limit it was accepted under")
 		})
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"eventserver/app"
 	"eventserver/app/admin"
 	"eventserver/app/config"
+	"eventserver/app/poison"
 	"eventserver/destinations"
 )
 
@@ -94,12 +95,12 @@ func body(user string, n int) string {
 }
 
 // awaitPoisoned waits for what has no other signal.
-func (s *operated) awaitPoisoned(t *testing.T, n int) admin.PoisonCounts {
+func (s *operated) awaitPoisoned(t *testing.T, n int) poison.Counts {
 	t.Helper()
-	var c admin.PoisonCounts
+	var c poison.Counts
 	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); <-time.After(50 * time.Millisecond) {
 		var err error
-		c, err = s.poison.Counts(t.Context(), admin.PoisonFilter{})
+		c, err = s.poison.Counts(t.Context(), poison.Filter{})
 		require.NoError(t, err)
 		if c.Count == n {
 			return c
@@ -109,7 +110,7 @@ func (s *operated) awaitPoisoned(t *testing.T, n int) admin.PoisonCounts {
 	return c
 }
 
-func (s *operated) redrive(t *testing.T, o admin.PoisonOrder) admin.PoisonRun {
+func (s *operated) redrive(t *testing.T, o poison.Order) poison.Run {
 	t.Helper()
 	o.Action, o.All = "redrive", true
 	if o.Rate == nil {
@@ -167,8 +168,8 @@ func TestPoisonEndToEnd(t *testing.T) {
 			s := operate(t, broker, p)
 			s.post(t, users, each)
 			c := s.awaitPoisoned(t, users*each)
-			assert.Equal(t, []admin.PoisonCount{{Class: "receiver", Reason: "permanent", Count: users * each}}, c.Destinations[0].Reasons)
-			page, err := s.poison.List(t.Context(), admin.PoisonQuery{PoisonFilter: admin.PoisonFilter{Key: "u3", Since: "1h"}, Limit: 3})
+			assert.Equal(t, []poison.Count{{Class: "receiver", Reason: "permanent", Count: users * each}}, c.Destinations[0].Reasons)
+			page, err := s.poison.List(t.Context(), poison.Query{Filter: poison.Filter{Key: "u3", Since: "1h"}, Limit: 3})
 			require.NoError(t, err)
 			require.Len(t, page.Items, 3)
 			assert.NotEmpty(t, page.Next)
@@ -179,14 +180,14 @@ func TestPoisonEndToEnd(t *testing.T) {
 			assert.JSONEq(t, body("u3", 1), string(found.Records[0].Data))
 
 			mended.Store(true)
-			dry := s.redrive(t, admin.PoisonOrder{DryRun: true})
+			dry := s.redrive(t, poison.Order{DryRun: true})
 			assert.Equal(t, users*each, dry.Redriven)
-			run := s.redrive(t, admin.PoisonOrder{})
+			run := s.redrive(t, poison.Order{})
 			assert.Equal(t, users*each, run.Redriven)
 			assert.Equal(t, admin.Local, run.By)
 			checkRedriven(t, p, users, each)
 			s.awaitPoisoned(t, 0)
-			assert.Zero(t, s.redrive(t, admin.PoisonOrder{}).Matched)
+			assert.Zero(t, s.redrive(t, poison.Order{}).Matched)
 			awaitMetric(t, s.url, `eventserver_poison_settled_total{mark="redriven"} 50`)
 			found, err = s.poison.Show(t.Context(), "d", "u3-1", false)
 			require.NoError(t, err)
@@ -223,12 +224,12 @@ func TestRedriveAfterTheTransformationIsMended(t *testing.T) {
 	s := operate(t, "{kind: memory}", p)
 	s.post(t, 4, 3)
 	c := s.awaitPoisoned(t, 8)
-	assert.Equal(t, []admin.PoisonCount{{Class: "pipeline", Reason: "transform", Count: 8}}, c.Destinations[0].Reasons)
-	run := s.redrive(t, admin.PoisonOrder{PoisonFilter: admin.PoisonFilter{Class: "pipeline"}})
+	assert.Equal(t, []poison.Count{{Class: "pipeline", Reason: "transform", Count: 8}}, c.Destinations[0].Reasons)
+	run := s.redrive(t, poison.Order{Filter: poison.Filter{Class: "pipeline"}})
 	assert.Equal(t, "0 4 4", fmt.Sprint(run.Redriven, " ", run.Failed, " ", run.Behind))
 	assert.Equal(t, "transform again: transform: no such field", run.Problems[0].Why)
 	mended.Store(true)
-	assert.Equal(t, 8, s.redrive(t, admin.PoisonOrder{}).Redriven)
+	assert.Equal(t, 8, s.redrive(t, poison.Order{}).Redriven)
 	next := map[string]int{}
 	for _, d := range p.await(t, 12) {
 		assert.Equal(t, fmt.Sprint(d.Key, "-", next[d.Key]), d.EventID)
@@ -245,13 +246,13 @@ func TestRedriveLoopGuard(t *testing.T) {
 	s.post(t, 1, 1)
 	for n := range 3 {
 		s.awaitPoisoned(t, 1)
-		page, err := s.poison.List(t.Context(), admin.PoisonQuery{})
+		page, err := s.poison.List(t.Context(), poison.Query{})
 		require.NoError(t, err)
 		assert.Equal(t, n, page.Items[0].Redrives)
-		assert.Equal(t, 1, s.redrive(t, admin.PoisonOrder{}).Redriven)
+		assert.Equal(t, 1, s.redrive(t, poison.Order{}).Redriven)
 	}
 	s.awaitPoisoned(t, 1)
-	run := s.redrive(t, admin.PoisonOrder{})
+	run := s.redrive(t, poison.Order{})
 	assert.Equal(t, "0 1", fmt.Sprint(run.Redriven, " ", run.Refused))
 }
 
@@ -273,7 +274,7 @@ func TestRedriveTenThousand(t *testing.T) {
 	s.awaitPoisoned(t, users*each)
 	mended.Store(true)
 	began := time.Now()
-	run := s.redrive(t, admin.PoisonOrder{})
+	run := s.redrive(t, poison.Order{})
 	t.Logf("redriven in %s", time.Since(began))
 	assert.Equal(t, users*each, run.Redriven)
 	checkRedriven(t, p, users, each)

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"eventserver/app/admin"
 	"eventserver/app/ingest"
+	"eventserver/app/poison"
 	"eventserver/app/schema"
 	"eventserver/destinations"
 )
@@ -75,7 +75,7 @@ func TestSchemaCost(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return value(t, reg, "eventserver_poisoned_total", map[string]string{"destination": "d", "reason": "schema"}) == 1
 	}, 20*time.Second, 5*time.Millisecond)
-	page, err := a.poison.List(t.Context(), admin.PoisonQuery{})
+	page, err := a.poison.List(t.Context(), poison.Query{})
 	require.NoError(t, err)
 	require.Len(t, page.Items, 1)
 	assert.Equal(t, []string{"bad", "schema", tooSlow}, []string{page.Items[0].EventID, page.Items[0].Reason, page.Items[0].Detail})

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/danielgtaylor/huma/v2"
 	"golang.org/x/sync/errgroup"
 
 	"eventserver/app/admin"
@@ -139,7 +138,7 @@ func (s steering) Replay(ctx context.Context, o admin.ReplayOrder) (admin.Replay
 		plan, err = s.app.PlanReplay(ctx, o.ID, o.Since)
 	case o.Confirm == nil:
 		if plan, err = s.app.PlanReplay(ctx, o.ID, o.Since); err == nil {
-			err = huma.Error409Conflict(fmt.Sprintf("%s would be sent again; give that number as confirm", plural.Count(plan.Events, "event")))
+			err = admin.Conflict(fmt.Sprintf("%s would be sent again; give that number as confirm", plural.Count(plan.Events, "event")))
 		}
 	default:
 		plan, err = s.app.Replay(ctx, o.ID, o.Since, o.By, *o.Confirm)
@@ -173,7 +172,7 @@ func (s steering) Forget(ctx context.Context, o admin.ForgetOrder) (admin.Forget
 	default:
 		l, err = s.app.PlanForget(ctx, o.ID)
 		if err == nil && !o.DryRun {
-			err = huma.Error409Conflict(fmt.Sprintf("%s would be lost; give that number as confirm", plural.Count(l.Lost(o.Poison), "event")))
+			err = admin.Conflict(fmt.Sprintf("%s would be lost; give that number as confirm", plural.Count(l.Lost(o.Poison), "event")))
 		}
 	}
 	a := admin.ForgetAnswer{Leftover: admin.Leftover{ID: o.ID, Undelivered: l.Undelivered, Poison: l.Poison}, DryRun: o.DryRun, Lost: l.Lost(o.Poison)}
@@ -190,7 +189,7 @@ func (s steering) Reload(ctx context.Context, by string) (admin.ReloadAnswer, er
 		if !c.None() {
 			what = fmt.Sprintf("added %v, changed %v, removed %v; not everything: ", c.Added, c.Changed, c.Removed)
 		}
-		err = huma.Error409Conflict(what + err.Error())
+		err = admin.Conflict(what + err.Error())
 	}
 	return a, err
 }
@@ -207,14 +206,14 @@ func answered(err error) error {
 	var unknown *UnknownDestinationError
 	switch {
 	case errors.As(err, &unknown):
-		return huma.Error404NotFound(err.Error())
+		return admin.NotFound(err.Error())
 	case errors.Is(err, ErrReplayChanged), errors.Is(err, ErrBusy), errors.Is(err, ErrPaused),
 		errors.Is(err, ErrConfigured), errors.Is(err, ErrForgetChanged), errors.Is(err, infra.ErrGroupBusy):
-		return huma.Error409Conflict(err.Error())
+		return admin.Conflict(err.Error())
 	case errors.Is(err, ErrSince):
-		return huma.Error400BadRequest(err.Error())
+		return admin.Invalid(err.Error())
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, control.ErrEnded): // mostly the broker is away
-		return huma.Error503ServiceUnavailable(err.Error())
+		return admin.Unavailable(err.Error())
 	}
 	return err
 }

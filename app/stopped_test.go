@@ -17,6 +17,8 @@ import (
 
 	"eventserver/app/admin"
 	"eventserver/app/config"
+	"eventserver/app/explain"
+	"eventserver/app/poison"
 	"eventserver/destinations"
 )
 
@@ -75,7 +77,7 @@ func TestStoppedServersDirectory(t *testing.T) {
 	}
 	committed(t, a)
 	running := admin.PoisonClient{Client: &admin.Client{BaseURL: "http://" + a.AdminAddr()}}
-	list, err := running.List(t.Context(), admin.PoisonQuery{Limit: 10})
+	list, err := running.List(t.Context(), poison.Query{Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, list.Items, 3)
 	shown := tailOf(a).lines(t, TailConfig{From: "beginning", JSON: true, Key: "u1"}, 1)
@@ -88,13 +90,13 @@ func TestStoppedServersDirectory(t *testing.T) {
 
 	before := filesOf(t, dir)
 	p := open(PoisonLook)
-	same, err := p.List(t.Context(), admin.PoisonQuery{Limit: 10})
+	same, err := p.List(t.Context(), poison.Query{Limit: 10})
 	require.NoError(t, err)
 	assert.Equal(t, list, same)
 	found, err := p.Show(t.Context(), "", "e1", true)
 	require.NoError(t, err)
 	assert.Equal(t, "permanent", found.Records[0].Reason)
-	run, err := p.Begin(t.Context(), admin.PoisonOrder{Action: "discard", All: true, DryRun: true}, "test")
+	run, err := p.Begin(t.Context(), poison.Order{Action: "discard", All: true, DryRun: true}, "test")
 	require.NoError(t, err)
 	assert.Equal(t, 3, run.Discarded)
 	require.NoError(t, p.Close())
@@ -103,9 +105,9 @@ func TestStoppedServersDirectory(t *testing.T) {
 	assert.Equal(t, 2, strings.Count(look(TailConfig{From: "1h", Destination: "log", Count: 2}), "\n"))
 	assert.EqualError(t, Tail(t.Context(), &bytes.Buffer{}, cfg, o, TailConfig{}),
 		"broker.dir: no server runs on "+dir+", so nothing comes after the end; start eventserver, or give --from beginning for what is stored")
-	x, err := Explain(t.Context(), cfg, o, admin.ExplainQuestion{ID: "e1"})
+	x, err := Explain(t.Context(), cfg, o, explain.Question{ID: "e1"})
 	require.NoError(t, err)
-	assert.Equal(t, [2]string{admin.StateDelivered, admin.StatePoisoned}, [2]string{x.Destinations[0].State, x.Destinations[1].State}, "%+v", x)
+	assert.Equal(t, [2]string{explain.StateDelivered, explain.StatePoisoned}, [2]string{x.Destinations[0].State, x.Destinations[1].State}, "%+v", x)
 	states, err := LookAtDestinations(t.Context(), cfg, o)
 	require.NoError(t, err)
 	assert.EqualValues(t, 3, *states[1].Poison)
@@ -114,13 +116,13 @@ func TestStoppedServersDirectory(t *testing.T) {
 	_, err = OpenPoison(t.Context(), cfg, o, PoisonRedrive)
 	assert.EqualError(t, err, "broker.kind: embedded is in the server's own process, which alone sends events on again; start eventserver with its admin API first")
 	p = open(PoisonDiscard)
-	run, err = p.Begin(t.Context(), admin.PoisonOrder{Action: "discard", PoisonFilter: admin.PoisonFilter{EventID: "e1"}}, "test")
+	run, err = p.Begin(t.Context(), poison.Order{Action: "discard", Filter: poison.Filter{EventID: "e1"}}, "test")
 	require.NoError(t, err)
 	assert.Equal(t, [2]any{"done", 1}, [2]any{run.State, run.Discarded})
 	require.NoError(t, p.Close())
 	a = started(t, cfg, o)
 	running.BaseURL = "http://" + a.AdminAddr()
-	counts, err := running.Counts(t.Context(), admin.PoisonFilter{})
+	counts, err := running.Counts(t.Context(), poison.Filter{})
 	require.NoError(t, err)
 	assert.Equal(t, 2, counts.Count, "the server knows of it")
 	found, err = running.Show(t.Context(), "bad", "e1", true)

@@ -190,7 +190,7 @@ type changeInput struct {
 // testOperations are what areas of later may do: change, fail, panic, wait.
 func testOperations(waiting chan<- context.Context) func(huma.API) {
 	return func(api huma.API) {
-		huma.Register(api, changing("change", "/v1/change", "Change"), func(ctx context.Context, in *changeInput) (*struct{}, error) {
+		register(api, changing("change", "/v1/change", "Change"), func(ctx context.Context, in *changeInput) (*struct{}, error) {
 			Note(ctx, slog.String("name", in.Body.Name))
 			switch in.Body.Name {
 			case "fail":
@@ -202,12 +202,12 @@ func testOperations(waiting chan<- context.Context) func(huma.API) {
 			}
 			return nil, nil
 		})
-		huma.Register(api, reading("wait", "/v1/wait", "Wait"), func(ctx context.Context, _ *struct{}) (*struct{}, error) {
+		register(api, reading("wait", "/v1/wait", "Wait"), func(ctx context.Context, _ *struct{}) (*struct{}, error) {
 			waiting <- ctx
 			<-ctx.Done()
 			return nil, ctx.Err()
 		})
-		huma.Register(api, reading("payload", "/v1/payload", "Payload"), func(ctx context.Context, _ *struct{}) (*struct{}, error) {
+		register(api, reading("payload", "/v1/payload", "Payload"), func(ctx context.Context, _ *struct{}) (*struct{}, error) {
 			return nil, NeedWrite(ctx, "payloads")
 		})
 	}

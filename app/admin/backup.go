@@ -34,7 +34,7 @@ type (
 func (s *Server) backupOperations(api huma.API) {
 	op := changing("backup", "/v1/backup", "Copy what the embedded broker has stored to another directory of the server's machine, while it runs")
 	op.Errors = append(op.Errors, http.StatusConflict)
-	huma.Register(api, op, func(ctx context.Context, in *backupInput) (*backupOutput, error) {
+	register(api, op, func(ctx context.Context, in *backupInput) (*backupOutput, error) {
 		Note(ctx, slog.String("dir", in.Body.Dir))
 		if s.cfg.Backing == nil {
 			return nil, absent("broker")

@@ -20,6 +20,6 @@ type Build struct {
 type buildOutput struct{ Body Build }
 
 func (s *Server) buildOperations(api huma.API) {
-	huma.Register(api, reading("get-build", "/v1/build", "What runs: versions, the instance, since when"),
+	register(api, reading("get-build", "/v1/build", "What runs: versions, the instance, since when"),
 		func(context.Context, *struct{}) (*buildOutput, error) { return &buildOutput{s.cfg.Build}, nil })
 }

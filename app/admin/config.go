@@ -33,7 +33,7 @@ func AnswerOf(c Configuration) (ConfigAnswer, error) {
 type configOutput struct{ Body ConfigAnswer }
 
 func (s *Server) configOperations(api huma.API) {
-	huma.Register(api, reading("get-config", "/v1/config", "The configuration in force, with every default and without its secrets"),
+	register(api, reading("get-config", "/v1/config", "The configuration in force, with every default and without its secrets"),
 		func(context.Context, *struct{}) (*configOutput, error) {
 			if s.cfg.Configuration == nil {
 				return nil, absent("configuration")

@@ -232,7 +232,7 @@ type (
 )
 
 func (s *Server) destinationOperations(api huma.API) {
-	huma.Register(api, reading("list-destinations", "/v1/destinations", "Every destination: its state, lag, breaker and what is stuck, and why in words"),
+	register(api, reading("list-destinations", "/v1/destinations", "Every destination: its state, lag, breaker and what is stuck, and why in words"),
 		func(ctx context.Context, _ *struct{}) (*destinationsOutput, error) {
 			if s.cfg.Destinations == nil {
 				return nil, absent("destinations")
@@ -247,7 +247,7 @@ func (s *Server) destinationOperations(api huma.API) {
 		})
 	one := reading("get-destination", "/v1/destinations/{id}", "One destination")
 	one.Errors = append(one.Errors, http.StatusNotFound)
-	huma.Register(api, one, func(ctx context.Context, in *destinationPath) (*destinationOutput, error) {
+	register(api, one, func(ctx context.Context, in *destinationPath) (*destinationOutput, error) {
 		if s.cfg.Destinations == nil {
 			return nil, absent("destinations")
 		}
@@ -268,7 +268,7 @@ func (s *Server) destinationOperations(api huma.API) {
 	steer := func(id, path, summary string, pause bool) {
 		op := changing(id, path, summary)
 		op.Errors = append(op.Errors, http.StatusNotFound, http.StatusConflict)
-		huma.Register(api, op, func(ctx context.Context, in *steerInput) (*steerOutput, error) {
+		register(api, op, func(ctx context.Context, in *steerInput) (*steerOutput, error) {
 			Note(ctx, slog.String("destination", in.ID), slog.String("why", in.Body.Why))
 			if s.cfg.Destinations == nil {
 				return nil, absent("destinations")
@@ -282,7 +282,7 @@ func (s *Server) destinationOperations(api huma.API) {
 	steer("resume-destination", "/v1/destinations/{id}/resume", "End a pause, a hold, or a replay that was cut short", false)
 	retry := changing("retry-destination", "/v1/destinations/{id}/retry", "Make the attempts that wait now, at every instance: end a pause of the breaker and backoffs, for all users or one")
 	retry.Errors = append(retry.Errors, http.StatusNotFound, http.StatusConflict)
-	huma.Register(api, retry, func(ctx context.Context, in *retryInput) (*retryOutput, error) {
+	register(api, retry, func(ctx context.Context, in *retryInput) (*retryOutput, error) {
 		Note(ctx, slog.String("destination", in.ID), slog.Bool("one_user", in.Body.Key != ""))
 		if s.cfg.Destinations == nil {
 			return nil, absent("destinations")
@@ -293,7 +293,7 @@ func (s *Server) destinationOperations(api huma.API) {
 	})
 	replay := changing("replay-destination", "/v1/destinations/{id}/replay", "Send a destination again what was accepted since a time, or count it")
 	replay.Errors = append(replay.Errors, http.StatusNotFound, http.StatusConflict)
-	huma.Register(api, replay, func(ctx context.Context, in *replayInput) (*replayOutput, error) {
+	register(api, replay, func(ctx context.Context, in *replayInput) (*replayOutput, error) {
 		Note(ctx, slog.String("destination", in.ID), slog.Time("since", in.Body.Since), slog.Bool("dry_run", in.Body.DryRun))
 		if s.cfg.Destinations == nil {
 			return nil, absent("destinations")
@@ -305,7 +305,7 @@ func (s *Server) destinationOperations(api huma.API) {
 	})
 	reload := changing("reload", "/v1/reload", "Read the server's configuration file again: destinations come, change and go without the others")
 	reload.Errors = append(reload.Errors, http.StatusConflict)
-	huma.Register(api, reload, func(ctx context.Context, _ *struct{}) (*reloadOutput, error) {
+	register(api, reload, func(ctx context.Context, _ *struct{}) (*reloadOutput, error) {
 		if s.cfg.Reloading == nil {
 			return nil, absent("reload")
 		}

@@ -17,25 +17,27 @@
 // Server that registers its operations. To add one:
 //
 //  1. Write NAME.go: the interface, the types of its operations, and
-//     func (s *Server) nameOperations(api huma.API) with a huma.Register for each,
+//     func (s *Server) nameOperations(api huma.API) with a register for each,
 //     made by reading or changing (operation.go).
 //  2. Add the field to Config and the method to the list in areas.go.
 //  3. Give the implementation in package app, and run `make generate`.
 //
 // Operations are registered whether the area is there or not, so that the
 // document is the same for every server; one that is not there answers 501
-// (absent). An error of an area answers 500 with its text, unless it is one of
-// huma's (huma.Error404NotFound and so on).
+// (absent). An error of an area answers 500 with its text, unless errors.go knows a
+// status for it: that is the only place that maps errors to HTTP.
 //
 // Who asks is CallerOf(ctx). A read operation that shows a payload asks
 // NeedWrite(ctx) first. What an operation changed is told by Note(ctx, attributes),
 // which go into its audit line; a payload, a key of a user or a secret may not.
 //
-// The names of types in the document are those of the Go types, so each is
-// there once in this package.
+// The types of what operators ask belong to who answers: explain and poison have their
+// own. The names of types in the document are those of the Go types, so each is there
+// once (schemaName).
 //
 // Client is the other side, for the commands.
 //
 // The package may import the standard library, chi, huma and a YAML parser. It
-// knows no broker, no router and no configuration: package app gives it areas.
+// knows no broker, no pipeline and no configuration: package app gives it areas. Of the
+// router it may import the types of explain and poison.
 package admin

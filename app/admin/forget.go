@@ -53,7 +53,7 @@ type (
 func (s *Server) forgetOperations(api huma.API) {
 	op := changing("forget-destination", "/v1/destinations/{id}/forget", "Delete the consumer groups and the topic of a destination that was removed from the configuration, or count what that would lose")
 	op.Errors = append(op.Errors, http.StatusNotFound, http.StatusConflict)
-	huma.Register(api, op, func(ctx context.Context, in *forgetInput) (*forgetOutput, error) {
+	register(api, op, func(ctx context.Context, in *forgetInput) (*forgetOutput, error) {
 		Note(ctx, slog.String("destination", in.ID), slog.Bool("poison", in.Body.Poison), slog.Bool("dry_run", in.Body.DryRun))
 		if s.cfg.Forgetting == nil {
 			return nil, absent("destinations")

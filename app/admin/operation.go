@@ -3,8 +3,11 @@ package admin
 import (
 	"fmt"
 	"net/http"
+	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"eventserver/app/poison"
 )
 
 // scheme is the name of the tokens in the document.
@@ -48,6 +51,19 @@ func roleOf(op *huma.Operation) Role {
 // absent is the answer of an area that this server does not have.
 func absent(area string) error {
 	return huma.Error501NotImplemented("this server has no " + area + " to show")
+}
+
+// schemaName is the name of a type in the document: that of the Go type, after "Poison"
+// for those of package poison.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.PkgPath() == reflect.TypeFor[poison.Item]().PkgPath() {
+		name = "Poison" + name
+	}
+	return name
 }
 
 // problem is an error of the server itself, outside of any operation.

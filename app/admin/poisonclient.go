@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"eventserver/app/poison"
 )
 
 // PoisonClient is Poison and PoisonRuns of another process, through its API. Who
@@ -16,7 +18,7 @@ var (
 	_ PoisonRuns = PoisonClient{}
 )
 
-func (f PoisonFilter) query() url.Values {
+func poisonQuery(f poison.Filter) url.Values {
 	v := url.Values{}
 	for name, value := range map[string]string{"destination": f.Destination, "reason_class": f.Class, "reason": f.Reason, "type": f.Type,
 		"key": f.Key, "event_id": f.EventID, "position": f.Position, "since": f.Since, "until": f.Until} {
@@ -28,8 +30,8 @@ func (f PoisonFilter) query() url.Values {
 }
 
 // List implements Poison.
-func (c PoisonClient) List(ctx context.Context, q PoisonQuery) (page PoisonPage, err error) {
-	v := q.query()
+func (c PoisonClient) List(ctx context.Context, q poison.Query) (page poison.Page, err error) {
+	v := poisonQuery(q.Filter)
 	if q.Limit != 0 {
 		v.Set("limit", strconv.Itoa(q.Limit))
 	}
@@ -41,13 +43,13 @@ func (c PoisonClient) List(ctx context.Context, q PoisonQuery) (page PoisonPage,
 }
 
 // Counts implements Poison.
-func (c PoisonClient) Counts(ctx context.Context, f PoisonFilter) (counts PoisonCounts, err error) {
-	err = c.Get(ctx, "/v1/poison/counts", f.query(), &counts)
+func (c PoisonClient) Counts(ctx context.Context, f poison.Filter) (counts poison.Counts, err error) {
+	err = c.Get(ctx, "/v1/poison/counts", poisonQuery(f), &counts)
 	return counts, err
 }
 
 // Show implements Poison.
-func (c PoisonClient) Show(ctx context.Context, destination, item string, payload bool) (found PoisonFound, err error) {
+func (c PoisonClient) Show(ctx context.Context, destination, item string, payload bool) (found poison.Found, err error) {
 	v := url.Values{}
 	if destination == "" {
 		destination = everyDestination
@@ -60,7 +62,7 @@ func (c PoisonClient) Show(ctx context.Context, destination, item string, payloa
 }
 
 // Begin implements PoisonRuns.
-func (c PoisonClient) Begin(ctx context.Context, order PoisonOrder, _ string) (run PoisonRun, err error) {
+func (c PoisonClient) Begin(ctx context.Context, order poison.Order, _ string) (run poison.Run, err error) {
 	action := order.Action
 	order.Action = ""
 	err = c.Post(ctx, "/v1/poison/"+action, order, &run)
@@ -68,13 +70,13 @@ func (c PoisonClient) Begin(ctx context.Context, order PoisonOrder, _ string) (r
 }
 
 // Run implements PoisonRuns.
-func (c PoisonClient) Run(ctx context.Context, id string, wait time.Duration) (run PoisonRun, err error) {
+func (c PoisonClient) Run(ctx context.Context, id string, wait time.Duration) (run poison.Run, err error) {
 	err = c.Get(ctx, "/v1/poison-runs/"+url.PathEscape(id), url.Values{"wait": {strconv.Itoa(int(wait / time.Second))}}, &run)
 	return run, err
 }
 
 // Stop implements PoisonRuns.
-func (c PoisonClient) Stop(ctx context.Context, id string) (run PoisonRun, err error) {
+func (c PoisonClient) Stop(ctx context.Context, id string) (run poison.Run, err error) {
 	err = c.Post(ctx, "/v1/poison-runs/"+url.PathEscape(id)+"/stop", nil, &run)
 	return run, err
 }

@@ -145,7 +145,7 @@ func (s *Server) routes() (http.Handler, error) {
 			Info: &huma.Info{Title: "event-server admin API", Version: "1",
 				Description: "The API of operators. Errors are RFC 9457 problems. Answers can have users' keys; logs never do. Answers have payloads only where an operation says so."},
 			Components: &huma.Components{
-				Schemas:         huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				Schemas:         huma.NewMapRegistry("#/components/schemas/", schemaName),
 				SecuritySchemes: map[string]*huma.SecurityScheme{scheme: {Type: "http", Scheme: "bearer", Description: "One of admin.tokens, with role read or write (which implies read). Without admin.tokens no token is needed, and the API listens on loopback only."}},
 			},
 		},

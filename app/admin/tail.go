@@ -109,7 +109,7 @@ type TailPoison struct {
 	Attempts int    `json:"attempts" required:"false"`
 	First    string `json:"first_attempt,omitempty"`
 	Last     string `json:"last_attempt,omitempty"`
-	// LeftOut is PoisonItem's.
+	// LeftOut is poison.Item's.
 	LeftOut []string `json:"left_out,omitempty" doc:"Parts that were too large for the poison queue. show-poison reads them from the source"`
 }
 
@@ -133,7 +133,7 @@ func (s *Server) tailOperations(api huma.API) {
 	op.Responses = map[string]*huma.Response{"200": {Description: "Lines as the events pass", Content: map[string]*huma.MediaType{
 		streamType: {Schema: line},
 	}}}
-	huma.Register(api, op, func(ctx context.Context, in *tailInput) (*huma.StreamResponse, error) {
+	register(api, op, func(ctx context.Context, in *tailInput) (*huma.StreamResponse, error) {
 		if s.cfg.Tailing == nil {
 			return nil, absent("events")
 		}

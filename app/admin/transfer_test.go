@@ -38,9 +38,9 @@ func TestSlowClientsLockNobodyOut(t *testing.T) {
 	large := bytes.Repeat([]byte("x"), 3<<20) // TestRequestsWaitForASlot has answers that take long
 	more := func(api huma.API) {
 		type in struct{ Body map[string]any }
-		huma.Register(api, changing("change", "/v1/change", "Change"), func(context.Context, *in) (*struct{}, error) { return nil, nil })
+		register(api, changing("change", "/v1/change", "Change"), func(context.Context, *in) (*struct{}, error) { return nil, nil })
 		type out struct{ Body []byte }
-		huma.Register(api, reading("large", "/v1/large", "Large"), func(context.Context, *struct{}) (*out, error) {
+		register(api, reading("large", "/v1/large", "Large"), func(context.Context, *struct{}) (*out, error) {
 			return &out{large}, nil
 		})
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
-	"eventserver/app/admin"
 	"eventserver/infra"
 	"eventserver/router"
 )
@@ -23,13 +22,13 @@ type evidence struct {
 	delivered   map[int32]infra.Progress // of the destination's topic
 	records     []record                 // of the event, by time
 	others      []predecessor            // of its key, not done when they were looked for
-	poison      []admin.PoisonedAttempt  // by time
+	poison      []PoisonedAttempt        // by time
 	gone        bool                     // records of its time are deleted from the destination's topic
 }
 
 // record is a record of the event in the destination's topic.
 type record struct {
-	admin.DeliveryRecord
+	DeliveryRecord
 	orderKey string
 	redrive  router.Position
 }
@@ -47,7 +46,7 @@ const mostOthers = 1000
 
 // destination asks in the order in which records move on: what a group has done
 // when it is asked has left its traces in what is read after that.
-func (c *inquiry) destination(ctx context.Context, d *router.Destination, transformed map[int32]infra.Progress) (admin.DestinationExplanation, error) {
+func (c *inquiry) destination(ctx context.Context, d *router.Destination, transformed map[int32]infra.Progress) (DestinationExplanation, error) {
 	e := &evidence{dest: d, id: d.Destination.ID(), transformed: transformed}
 	if n := len(c.found); n > 0 {
 		e.last = &c.found[n-1]
@@ -59,10 +58,10 @@ func (c *inquiry) destination(ctx context.Context, d *router.Destination, transf
 	if errors.Is(err, infra.ErrNoTopic) { // it is in the configuration, and no server has run with it
 		e.gone = false
 	} else if err != nil {
-		return admin.DestinationExplanation{}, err
+		return DestinationExplanation{}, err
 	}
 	if err := c.poisoned(ctx, e); err != nil && !errors.Is(err, infra.ErrNoTopic) {
-		return admin.DestinationExplanation{}, err
+		return DestinationExplanation{}, err
 	}
 	return c.judge(ctx, e)
 }
@@ -93,7 +92,7 @@ func (c *inquiry) limited(ctx context.Context, topic string, ranges map[int32]in
 		c.endedEarly(topic, s.count)
 	}
 	c.mu.Lock()
-	c.out.Searched = append(c.out.Searched, admin.SearchedTopic{Topic: topic, Partitions: len(ranges), From: c.from(), Records: s.count})
+	c.out.Searched = append(c.out.Searched, SearchedTopic{Topic: topic, Partitions: len(ranges), From: c.from(), Records: s.count})
 	c.mu.Unlock()
 	return nil
 }
@@ -134,7 +133,7 @@ func (c *inquiry) records(ctx context.Context, e *evidence) error {
 			return
 		}
 		c.cameFrom(m)
-		r := record{orderKey: router.OrderKey(m), DeliveryRecord: admin.DeliveryRecord{
+		r := record{orderKey: router.OrderKey(m), DeliveryRecord: DeliveryRecord{
 			Partition: p, Offset: offset, Stored: at.UTC(), Sequence: router.Sequence(m),
 		}}
 		r.redrive = router.Position{Partition: -1, Offset: -1}
@@ -173,7 +172,7 @@ func (c *inquiry) poisoned(ctx context.Context, e *evidence) error {
 		}
 		c.cameFrom(m)
 		g := router.DecodePoison(e.id, m)
-		e.poison = append(e.poison, admin.PoisonedAttempt{
+		e.poison = append(e.poison, PoisonedAttempt{
 			Partition: infra.Partition(m), Offset: infra.Offset(m), Stored: at.UTC(), Stage: g.Stage, Class: router.ClassOf(g.Reason),
 			Reason: g.Reason, Detail: g.Detail, Attempts: g.Attempts, First: g.First.UTC(), Last: g.Last.UTC(),
 		})
@@ -184,7 +183,7 @@ func (c *inquiry) poisoned(ctx context.Context, e *evidence) error {
 			p.Mark, p.MarkedBy, p.MarkedAt = m.Kind, m.By, m.At.UTC()
 		}
 	}
-	slices.SortStableFunc(e.poison, func(a, b admin.PoisonedAttempt) int { return a.Stored.Compare(b.Stored) })
+	slices.SortStableFunc(e.poison, func(a, b PoisonedAttempt) int { return a.Stored.Compare(b.Stored) })
 	return err
 }
 
@@ -206,7 +205,7 @@ func (e *evidence) lastRecord() *record {
 }
 
 // givenUp is the poison record of the stage that is not older than since, or nil.
-func (e *evidence) givenUp(transform bool, since time.Time, not router.Position) *admin.PoisonedAttempt {
+func (e *evidence) givenUp(transform bool, since time.Time, not router.Position) *PoisonedAttempt {
 	for i := len(e.poison) - 1; i >= 0; i-- {
 		p := &e.poison[i]
 		is := (router.GivenUp{Stage: p.Stage}).Transforms()

@@ -7,7 +7,7 @@
 // one, what happens at the moment. The order in which they are asked makes the
 // answer true: a record is in the next topic before it is done in the one before.
 //
-// It may import router, infra and the answer's types of app/admin; it knows no
-// concrete broker and no configuration file. Searching a topic is in search.go,
+// The types of question and answer are here (types.go). It may import router and infra;
+// it knows no concrete broker, no configuration file and no HTTP. Searching a topic is in search.go,
 // the verdict on a destination in verdict.go, words for people in text.go.
 package explain

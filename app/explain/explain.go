@@ -11,7 +11,6 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
-	"eventserver/app/admin"
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/router"
@@ -54,18 +53,17 @@ func New(cfg Config) (*Explainer, error) {
 	return &Explainer{cfg: cfg}, nil
 }
 
-var _ admin.Explaining = (*Explainer)(nil)
-
-// Explain implements admin.Explaining. ctx bounds how long it takes; what it
+// Explain tells where an event is. Its error wraps ErrNotFound or ErrBadQuestion where
+// it is one of these. ctx bounds how long it takes; what it
 // has found by then is lost.
-func (x *Explainer) Explain(ctx context.Context, q admin.ExplainQuestion) (*admin.Explanation, error) {
+func (x *Explainer) Explain(ctx context.Context, q Question) (*Explanation, error) {
 	dests, err := x.destinations(q)
 	if err != nil {
 		return nil, err
 	}
-	c := &inquiry{x: x, q: q, hint: timeOf(q.ID, time.Now()), out: &admin.Explanation{
+	c := &inquiry{x: x, q: q, hint: timeOf(q.ID, time.Now()), out: &Explanation{
 		EventID: q.ID, At: time.Now().UTC(), Live: x.cfg.Live != nil,
-		Accepted: []admin.AcceptedAt{}, Destinations: []admin.DestinationExplanation{}, Searched: []admin.SearchedTopic{}, Notes: []string{},
+		Accepted: []AcceptedAt{}, Destinations: []DestinationExplanation{}, Searched: []SearchedTopic{}, Notes: []string{},
 	}}
 	// Before the topic of events is read, so that what is done then has left its
 	// record where it is looked for next.
@@ -114,13 +112,13 @@ func (c *inquiry) accept() {
 }
 
 // traced reports whether a destination has something of the event.
-func traced(d admin.DestinationExplanation) bool {
-	return len(d.Records)+len(d.Poison) > 0 || d.State == admin.StateDelivered || d.State == admin.StateFiltered
+func traced(d DestinationExplanation) bool {
+	return len(d.Records)+len(d.Poison) > 0 || d.State == StateDelivered || d.State == StateFiltered
 }
 
 // follow looks for the event at each destination.
 func (c *inquiry) follow(ctx context.Context, dests []router.Destination, transformed []map[int32]infra.Progress) error {
-	c.out.Destinations = make([]admin.DestinationExplanation, len(dests))
+	c.out.Destinations = make([]DestinationExplanation, len(dests))
 	return eachOf(len(dests), func(i int) error {
 		d, err := c.destination(ctx, &dests[i], transformed[i])
 		if err != nil {
@@ -131,9 +129,9 @@ func (c *inquiry) follow(ctx context.Context, dests []router.Destination, transf
 	})
 }
 
-func (x *Explainer) destinations(q admin.ExplainQuestion) ([]router.Destination, error) {
+func (x *Explainer) destinations(q Question) ([]router.Destination, error) {
 	if q.ID == "" {
-		return nil, fmt.Errorf("an event without an id %w; give the id that its request was answered with", admin.ErrBadQuestion)
+		return nil, fmt.Errorf("an event without an id %w; give the id that its request was answered with", ErrBadQuestion)
 	}
 	all := x.cfg.Destinations()
 	if q.Destination == "" {
@@ -147,13 +145,13 @@ func (x *Explainer) destinations(q admin.ExplainQuestion) ([]router.Destination,
 			known = append(known, id)
 		}
 	}
-	return nil, fmt.Errorf("destination %q %w: there is none of that id; there are %s", q.Destination, admin.ErrBadQuestion, strings.Join(known, ", "))
+	return nil, fmt.Errorf("destination %q %w: there is none of that id; there are %s", q.Destination, ErrBadQuestion, strings.Join(known, ", "))
 }
 
 // inquiry is one question under way.
 type inquiry struct {
 	x *Explainer
-	q admin.ExplainQuestion
+	q Question
 
 	hint time.Time // that the id names; the zero time: it names none
 
@@ -165,13 +163,13 @@ type inquiry struct {
 
 	mu      sync.Mutex
 	damaged map[string]bool // topics with records that cannot be read
-	out     *admin.Explanation
+	out     *Explanation
 	origins map[origin]struct{} // of records in other topics
 }
 
 // occurrence is one record of the event in the topic of events.
 type occurrence struct {
-	admin.AcceptedAt
+	AcceptedAt
 	event    destinations.Event
 	err      error // it cannot be read
 	orderKey string

@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"eventserver/app/admin"
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/infra/brokertest/inmemory"
@@ -128,18 +127,18 @@ func (r *rig) store(id, key, typ string) {
 	require.NoError(r, r.broker.Publisher(infra.Durable).Publish(router.EventsTopic, router.EncodeEvent(e)))
 }
 
-func (r *rig) ask(id string) admin.DestinationExplanation {
+func (r *rig) ask(id string) DestinationExplanation {
 	r.Helper()
-	out, err := r.explain.Explain(r.Context(), admin.ExplainQuestion{ID: id, Destination: "d"})
+	out, err := r.explain.Explain(r.Context(), Question{ID: id, Destination: "d"})
 	require.NoError(r, err)
 	require.Len(r, out.Destinations, 1)
 	return out.Destinations[0]
 }
 
 // await asks until the event is in a state.
-func (r *rig) await(id, state string) admin.DestinationExplanation {
+func (r *rig) await(id, state string) DestinationExplanation {
 	r.Helper()
-	var d admin.DestinationExplanation
+	var d DestinationExplanation
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); <-time.After(2 * time.Millisecond) {
 		if d = r.ask(id); d.State == state {
 			return d
@@ -154,13 +153,13 @@ func TestDelivered(t *testing.T) {
 	r := newRig(t, router.Destination{Destination: d, Kind: "test"})
 	before := time.Now()
 	id := r.publish("u1", "t", 1)[0]
-	got := r.await(id, admin.StateDelivered)
+	got := r.await(id, StateDelivered)
 	assert.WithinRange(t, got.DeliveredAt, before, time.Now())
 	assert.Equal(t, 1, got.Attempts)
 	assert.Len(t, got.Records, 1)
 	assert.Empty(t, got.Do)
 	assert.True(t, d.has(id))
-	out, err := r.explain.Explain(t.Context(), admin.ExplainQuestion{ID: id})
+	out, err := r.explain.Explain(t.Context(), Question{ID: id})
 	require.NoError(t, err)
 	require.Len(t, out.Accepted, 1)
 	assert.Equal(t, router.EventsTopic, out.Accepted[0].Topic)
@@ -169,7 +168,7 @@ func TestDelivered(t *testing.T) {
 	assert.WithinRange(t, out.Accepted[0].Received, before, time.Now())
 	r.stop() // another process, which remembers nothing
 	r.run(router.Destination{Destination: d, Kind: "test"})
-	got = r.await(id, admin.StateDelivered)
+	got = r.await(id, StateDelivered)
 	assert.True(t, got.DeliveredAt.IsZero())
 	assert.Contains(t, got.Why, "not known any more")
 }
@@ -179,7 +178,7 @@ func TestRetryThatSpendsNothing(t *testing.T) {
 	down := destinations.Unavailable(errors.New("answer 503"))
 	d := &receiver{id: "d", answers: func(destinations.Delivery) error { return down }}
 	r := newRig(t, router.Destination{Destination: d, Retry: router.Retry{Initial: time.Hour, Max: time.Hour, Attempts: 7}})
-	v := r.await(r.publish("u1", "t", 1)[0], admin.StateRetrying)
+	v := r.await(r.publish("u1", "t", 1)[0], StateRetrying)
 	assert.Contains(t, v.Why, "attempt 1 failed (answer 503), 0 of 7 count against it")
 	assert.Contains(t, v.Do, "fix the receiver")
 	assert.NotContains(t, v.Do, "poison queue")
@@ -189,7 +188,7 @@ func TestWaitingBehindARetry(t *testing.T) {
 	d := &receiver{id: "d", answers: func(destinations.Delivery) error { return errors.New("answer 500") }}
 	r := newRig(t, router.Destination{Destination: d, Retry: router.Retry{Initial: time.Hour, Max: time.Hour, Attempts: 7}})
 	ids := r.publish("u1", "t", 3)
-	first := r.await(ids[0], admin.StateRetrying)
+	first := r.await(ids[0], StateRetrying)
 	assert.Equal(t, 1, first.Attempts)
 	assert.Equal(t, 7, first.Limit)
 	assert.Equal(t, "answer 500", first.LastAnswer)
@@ -198,7 +197,7 @@ func TestWaitingBehindARetry(t *testing.T) {
 	assert.Contains(t, first.Do, "it goes to the poison queue when its attempts are spent")
 	require.Eventually(t, func() bool { return r.ask(ids[2]).Behind != nil && r.ask(ids[2]).Ahead == 2 }, 10*time.Second, time.Millisecond)
 	third := r.ask(ids[2])
-	assert.Equal(t, admin.StateWaiting, third.State)
+	assert.Equal(t, StateWaiting, third.State)
 	assert.Equal(t, ids[0], third.Behind.EventID)
 	assert.Equal(t, metrics.WaitBackoff, third.Behind.Reason)
 	assert.Equal(t, first.Next, third.Behind.Next.UTC())
@@ -209,12 +208,12 @@ func TestWaitingBehindARetry(t *testing.T) {
 	r.explain, err = New(Config{Reader: r.broker, Groups: r.broker, Destinations: r.pipeline.Configured})
 	require.NoError(t, err)
 	third = r.ask(ids[2])
-	assert.Equal(t, admin.StateWaiting, third.State)
+	assert.Equal(t, StateWaiting, third.State)
 	require.NotNil(t, third.Behind)
 	assert.Equal(t, ids[0], third.Behind.EventID)
 	assert.EqualValues(t, 2, third.Ahead)
 	assert.NotEmpty(t, third.Owner)
-	assert.Equal(t, admin.StateWaiting, r.ask(ids[0]).State)
+	assert.Equal(t, StateWaiting, r.ask(ids[0]).State)
 }
 
 // With ordering by partition it was said to be the first of its user that had not
@@ -231,8 +230,8 @@ func TestWaitingBehindItsPartition(t *testing.T) {
 	r.run(router.Destination{Destination: d, Retry: router.Retry{Initial: time.Hour, Max: time.Hour, Attempts: 7}})
 	t.Cleanup(r.stop)
 	head, other := r.publish("u1", "t", 1)[0], r.publish("u2", "t", 2)[1]
-	first := r.await(head, admin.StateRetrying)
-	got := r.await(other, admin.StateWaiting)
+	first := r.await(head, StateRetrying)
+	got := r.await(other, StateWaiting)
 	require.NotNil(t, got.Behind)
 	assert.Equal(t, head, got.Behind.EventID)
 	assert.Equal(t, first.Next, got.Behind.Next.UTC())
@@ -253,11 +252,11 @@ func TestAttemptPausedBreaker(t *testing.T) {
 	r := newRig(t, router.Destination{Destination: d, Breaker: router.Breaker{Initial: time.Hour, Max: time.Hour}, Retry: router.Retry{Initial: time.Hour, Max: time.Hour}})
 	id := r.publish("u1", "t", 1)[0]
 	<-began
-	assert.Contains(t, r.await(id, admin.StateAttempt).Why, "attempt 1 is under way")
+	assert.Contains(t, r.await(id, StateAttempt).Why, "attempt 1 is under way")
 
 	r.pipeline.Pause("d", router.Note{By: "ada", Why: "maintenance", At: time.Now()})
 	other := r.publish("u2", "t", 1)[0]
-	paused := r.await(other, admin.StatePaused)
+	paused := r.await(other, StatePaused)
 	assert.Contains(t, paused.Why, "paused by ada since ")
 	assert.Contains(t, paused.Why, "maintenance")
 	assert.Equal(t, "eventserver resume d", paused.Do)
@@ -268,7 +267,7 @@ func TestAttemptPausedBreaker(t *testing.T) {
 	verdicts <- down
 	require.Eventually(t, func() bool { s, _ := r.pipeline.Status("d"); return s.Breaker.Open }, 10*time.Second, time.Millisecond)
 	third := r.publish("u3", "t", 1)[0]
-	held := r.await(third, admin.StateBreaker)
+	held := r.await(third, StateBreaker)
 	assert.Contains(t, held.Why, "breaker open until ")
 	assert.Contains(t, held.Why, "answer 503")
 	assert.False(t, held.Next.IsZero())
@@ -286,12 +285,12 @@ func (s scheduler) Status(string) (router.Status, bool)           { return s.sta
 func TestCauseIsSaidOnce(t *testing.T) {
 	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	live := scheduler{router.Status{Breaker: router.BreakerStatus{Open: true, Until: now.Add(time.Minute), Cause: "connection refused"}}}
-	c := &inquiry{x: &Explainer{cfg: Config{Live: live}}, out: &admin.Explanation{At: now}}
+	c := &inquiry{x: &Explainer{cfg: Config{Live: live}}, out: &Explanation{At: now}}
 	for last, want := range map[string]string{
 		"connection refused": ": connection refused; 3 attempts were made",
 		"answer 503":         ": connection refused; after 3 attempts, the last answer was: answer 503",
 	} {
-		v := &admin.DestinationExplanation{}
+		v := &DestinationExplanation{}
 		c.first(&evidence{id: "d"}, &router.Waiting{Reason: metrics.WaitBreaker, Attempts: 3, Last: last}, v)
 		assert.True(t, strings.HasSuffix(v.Why, want), v.Why)
 	}
@@ -301,14 +300,14 @@ func TestPoisonedByBothStages(t *testing.T) {
 	d := &receiver{id: "d", answers: func(destinations.Delivery) error { return destinations.Permanent(errors.New("answer 400")) }}
 	r := newRig(t, router.Destination{Destination: d})
 	id := r.publish("u1", "t", 1)[0]
-	got := r.await(id, admin.StatePoisoned)
+	got := r.await(id, StatePoisoned)
 	assert.Equal(t, "deliver", got.Stage)
 	assert.Equal(t, metrics.ReasonPermanent, got.Reason)
 	assert.Contains(t, got.LastAnswer, "answer 400")
 	assert.Contains(t, got.Do, "eventserver poison redrive --destination d --key u1")
 	require.Len(t, got.Poison, 1)
 	broken := r.publish("u1", "broken", 1)[0]
-	got = r.await(broken, admin.StatePoisoned)
+	got = r.await(broken, StatePoisoned)
 	assert.Equal(t, "transform", got.Stage)
 	assert.Equal(t, metrics.ReasonTransform, got.Reason)
 	assert.Contains(t, got.Why, "before it was sent")
@@ -319,7 +318,7 @@ func TestPoisonedByBothStages(t *testing.T) {
 	mark := router.Mark{Kind: router.MarkDiscarded, Of: router.Position{Partition: p.Partition, Offset: p.Offset}, By: "ada", EventID: broken, At: time.Now()}
 	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(router.PoisonTopic("d"), router.EncodeMark(mark, "u1")))
 	got = r.ask(broken)
-	assert.Equal(t, admin.StateDiscarded, got.State)
+	assert.Equal(t, StateDiscarded, got.State)
 	assert.Contains(t, got.Why, "discarded by ada")
 
 	r.stop()
@@ -339,7 +338,7 @@ func TestPoisonedByBothStages(t *testing.T) {
 	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(router.DestinationTopic("d"), router.Redriven(record, router.Redrive{Of: of, Run: "r", At: time.Now()})))
 	mark = router.Mark{Kind: router.MarkRedriven, Of: of, By: "ada", EventID: id, At: time.Now()}
 	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(router.PoisonTopic("d"), router.EncodeMark(mark, "u1")))
-	got = r.await(id, admin.StateDelivered)
+	got = r.await(id, StateDelivered)
 	require.Len(t, got.Records, 2)
 	assert.Equal(t, of.String(), got.Records[1].RedriveOf)
 	assert.Equal(t, "redriven", got.Poison[0].Mark)
@@ -356,20 +355,20 @@ func TestFiltered(t *testing.T) {
 	} {
 		d.Destination = &receiver{id: "d"}
 		r := newRig(t, d)
-		got := r.await(r.publish("u1", "t", 1)[0], admin.StateFiltered)
+		got := r.await(r.publish("u1", "t", 1)[0], StateFiltered)
 		assert.Contains(t, got.Why, want)
 		assert.Contains(t, got.Why, "as it is configured now")
 	}
 	r := newRig(t, router.Destination{Destination: &receiver{id: "d"}})
-	assert.Contains(t, r.await(r.publish("u1", "skipped", 1)[0], admin.StateFiltered).Why, "its own transformation skips it")
+	assert.Contains(t, r.await(r.publish("u1", "skipped", 1)[0], StateFiltered).Why, "its own transformation skips it")
 
 	// It was filtered out, and would not be now.
 	r = newRig(t, router.Destination{Destination: &receiver{id: "d"}, Types: []string{"x"}})
 	id := r.publish("u1", "t", 1)[0]
-	r.await(id, admin.StateFiltered)
+	r.await(id, StateFiltered)
 	r.explain.cfg.Destinations = func() []router.Destination { return []router.Destination{{Destination: &receiver{id: "d"}}} }
 	got := r.ask(id)
-	assert.Equal(t, admin.StateNothing, got.State)
+	assert.Equal(t, StateNothing, got.State)
 	assert.Contains(t, got.Do, "eventserver replay d --since ")
 
 	// Of a destination with from: now it was said that an older event had been passed
@@ -377,7 +376,7 @@ func TestFiltered(t *testing.T) {
 	begins := map[int32]int64{0: 1, 1: 1, 2: 1}
 	r.explain.cfg.Begins = func(string) map[int32]int64 { return begins }
 	got = r.ask(id)
-	assert.Equal(t, admin.StateNothing, got.State)
+	assert.Equal(t, StateNothing, got.State)
 	assert.Contains(t, got.Why, "accepted before the destination began")
 	assert.Contains(t, got.Do, "eventserver replay d --since ")
 	begins = map[int32]int64{0: 0, 1: 0, 2: 0}
@@ -386,7 +385,7 @@ func TestFiltered(t *testing.T) {
 
 func TestSkippedByTheDestination(t *testing.T) {
 	r := newRig(t, router.Destination{Destination: &receiver{id: "d", answers: func(destinations.Delivery) error { return destinations.ErrSkip }}})
-	assert.Contains(t, r.await(r.publish("u1", "t", 1)[0], admin.StateFiltered).Why, "the destination itself skipped it")
+	assert.Contains(t, r.await(r.publish("u1", "t", 1)[0], StateFiltered).Why, "the destination itself skipped it")
 }
 
 func TestNotTransformed(t *testing.T) {
@@ -394,7 +393,7 @@ func TestNotTransformed(t *testing.T) {
 	require.NoError(t, r.pipeline.Suspend(t.Context(), "d", router.Note{By: "ada", Why: "replay"}))
 	id := r.publish("u1", "t", 4)[3]
 	got := r.ask(id)
-	assert.Equal(t, admin.StateNotTransformed, got.State)
+	assert.Equal(t, StateNotTransformed, got.State)
 	assert.EqualValues(t, 3, got.Ahead)
 	assert.Contains(t, got.Why, "a replay by ada")
 	r.stop()
@@ -405,7 +404,7 @@ func TestNotTransformed(t *testing.T) {
 		return []router.Destination{{Destination: &receiver{id: "d"}}}
 	}
 	got = r.ask(id)
-	assert.Equal(t, admin.StateNotTransformed, got.State)
+	assert.Equal(t, StateNotTransformed, got.State)
 	assert.Contains(t, got.Why, "3 events of its partition are before it")
 	assert.Contains(t, got.Why, "no process works on its partition now")
 }
@@ -415,12 +414,12 @@ func TestNotTransformedWhilePaused(t *testing.T) {
 	d := &receiver{id: "d"}
 	r := newRig(t, router.Destination{Destination: d})
 	r.pipeline.Pause("d", router.Note{By: "ada"})
-	r.await(r.publish("u1", "t", 1)[0], admin.StatePaused)
+	r.await(r.publish("u1", "t", 1)[0], StatePaused)
 	ids := r.publish("u2", "t", 3000)
 	last := ids[len(ids)-1]
 	assert.Eventually(t, func() bool { s, _ := r.pipeline.Status("d"); return s.Waits != "" }, 10*time.Second, time.Millisecond)
 	got := r.ask(last)
-	assert.Equal(t, admin.StateNotTransformed, got.State)
+	assert.Equal(t, StateNotTransformed, got.State)
 	assert.Equal(t, metrics.WaitPaused, got.Reason)
 	assert.Contains(t, got.Why, "enough deliveries wait already: the destination is paused by ada")
 	assert.Equal(t, "eventserver resume d", got.Do)
@@ -437,42 +436,42 @@ func TestFinding(t *testing.T) {
 	r.store("order-17", "u1", "t")
 	old := ulid.MustNew(ulid.Timestamp(time.Now().Add(-48*time.Hour)), ulid.DefaultEntropy()).String()
 	r.store(old, "u2", "t")
-	ask := func(q admin.ExplainQuestion) (*admin.Explanation, error) { return r.explain.Explain(t.Context(), q) }
+	ask := func(q Question) (*Explanation, error) { return r.explain.Explain(t.Context(), q) }
 
-	for _, q := range []admin.ExplainQuestion{{ID: "order-17"}, {ID: "order-17", Key: "u1"}, {ID: "order-17", Key: "wrong"}, {ID: "order-17", Since: time.Now().Add(-time.Minute)}} {
+	for _, q := range []Question{{ID: "order-17"}, {ID: "order-17", Key: "u1"}, {ID: "order-17", Key: "wrong"}, {ID: "order-17", Since: time.Now().Add(-time.Minute)}} {
 		out, err := ask(q)
 		require.NoError(t, err, "%+v", q)
 		assert.Len(t, out.Accepted, 2, "%+v", q)
 		assert.Contains(t, strings.Join(out.Notes, " "), "accepted 2 times")
 	}
-	_, err := ask(admin.ExplainQuestion{ID: "order-18", Since: time.Now().Add(-time.Minute)})
-	require.ErrorIs(t, err, admin.ErrNotFound)
+	_, err := ask(Question{ID: "order-18", Since: time.Now().Add(-time.Minute)})
+	require.ErrorIs(t, err, ErrNotFound)
 	assert.ErrorContains(t, err, "earlier --since")
 
 	// A client's clock: what the event became tells where it is.
 	require.Eventually(t, func() bool { return d.has(old) }, 10*time.Second, time.Millisecond)
 	for _, since := range []time.Time{{}, time.Now().Add(-time.Minute)} {
-		out, err := ask(admin.ExplainQuestion{ID: old, Since: since})
+		out, err := ask(Question{ID: old, Since: since})
 		require.NoError(t, err)
 		require.Len(t, out.Accepted, 1)
 		assert.Equal(t, "u2", out.Accepted[0].Key)
 	}
-	_, err = ask(admin.ExplainQuestion{ID: ulid.MustNew(ulid.Timestamp(time.Now().Add(-48*time.Hour)), ulid.DefaultEntropy()).String()})
-	require.ErrorIs(t, err, admin.ErrNotFound)
+	_, err = ask(Question{ID: ulid.MustNew(ulid.Timestamp(time.Now().Add(-48*time.Hour)), ulid.DefaultEntropy()).String()})
+	require.ErrorIs(t, err, ErrNotFound)
 	assert.ErrorContains(t, err, "all 3 records in the topic of events were read; check the id")
 
-	_, err = ask(admin.ExplainQuestion{ID: old, Destination: "e"})
-	require.ErrorIs(t, err, admin.ErrBadQuestion)
+	_, err = ask(Question{ID: old, Destination: "e"})
+	require.ErrorIs(t, err, ErrBadQuestion)
 	assert.ErrorContains(t, err, "there are d")
-	_, err = ask(admin.ExplainQuestion{})
-	require.ErrorIs(t, err, admin.ErrBadQuestion)
+	_, err = ask(Question{})
+	require.ErrorIs(t, err, ErrBadQuestion)
 
 	r.explain.cfg.MaxRecords = 1
-	_, err = ask(admin.ExplainQuestion{ID: "nobody", Since: time.Now().Add(-time.Hour)})
+	_, err = ask(Question{ID: "nobody", Since: time.Now().Add(-time.Hour)})
 	assert.ErrorContains(t, err, "ended early")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = r.explain.Explain(ctx, admin.ExplainQuestion{ID: old})
+	_, err = r.explain.Explain(ctx, Question{ID: old})
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -486,19 +485,19 @@ func TestRecordsOfOthers(t *testing.T) {
 	bad.Metadata["ce_id"], bad.Metadata["ce_time"] = "bad", "yesterday"
 	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(router.EventsTopic, bare, bad))
 	since := time.Now().Add(-time.Minute)
-	eventually := func(id, state string) *admin.Explanation {
+	eventually := func(id, state string) *Explanation {
 		t.Helper()
-		var out *admin.Explanation
+		var out *Explanation
 		require.Eventually(t, func() bool {
 			var err error
-			out, err = r.explain.Explain(t.Context(), admin.ExplainQuestion{ID: id, Since: since})
+			out, err = r.explain.Explain(t.Context(), Question{ID: id, Since: since})
 			return err == nil && out.Destinations[0].State == state
 		}, 10*time.Second, time.Millisecond)
 		return out
 	}
-	out := eventually("bare", admin.StateDelivered)
+	out := eventually("bare", StateDelivered)
 	assert.True(t, out.Accepted[0].Received.IsZero())
-	out = eventually("bad", admin.StatePoisoned)
+	out = eventually("bad", StatePoisoned)
 	assert.Contains(t, out.Accepted[0].Undecodable, "ce_time")
 	assert.Equal(t, metrics.ReasonUndecodable, out.Destinations[0].Reason)
 }
@@ -516,9 +515,9 @@ func (f finishes) Recent(string, string, string) []router.Finish { return f.of }
 func TestGivenUpWhileWeLooked(t *testing.T) {
 	now := time.Now()
 	c := &inquiry{x: &Explainer{Config{Live: finishes{of: []router.Finish{{At: now, Attempts: 4, Outcome: metrics.Poisoned}}}}}}
-	v := &admin.DestinationExplanation{}
+	v := &DestinationExplanation{}
 	c.judgeDone(&evidence{id: "d"}, &record{}, v)
-	assert.Equal(t, admin.StatePoisoned, v.State)
+	assert.Equal(t, StatePoisoned, v.State)
 	assert.True(t, v.DeliveredAt.IsZero())
 	assert.Equal(t, "given up a moment ago, at "+clock(now)+", after 4 attempts", v.Why)
 }
@@ -533,13 +532,13 @@ func TestOneIDOfTwoUsers(t *testing.T) {
 		return nil
 	}}
 	r := newRig(t, router.Destination{Destination: d})
-	ask := func(key string) (*admin.Explanation, admin.DestinationExplanation) {
-		out, err := r.explain.Explain(t.Context(), admin.ExplainQuestion{ID: "1", Key: key, Since: time.Now().Add(-time.Minute)})
+	ask := func(key string) (*Explanation, DestinationExplanation) {
+		out, err := r.explain.Explain(t.Context(), Question{ID: "1", Key: key, Since: time.Now().Add(-time.Minute)})
 		require.NoError(t, err)
 		return out, out.Destinations[0]
 	}
 	state := func(key string) {
-		want := map[bool]string{true: admin.StatePoisoned, false: admin.StateDelivered}[key == "u1"]
+		want := map[bool]string{true: StatePoisoned, false: StateDelivered}[key == "u1"]
 		require.Eventually(t, func() bool { _, got := ask(key); return got.State == want }, 10*time.Second, time.Millisecond, key)
 	}
 	for _, key := range []string{"u4", "u1", "u2", "u3", "u5"} { // one partition has two of them at least
@@ -565,24 +564,24 @@ func TestOneIDOfTwoUsers(t *testing.T) {
 // have been passed over. (The broker in memory gives every record a key.)
 func TestWithoutAKey(t *testing.T) {
 	r := newRig(t, router.Destination{Destination: &receiver{id: "d"}})
-	c := &inquiry{x: r.explain, q: admin.ExplainQuestion{ID: "a b"}, out: &admin.Explanation{}}
+	c := &inquiry{x: r.explain, q: Question{ID: "a b"}, out: &Explanation{}}
 	bare := message.NewMessage("record", []byte(`{}`))
 	bare.Metadata["ce_id"] = "a b"
 	c.occurs(bare, time.Now())
 	only, err := c.place(t.Context(), router.PoisonTopic("d"))
 	require.NoError(t, err)
 	assert.Nil(t, only, "everywhere")
-	v := &admin.DestinationExplanation{}
-	c.given(&evidence{id: "d"}, &admin.PoisonedAttempt{Class: router.ClassPipeline}, v)
+	v := &DestinationExplanation{}
+	c.given(&evidence{id: "d"}, &PoisonedAttempt{Class: router.ClassPipeline}, v)
 	assert.Contains(t, v.Do, "eventserver poison redrive --destination d --event 'a b'", "--key finds nothing")
 }
 
 func TestText(t *testing.T) {
 	var b strings.Builder
 	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
-	require.NoError(t, Text(&b, &admin.Explanation{EventID: "e\x1b[31m1", At: now, Notes: []string{"Twice."},
-		Accepted:     []admin.AcceptedAt{{Topic: "events", Partition: 2, Offset: 7, Received: now.Add(-time.Minute), Key: "u1", Type: "t"}},
-		Destinations: []admin.DestinationExplanation{{ID: "crm", State: admin.StateRetrying, Why: "attempt 2 of 10 failed", Do: "mend it", Next: now.Add(30 * time.Second)}},
+	require.NoError(t, Text(&b, &Explanation{EventID: "e\x1b[31m1", At: now, Notes: []string{"Twice."},
+		Accepted:     []AcceptedAt{{Topic: "events", Partition: 2, Offset: 7, Received: now.Add(-time.Minute), Key: "u1", Type: "t"}},
+		Destinations: []DestinationExplanation{{ID: "crm", State: StateRetrying, Why: "attempt 2 of 10 failed", Do: "mend it", Next: now.Add(30 * time.Second)}},
 	}))
 	assert.Equal(t, `event e [31m1
   accepted 2026-07-01T11:59:00.000Z (1m0s ago), type t, key u1, topic events/2 offset 7
@@ -593,8 +592,8 @@ crm: RETRYING
   next: 2026-07-01T12:00:30.000Z (in 30s)
   do: mend it
 `, b.String())
-	for _, state := range []string{admin.StateFiltered, admin.StateNotTransformed, admin.StateWaiting, admin.StateAttempt, admin.StateRetrying, admin.StateBreaker, admin.StateHeld,
-		admin.StatePaused, admin.StateDelivered, admin.StatePoisoned, admin.StateDiscarded, admin.StateTrimmed, admin.StateNothing} {
+	for _, state := range []string{StateFiltered, StateNotTransformed, StateWaiting, StateAttempt, StateRetrying, StateBreaker, StateHeld,
+		StatePaused, StateDelivered, StatePoisoned, StateDiscarded, StateTrimmed, StateNothing} {
 		assert.NotEmpty(t, headline[state], state)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"eventserver/app/admin"
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/infra/kafka"
@@ -36,7 +35,7 @@ func BenchmarkFind(b *testing.B) {
 	began := time.Now().Add(-24 * time.Hour)
 	id := fill(b, addrs, began, events)
 
-	for name, q := range map[string]admin.ExplainQuestion{
+	for name, q := range map[string]Question{
 		"ulid": {ID: id}, "ulid and key": {ID: id, Key: "u7"}, "other id": {ID: "order-1"}, "other id and key": {ID: "order-1", Key: "u1"},
 	} {
 		b.Run(name, func(b *testing.B) {

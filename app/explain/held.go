@@ -1,14 +1,13 @@
 package explain
 
 import (
-	"eventserver/app/admin"
 	"eventserver/router"
 )
 
 // heldTransform tells of an event that waits for a transformation of a destination that is
 // held.
-func (c *inquiry) heldTransform(e *evidence, status router.Status, v *admin.DestinationExplanation) {
-	v.State, v.Why = admin.StateHeld, "the destination is held"
+func (c *inquiry) heldTransform(e *evidence, status router.Status, v *DestinationExplanation) {
+	v.State, v.Why = StateHeld, "the destination is held"
 	if status.Hold.Stage == v.Stage { // else the hold of its deliveries is shown, or it has just ended
 		v.Why = status.Hold.Words(c.out.At)
 	}

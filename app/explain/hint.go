@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/oklog/ulid/v2"
 
-	"eventserver/app/admin"
 	"eventserver/infra"
 	"eventserver/router/plural"
 )
@@ -92,7 +91,7 @@ func (c *inquiry) notFound() error {
 	if c.gone {
 		text += "; older records are deleted, and that of the event may be one of them"
 	}
-	return fmt.Errorf("event %q %w in the topics of this server: %s", c.q.ID, admin.ErrNotFound, text)
+	return fmt.Errorf("event %q %w in the topics of this server: %s", c.q.ID, ErrNotFound, text)
 }
 
 // endedEarly notes that a topic other than that of events was not read to its end.

@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"eventserver/app/admin"
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/router"
@@ -74,9 +73,9 @@ func TestFindsWhateverTheIDSays(t *testing.T) {
 		r.store(id, []string{"good", "bad"}[i%2], "t")
 	}
 	for i, id := range ids {
-		key, want := []string{"good", "bad"}[i%2], []string{admin.StateDelivered, admin.StatePoisoned}[i%2]
+		key, want := []string{"good", "bad"}[i%2], []string{StateDelivered, StatePoisoned}[i%2]
 		r.await(id, want)
-		for _, q := range []admin.ExplainQuestion{{}, {Key: key}, {Since: now.Add(-time.Minute)}, {Key: key, Since: now.Add(-time.Minute)}, {Key: "somebody else"}} {
+		for _, q := range []Question{{}, {Key: key}, {Since: now.Add(-time.Minute)}, {Key: key, Since: now.Add(-time.Minute)}, {Key: "somebody else"}} {
 			q.ID = id
 			out, err := r.explain.Explain(t.Context(), q)
 			require.NoError(t, err, "%+v", q)
@@ -110,13 +109,13 @@ func TestFindsWhatIsLeftWhateverTheIDSays(t *testing.T) {
 	for _, off := range []time.Duration{0, 90 * time.Minute, -90 * time.Minute, 48 * time.Hour, -48 * time.Hour, 74 * 365 * 24 * time.Hour} {
 		id := ulidOf(now.Add(off))
 		r.store(id, "u", "t")
-		r.await(id, admin.StatePoisoned)
+		r.await(id, StatePoisoned)
 		real := r.explain.cfg.Reader
 		r.explain.cfg.Reader = trimmed{real}
-		r.await(id, admin.StatePoisoned)
-		_, err := r.explain.Explain(t.Context(), admin.ExplainQuestion{ID: ulidOf(now.Add(off))})
+		r.await(id, StatePoisoned)
+		_, err := r.explain.Explain(t.Context(), Question{ID: ulidOf(now.Add(off))})
 		r.explain.cfg.Reader = real
-		require.ErrorIs(t, err, admin.ErrNotFound)
+		require.ErrorIs(t, err, ErrNotFound)
 		assert.ErrorContains(t, err, "there is no record in the topic of events; check the id; older records are deleted")
 	}
 }
@@ -127,9 +126,9 @@ func TestTheLastOfTwoAcceptances(t *testing.T) {
 	r := newRig(t, router.Destination{Destination: &receiver{id: "d"}})
 	id := ulidOf(time.Now().Add(-40 * 24 * time.Hour))
 	r.store(id, "u", "t")
-	r.await(id, admin.StateDelivered)
+	r.await(id, StateDelivered)
 	// The first one is found, the second one told by what it became.
-	c := &inquiry{x: r.explain, q: admin.ExplainQuestion{ID: id}, out: &admin.Explanation{}, origins: map[origin]struct{}{{key: "u", sequence: 0}: {}}}
+	c := &inquiry{x: r.explain, q: Question{ID: id}, out: &Explanation{}, origins: map[origin]struct{}{{key: "u", sequence: 0}: {}}}
 	require.NoError(t, c.retrace(t.Context()))
 	require.Len(t, c.found, 1)
 	c.origins = map[origin]struct{}{{key: "u", sequence: 0}: {}}
@@ -145,23 +144,23 @@ func TestTheLastOfTwoAcceptances(t *testing.T) {
 // What was read is said as it was.
 func TestNotFoundSaysWhatWasRead(t *testing.T) {
 	r := newRig(t, router.Destination{Destination: &receiver{id: "d"}})
-	miss := func(q admin.ExplainQuestion) string {
+	miss := func(q Question) string {
 		t.Helper()
 		_, err := r.explain.Explain(t.Context(), q)
-		require.ErrorIs(t, err, admin.ErrNotFound)
+		require.ErrorIs(t, err, ErrNotFound)
 		return err.Error()
 	}
-	assert.Contains(t, miss(admin.ExplainQuestion{ID: ulidOf(time.Now())}), "there is no record in the topic of events; check the id")
+	assert.Contains(t, miss(Question{ID: ulidOf(time.Now())}), "there is no record in the topic of events; check the id")
 	r.store("1", "u", "t")
-	assert.Contains(t, miss(admin.ExplainQuestion{ID: "2"}), "the only record in the topic of events is of another event; check the id")
+	assert.Contains(t, miss(Question{ID: "2"}), "the only record in the topic of events is of another event; check the id")
 	r.store("1", "u", "t")
-	assert.Contains(t, miss(admin.ExplainQuestion{ID: ulidOf(time.Now()), Key: "u"}), "all 2 records in the topic of events were read; check the id and the key")
+	assert.Contains(t, miss(Question{ID: ulidOf(time.Now()), Key: "u"}), "all 2 records in the topic of events were read; check the id and the key")
 	later := time.Now().Add(time.Minute).Truncate(time.Second)
-	text := miss(admin.ExplainQuestion{ID: "2", Since: later})
+	text := miss(Question{ID: "2", Since: later})
 	assert.Contains(t, text, "there is no record in the topic of events stored since "+clock(later))
 	assert.Contains(t, text, "give an earlier --since")
 	r.explain.cfg.MaxRecords = 1
-	assert.Contains(t, miss(admin.ExplainQuestion{ID: "2"}), "the search ended early: 1 record")
+	assert.Contains(t, miss(Question{ID: "2"}), "the search ended early: 1 record")
 }
 
 // counting is a reader that counts what it hands out.
@@ -192,10 +191,10 @@ func (u unreadable) Scan(ctx context.Context, topic string, ranges map[int32]inf
 func TestDamagedRecordOfADestination(t *testing.T) {
 	r := newRig(t, router.Destination{Destination: &receiver{id: "d"}})
 	r.store("e1", "u", "t")
-	r.await("e1", admin.StateDelivered)
+	r.await("e1", StateDelivered)
 	x, err := New(Config{Reader: unreadable{r.broker, router.DestinationTopic("d")}, Groups: r.broker, Destinations: r.pipeline.Configured})
 	require.NoError(t, err)
-	out, err := x.Explain(t.Context(), admin.ExplainQuestion{ID: "e1"})
+	out, err := x.Explain(t.Context(), Question{ID: "e1"})
 	require.NoError(t, err)
 	require.Len(t, out.Destinations, 1)
 	assert.Contains(t, out.Destinations[0].Why, "or its record in topic dest.d is one of those that cannot be read; as the destination is configured now, it would be sent")
@@ -212,7 +211,7 @@ func TestNewestFirst(t *testing.T) {
 		var n atomic.Int64
 		x, err := New(Config{Reader: counting{r.broker, &n}, Groups: r.broker, Destinations: func() []router.Destination { return nil }})
 		require.NoError(t, err)
-		out, err := x.Explain(t.Context(), admin.ExplainQuestion{ID: id})
+		out, err := x.Explain(t.Context(), Question{ID: id})
 		require.NoError(t, err)
 		require.Len(t, out.Accepted, 1)
 		assert.Equal(t, most, n.Load(), "%s: no record is read twice, and none that need not be", id)

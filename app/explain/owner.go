@@ -4,12 +4,10 @@ import (
 	"context"
 	"slices"
 	"strings"
-
-	"eventserver/app/admin"
 )
 
 // owner names who works on a partition, where that is somebody else.
-func (c *inquiry) owner(ctx context.Context, group, topic string, partition int32, v *admin.DestinationExplanation) error {
+func (c *inquiry) owner(ctx context.Context, group, topic string, partition int32, v *DestinationExplanation) error {
 	members, err := c.x.cfg.Groups.Members(ctx, group)
 	if err != nil {
 		return err

@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"eventserver/app/admin"
 	"eventserver/destinations"
 	"eventserver/router"
 )
@@ -75,11 +74,11 @@ func contradictions(t *testing.T, dice *rand.Rand) {
 		}
 	}
 	began := time.Now().Add(-time.Second)
-	ask := func(id string) admin.DestinationExplanation {
-		out, err := r.explain.Explain(t.Context(), admin.ExplainQuestion{ID: id, Since: began})
+	ask := func(id string) DestinationExplanation {
+		out, err := r.explain.Explain(t.Context(), Question{ID: id, Since: began})
 		require.NoError(t, err)
 		got := out.Destinations[0]
-		if got.State == admin.StateDelivered {
+		if got.State == StateDelivered {
 			mu.Lock()
 			skips := fates[id].final == destinations.ErrSkip
 			mu.Unlock()
@@ -107,8 +106,8 @@ func contradictions(t *testing.T, dice *rand.Rand) {
 		}
 	}
 	r.pipeline.Resume("d")
-	final := map[string]bool{admin.StateDelivered: true, admin.StatePoisoned: true, admin.StateFiltered: true, admin.StateNothing: true}
-	ends := func(id string) (got admin.DestinationExplanation) {
+	final := map[string]bool{StateDelivered: true, StatePoisoned: true, StateFiltered: true, StateNothing: true}
+	ends := func(id string) (got DestinationExplanation) {
 		require.Eventually(t, func() bool { got = ask(id); return final[got.State] }, 20*time.Second, time.Millisecond, "%s: %+v", id, &got)
 		return got
 	}
@@ -118,7 +117,7 @@ func contradictions(t *testing.T, dice *rand.Rand) {
 	for _, id := range ids { // asked again by another process, which remembers nothing and goes by the commits
 		r.explain.cfg.Live = nil
 		got := ends(id)
-		if d.has(id) != (got.State == admin.StateDelivered) && fates[id].final != destinations.ErrSkip {
+		if d.has(id) != (got.State == StateDelivered) && fates[id].final != destinations.ErrSkip {
 			t.Errorf("%s: the receiver has it: %t; it is said to be %+v", id, d.has(id), got)
 		}
 	}

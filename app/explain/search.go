@@ -10,7 +10,6 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
-	"eventserver/app/admin"
 	"eventserver/infra"
 	"eventserver/router"
 	"eventserver/router/plural"
@@ -172,7 +171,7 @@ func (c *inquiry) look(ctx context.Context, s *search, w window, only []int32) (
 		return false, err
 	}
 	c.gone = c.gone || gone
-	searched := admin.SearchedTopic{Topic: router.EventsTopic, Partitions: len(all), From: w.from, To: w.to}
+	searched := SearchedTopic{Topic: router.EventsTopic, Partitions: len(all), From: w.from, To: w.to}
 	for size, more := int64(firstLook), true; more && !done; size *= 2 {
 		more = false
 		part := make(map[int32]infra.Range, len(all))
@@ -237,7 +236,7 @@ func (c *inquiry) occurs(m *message.Message, at time.Time) {
 		return
 	}
 	e, err := router.DecodeEvent(m)
-	o := occurrence{event: e, err: err, orderKey: router.OrderKey(m), keyless: m.Metadata.Get(infra.MetaKey) == "", AcceptedAt: admin.AcceptedAt{
+	o := occurrence{event: e, err: err, orderKey: router.OrderKey(m), keyless: m.Metadata.Get(infra.MetaKey) == "", AcceptedAt: AcceptedAt{
 		Topic: router.EventsTopic, Partition: infra.Partition(m), Offset: infra.Offset(m), Stored: at.UTC(), Received: e.ReceivedAt.UTC(),
 		Key: e.Key, Type: e.Type, Source: e.Source,
 	}}

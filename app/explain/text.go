@@ -6,13 +6,11 @@ import (
 	"strings"
 	"time"
 	"unicode"
-
-	"eventserver/app/admin"
 )
 
 // Text writes an explanation for a person who has never seen one: what is known
 // of the event, then for each destination its state, why, and what to do.
-func Text(w io.Writer, e *admin.Explanation) error {
+func Text(w io.Writer, e *Explanation) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "event %s\n", line(e.EventID))
 	for _, a := range e.Accepted {
@@ -40,13 +38,13 @@ func Text(w io.Writer, e *admin.Explanation) error {
 }
 
 var headline = map[string]string{
-	admin.StateFiltered: "NOT WANTED", admin.StateNotTransformed: "NOT TRANSFORMED YET", admin.StateWaiting: "WAITING",
-	admin.StateAttempt: "BEING ATTEMPTED", admin.StateRetrying: "RETRYING", admin.StateBreaker: "HELD: the destination fails", admin.StateHeld: "HELD: everybody's events fail",
-	admin.StatePaused: "HELD: the destination is paused", admin.StateDelivered: "DELIVERED", admin.StatePoisoned: "POISONED",
-	admin.StateDiscarded: "DISCARDED", admin.StateTrimmed: "NOT KNOWN: its record is deleted", admin.StateNothing: "NOT SENT",
+	StateFiltered: "NOT WANTED", StateNotTransformed: "NOT TRANSFORMED YET", StateWaiting: "WAITING",
+	StateAttempt: "BEING ATTEMPTED", StateRetrying: "RETRYING", StateBreaker: "HELD: the destination fails", StateHeld: "HELD: everybody's events fail",
+	StatePaused: "HELD: the destination is paused", StateDelivered: "DELIVERED", StatePoisoned: "POISONED",
+	StateDiscarded: "DISCARDED", StateTrimmed: "NOT KNOWN: its record is deleted", StateNothing: "NOT SENT",
 }
 
-func text(b *strings.Builder, e *admin.Explanation, d *admin.DestinationExplanation) {
+func text(b *strings.Builder, e *Explanation, d *DestinationExplanation) {
 	fmt.Fprintf(b, "\n%s: %s\n", d.ID, headline[d.State])
 	fmt.Fprintf(b, "  why: %s\n", line(d.Why))
 	if !d.Next.IsZero() {

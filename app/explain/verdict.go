@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"eventserver/app/admin"
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router"
@@ -15,11 +14,11 @@ import (
 )
 
 // judge says what became of the event at one destination.
-func (c *inquiry) judge(ctx context.Context, e *evidence) (admin.DestinationExplanation, error) {
-	v := &admin.DestinationExplanation{ID: e.id, Kind: e.dest.Kind, Limit: e.dest.Retry.WithDefaults().Attempts,
-		Records: []admin.DeliveryRecord{}, Poison: e.poison}
+func (c *inquiry) judge(ctx context.Context, e *evidence) (DestinationExplanation, error) {
+	v := &DestinationExplanation{ID: e.id, Kind: e.dest.Kind, Limit: e.dest.Retry.WithDefaults().Attempts,
+		Records: []DeliveryRecord{}, Poison: e.poison}
 	if v.Poison == nil {
-		v.Poison = []admin.PoisonedAttempt{}
+		v.Poison = []PoisonedAttempt{}
 	}
 	for _, r := range e.records {
 		r.Done = e.delivered[r.Partition].Done(r.Offset)
@@ -30,7 +29,7 @@ func (c *inquiry) judge(ctx context.Context, e *evidence) (admin.DestinationExpl
 	case r == nil:
 		err = c.judgeEvent(ctx, e, v)
 	case r.Offset < e.delivered[r.Partition].Oldest: // while we looked
-		v.State, v.Why = admin.StateTrimmed, "its record was deleted a moment ago"
+		v.State, v.Why = StateTrimmed, "its record was deleted a moment ago"
 	case e.delivered[r.Partition].Done(r.Offset):
 		c.judgeDone(e, r, v)
 	default:
@@ -58,7 +57,7 @@ func (c *inquiry) finish(e *evidence, stored time.Time) *router.Finish {
 }
 
 // judgeDone: the record is done, one way or the other.
-func (c *inquiry) judgeDone(e *evidence, r *record, v *admin.DestinationExplanation) {
+func (c *inquiry) judgeDone(e *evidence, r *record, v *DestinationExplanation) {
 	f := c.finish(e, r.Stored)
 	if p := e.givenUp(false, r.Stored, r.redrive); p != nil && (f == nil || f.Outcome == metrics.Poisoned) {
 		c.given(e, p, v)
@@ -66,26 +65,26 @@ func (c *inquiry) judgeDone(e *evidence, r *record, v *admin.DestinationExplanat
 	}
 	switch {
 	case f == nil:
-		v.State, v.Why = admin.StateDelivered, "delivered before now; the time is not known any more (a destination that skips an event when it is sent leaves the same trace)"
+		v.State, v.Why = StateDelivered, "delivered before now; the time is not known any more (a destination that skips an event when it is sent leaves the same trace)"
 		if !c.out.Live {
 			v.Why = "delivered; only the server that did it knows when (a destination that skips an event when it is sent leaves the same trace)"
 		}
 	case f.Outcome == metrics.Poisoned: // after the poison queue was read
-		v.State, v.Stage, v.Since, v.Attempts = admin.StatePoisoned, "deliver", f.At.UTC(), f.Attempts
+		v.State, v.Stage, v.Since, v.Attempts = StatePoisoned, "deliver", f.At.UTC(), f.Attempts
 		v.Why = fmt.Sprintf("given up a moment ago, at %s, after %s", clock(f.At), plural.Count(f.Attempts, "attempt"))
 		v.Do = "ask again: the poison queue has why"
 	case f.Outcome == metrics.Skipped:
-		v.State, v.Since, v.Attempts = admin.StateFiltered, f.At.UTC(), f.Attempts
+		v.State, v.Since, v.Attempts = StateFiltered, f.At.UTC(), f.Attempts
 		v.Why = "the destination itself skipped it, at " + clock(f.At)
 	default:
-		v.State, v.DeliveredAt, v.Since, v.Attempts = admin.StateDelivered, f.At.UTC(), f.At.UTC(), f.Attempts
+		v.State, v.DeliveredAt, v.Since, v.Attempts = StateDelivered, f.At.UTC(), f.At.UTC(), f.Attempts
 		v.Why = fmt.Sprintf("delivered at %s, at attempt %d", clock(f.At), f.Attempts)
 	}
 }
 
 // given: it stands in the poison queue.
-func (c *inquiry) given(e *evidence, p *admin.PoisonedAttempt, v *admin.DestinationExplanation) {
-	v.State, v.Stage, v.Reason, v.Attempts, v.LastAnswer, v.Since = admin.StatePoisoned, p.Stage, p.Reason, p.Attempts, p.Detail, p.Stored
+func (c *inquiry) given(e *evidence, p *PoisonedAttempt, v *DestinationExplanation) {
+	v.State, v.Stage, v.Reason, v.Attempts, v.LastAnswer, v.Since = StatePoisoned, p.Stage, p.Reason, p.Attempts, p.Detail, p.Stored
 	what := fmt.Sprintf("given up after %s (%s): %s", plural.Count(p.Attempts, "attempt"), p.Reason, p.Detail)
 	if p.Class == router.ClassPipeline {
 		what = fmt.Sprintf("given up before it was sent, in the %s stage (%s): %s", p.Stage, p.Reason, p.Detail)
@@ -96,15 +95,15 @@ func (c *inquiry) given(e *evidence, p *admin.PoisonedAttempt, v *admin.Destinat
 	}
 	switch p.Mark {
 	case router.MarkDiscarded:
-		v.State, v.Since, v.Why = admin.StateDiscarded, p.MarkedAt, fmt.Sprintf("discarded%s at %s; %s", by, clock(p.MarkedAt), what)
+		v.State, v.Since, v.Why = StateDiscarded, p.MarkedAt, fmt.Sprintf("discarded%s at %s; %s", by, clock(p.MarkedAt), what)
 	case router.MarkSkipped:
-		v.State, v.Since, v.Why = admin.StateFiltered, p.MarkedAt, fmt.Sprintf("redriven%s at %s: the destination does not want it any more; it was %s", by, clock(p.MarkedAt), what)
+		v.State, v.Since, v.Why = StateFiltered, p.MarkedAt, fmt.Sprintf("redriven%s at %s: the destination does not want it any more; it was %s", by, clock(p.MarkedAt), what)
 	case router.MarkRedriven:
 		if e.gone {
-			v.State, v.Since, v.Why = admin.StateTrimmed, p.MarkedAt, fmt.Sprintf("redriven%s at %s, and the record of that is deleted: delivered, most likely; before, it was %s", by, clock(p.MarkedAt), what)
+			v.State, v.Since, v.Why = StateTrimmed, p.MarkedAt, fmt.Sprintf("redriven%s at %s, and the record of that is deleted: delivered, most likely; before, it was %s", by, clock(p.MarkedAt), what)
 			return
 		}
-		v.State, v.Since, v.Why = admin.StateWaiting, p.MarkedAt, fmt.Sprintf("redriven%s at %s, and its new record is not found; it was %s", by, clock(p.MarkedAt), what)
+		v.State, v.Since, v.Why = StateWaiting, p.MarkedAt, fmt.Sprintf("redriven%s at %s, and its new record is not found; it was %s", by, clock(p.MarkedAt), what)
 	default:
 		v.Why = what
 		fix := "fix the receiver"
@@ -116,7 +115,7 @@ func (c *inquiry) given(e *evidence, p *admin.PoisonedAttempt, v *admin.Destinat
 }
 
 // judgeEvent: there is no record of it in the destination's topic.
-func (c *inquiry) judgeEvent(ctx context.Context, e *evidence, v *admin.DestinationExplanation) error {
+func (c *inquiry) judgeEvent(ctx context.Context, e *evidence, v *DestinationExplanation) error {
 	if e.last == nil {
 		if f := c.finish(e, time.Time{}); f != nil && f.Outcome != metrics.Poisoned {
 			c.judgeDone(e, &record{}, v)
@@ -130,12 +129,12 @@ func (c *inquiry) judgeEvent(ctx context.Context, e *evidence, v *admin.Destinat
 			c.given(e, p, v)
 			return nil
 		}
-		v.State, v.Why = admin.StateTrimmed, "its record in the topic of events is deleted, and there is no trace of it here"
+		v.State, v.Why = StateTrimmed, "its record in the topic of events is deleted, and there is no trace of it here"
 		return nil
 	}
 	progress := e.transformed[e.last.Partition]
 	if progress.Oldest > e.last.Offset {
-		v.State, v.Why = admin.StateTrimmed, "its record in the topic of events is being deleted, and there is no trace of it here"
+		v.State, v.Why = StateTrimmed, "its record in the topic of events is being deleted, and there is no trace of it here"
 		return nil
 	}
 	if !progress.Done(e.last.Offset) {
@@ -146,7 +145,7 @@ func (c *inquiry) judgeEvent(ctx context.Context, e *evidence, v *admin.Destinat
 		return nil
 	}
 	if f := c.finish(e, e.last.Stored.Truncate(time.Millisecond)); f != nil && f.Outcome != metrics.Poisoned {
-		c.judgeDone(e, &record{DeliveryRecord: admin.DeliveryRecord{Stored: e.last.Stored.Truncate(time.Millisecond)}}, v)
+		c.judgeDone(e, &record{DeliveryRecord: DeliveryRecord{Stored: e.last.Stored.Truncate(time.Millisecond)}}, v)
 		return nil
 	}
 	if p := e.givenUp(false, e.last.Stored.Truncate(time.Millisecond), router.Position{Partition: -1}); p != nil { // the record that it was is deleted
@@ -154,27 +153,27 @@ func (c *inquiry) judgeEvent(ctx context.Context, e *evidence, v *admin.Destinat
 		return nil
 	}
 	if c.before(e) {
-		v.State, v.Why = admin.StateNothing, "it was accepted before the destination began (destinations[].from), and only a replay sends such an event"
+		v.State, v.Why = StateNothing, "it was accepted before the destination began (destinations[].from), and only a replay sends such an event"
 		v.Do = "if it should be sent: eventserver replay " + e.id + " --since " + e.last.Stored.Format(time.RFC3339) + " (with --dry-run first)"
 		return nil
 	}
 	if e.last.err != nil {
-		v.State, v.Why = admin.StateNothing, "its record cannot be read as an event, and it is not in the poison queue: "+e.last.err.Error()
+		v.State, v.Why = StateNothing, "its record cannot be read as an event, and it is not in the poison queue: "+e.last.err.Error()
 		return nil
 	}
 	unwanted, err := e.dest.Wants(ctx, e.last.event)
 	switch {
 	case unwanted != "":
-		v.State, v.Why = admin.StateFiltered, "the destination does not want it, as it is configured now: "+unwanted
+		v.State, v.Why = StateFiltered, "the destination does not want it, as it is configured now: "+unwanted
 		v.Do = "nothing, if that is meant; otherwise change the configuration, reload it, and: eventserver replay " + e.id + " --since " + e.last.Stored.Format(time.RFC3339)
 	case e.gone:
-		v.State, v.Why = admin.StateTrimmed, "it was sent on, and the record of that is deleted: delivered, most likely, before the oldest record there is"
+		v.State, v.Why = StateTrimmed, "it was sent on, and the record of that is deleted: delivered, most likely, before the oldest record there is"
 	default:
 		would := "sent"
 		if err != nil {
 			would = "poisoned"
 		}
-		v.State, v.Why = admin.StateNothing, "it was passed over when it was transformed"+c.orUnreadable(router.DestinationTopic(e.id))+"; as the destination is configured now, it would be "+would
+		v.State, v.Why = StateNothing, "it was passed over when it was transformed"+c.orUnreadable(router.DestinationTopic(e.id))+"; as the destination is configured now, it would be "+would
 		v.Do = "if it should be sent: eventserver replay " + e.id + " --since " + e.last.Stored.Format(time.RFC3339) + " (with --dry-run first)"
 	}
 	return nil
@@ -190,8 +189,8 @@ func (c *inquiry) before(e *evidence) bool {
 }
 
 // untransformed: it waits in the topic of events.
-func (c *inquiry) untransformed(ctx context.Context, e *evidence, progress infra.Progress, v *admin.DestinationExplanation) error {
-	v.State, v.Stage, v.Ahead = admin.StateNotTransformed, "transform", undoneBelow(progress, e.last.Offset)
+func (c *inquiry) untransformed(ctx context.Context, e *evidence, progress infra.Progress, v *DestinationExplanation) error {
+	v.State, v.Stage, v.Ahead = StateNotTransformed, "transform", undoneBelow(progress, e.last.Offset)
 	v.Since = e.last.Stored
 	status, known := c.status(e.id)
 	if known && status.Replay != nil {
@@ -199,7 +198,7 @@ func (c *inquiry) untransformed(ctx context.Context, e *evidence, progress infra
 		return nil
 	}
 	if known && status.Waits != "" {
-		head := &admin.DestinationExplanation{}
+		head := &DestinationExplanation{}
 		c.first(e, &router.Waiting{Reason: status.Waits}, head)
 		v.Why, v.Do, v.Reason = "it is not transformed yet, because enough deliveries wait already: "+head.Why, head.Do, status.Waits
 		return nil
@@ -231,7 +230,7 @@ func (c *inquiry) untransformed(ctx context.Context, e *evidence, progress infra
 }
 
 // judgeUndone: its record in the destination's topic is not done.
-func (c *inquiry) judgeUndone(ctx context.Context, e *evidence, r *record, v *admin.DestinationExplanation) error {
+func (c *inquiry) judgeUndone(ctx context.Context, e *evidence, r *record, v *DestinationExplanation) error {
 	v.Stage = "deliver"
 	for _, w := range c.waiting(e.id, r.orderKey) {
 		if w.Stage != "deliver" || w.Partition == r.Partition && w.Offset > r.Offset { // its user's next one: it has ended, and the commit follows
@@ -260,9 +259,9 @@ func (c *inquiry) judgeUndone(ctx context.Context, e *evidence, r *record, v *ad
 			}
 		}
 	}
-	v.State, v.Ahead = admin.StateWaiting, c.ahead(e, r, len(ahead))
+	v.State, v.Ahead = StateWaiting, c.ahead(e, r, len(ahead))
 	if len(ahead) > 0 {
-		v.Behind = &admin.BlockingEvent{EventID: ahead[0].id, Partition: ahead[0].partition, Offset: ahead[0].offset}
+		v.Behind = &BlockingEvent{EventID: ahead[0].id, Partition: ahead[0].partition, Offset: ahead[0].offset}
 		v.Why = fmt.Sprintf("it waits behind event %s of the same %s, which is not done (%s of this %s before it)", ahead[0].id, c.whose(), plural.Count(v.Ahead, "event"), c.whose())
 		v.Do = "eventserver explain " + operand(ahead[0].id) + " --destination " + e.id + keyFlagOf(ahead[0].orderKey)
 	} else {
@@ -280,18 +279,18 @@ func (c *inquiry) judgeUndone(ctx context.Context, e *evidence, r *record, v *ad
 }
 
 // first: nothing of its user is before it.
-func (c *inquiry) first(e *evidence, w *router.Waiting, v *admin.DestinationExplanation) {
+func (c *inquiry) first(e *evidence, w *router.Waiting, v *DestinationExplanation) {
 	status, _ := c.status(e.id)
 	tried := ""
 	if w.Attempts > 0 {
 		tried = fmt.Sprintf(" after %s, the last answer was: %s", plural.Count(w.Attempts, "attempt"), w.Last)
 	}
-	v.State = admin.StateWaiting
+	v.State = StateWaiting
 	switch w.Reason {
 	case metrics.WaitAttempt:
-		v.State, v.Why = admin.StateAttempt, fmt.Sprintf("attempt %d is under way%s", w.Attempts+1, tried)
+		v.State, v.Why = StateAttempt, fmt.Sprintf("attempt %d is under way%s", w.Attempts+1, tried)
 	case metrics.WaitBackoff:
-		v.State = admin.StateRetrying
+		v.State = StateRetrying
 		v.Why = fmt.Sprintf("attempt %d of %d failed (%s); the next is at %s", w.Attempts, w.Limit, w.Last, clock(w.Next))
 		if w.Counted < w.Attempts {
 			v.Why = fmt.Sprintf("attempt %d failed (%s), %d of %d count against it; the next is at %s", w.Attempts, w.Last, w.Counted, w.Limit, clock(w.Next))
@@ -301,7 +300,7 @@ func (c *inquiry) first(e *evidence, w *router.Waiting, v *admin.DestinationExpl
 			v.Do += "; it goes to the poison queue when its attempts are spent"
 		}
 	case metrics.WaitBreaker:
-		v.State = admin.StateBreaker
+		v.State = StateBreaker
 		v.Why = "the destination fails and is not called" + tried
 		switch why := status.Why(c.out.At); {
 		case why == "":
@@ -314,9 +313,9 @@ func (c *inquiry) first(e *evidence, w *router.Waiting, v *admin.DestinationExpl
 		}
 		v.Do = "fix the receiver; it is tried again by itself, now with: eventserver retry " + e.id
 	case metrics.WaitHeld:
-		v.State, v.Why, v.Do = admin.StateHeld, status.Hold.Words(c.out.At)+tried, "fix the receiver; "+resume(e.id)
+		v.State, v.Why, v.Do = StateHeld, status.Hold.Words(c.out.At)+tried, "fix the receiver; "+resume(e.id)
 	case metrics.WaitPaused:
-		v.State, v.Why = admin.StatePaused, "the destination is paused"+tried
+		v.State, v.Why = StatePaused, "the destination is paused"+tried
 		if status.Pause != nil {
 			v.Why = "the destination is paused" + by(status.Pause) + tried
 		}
@@ -334,8 +333,8 @@ func (c *inquiry) first(e *evidence, w *router.Waiting, v *admin.DestinationExpl
 }
 
 // queued: another event of its user is before it.
-func (c *inquiry) queued(e *evidence, r *record, w *router.Waiting, v *admin.DestinationExplanation) {
-	v.State, v.Behind = admin.StateWaiting, blocking(w)
+func (c *inquiry) queued(e *evidence, r *record, w *router.Waiting, v *DestinationExplanation) {
+	v.State, v.Behind = StateWaiting, blocking(w)
 	v.Attempts, v.LastAnswer, v.Since, v.Next, v.Reason = 0, "", r.Stored, time.Time{}, ""
 	for _, p := range e.others {
 		if p.partition == r.Partition && p.offset < r.Offset && !e.delivered[p.partition].Done(p.offset) {
@@ -343,7 +342,7 @@ func (c *inquiry) queued(e *evidence, r *record, w *router.Waiting, v *admin.Des
 		}
 	}
 	v.Ahead = max(c.ahead(e, r, int(v.Ahead)), 1)
-	head := &admin.DestinationExplanation{}
+	head := &DestinationExplanation{}
 	c.first(e, w, head)
 	v.Why = fmt.Sprintf("it waits behind event %s of the same %s: %s", w.EventID, c.whose(), head.Why)
 	if v.Ahead > 1 {
@@ -372,7 +371,7 @@ func (c *inquiry) ahead(e *evidence, r *record, found int) int64 {
 	return int64(found)
 }
 
-func (c *inquiry) describe(w *router.Waiting, v *admin.DestinationExplanation) {
+func (c *inquiry) describe(w *router.Waiting, v *DestinationExplanation) {
 	v.Attempts, v.Limit, v.LastAnswer, v.Next, v.Reason = w.Attempts, w.Limit, w.Last, w.Next.UTC(), w.Reason
 	if !w.Since.IsZero() {
 		v.Since = w.Since.UTC()
@@ -382,8 +381,8 @@ func (c *inquiry) describe(w *router.Waiting, v *admin.DestinationExplanation) {
 	}
 }
 
-func blocking(w *router.Waiting) *admin.BlockingEvent {
-	b := &admin.BlockingEvent{EventID: w.EventID, Partition: w.Partition, Offset: w.Offset, Reason: w.Reason, Attempts: w.Attempts, Limit: w.Limit,
+func blocking(w *router.Waiting) *BlockingEvent {
+	b := &BlockingEvent{EventID: w.EventID, Partition: w.Partition, Offset: w.Offset, Reason: w.Reason, Attempts: w.Attempts, Limit: w.Limit,
 		LastAnswer: w.Last, Since: w.Since, Next: w.Next}
 	return b
 }

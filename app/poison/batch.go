@@ -8,7 +8,6 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
-	"eventserver/app/admin"
 	"eventserver/infra"
 	"eventserver/router"
 )
@@ -106,7 +105,7 @@ func (j *job) send(todo []step) (done []step, err error) {
 			case s.key != "" && taken[s.key]:
 				later = append(later, s)
 			case stuck[s.key] && !j.order.Force && !j.match.singly():
-				j.leave(s.rec.e, "an earlier item of its key stays", func(r *admin.PoisonRun) { r.Behind++ })
+				j.leave(s.rec.e, "an earlier item of its key stays", func(r *Run) { r.Behind++ })
 			default:
 				taken[s.key] = true
 				wave, recs = append(wave, s), append(recs, s.rec.msg)
@@ -140,7 +139,7 @@ func (j *job) sendSmall(topic string, wave []step, stuck map[string]bool) (store
 		switch {
 		case errors.Is(err, infra.ErrTooLarge):
 			stuck[s.key] = s.key != ""
-			j.leave(s.rec.e, "it is larger than the broker takes", func(r *admin.PoisonRun) { r.Failed++ })
+			j.leave(s.rec.e, "it is larger than the broker takes", func(r *Run) { r.Failed++ })
 		case err != nil:
 			return stored, err
 		default:
@@ -207,7 +206,7 @@ func (j *job) count(done []step) {
 	for _, s := range done {
 		kinds[s.mark.Kind]++
 	}
-	j.note(func(r *admin.PoisonRun) {
+	j.note(func(r *Run) {
 		r.Redriven += kinds[router.MarkRedriven]
 		r.Discarded += kinds[router.MarkDiscarded]
 		r.Skipped += kinds[router.MarkSkipped]

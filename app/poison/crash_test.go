@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"eventserver/app/admin"
 	"eventserver/infra"
 	"eventserver/router"
 )
@@ -38,7 +37,7 @@ func TestKilledAtEveryPoint(t *testing.T) {
 			s := w.service(k)
 			fast := 1e6
 			s.most = 5
-			_, err := s.Begin(t.Context(), admin.PoisonOrder{Action: actionRedrive, All: true, Rate: &fast}, "ann")
+			_, err := s.Begin(t.Context(), Order{Action: actionRedrive, All: true, Rate: &fast}, "ann")
 			require.NoError(t, s.Close())
 			over := !k.dead
 			if !over {
@@ -47,7 +46,7 @@ func TestKilledAtEveryPoint(t *testing.T) {
 			before := len(w.all("dest.d"))
 			w.pass(leaseStale)
 			s = w.service(nil)
-			run := redrive(t, s, admin.PoisonOrder{})
+			run := redrive(t, s, Order{})
 			assert.Equal(t, want, w.redriven(), "killed at publish %d, with %.1f of it stored (%v)", point, share, err)
 			assert.Empty(t, w.waiting(s))
 			assert.Equal(t, items-before, run.Redriven)
@@ -67,8 +66,8 @@ func TestRunsAgainstAModel(t *testing.T) {
 		w := newWorld(t)
 		keys := []string{"", "ada", "bob", "cy"}
 		next := 0
-		filters := rapid.Custom(func(t *rapid.T) admin.PoisonFilter {
-			f := admin.PoisonFilter{Key: rapid.SampledFrom(keys).Draw(t, "key")}
+		filters := rapid.Custom(func(t *rapid.T) Filter {
+			f := Filter{Key: rapid.SampledFrom(keys).Draw(t, "key")}
 			if rapid.Bool().Draw(t, "class?") {
 				f.Class = rapid.SampledFrom([]string{router.ClassPipeline, router.ClassReceiver}).Draw(t, "class")
 			}
@@ -92,7 +91,7 @@ func TestRunsAgainstAModel(t *testing.T) {
 					next++
 				}
 			default:
-				o := admin.PoisonOrder{Action: rapid.SampledFrom([]string{actionRedrive, actionRedrive, actionDiscard}).Draw(t, "action"), PoisonFilter: filters.Draw(t, "filter"),
+				o := Order{Action: rapid.SampledFrom([]string{actionRedrive, actionRedrive, actionDiscard}).Draw(t, "action"), Filter: filters.Draw(t, "filter"),
 					Limit: rapid.IntRange(0, 3).Draw(t, "limit"), Force: rapid.Bool().Draw(t, "force"), DryRun: rapid.IntRange(0, 5).Draw(t, "dry") == 0}
 				if rapid.Bool().Draw(t, "killed") {
 					k := &killer{pub: w.broker.Publisher(infra.Durable), share: rapid.Float64Range(0, 1).Draw(t, "share"), left: rapid.IntRange(1, 8).Draw(t, "at")}
@@ -120,7 +119,7 @@ func TestRunsAgainstAModel(t *testing.T) {
 				checkOrder(t, w, run.ID)
 			}
 		}
-		redrive(t, s, admin.PoisonOrder{Force: true})
+		redrive(t, s, Order{Force: true})
 		require.Empty(t, w.waiting(s))
 		checkOnce(t, w, next)
 	})
@@ -186,15 +185,15 @@ func TestWhoSleptTooLongSendsNothing(t *testing.T) {
 			return was(ctx, d, m, r)
 		}
 	}()
-	ended := make(chan admin.PoisonRun)
+	ended := make(chan Run)
 	go func() {
-		run, _ := do(slept, admin.PoisonOrder{Action: actionRedrive})
+		run, _ := do(slept, Order{Action: actionRedrive})
 		ended <- run
 	}()
 	<-asleep
 	w.pass(time.Minute)
 	other := w.service(nil)
-	assert.Equal(t, 3, redrive(t, other, admin.PoisonOrder{}).Redriven)
+	assert.Equal(t, 3, redrive(t, other, Order{}).Redriven)
 	close(wake)
 	run := <-ended
 	assert.Equal(t, stateFailed, run.State)

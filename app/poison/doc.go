@@ -6,6 +6,8 @@
 // itself. What has no mark waits for an operator.
 //
 //	service.go  what it is made of
+//	types.go    questions, orders and answers
+//	errors.go   kinds of refusals
 //	filter.go   which items are meant
 //	index.go    which of them are settled, and which keys are out of order
 //	look.go     list, count, show
@@ -22,8 +24,7 @@
 // was killed looks up in the destination's topic what that one had sent, and
 // marks it, before it begins.
 //
-// The types of the answers are those of app/admin, so that the API and the
-// commands that go straight to a broker say the same. The package may import
-// router, infra and app/admin; it knows no configuration and no concrete broker:
-// package app gives it both.
+// The admin API and the commands that go straight to a broker show its types, so that
+// both say the same. The package may import router, infra and control; it knows no
+// configuration, no concrete broker and no HTTP: package app gives it what it needs.
 package poison

@@ -6,11 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"eventserver/app/admin"
 	"eventserver/router"
 )
 
-// filter is an admin.PoisonFilter that was understood.
+// filter is an Filter that was understood.
 type filter struct {
 	class, reason, typ, key, event string
 	at                             *router.Position
@@ -18,29 +17,29 @@ type filter struct {
 }
 
 // parse reads f, or says what cannot be meant.
-func parse(f admin.PoisonFilter, now time.Time) (*filter, error) {
+func parse(f Filter, now time.Time) (*filter, error) {
 	m := &filter{class: f.Class, reason: f.Reason, typ: f.Type, key: f.Key, event: f.EventID}
 	switch f.Class {
 	case "", router.ClassPipeline, router.ClassReceiver:
 	default:
-		return nil, admin.Invalid(fmt.Sprintf("reason_class: %.40q is not pipeline or receiver", f.Class))
+		return nil, invalid(fmt.Sprintf("reason_class: %.40q is not pipeline or receiver", f.Class))
 	}
 	if all := router.Reasons(""); f.Reason != "" && !slices.Contains(all, f.Reason) {
-		return nil, admin.Invalid(fmt.Sprintf("reason: %.40q is not one of %s", f.Reason, strings.Join(all, ", ")))
+		return nil, invalid(fmt.Sprintf("reason: %.40q is not one of %s", f.Reason, strings.Join(all, ", ")))
 	}
 	if f.Class != "" && f.Reason != "" && router.ClassOf(f.Reason) != f.Class {
-		return nil, admin.Invalid(fmt.Sprintf("reason: %s is of class %s, and reason_class says %s; leave one of them out", f.Reason, router.ClassOf(f.Reason), f.Class))
+		return nil, invalid(fmt.Sprintf("reason: %s is of class %s, and reason_class says %s; leave one of them out", f.Reason, router.ClassOf(f.Reason), f.Class))
 	}
 	if p := strings.TrimSuffix(f.Type, ".*"); f.Type != "*" && strings.Contains(p, "*") {
-		return nil, admin.Invalid(fmt.Sprintf("type: %.40q is not a pattern; write a whole type, a prefix with .* behind it, or *", f.Type))
+		return nil, invalid(fmt.Sprintf("type: %.40q is not a pattern; write a whole type, a prefix with .* behind it, or *", f.Type))
 	}
 	if f.Position != "" {
 		at, err := router.ParsePosition(f.Position)
 		if err != nil {
-			return nil, admin.Invalid("position: " + err.Error())
+			return nil, invalid("position: " + err.Error())
 		}
 		if f.Destination == "" {
-			return nil, admin.Invalid("position: say in whose poison queue, with a destination")
+			return nil, invalid("position: say in whose poison queue, with a destination")
 		}
 		m.at = &at
 	}
@@ -52,7 +51,7 @@ func parse(f admin.PoisonFilter, now time.Time) (*filter, error) {
 		return nil, err
 	}
 	if !m.since.IsZero() && !m.until.IsZero() && !m.since.Before(m.until) {
-		return nil, admin.Invalid(fmt.Sprintf("since, until: %s is not before %s", stamp(m.since), stamp(m.until)))
+		return nil, invalid(fmt.Sprintf("since, until: %s is not before %s", stamp(m.since), stamp(m.until)))
 	}
 	return m, nil
 }
@@ -67,7 +66,7 @@ func moment(name, s string, now time.Time) (time.Time, error) {
 	}
 	ago, err := time.ParseDuration(s)
 	if err != nil || ago < 0 {
-		return time.Time{}, admin.Invalid(fmt.Sprintf("%s: %.40q is neither a time such as 2026-01-02T15:04:05Z nor how long ago, such as 90m or 24h", name, s))
+		return time.Time{}, invalid(fmt.Sprintf("%s: %.40q is neither a time such as 2026-01-02T15:04:05Z nor how long ago, such as 90m or 24h", name, s))
 	}
 	return now.Add(-ago), nil
 }
@@ -78,7 +77,7 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 func (f *filter) singly() bool { return f.event != "" || f.at != nil }
 
 // narrow is whether a filter leaves anything out.
-func narrow(f admin.PoisonFilter) bool { return f != admin.PoisonFilter{} }
+func narrow(f Filter) bool { return f != Filter{} }
 
 // match reports whether an item is meant. It was given up at that time.
 func (f *filter) match(g router.GivenUp, pos router.Position, at time.Time) bool {
@@ -97,7 +96,7 @@ func (f *filter) match(g router.GivenUp, pos router.Position, at time.Time) bool
 }
 
 // words are a filter in an audit line, which has no key.
-func words(f admin.PoisonFilter, all bool) string {
+func words(f Filter, all bool) string {
 	var out []string
 	for _, w := range [][2]string{{"reason_class", f.Class}, {"reason", f.Reason}, {"type", f.Type}, {"event_id", f.EventID},
 		{"position", f.Position}, {"since", f.Since}, {"until", f.Until}} {

@@ -11,7 +11,6 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"golang.org/x/time/rate"
 
-	"eventserver/app/admin"
 	"eventserver/infra"
 	"eventserver/router"
 	"eventserver/router/plural"
@@ -34,7 +33,7 @@ type job struct {
 	h           *handle
 	q           *index
 	destination string
-	order       admin.PoisonOrder
+	order       Order
 	match       *filter
 	lease       *lease // nil in a dry run
 	limiter     *rate.Limiter
@@ -132,7 +131,7 @@ func (j *job) decide(ctx context.Context, e *entry) error {
 	if n := j.order.Limit; n > 0 && j.h.settled()+len(j.pending) >= n {
 		return errors.Join(j.flush(ctx), errEnough)
 	}
-	j.note(func(r *admin.PoisonRun) {
+	j.note(func(r *Run) {
 		r.Matched++
 		if j.order.DryRun && len(r.First) < maxFirst {
 			r.First = append(r.First, e.item())
@@ -143,11 +142,11 @@ func (j *job) decide(ctx context.Context, e *entry) error {
 		return j.add(ctx, s)
 	}
 	if j.isBlocked(e.Key) && !j.order.Force && !j.match.singly() {
-		j.leave(e, "an earlier item of its key stays; mend or discard that one, or redrive this one by its event id", func(r *admin.PoisonRun) { r.Behind++ })
+		j.leave(e, "an earlier item of its key stays; mend or discard that one, or redrive this one by its event id", func(r *Run) { r.Behind++ })
 		return nil
 	}
 	if most := *j.order.MaxRedrives; e.Redrives >= most && !j.order.Force {
-		j.leave(e, fmt.Sprintf("it was redriven %s already; find out why it comes back, or redrive it with force", plural.Count(e.Redrives, "time")), func(r *admin.PoisonRun) { r.Refused++ })
+		j.leave(e, fmt.Sprintf("it was redriven %s already; find out why it comes back, or redrive it with force", plural.Count(e.Redrives, "time")), func(r *Run) { r.Refused++ })
 		return nil
 	}
 	if e.LeftOut != nil {
@@ -156,7 +155,7 @@ func (j *job) decide(ctx context.Context, e *entry) error {
 			if !errors.As(err, &gone) {
 				return err
 			}
-			j.leave(e, gone.Error()+"; it cannot be redriven", func(r *admin.PoisonRun) { r.Failed++ })
+			j.leave(e, gone.Error()+"; it cannot be redriven", func(r *Run) { r.Failed++ })
 			return nil
 		}
 	}
@@ -176,7 +175,7 @@ func (j *job) decide(ctx context.Context, e *entry) error {
 		s.mark.Kind = router.MarkSkipped
 	default:
 		reason, text := router.Failure(err, e.msg)
-		j.leave(e, reason+" again: "+text, func(r *admin.PoisonRun) { r.Failed++ })
+		j.leave(e, reason+" again: "+text, func(r *Run) { r.Failed++ })
 		return nil
 	}
 	return j.add(ctx, s)
@@ -204,14 +203,14 @@ func (j *job) add(ctx context.Context, s step) error {
 }
 
 // leave keeps an item where it is, and with it what follows of its key.
-func (j *job) leave(e *entry, why string, count func(*admin.PoisonRun)) {
+func (j *job) leave(e *entry, why string, count func(*Run)) {
 	if e.Key != "" {
 		j.blocked[j.s.hash(e.Key)] = struct{}{}
 	}
-	j.note(func(r *admin.PoisonRun) {
+	j.note(func(r *Run) {
 		count(r)
 		if len(r.Problems) < maxProblems {
-			r.Problems = append(r.Problems, admin.PoisonProblem{Destination: j.destination, Position: e.at.String(), EventID: e.EventID, Why: why})
+			r.Problems = append(r.Problems, Problem{Destination: j.destination, Position: e.at.String(), EventID: e.EventID, Why: why})
 		}
 	})
 }
@@ -221,4 +220,4 @@ func (j *job) isBlocked(key string) bool {
 	return is && key != ""
 }
 
-func (j *job) note(f func(*admin.PoisonRun)) { j.h.update(f) }
+func (j *job) note(f func(*Run)) { j.h.update(f) }

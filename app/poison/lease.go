@@ -10,7 +10,6 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
-	"eventserver/app/admin"
 	"eventserver/app/control"
 	"eventserver/infra"
 	"eventserver/router"
@@ -117,10 +116,10 @@ func (s *Service) acquire(ctx context.Context, d, run, action, by string) (*leas
 func (l *lease) taken() error {
 	h := l.known.holder
 	if h == nil { // it ended this moment
-		return admin.Conflict("another run of " + l.own.Destination + " has just ended; begin again")
+		return conflict("another run of " + l.own.Destination + " has just ended; begin again")
 	}
 	now := l.s.cfg.Now()
-	return admin.Conflict(fmt.Sprintf("%s %s of %s by %s is under way since %s, its last sign of life was %s ago; wait for its end (one that was killed gives way after %s)",
+	return conflict(fmt.Sprintf("%s %s of %s by %s is under way since %s, its last sign of life was %s ago; wait for its end (one that was killed gives way after %s)",
 		h.Action, h.Run, l.own.Destination, h.By, stamp(h.At), max(now.Sub(h.last), 0).Round(time.Second), leaseStale))
 }
 

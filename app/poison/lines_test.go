@@ -11,7 +11,6 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/stretchr/testify/require"
 
-	"eventserver/app/admin"
 	"eventserver/infra"
 )
 
@@ -38,7 +37,7 @@ func TestLinesDoNotGrowWithTheItems(t *testing.T) {
 			s := w.service(nil)
 			var log bytes.Buffer
 			s.cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
-			run, err := do(s, admin.PoisonOrder{Action: action})
+			run, err := do(s, Order{Action: action})
 			require.NoError(t, err)
 			require.Equal(t, items, run.Redriven+run.Discarded)
 			require.Equal(t, 2, strings.Count(log.String(), "\n"), log.String())
@@ -58,7 +57,7 @@ func TestLinesOfALongRun(t *testing.T) {
 	s.most = 1 // an item at a time: more than an hour in all
 	var log bytes.Buffer
 	s.cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
-	_, err := do(s, admin.PoisonOrder{Action: actionDiscard})
+	_, err := do(s, Order{Action: actionDiscard})
 	require.NoError(t, err)
 	n := strings.Count(log.String(), `action="discard goes on"`)
 	require.True(t, n >= 4 && n <= 8, "%d lines\n%s", n, log.String())

@@ -13,7 +13,6 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
-	"eventserver/app/admin"
 	"eventserver/infra"
 	"eventserver/router"
 )
@@ -27,8 +26,8 @@ type entry struct {
 	mixed bool      // its key's items are in another order than their sequence
 }
 
-func (e *entry) item() admin.PoisonItem {
-	return admin.PoisonItem{
+func (e *entry) item() Item {
+	return Item{
 		Destination: e.Destination, Position: e.at.String(), EventID: e.EventID, Key: e.Key, Type: e.EventType, Stage: e.Stage,
 		Class: router.ClassOf(e.Reason), Reason: e.Reason, Detail: e.Detail, Attempts: e.Attempts,
 		First: e.First, Last: e.Last, ReceivedAt: e.ReceivedAt, PoisonedAt: e.when.UTC(), Sequence: e.Sequence, Redrives: e.Redrives, Size: e.Size,
@@ -107,10 +106,10 @@ func (s *Service) part(ctx context.Context, d string, q *index, m *filter, p int
 	}))
 }
 
-// List implements admin.Poison.
-func (s *Service) List(ctx context.Context, q admin.PoisonQuery) (admin.PoisonPage, error) {
-	page := admin.PoisonPage{Items: []admin.PoisonItem{}}
-	m, err := parse(q.PoisonFilter, s.cfg.Now())
+// List returns what is not settled, by destination, partition and offset.
+func (s *Service) List(ctx context.Context, q Query) (Page, error) {
+	page := Page{Items: []Item{}}
+	m, err := parse(q.Filter, s.cfg.Now())
 	if err != nil {
 		return page, err
 	}
@@ -122,7 +121,7 @@ func (s *Service) List(ctx context.Context, q admin.PoisonQuery) (admin.PoisonPa
 		q.Limit = 100
 	}
 	if first != "" && !slices.Contains(s.targets(q.Destination), first) {
-		return page, admin.Invalid(fmt.Sprintf("after: %.60q is of a destination that is not asked for, or not configured any more; begin again without after", q.After))
+		return page, invalid(fmt.Sprintf("after: %.60q is of a destination that is not asked for, or not configured any more; begin again without after", q.After))
 	}
 	skipping := first != ""
 	err = s.each(q.Destination, func(d string) error {
@@ -155,20 +154,20 @@ func cursor(s string) (destination string, at router.Position, err error) {
 	}
 	destination, pos, _ := strings.Cut(s, "/")
 	if at, err = router.ParsePosition(pos); err != nil || destination == "" {
-		return "", at, admin.Invalid(fmt.Sprintf("after: %.60q is not the next of a page", s))
+		return "", at, invalid(fmt.Sprintf("after: %.60q is not the next of a page", s))
 	}
 	return destination, at, nil
 }
 
-// Counts implements admin.Poison.
-func (s *Service) Counts(ctx context.Context, f admin.PoisonFilter) (admin.PoisonCounts, error) {
-	out := admin.PoisonCounts{Destinations: []admin.PoisonTotal{}}
+// Counts counts what is not settled.
+func (s *Service) Counts(ctx context.Context, f Filter) (Counts, error) {
+	out := Counts{Destinations: []Total{}}
 	m, err := parse(f, s.cfg.Now())
 	if err != nil {
 		return out, err
 	}
 	err = s.each(f.Destination, func(d string) error {
-		total := admin.PoisonTotal{Destination: d, Reasons: []admin.PoisonCount{}}
+		total := Total{Destination: d, Reasons: []Count{}}
 		reasons := map[string]int{}
 		err := s.scan(ctx, d, m, router.Position{}, func(e *entry) error {
 			reasons[e.Reason]++
@@ -185,7 +184,7 @@ func (s *Service) Counts(ctx context.Context, f admin.PoisonFilter) (admin.Poiso
 			return err
 		}
 		for _, reason := range slices.Sorted(maps.Keys(reasons)) {
-			total.Reasons = append(total.Reasons, admin.PoisonCount{Class: router.ClassOf(reason), Reason: reason, Count: reasons[reason]})
+			total.Reasons = append(total.Reasons, Count{Class: router.ClassOf(reason), Reason: reason, Count: reasons[reason]})
 		}
 		out.Count += total.Count
 		out.Destinations = append(out.Destinations, total)
@@ -211,11 +210,12 @@ func (s *Service) Waiting(ctx context.Context, destination string) (int64, error
 // maxShown bounds what Show keeps: an id may be in a queue again and again.
 const maxShown = 100
 
-// Show implements admin.Poison.
-func (s *Service) Show(ctx context.Context, destination, item string, payload bool) (admin.PoisonFound, error) {
-	out := admin.PoisonFound{Records: []admin.PoisonRecord{}}
+// Show returns the records of item, an event's id or partition:offset, those that
+// are settled too; of every destination with "". payload adds what they carry.
+func (s *Service) Show(ctx context.Context, destination, item string, payload bool) (Found, error) {
+	out := Found{Records: []Record{}}
 	var partial []*entry // of the records, those of which parts are left out; nil: others
-	marks := map[string]*admin.PoisonMark{}
+	marks := map[string]*Mark{}
 	err := s.each(destination, func(d string) error {
 		topic := router.PoisonTopic(d)
 		bounds, err := s.cfg.Broker.Bounds(ctx, topic, time.Time{})
@@ -231,7 +231,7 @@ func (s *Service) Show(ctx context.Context, destination, item string, payload bo
 			if mark, is := router.DecodeMark(msg); is {
 				of := mark.Of.String()
 				if marks[of] == nil && (mark.EventID == item || of == item) {
-					marks[of] = &admin.PoisonMark{Mark: mark.Kind, By: mark.By, Run: mark.Run, At: mark.At, Position: at.String()}
+					marks[of] = &Mark{Mark: mark.Kind, By: mark.By, Run: mark.Run, At: mark.At, Position: at.String()}
 				}
 				return nil
 			}
@@ -255,7 +255,7 @@ func (s *Service) Show(ctx context.Context, destination, item string, payload bo
 		if destination == "" {
 			destination = "every destination"
 		}
-		return out, admin.NotFound(fmt.Sprintf("the poison queue of %s has no event %.60q and nothing at that position", destination, item))
+		return out, notFound(fmt.Sprintf("the poison queue of %s has no event %.60q and nothing at that position", destination, item))
 	}
 	for i := range out.Records {
 		if e := partial[i]; e != nil {
@@ -265,12 +265,12 @@ func (s *Service) Show(ctx context.Context, destination, item string, payload bo
 		}
 		out.Records[i].Settled = marks[out.Records[i].Position]
 	}
-	slices.SortStableFunc(out.Records, func(a, b admin.PoisonRecord) int { return a.PoisonedAt.Compare(b.PoisonedAt) })
+	slices.SortStableFunc(out.Records, func(a, b Record) int { return a.PoisonedAt.Compare(b.PoisonedAt) })
 	return out, nil
 }
 
-func record(e *entry, payload bool) admin.PoisonRecord {
-	r := admin.PoisonRecord{PoisonItem: e.item(), Headers: router.PoisonHeaders(e.msg, payload)}
+func record(e *entry, payload bool) Record {
+	r := Record{Item: e.item(), Headers: router.PoisonHeaders(e.msg, payload)}
 	body := []byte(e.msg.Payload)
 	switch {
 	case !payload:

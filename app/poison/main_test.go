@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"eventserver/app/admin"
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/infra/brokertest/inmemory"
@@ -145,7 +144,7 @@ func (w *world) redriven() map[string][]string {
 }
 
 func (w *world) waiting(s *Service) []string {
-	page, err := s.List(context.Background(), admin.PoisonQuery{})
+	page, err := s.List(context.Background(), Query{})
 	require.NoError(w.t, err)
 	out := []string{}
 	for _, it := range page.Items {
@@ -163,11 +162,11 @@ func (w *world) waiting(s *Service) []string {
 }
 
 // do runs an order to its end.
-func do(s *Service, o admin.PoisonOrder) (admin.PoisonRun, error) {
+func do(s *Service, o Order) (Run, error) {
 	if o.Rate == nil {
 		o.Rate = new(float64)
 	}
-	if !narrow(o.PoisonFilter) {
+	if !narrow(o.Filter) {
 		o.All = true
 	}
 	run, err := s.Begin(context.Background(), o, "ann")
@@ -177,7 +176,7 @@ func do(s *Service, o admin.PoisonOrder) (admin.PoisonRun, error) {
 	return run, err
 }
 
-func redrive(t require.TestingT, s *Service, o admin.PoisonOrder) admin.PoisonRun {
+func redrive(t require.TestingT, s *Service, o Order) Run {
 	o.Action = actionRedrive
 	run, err := do(s, o)
 	require.NoError(t, err)

@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"eventserver/app/admin"
 	"eventserver/infra"
 	"eventserver/router"
 )
@@ -70,10 +69,10 @@ func TestMemoryIsBounded(t *testing.T) {
 		}})
 	require.NoError(t, err)
 	defer func() { _ = s.Close() }()
-	counts, err := s.Counts(t.Context(), admin.PoisonFilter{})
+	counts, err := s.Counts(t.Context(), Filter{})
 	require.NoError(t, err)
 	assert.Equal(t, 30_000, counts.Count)
-	run := redrive(t, s, admin.PoisonOrder{DryRun: true})
+	run := redrive(t, s, Order{DryRun: true})
 	assert.Equal(t, 30_000, run.Redriven)
 	grew := int64(b.peak) - int64(before.HeapAlloc)
 	t.Logf("the heap grew by %d KiB for %d items of 1000 bytes", grew>>10, b.items)

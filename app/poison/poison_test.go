@@ -13,13 +13,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"eventserver/app/admin"
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/router"
 )
 
-type fields = admin.PoisonFilter
+type fields = Filter
 
 func TestListCountsAndFilters(t *testing.T) {
 	w := newWorld(t)
@@ -46,7 +45,7 @@ func TestListCountsAndFilters(t *testing.T) {
 		"until":    {fields{Until: "1h"}, nil},
 		"future":   {fields{Since: time.Now().Add(time.Hour).Format(time.RFC3339)}, nil},
 	} {
-		page, err := s.List(t.Context(), admin.PoisonQuery{PoisonFilter: c.f})
+		page, err := s.List(t.Context(), Query{Filter: c.f})
 		require.NoError(t, err, name)
 		var got []string
 		for _, it := range page.Items {
@@ -60,7 +59,7 @@ func TestListCountsAndFilters(t *testing.T) {
 
 	// Pages come to the same, whatever their size.
 	var got []string
-	q := admin.PoisonQuery{Limit: 2}
+	q := Query{Limit: 2}
 	for range 4 {
 		page, err := s.List(t.Context(), q)
 		require.NoError(t, err)
@@ -73,12 +72,12 @@ func TestListCountsAndFilters(t *testing.T) {
 	}
 	assert.Equal(t, w.waiting(s), got)
 
-	page, err := s.List(t.Context(), admin.PoisonQuery{PoisonFilter: fields{EventID: "a2"}})
+	page, err := s.List(t.Context(), Query{Filter: fields{EventID: "a2"}})
 	require.NoError(t, err)
 	it := page.Items[0]
 	assert.Equal(t, "d ada user.new transform pipeline schema why a2 3", fmt.Sprint(it.Destination, " ", it.Key, " ", it.Type, " ", it.Stage, " ", it.Class, " ", it.Reason, " ", it.Detail, " ", it.Attempts))
 	assert.False(t, it.First.IsZero() || it.Last.IsZero() || it.ReceivedAt.IsZero() || it.PoisonedAt.IsZero())
-	byPosition, err := s.List(t.Context(), admin.PoisonQuery{PoisonFilter: fields{Destination: "d", Position: it.Position}})
+	byPosition, err := s.List(t.Context(), Query{Filter: fields{Destination: "d", Position: it.Position}})
 	require.NoError(t, err)
 	assert.Equal(t, page, byPosition)
 
@@ -104,24 +103,24 @@ func TestWhatCannotBeMeant(t *testing.T) {
 		`since: "yesterday" is neither a time such as 2026-01-02T15:04:05Z nor how long ago, such as 90m or 24h`: {Since: "yesterday"},
 		`since, until: 2026-01-02T00:00:00Z is not before 2026-01-01T00:00:00Z`:                                  {Since: "2026-01-02T00:00:00Z", Until: "2026-01-01T00:00:00Z"},
 	} {
-		_, err := s.List(t.Context(), admin.PoisonQuery{PoisonFilter: f})
+		_, err := s.List(t.Context(), Query{Filter: f})
 		assert.EqualError(t, err, want)
 	}
-	_, err := s.List(t.Context(), admin.PoisonQuery{After: "d"})
+	_, err := s.List(t.Context(), Query{After: "d"})
 	assert.EqualError(t, err, `after: "d" is not the next of a page`)
-	for _, q := range []admin.PoisonQuery{{After: "x/0:1"}, {After: "x/0:1", PoisonFilter: fields{Destination: "d"}}} { // an empty page, as if that were all
+	for _, q := range []Query{{After: "x/0:1"}, {After: "x/0:1", Filter: fields{Destination: "d"}}} { // an empty page, as if that were all
 		_, err = s.List(t.Context(), q)
 		assert.EqualError(t, err, `after: "x/0:1" is of a destination that is not asked for, or not configured any more; begin again without after`)
 	}
 	for _, rate := range []float64{-1, math.NaN(), math.Inf(1)} { // no number is no limit
-		_, err = s.Begin(t.Context(), admin.PoisonOrder{Action: "redrive", All: true, Rate: &rate}, "ann")
+		_, err = s.Begin(t.Context(), Order{Action: "redrive", All: true, Rate: &rate}, "ann")
 		assert.EqualError(t, err, "rate, max_redrives, limit and wait: 0 or more, and a number")
 	}
 	_, err = s.Show(t.Context(), "d", "e9", false)
 	assert.EqualError(t, err, `the poison queue of d has no event "e9" and nothing at that position`)
-	_, err = s.Begin(t.Context(), admin.PoisonOrder{Action: "redrive"}, "ann")
+	_, err = s.Begin(t.Context(), Order{Action: "redrive"}, "ann")
 	assert.EqualError(t, err, "redrive: say which items by a destination or another filter, or ask for all")
-	_, err = s.Begin(t.Context(), admin.PoisonOrder{Action: "redrive", PoisonFilter: fields{Destination: "x"}}, "ann")
+	_, err = s.Begin(t.Context(), Order{Action: "redrive", Filter: fields{Destination: "x"}}, "ann")
 	assert.EqualError(t, err, `there is no destination "x" to redrive to; the configuration has d`)
 	_, err = s.Run(t.Context(), "r", 0)
 	assert.ErrorContains(t, err, `this server has no run "r"`)
@@ -134,13 +133,13 @@ func TestRedriveDeliveries(t *testing.T) {
 	defer func() { _ = s.Close() }()
 	w.put(item{id: "a1", key: "ada", sequence: 5, body: "no JSON \xff"}, item{id: "b1", key: "bob", sequence: 6}, item{id: "a2", key: "ada", sequence: 9, redrives: 1})
 
-	dry := redrive(t, s, admin.PoisonOrder{DryRun: true})
+	dry := redrive(t, s, Order{DryRun: true})
 	assert.Equal(t, 3, dry.Redriven)
 	assert.Len(t, dry.First, 3)
 	assert.Empty(t, w.all("dest.d"))
 	assert.Len(t, w.waiting(s), 3)
 
-	run := redrive(t, s, admin.PoisonOrder{})
+	run := redrive(t, s, Order{})
 	assert.Equal(t, "3 3 0 0", fmt.Sprint(run.Matched, " ", run.Redriven, " ", run.Failed, " ", run.Refused))
 	assert.Empty(t, w.waiting(s))
 	assert.Equal(t, map[string][]string{"ada": {"a1", "a2"}, "bob": {"b1"}}, w.redriven())
@@ -161,7 +160,7 @@ func TestRedriveDeliveries(t *testing.T) {
 			assert.Equal(t, 2, d.Redrives)
 		}
 	}
-	again := redrive(t, s, admin.PoisonOrder{})
+	again := redrive(t, s, Order{})
 	assert.Zero(t, again.Matched)
 	assert.Equal(t, map[string]int{"redriven": 3}, w.marks)
 
@@ -188,7 +187,7 @@ func TestRedriveInTheOrderOfEvents(t *testing.T) {
 	defer func() { _ = s.Close() }()
 	w.put(item{id: "a5", key: "ada", sequence: 5, stage: "transform", reason: "transform"}, item{id: "b1", key: "bob", sequence: 1},
 		item{id: "a3", key: "ada", sequence: 3}, item{id: "a4", key: "ada", sequence: 4}, item{id: "b2", key: "bob", sequence: 2})
-	redrive(t, s, admin.PoisonOrder{})
+	redrive(t, s, Order{})
 	assert.Equal(t, map[string][]string{"ada": {"a3", "a4", "a5"}, "bob": {"b1", "b2"}}, w.redriven())
 }
 
@@ -207,7 +206,7 @@ func TestRedriveTransformsAgain(t *testing.T) {
 		}
 		return nil
 	}
-	run := redrive(t, s, admin.PoisonOrder{})
+	run := redrive(t, s, Order{})
 	assert.Equal(t, "redriven 3 skipped 1 failed 1 behind 1", fmt.Sprintf("redriven %d skipped %d failed %d behind %d", run.Redriven, run.Skipped, run.Failed, run.Behind))
 	assert.Equal(t, map[string][]string{"ada": {"a1", "a2"}, "cy": {"c2"}}, w.redriven())
 	assert.Equal(t, []string{"b1", "b2"}, w.waiting(s), "bob's later event does not overtake")
@@ -219,9 +218,9 @@ func TestRedriveTransformsAgain(t *testing.T) {
 	assert.Equal(t, "skipped", found.Records[0].Settled.Mark)
 
 	// By its id it goes all the same, and when all is mended the rest does.
-	assert.Equal(t, 1, redrive(t, s, admin.PoisonOrder{PoisonFilter: fields{EventID: "b2"}}).Redriven)
+	assert.Equal(t, 1, redrive(t, s, Order{Filter: fields{EventID: "b2"}}).Redriven)
 	w.again = nil
-	assert.Equal(t, 1, redrive(t, s, admin.PoisonOrder{}).Redriven)
+	assert.Equal(t, 1, redrive(t, s, Order{}).Redriven)
 	assert.Empty(t, w.waiting(s))
 }
 
@@ -230,13 +229,13 @@ func TestLoopGuard(t *testing.T) {
 	s := w.service(nil)
 	defer func() { _ = s.Close() }()
 	w.put(item{id: "a1", key: "ada", redrives: 3}, item{id: "a2", key: "ada"}, item{id: "b1", key: "bob", redrives: 2})
-	run := redrive(t, s, admin.PoisonOrder{})
+	run := redrive(t, s, Order{})
 	assert.Equal(t, "1 1 1", fmt.Sprint(run.Redriven, " ", run.Refused, " ", run.Behind))
 	assert.Contains(t, run.Problems[0].Why, "it was redriven 3 times already")
 	assert.Equal(t, []string{"a1", "a2"}, w.waiting(s))
 	none := 0
-	assert.Equal(t, 1, redrive(t, s, admin.PoisonOrder{PoisonFilter: fields{EventID: "a2"}, MaxRedrives: &none}).Refused)
-	assert.Equal(t, 2, redrive(t, s, admin.PoisonOrder{Force: true}).Redriven)
+	assert.Equal(t, 1, redrive(t, s, Order{Filter: fields{EventID: "a2"}, MaxRedrives: &none}).Refused)
+	assert.Equal(t, 2, redrive(t, s, Order{Force: true}).Redriven)
 	assert.Equal(t, map[string][]string{"ada": {"a1", "a2"}, "bob": {"b1"}}, w.redriven())
 }
 
@@ -249,9 +248,9 @@ func TestWhatStaysHoldsBackOnlyWhatFollows(t *testing.T) {
 	w.put(item{id: "a1", key: "ada", sequence: 1}, item{id: "a2", key: "ada", sequence: 2, redrives: 3}, item{id: "a3", key: "ada", sequence: 3},
 		item{id: "b1", key: "bob", sequence: 1}, item{id: "b2", key: "bob", sequence: 2, stage: "transform", reason: "transform"})
 	w.again = func(*message.Message) error { return fmt.Errorf("still broken") }
-	dry := redrive(t, s, admin.PoisonOrder{DryRun: true})
-	run := redrive(t, s, admin.PoisonOrder{})
-	for _, r := range []admin.PoisonRun{dry, run} {
+	dry := redrive(t, s, Order{DryRun: true})
+	run := redrive(t, s, Order{})
+	for _, r := range []Run{dry, run} {
 		assert.Equal(t, "2 1 1 1", fmt.Sprint(r.Redriven, " ", r.Refused, " ", r.Failed, " ", r.Behind))
 	}
 	assert.Equal(t, map[string][]string{"ada": {"a1"}, "bob": {"b1"}}, w.redriven())
@@ -265,11 +264,11 @@ func TestDiscardAndLimit(t *testing.T) {
 	for n := range 10 {
 		w.put(item{id: fmt.Sprint("e", n), key: "ada", sequence: n})
 	}
-	run, err := do(s, admin.PoisonOrder{Action: actionDiscard, Limit: 4})
+	run, err := do(s, Order{Action: actionDiscard, Limit: 4})
 	require.NoError(t, err)
 	assert.Equal(t, "4 0", fmt.Sprint(run.Discarded, " ", run.Redriven))
 	assert.Len(t, w.waiting(s), 6)
-	assert.Equal(t, 3, redrive(t, s, admin.PoisonOrder{Limit: 3}).Redriven)
+	assert.Equal(t, 3, redrive(t, s, Order{Limit: 3}).Redriven)
 	assert.Equal(t, map[string][]string{"ada": {"e4", "e5", "e6"}}, w.redriven())
 	assert.Equal(t, []string{"e7", "e8", "e9"}, w.waiting(s))
 }
@@ -282,18 +281,18 @@ func TestOneRunAtATime(t *testing.T) {
 	l, err := one.acquire(t.Context(), "d", "first", actionRedrive, "ann")
 	require.NoError(t, err)
 	for _, s := range []*Service{one, two} {
-		_, err = do(s, admin.PoisonOrder{Action: actionRedrive})
+		_, err = do(s, Order{Action: actionRedrive})
 		assert.ErrorContains(t, err, "redrive first of d by ann is under way since ")
-		_, err = do(s, admin.PoisonOrder{Action: actionDiscard})
+		_, err = do(s, Order{Action: actionDiscard})
 		assert.ErrorContains(t, err, "its last sign of life was 0s ago; wait for its end (one that was killed gives way after 30s)")
 	}
 	w.pass(29 * time.Second)
 	require.NoError(t, l.hold(t.Context())) // a beat
 	w.pass(29 * time.Second)
-	_, err = do(two, admin.PoisonOrder{Action: actionRedrive})
+	_, err = do(two, Order{Action: actionRedrive})
 	assert.ErrorContains(t, err, "29s ago")
 	w.pass(time.Second)
-	assert.Equal(t, 1, redrive(t, two, admin.PoisonOrder{}).Redriven, "it gives way")
+	assert.Equal(t, 1, redrive(t, two, Order{}).Redriven, "it gives way")
 	assert.ErrorIs(t, l.hold(t.Context()), errLost)
 }
 
@@ -340,7 +339,7 @@ func TestWhatIsInDoubtNeedsAgain(t *testing.T) {
 	w.put(item{id: "a1", key: "ada"}, item{id: "a2", key: "ada"})
 	k := &killer{pub: w.broker.Publisher(infra.Durable), share: 1, only: "dest.", left: 1}
 	s := w.service(k)
-	_, err := do(s, admin.PoisonOrder{Action: actionRedrive})
+	_, err := do(s, Order{Action: actionRedrive})
 	assert.ErrorContains(t, err, "the next run looks up what it has, and can begin in 30s")
 	require.NoError(t, s.Close())
 	w.pass(time.Minute)
@@ -348,12 +347,12 @@ func TestWhatIsInDoubtNeedsAgain(t *testing.T) {
 	s = w.service(nil)
 	defer func() { _ = s.Close() }()
 	for range 2 {
-		_, err = do(s, admin.PoisonOrder{Action: actionRedrive})
+		_, err = do(s, Order{Action: actionRedrive})
 		require.ErrorContains(t, err, "by ann was killed about ")
 		assert.Len(t, w.waiting(s), 2)
 	}
-	assert.Equal(t, 2, redrive(t, s, admin.PoisonOrder{Again: true}).Redriven)
-	assert.Zero(t, redrive(t, s, admin.PoisonOrder{}).Matched)
+	assert.Equal(t, 2, redrive(t, s, Order{Again: true}).Redriven)
+	assert.Zero(t, redrive(t, s, Order{}).Matched)
 }
 
 // trimmed has lost all of the destination's topic.
@@ -383,7 +382,7 @@ func TestTooLarge(t *testing.T) {
 	w.put(item{id: "a1", key: "ada", body: strings.Repeat("x", 1000)}, item{id: "b1", key: "bob"}, item{id: "a2", key: "ada"})
 	s := w.service(small{w.broker.Publisher(infra.Durable)})
 	defer func() { _ = s.Close() }()
-	run := redrive(t, s, admin.PoisonOrder{})
+	run := redrive(t, s, Order{})
 	assert.Equal(t, "1 1 1", fmt.Sprint(run.Redriven, " ", run.Failed, " ", run.Behind))
 	assert.ElementsMatch(t, []string{"a1", "a2"}, w.waiting(s))
 }
@@ -409,14 +408,14 @@ func TestStopBetweenSteps(t *testing.T) {
 	slow := 4.0
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // the caller has gone: the run goes on
-	run, err := s.Begin(ctx, admin.PoisonOrder{Action: actionRedrive, All: true, Rate: &slow}, "ann")
+	run, err := s.Begin(ctx, Order{Action: actionRedrive, All: true, Rate: &slow}, "ann")
 	require.NoError(t, err)
 	assert.Equal(t, stateRunning, run.State)
 	run, err = s.Stop(t.Context(), run.ID)
 	require.NoError(t, err)
 	assert.Equal(t, stateStopped, run.State)
 	assert.Len(t, w.redriven()["ada"], run.Redriven)
-	rest := redrive(t, s, admin.PoisonOrder{})
+	rest := redrive(t, s, Order{})
 	assert.Equal(t, 50, rest.Redriven+run.Redriven)
 	assert.Len(t, w.redriven()["ada"], 50)
 }
@@ -428,7 +427,7 @@ func TestAQueueMadeAnew(t *testing.T) {
 	s := w.service(nil)
 	defer func() { _ = s.Close() }()
 	w.put(item{id: "old", key: "ada"})
-	_, err := do(s, admin.PoisonOrder{Action: actionDiscard})
+	_, err := do(s, Order{Action: actionDiscard})
 	require.NoError(t, err)
 	assert.Empty(t, w.waiting(s))
 	topic := router.PoisonTopic("d")

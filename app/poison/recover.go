@@ -7,7 +7,6 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
-	"eventserver/app/admin"
 	"eventserver/infra"
 	"eventserver/router"
 )
@@ -46,7 +45,7 @@ func (j *job) recoverOne(ctx context.Context, k *holder) error {
 		if err := j.mark(ctx, found); err != nil {
 			return err
 		}
-		j.note(func(r *admin.PoisonRun) { r.Recovered += n })
+		j.note(func(r *Run) { r.Recovered += n })
 		found = found[:0]
 		return nil
 	}
@@ -74,7 +73,7 @@ func (j *job) recoverOne(ctx context.Context, k *holder) error {
 		}
 	}
 	if gone && !j.order.Again {
-		return admin.Conflict(fmt.Sprintf("redrive %s of %s by %s was killed about %s, and part of topic %s from then is deleted: "+
+		return conflict(fmt.Sprintf("redrive %s of %s by %s was killed about %s, and part of topic %s from then is deleted: "+
 			"which of the items given up before that it had sent cannot be looked up any more (poison list --destination %s --until %s shows them); "+
 			"with again they are redriven, and receivers may see some twice, with the same delivery id",
 			k.Run, j.destination, k.By, stamp(k.last), topic, j.destination, stamp(k.last)))

@@ -13,7 +13,6 @@ import (
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/time/rate"
 
-	"eventserver/app/admin"
 	"eventserver/infra"
 )
 
@@ -36,23 +35,23 @@ type handle struct {
 	done   chan struct{}
 
 	mu  sync.Mutex
-	run admin.PoisonRun // ID, Action and By never change
-	due time.Time       // of the next line about how it goes
-	err error           // after done
+	run Run       // ID, Action and By never change
+	due time.Time // of the next line about how it goes
+	err error     // after done
 }
 
-func (h *handle) update(f func(*admin.PoisonRun)) {
+func (h *handle) update(f func(*Run)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	f(&h.run)
 }
 
-func (h *handle) now() admin.PoisonRun {
+func (h *handle) now() Run {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.run
-	r.First = append([]admin.PoisonItem(nil), r.First...)
-	r.Problems = append([]admin.PoisonProblem(nil), r.Problems...)
+	r.First = append([]Item(nil), r.First...)
+	r.Problems = append([]Problem(nil), r.Problems...)
 	return r
 }
 
@@ -63,7 +62,7 @@ func (h *handle) settled() int {
 }
 
 // wait returns how the run goes when it has ended, ctx has, or after d.
-func (h *handle) wait(ctx context.Context, d time.Duration) admin.PoisonRun {
+func (h *handle) wait(ctx context.Context, d time.Duration) Run {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -75,12 +74,12 @@ func (h *handle) wait(ctx context.Context, d time.Duration) admin.PoisonRun {
 }
 
 // check fills in what an order leaves open.
-func (s *Service) check(o *admin.PoisonOrder) (*filter, error) {
+func (s *Service) check(o *Order) (*filter, error) {
 	if o.Action != actionRedrive && o.Action != actionDiscard {
-		return nil, admin.Invalid(fmt.Sprintf("action: %.40q is not redrive or discard", o.Action))
+		return nil, invalid(fmt.Sprintf("action: %.40q is not redrive or discard", o.Action))
 	}
-	if !narrow(o.PoisonFilter) && !o.All {
-		return nil, admin.Invalid(o.Action + ": say which items by a destination or another filter, or ask for all")
+	if !narrow(o.Filter) && !o.All {
+		return nil, invalid(o.Action + ": say which items by a destination or another filter, or ask for all")
 	}
 	if o.Rate == nil {
 		r := defaultRate
@@ -95,21 +94,21 @@ func (s *Service) check(o *admin.PoisonOrder) (*filter, error) {
 		o.Wait = &n
 	}
 	if math.IsNaN(*o.Rate) || math.IsInf(*o.Rate, 0) || *o.Rate < 0 || *o.MaxRedrives < 0 || o.Limit < 0 || *o.Wait < 0 {
-		return nil, admin.Invalid("rate, max_redrives, limit and wait: 0 or more, and a number")
+		return nil, invalid("rate, max_redrives, limit and wait: 0 or more, and a number")
 	}
 	if o.Destination != "" && o.Action == actionRedrive && !s.configured(o.Destination) {
-		return nil, admin.NotFound(fmt.Sprintf("there is no destination %q to redrive to; the configuration has %s", o.Destination, strings.Join(s.cfg.Destinations(), ", ")))
+		return nil, notFound(fmt.Sprintf("there is no destination %q to redrive to; the configuration has %s", o.Destination, strings.Join(s.cfg.Destinations(), ", ")))
 	}
-	return parse(o.PoisonFilter, s.cfg.Now())
+	return parse(o.Filter, s.cfg.Now())
 }
 
-// Begin implements admin.PoisonRuns.
-func (s *Service) Begin(ctx context.Context, o admin.PoisonOrder, by string) (admin.PoisonRun, error) {
+// Begin starts a run for the caller named by, and waits for its end for a moment.
+func (s *Service) Begin(ctx context.Context, o Order, by string) (Run, error) {
 	m, err := s.check(&o)
 	if err != nil {
-		return admin.PoisonRun{}, err
+		return Run{}, err
 	}
-	h := &handle{done: make(chan struct{}), run: admin.PoisonRun{ID: ulid.Make().String(), Action: o.Action, By: by, DryRun: o.DryRun,
+	h := &handle{done: make(chan struct{}), run: Run{ID: ulid.Make().String(), Action: o.Action, By: by, DryRun: o.DryRun,
 		State: stateRunning, Started: s.cfg.Now().UTC(), Destinations: s.targets(o.Destination)}}
 	var life context.Context
 	life, h.cancel = context.WithCancel(s.life)
@@ -117,7 +116,7 @@ func (s *Service) Begin(ctx context.Context, o admin.PoisonOrder, by string) (ad
 	if s.stopped {
 		s.mu.Unlock()
 		h.cancel()
-		return admin.PoisonRun{}, admin.Conflict("the server is stopping")
+		return Run{}, conflict("the server is stopping")
 	}
 	s.runs[h.run.ID] = h
 	s.begun = append(s.begun, h.run.ID)
@@ -158,7 +157,7 @@ const firstLine = time.Minute
 // goesOn writes a line of a run that takes long.
 func (s *Service) goesOn(h *handle) {
 	now, due := s.cfg.Now(), false
-	h.update(func(r *admin.PoisonRun) {
+	h.update(func(r *Run) {
 		if h.due.IsZero() {
 			h.due = r.Started.Add(firstLine)
 		}
@@ -181,9 +180,9 @@ func (s *Service) audit(h *handle, what string) {
 
 // execute does one destination after the other. One that cannot be done does not
 // keep the others from it.
-func (s *Service) execute(ctx context.Context, h *handle, o admin.PoisonOrder, m *filter) {
+func (s *Service) execute(ctx context.Context, h *handle, o Order, m *filter) {
 	s.cfg.Logger.Info("audit", slog.String("action", o.Action+" begins"), slog.String("by", h.run.By), slog.String("run", h.run.ID), slog.Bool("dry_run", o.DryRun),
-		slog.String("destination", strings.Join(h.run.Destinations, ",")), slog.String("filter", words(o.PoisonFilter, o.All)))
+		slog.String("destination", strings.Join(h.run.Destinations, ",")), slog.String("filter", words(o.Filter, o.All)))
 	var errs []error
 	for _, d := range h.run.Destinations {
 		err := s.unknown(d, s.newJob(h, d, o, m).run(ctx))
@@ -199,7 +198,7 @@ func (s *Service) execute(ctx context.Context, h *handle, o admin.PoisonOrder, m
 		}
 	}
 	err := errors.Join(errs...)
-	h.update(func(r *admin.PoisonRun) {
+	h.update(func(r *Run) {
 		r.Ended, r.State = s.cfg.Now().UTC(), stateDone
 		switch {
 		case err == nil:
@@ -214,7 +213,7 @@ func (s *Service) execute(ctx context.Context, h *handle, o admin.PoisonOrder, m
 	close(h.done)
 }
 
-func (s *Service) newJob(h *handle, d string, o admin.PoisonOrder, m *filter) *job {
+func (s *Service) newJob(h *handle, d string, o Order, m *filter) *job {
 	j := &job{s: s, h: h, q: s.queue(d), destination: d, order: o, match: m, batch: s.most,
 		blocked: map[uint64]struct{}{}, aside: map[uint64][]sequence{}}
 	if o.Action == actionRedrive {
@@ -232,25 +231,25 @@ func (s *Service) handle(id string) (*handle, error) {
 	defer s.mu.Unlock()
 	h := s.runs[id]
 	if h == nil {
-		return nil, admin.NotFound(fmt.Sprintf("this server has no run %.40q; it keeps the last %d since it started. A run that was cut off is begun again with the same filter: what it settled is not done twice", id, maxRuns))
+		return nil, notFound(fmt.Sprintf("this server has no run %.40q; it keeps the last %d since it started. A run that was cut off is begun again with the same filter: what it settled is not done twice", id, maxRuns))
 	}
 	return h, nil
 }
 
-// Run implements admin.PoisonRuns.
-func (s *Service) Run(ctx context.Context, id string, wait time.Duration) (admin.PoisonRun, error) {
+// Run tells how a run goes, when it has ended or after wait.
+func (s *Service) Run(ctx context.Context, id string, wait time.Duration) (Run, error) {
 	h, err := s.handle(id)
 	if err != nil {
-		return admin.PoisonRun{}, err
+		return Run{}, err
 	}
 	return h.wait(ctx, wait), nil
 }
 
-// Stop implements admin.PoisonRuns.
-func (s *Service) Stop(ctx context.Context, id string) (admin.PoisonRun, error) {
+// Stop ends a run between two of its steps, and waits for that.
+func (s *Service) Stop(ctx context.Context, id string) (Run, error) {
 	h, err := s.handle(id)
 	if err != nil {
-		return admin.PoisonRun{}, err
+		return Run{}, err
 	}
 	h.cancel()
 	return h.wait(ctx, beginWait), nil

@@ -13,7 +13,6 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
-	"eventserver/app/admin"
 	"eventserver/infra"
 	"eventserver/router"
 )
@@ -51,11 +50,6 @@ type Service struct {
 	begun   []string // ids of runs, oldest first
 	stopped bool
 }
-
-var (
-	_ admin.Poison     = (*Service)(nil)
-	_ admin.PoisonRuns = (*Service)(nil)
-)
 
 // New returns a Service over the broker's topics. Close ends its runs.
 func New(cfg Config) (*Service, error) {
@@ -129,7 +123,7 @@ func (s *Service) unknown(destination string, err error) error {
 	if !errors.Is(err, infra.ErrNoTopic) || s.configured(destination) {
 		return err
 	}
-	return admin.NotFound(fmt.Sprintf("there is no destination %q and no poison queue of that name; the configuration has %s",
+	return notFound(fmt.Sprintf("there is no destination %q and no poison queue of that name; the configuration has %s",
 		destination, strings.Join(s.cfg.Destinations(), ", ")))
 }
 

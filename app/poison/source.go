@@ -8,7 +8,6 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
-	"eventserver/app/admin"
 	"eventserver/infra"
 	"eventserver/router"
 )
@@ -70,7 +69,7 @@ func (s *Service) complete(ctx context.Context, e *entry) error {
 }
 
 // fromSource is an item with what its source has of it.
-func (s *Service) fromSource(ctx context.Context, e *entry, payload bool) (admin.PoisonRecord, error) {
+func (s *Service) fromSource(ctx context.Context, e *entry, payload bool) (Record, error) {
 	var gone *goneError
 	err := s.complete(ctx, e)
 	switch {
@@ -79,7 +78,7 @@ func (s *Service) fromSource(ctx context.Context, e *entry, payload bool) (admin
 		r.DataBase64, r.Gone = nil, gone.why
 		return r, nil
 	case err != nil:
-		return admin.PoisonRecord{}, err
+		return Record{}, err
 	}
 	return record(e, payload), nil
 }

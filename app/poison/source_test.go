@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"eventserver/app/admin"
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/router"
@@ -56,7 +55,7 @@ func TestBodyFromTheSource(t *testing.T) {
 			s := w.service(nil)
 			defer s.Close()
 			source := w.putPartial(topic, stage, "e1")
-			page, err := s.List(t.Context(), admin.PoisonQuery{})
+			page, err := s.List(t.Context(), Query{})
 			require.NoError(t, err)
 			require.Len(t, page.Items, 1)
 			assert.Equal(t, []string{"body"}, page.Items[0].LeftOut)
@@ -76,7 +75,7 @@ func TestBodyFromTheSource(t *testing.T) {
 				assert.Empty(t, r.DataBase64)
 			}
 			before := len(w.all("dest.d"))
-			run := redrive(t, s, admin.PoisonOrder{})
+			run := redrive(t, s, Order{})
 			assert.Equal(t, 1, run.Redriven, "%+v", run)
 			sent := w.all("dest.d")
 			require.Len(t, sent, before+1)
@@ -124,7 +123,7 @@ func TestBodyThatIsGone(t *testing.T) {
 			if why == "the topic was deleted" { // there it is made again by now
 				why = "the topic was made anew"
 			}
-			run := redrive(t, s, admin.PoisonOrder{})
+			run := redrive(t, s, Order{})
 			assert.Equal(t, 1, run.Failed)
 			require.Len(t, run.Problems, 1)
 			assert.Equal(t, "the poison queue had no room for its body of 11 bytes, and topic "+source.String()+" does not have it any more: "+why+"; it cannot be redriven", run.Problems[0].Why)

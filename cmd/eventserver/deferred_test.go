@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventserver/app/admin"
+	"eventserver/app/explain"
 )
 
 // A user had more events than the window takes of one key, at a receiver that was
@@ -64,7 +65,7 @@ destinations: [{id: crm, kind: webhook, url: %q, allow_private: true, retry: {in
 	require.Regexp(t, fmt.Sprintf(`(?m)^ada .* e00 .* %d +webhook answered 503`, queued-1), eventserver("destinations", "crm"))
 
 	last := ids[queued-1]
-	var e admin.Explanation
+	var e explain.Explanation
 	require.NoError(t, json.Unmarshal([]byte(eventserver("explain", last, "--json")), &e))
 	require.Len(t, e.Destinations, 1)
 	require.EqualValues(t, queued-1, e.Destinations[0].Ahead)

@@ -30,7 +30,7 @@ func explainEvent(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	if err != nil {
 		return err
 	}
-	q := admin.ExplainQuestion{ID: rest[0], Key: key, Destination: destination}
+	q := explain.Question{ID: rest[0], Key: key, Destination: destination}
 	if q.Since, err = sinceTime(since, time.Now()); err != nil {
 		return usageError{err}
 	}
@@ -40,7 +40,7 @@ func explainEvent(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	var answer *admin.Explanation
+	var answer *explain.Explanation
 	if err := t.orElse(stderr,
 		func(c *admin.Client) error {
 			query := url.Values{}

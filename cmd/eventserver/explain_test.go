@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kfake"
 
-	"eventserver/app/admin"
+	"eventserver/app/explain"
 )
 
 // The real program, asked by the real command: what one finds out on call.
@@ -96,12 +96,12 @@ destinations:
 		}
 		return out.String(), said.String()
 	}
-	until := func(id, destination, state string) admin.DestinationExplanation {
+	until := func(id, destination, state string) explain.DestinationExplanation {
 		t.Helper()
-		var d admin.DestinationExplanation
+		var d explain.DestinationExplanation
 		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); <-time.After(20 * time.Millisecond) {
 			out, said := asked(id, "--admin", "http://"+steer, "--destination", destination, "--json")
-			var e admin.Explanation
+			var e explain.Explanation
 			if said == "" && assert.NoError(t, json.Unmarshal([]byte(out), &e)) && len(e.Destinations) == 1 {
 				if d = e.Destinations[0]; d.State == state {
 					return d
@@ -114,19 +114,19 @@ destinations:
 
 	stuck := accept("stuck", 2)
 	refused, fine := accept("refused", 1)[0], accept("fine", 1)[0]
-	assert.Equal(t, 1, until(stuck[0], "crm", admin.StateRetrying).Attempts)
-	waiting := until(stuck[1], "crm", admin.StateWaiting)
+	assert.Equal(t, 1, until(stuck[0], "crm", explain.StateRetrying).Attempts)
+	waiting := until(stuck[1], "crm", explain.StateWaiting)
 	require.NotNil(t, waiting.Behind)
 	assert.Equal(t, stuck[0], waiting.Behind.EventID)
-	assert.Equal(t, "permanent", until(refused, "crm", admin.StatePoisoned).Reason)
-	assert.Contains(t, until(fine, "orders", admin.StateFiltered).Why, `its types (order.*) have no "signup"`)
-	assert.Contains(t, until(fine, "paid", admin.StateFiltered).Why, "its filter is false")
-	assert.False(t, until(fine, "crm", admin.StateDelivered).DeliveredAt.IsZero())
-	held := until(fine, "down", admin.StateBreaker)
+	assert.Equal(t, "permanent", until(refused, "crm", explain.StatePoisoned).Reason)
+	assert.Contains(t, until(fine, "orders", explain.StateFiltered).Why, `its types (order.*) have no "signup"`)
+	assert.Contains(t, until(fine, "paid", explain.StateFiltered).Why, "its filter is false")
+	assert.False(t, until(fine, "crm", explain.StateDelivered).DeliveredAt.IsZero())
+	held := until(fine, "down", explain.StateBreaker)
 	assert.Contains(t, held.Why, "breaker open until ")
 
-	until(stuck[1], "orders", admin.StateFiltered) // its partition's commits are half a second apart
-	until(stuck[1], "paid", admin.StateFiltered)
+	until(stuck[1], "orders", explain.StateFiltered) // its partition's commits are half a second apart
+	until(stuck[1], "paid", explain.StateFiltered)
 
 	text, said := asked(stuck[1], "--config", config)
 	assert.Empty(t, said)

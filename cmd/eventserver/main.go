@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"runtime"
 	"syscall"
@@ -37,15 +36,5 @@ func main() {
 // misused reports whether the command line is at fault: by itself, or because a
 // server, or what does without one, cannot mean what it asks for.
 func misused(err error) bool {
-	status := 0
-	var answer *admin.Error
-	var refused interface{ GetStatus() int } // as admin.Invalid makes them
-	switch {
-	case errors.As(err, &answer):
-		status = answer.Status
-	case errors.As(err, &refused):
-		status = refused.GetStatus()
-	}
-	return errors.As(err, new(usageError)) || errors.Is(err, admin.ErrBadQuestion) ||
-		status == http.StatusBadRequest || status == http.StatusUnprocessableEntity
+	return errors.As(err, new(usageError)) || admin.IsInvalid(err)
 }

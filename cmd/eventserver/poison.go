@@ -15,6 +15,7 @@ import (
 	"eventserver/app"
 	"eventserver/app/admin"
 	"eventserver/app/config"
+	"eventserver/app/poison"
 	"eventserver/router/plural"
 )
 
@@ -27,7 +28,7 @@ type poisonQueues interface {
 // poisonFlags are those of every poison command.
 type poisonFlags struct {
 	adminFlags
-	filter admin.PoisonFilter
+	filter poison.Filter
 	set    *flag.FlagSet
 }
 
@@ -66,7 +67,7 @@ func (p *poisonFlags) on(ctx context.Context, stderr io.Writer, use app.PoisonUs
 
 func poisonList(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var p poisonFlags
-	var q admin.PoisonQuery
+	var q poison.Query
 	if _, err := parse("poison list", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
 		p.flags(fs)
 		fs.IntVar(&q.Limit, "limit", 100, "most items to show, 1 to 1000")
@@ -77,8 +78,8 @@ func poisonList(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if q.Limit < 1 || q.Limit > 1000 {
 		return misuse("--limit: 1 to 1000; --after goes on")
 	}
-	q.PoisonFilter = p.filter
-	var page admin.PoisonPage
+	q.Filter = p.filter
+	var page poison.Page
 	if err := p.on(ctx, stderr, app.PoisonLook, func(pq poisonQueues) (err error) { page, err = pq.List(ctx, q); return err }); err != nil {
 		return err
 	}
@@ -107,7 +108,7 @@ func poisonCounts(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	}); err != nil {
 		return err
 	}
-	var c admin.PoisonCounts
+	var c poison.Counts
 	if err := p.on(ctx, stderr, app.PoisonLook, func(pq poisonQueues) (err error) { c, err = pq.Counts(ctx, p.filter); return err }); err != nil {
 		return err
 	}
@@ -136,7 +137,7 @@ func poisonShow(ctx context.Context, args []string, stdout, stderr io.Writer) er
 		return err
 	}
 	p := poisonFlags{adminFlags: a}
-	var found admin.PoisonFound
+	var found poison.Found
 	if err := p.on(ctx, stderr, app.PoisonLook, func(pq poisonQueues) (err error) {
 		found, err = pq.Show(ctx, destination, ids[0], payload)
 		return err
@@ -150,7 +151,7 @@ func poisonShow(ctx context.Context, args []string, stdout, stderr io.Writer) er
 }
 
 func poisonRedrive(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	order := admin.PoisonOrder{Action: "redrive", Rate: new(float64), MaxRedrives: new(int)}
+	order := poison.Order{Action: "redrive", Rate: new(float64), MaxRedrives: new(int)}
 	var p poisonFlags
 	if _, err := parse("poison redrive", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
 		p.flags(fs)
@@ -162,12 +163,12 @@ func poisonRedrive(ctx context.Context, args []string, stdout, stderr io.Writer)
 	}); err != nil {
 		return err
 	}
-	order.PoisonFilter = p.filter
+	order.Filter = p.filter
 	return p.on(ctx, stderr, useOf(order, app.PoisonRedrive), func(pq poisonQueues) error { return p.carryOut(ctx, pq, order, stdout, stderr) })
 }
 
 func poisonDiscard(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	order := admin.PoisonOrder{Action: "discard"}
+	order := poison.Order{Action: "discard"}
 	var p poisonFlags
 	var yes bool
 	if _, err := parse("poison discard", "[flags]", args, 0, 0, func(fs *flag.FlagSet) {
@@ -177,7 +178,7 @@ func poisonDiscard(ctx context.Context, args []string, stdout, stderr io.Writer)
 	}); err != nil {
 		return err
 	}
-	order.PoisonFilter = p.filter
+	order.Filter = p.filter
 	return p.on(ctx, stderr, useOf(order, app.PoisonDiscard), func(pq poisonQueues) error {
 		if !yes && !order.DryRun {
 			if err := confirm(ctx, pq, order, os.Stdin, stderr); err != nil {
@@ -189,21 +190,21 @@ func poisonDiscard(ctx context.Context, args []string, stdout, stderr io.Writer)
 }
 
 // useOf is what an order needs the queues for.
-func useOf(order admin.PoisonOrder, use app.PoisonUse) app.PoisonUse {
+func useOf(order poison.Order, use app.PoisonUse) app.PoisonUse {
 	if order.DryRun {
 		return app.PoisonLook
 	}
 	return use
 }
 
-func orderFlags(fs *flag.FlagSet, o *admin.PoisonOrder) {
+func orderFlags(fs *flag.FlagSet, o *poison.Order) {
 	fs.BoolVar(&o.All, "all", false, "without any filter: every item of every destination")
 	fs.BoolVar(&o.DryRun, "dry-run", false, "tell what would be done and change nothing")
 	fs.IntVar(&o.Limit, "limit", 0, "settle at most so many items; 0: all")
 }
 
 // confirm tells how many items are meant and asks a person.
-func confirm(ctx context.Context, pq poisonQueues, order admin.PoisonOrder, in *os.File, stderr io.Writer) error {
+func confirm(ctx context.Context, pq poisonQueues, order poison.Order, in *os.File, stderr io.Writer) error {
 	order.DryRun = true
 	run, err := pq.Begin(ctx, order, caller())
 	if err != nil {
@@ -242,7 +243,7 @@ func caller() string {
 }
 
 // carryOut begins a run and waits for its end. When ctx ends it is stopped.
-func (p *poisonFlags) carryOut(ctx context.Context, pq poisonQueues, order admin.PoisonOrder, stdout, stderr io.Writer) error {
+func (p *poisonFlags) carryOut(ctx context.Context, pq poisonQueues, order poison.Order, stdout, stderr io.Writer) error {
 	soon := 1
 	order.Wait = &soon
 	// A run whose begin is not waited for goes on at the server, and nobody knows its id.
@@ -251,7 +252,7 @@ func (p *poisonFlags) carryOut(ctx context.Context, pq poisonQueues, order admin
 		return err
 	}
 	for run.State == "running" && ctx.Err() == nil {
-		var next admin.PoisonRun
+		var next poison.Run
 		if next, err = pq.Run(ctx, run.ID, pollWait); err != nil {
 			break
 		}

@@ -11,7 +11,7 @@ import (
 	"time"
 	"unicode"
 
-	"eventserver/app/admin"
+	"eventserver/app/poison"
 	"eventserver/router/plural"
 )
 
@@ -43,7 +43,7 @@ func agoOf(t time.Time, now time.Time) string {
 	return ago(&t, now)
 }
 
-func poisonTable(w io.Writer, items []admin.PoisonItem, now time.Time) error {
+func poisonTable(w io.Writer, items []poison.Item, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "DESTINATION\tPOSITION\tEVENT\tKEY\tTYPE\tCLASS\tREASON\tATTEMPTS\tLAST\tREDRIVES\tDETAIL")
 	for _, i := range items {
@@ -54,14 +54,14 @@ func poisonTable(w io.Writer, items []admin.PoisonItem, now time.Time) error {
 }
 
 // missing tells of the parts that the poison queue does not have.
-func missing(i admin.PoisonItem) string {
+func missing(i poison.Item) string {
 	if len(i.LeftOut) == 0 {
 		return ""
 	}
 	return "[without " + phrase(strings.Join(i.LeftOut, ", "), 60) + "] "
 }
 
-func poisonCountTable(w io.Writer, c admin.PoisonCounts, now time.Time) error {
+func poisonCountTable(w io.Writer, c poison.Counts, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "DESTINATION\tCLASS\tREASON\tCOUNT\tOLDEST\tNEWEST")
 	for _, d := range c.Destinations {
@@ -78,7 +78,7 @@ func poisonCountTable(w io.Writer, c admin.PoisonCounts, now time.Time) error {
 	return t.Flush()
 }
 
-func poisonRecords(w io.Writer, found admin.PoisonFound, now time.Time) error {
+func poisonRecords(w io.Writer, found poison.Found, now time.Time) error {
 	for n, r := range found.Records {
 		if n > 0 {
 			fmt.Fprintln(w)
@@ -122,7 +122,7 @@ func poisonRecords(w io.Writer, found admin.PoisonFound, now time.Time) error {
 	return nil
 }
 
-func poisonRunText(w io.Writer, r admin.PoisonRun, now time.Time) error {
+func poisonRunText(w io.Writer, r poison.Run, now time.Time) error {
 	would, fail := "", "failed"
 	if r.DryRun {
 		would, fail = "would be ", "would fail"
