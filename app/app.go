@@ -17,9 +17,7 @@ import (
 	"eventserver/app/access"
 	"eventserver/app/admin"
 	"eventserver/app/config"
-	"eventserver/app/control"
 	"eventserver/app/ingest"
-	"eventserver/app/poison"
 	"eventserver/app/tracing"
 	"eventserver/app/version"
 	"eventserver/destinations"
@@ -27,6 +25,8 @@ import (
 	"eventserver/infra/local"
 	"eventserver/metrics"
 	"eventserver/router"
+	"eventserver/router/control"
+	"eventserver/router/poison"
 )
 
 // App is one event-server.

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"eventserver/app/config"
-	"eventserver/app/control"
 	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/control"
 )
 
 // beginning is what a control record of a new destination carries: by partition of

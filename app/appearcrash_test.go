@@ -9,12 +9,12 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/app/config"
-	"eventserver/app/control"
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/infra/brokertest/inmemory"
 	"eventserver/infra/pubsub"
 	"eventserver/router"
+	"eventserver/router/control"
 )
 
 var errKilled = errors.New("killed")

@@ -13,8 +13,8 @@ import (
 
 	"eventserver/app/admin"
 	"eventserver/app/config"
-	"eventserver/app/explain"
 	"eventserver/destinations"
+	"eventserver/router/explain"
 )
 
 // jammed is a destination whose attempts end when the test does.

@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventserver/app/config"
-	"eventserver/app/control"
 	"eventserver/destinations"
 	"eventserver/router"
+	"eventserver/router/control"
 )
 
 // A replay whose server was killed in the middle is shown at the next start and

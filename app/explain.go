@@ -8,10 +8,10 @@ import (
 	"log/slog"
 
 	"eventserver/app/config"
-	"eventserver/app/control"
-	"eventserver/app/explain"
 	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/control"
+	"eventserver/router/explain"
 )
 
 // explainer asks the topics and groups of b. live is nil where nothing runs.

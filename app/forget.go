@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"eventserver/app/control"
 	"eventserver/router"
+	"eventserver/router/control"
 	"eventserver/router/plural"
 )
 

@@ -16,14 +16,14 @@ import (
 
 	"eventserver/app/admin"
 	"eventserver/app/config"
-	"eventserver/app/control"
-	"eventserver/app/poison"
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/infra/kafka"
 	"eventserver/infra/local"
 	"eventserver/infra/pubsub"
 	"eventserver/router"
+	"eventserver/router/control"
+	"eventserver/router/poison"
 )
 
 // picky is a destination that refuses everything until it is mended.

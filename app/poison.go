@@ -9,9 +9,9 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/app/config"
-	"eventserver/app/poison"
 	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/poison"
 )
 
 // poisonService is the poison queues of the destinations that run.

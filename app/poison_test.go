@@ -19,8 +19,8 @@ import (
 	"eventserver/app"
 	"eventserver/app/admin"
 	"eventserver/app/config"
-	"eventserver/app/poison"
 	"eventserver/destinations"
+	"eventserver/router/poison"
 )
 
 // lines is a log that a test reads.

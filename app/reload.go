@@ -11,9 +11,9 @@ import (
 
 	"eventserver/app/admin"
 	"eventserver/app/config"
-	"eventserver/app/control"
 	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/control"
 )
 
 // Changes is what a reload did. The names are ids of destinations.

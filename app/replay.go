@@ -12,9 +12,9 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
-	"eventserver/app/control"
 	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/control"
 	"eventserver/router/plural"
 )
 

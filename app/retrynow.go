@@ -9,8 +9,8 @@ import (
 	"fmt"
 	"log/slog"
 
-	"eventserver/app/control"
 	"eventserver/router"
+	"eventserver/router/control"
 )
 
 // retryData is what a control record of a retry carries. A user's key does not

@@ -16,9 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventserver/app/ingest"
-	"eventserver/app/poison"
 	"eventserver/app/schema"
 	"eventserver/destinations"
+	"eventserver/router/poison"
 )
 
 // slowSchemas is a directory with a type whose check takes some 8 steps for each

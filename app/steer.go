@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"eventserver/app/control"
 	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/control"
 )
 
 // openControl reads what operators did before this start, and has the pipeline

@@ -11,11 +11,11 @@ import (
 
 	"eventserver/app/admin"
 	"eventserver/app/config"
-	"eventserver/app/control"
-	"eventserver/app/poison"
 	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/control"
 	"eventserver/router/plural"
+	"eventserver/router/poison"
 )
 
 // steering is the destinations' and the reload's part of the admin API.

@@ -17,9 +17,9 @@ import (
 
 	"eventserver/app/admin"
 	"eventserver/app/config"
-	"eventserver/app/explain"
-	"eventserver/app/poison"
 	"eventserver/destinations"
+	"eventserver/router/explain"
+	"eventserver/router/poison"
 )
 
 // filesOf are the digests and modes of all files below dir.

@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"eventserver/app/config"
-	"eventserver/app/control"
 	"eventserver/app/textfile"
 	"eventserver/router"
+	"eventserver/router/control"
 )
 
 // Topology is what a configuration makes, for programs. No secret is in it.

@@ -7,8 +7,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"eventserver/app/explain"
-	"eventserver/app/poison"
+	"eventserver/router/explain"
+	"eventserver/router/poison"
 )
 
 // refusal is the error of an area that says what the client is to be told. Those of

@@ -6,7 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"eventserver/app/explain"
+	"eventserver/router/explain"
 )
 
 // Explaining tells where events are and why.

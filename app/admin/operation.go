@@ -7,7 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"eventserver/app/poison"
+	"eventserver/router/poison"
 )
 
 // scheme is the name of the tokens in the document.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"eventserver/app/poison"
+	"eventserver/router/poison"
 )
 
 // Poison looks into the poison queues; poison.Service does. Requests ask it, many at

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"eventserver/app/poison"
+	"eventserver/router/poison"
 )
 
 // fakePoison remembers what it is asked.

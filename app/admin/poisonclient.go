@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"eventserver/app/poison"
+	"eventserver/router/poison"
 )
 
 // PoisonClient is Poison and PoisonRuns of another process, through its API. Who

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventserver/app/admin"
-	"eventserver/app/explain"
+	"eventserver/router/explain"
 )
 
 // A user had more events than the window takes of one key, at a receiver that was

@@ -12,7 +12,7 @@ import (
 	"eventserver/app"
 	"eventserver/app/admin"
 	"eventserver/app/config"
-	"eventserver/app/explain"
+	"eventserver/router/explain"
 )
 
 // explainEvent tells where an event is, what it waits for and what became of it.

@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kfake"
 
-	"eventserver/app/explain"
+	"eventserver/router/explain"
 )
 
 // The real program, asked by the real command: what one finds out on call.

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"eventserver/app/admin"
-	"eventserver/app/explain"
+	"eventserver/router/explain"
 )
 
 // Exit code 2 is for the command line, also when it is the server that cannot mean it.

@@ -15,8 +15,8 @@ import (
 	"eventserver/app"
 	"eventserver/app/admin"
 	"eventserver/app/config"
-	"eventserver/app/poison"
 	"eventserver/router/plural"
+	"eventserver/router/poison"
 )
 
 // poisonQueues are those of a running server, or of a broker.

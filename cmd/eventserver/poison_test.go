@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"eventserver/app/admin"
-	"eventserver/app/poison"
+	"eventserver/router/poison"
 )
 
 // poisonAPI answers as a server would, and remembers what it was asked.

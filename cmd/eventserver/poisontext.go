@@ -11,8 +11,8 @@ import (
 	"time"
 	"unicode"
 
-	"eventserver/app/poison"
 	"eventserver/router/plural"
+	"eventserver/router/poison"
 )
 
 // word is a value that others chose, as one word that a terminal can show.
