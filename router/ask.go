@@ -44,10 +44,6 @@ type Queued struct {
 // behindShown bounds Waiting.Behind.
 const behindShown = 100
 
-// OrderKey is what a message, read from a topic of a destination, is ordered
-// by: what Waiting takes.
-func OrderKey(msg *message.Message) string { return orderKey(msg) }
-
 // Waiting tells what this process has of a key: one for each stage of the
 // destination where something of it is not done, the deliver stage first.
 func (p *Pipeline) Waiting(destination, key string) []Waiting {
@@ -128,7 +124,7 @@ func (r *running) waiting(s *stage, key string) (Waiting, bool) {
 	w.Reason, w.Since, w.Next, w.Blocked, w.Waiting = l.Reason, l.Since, l.Next, l.Blocked, l.All
 	w.Attempts, w.Counted = l.History.Tries, l.History.Counted
 	for _, m := range l.Behind {
-		w.Behind = append(w.Behind, Queued{m.Metadata.Get(hID), infra.Partition(m), infra.Offset(m)})
+		w.Behind = append(w.Behind, Queued{EventID(m), infra.Partition(m), infra.Offset(m)})
 	}
 	if err := l.History.Err; err != nil {
 		w.Last = detail(err, l.First.Payload)
@@ -138,6 +134,6 @@ func (r *running) waiting(s *stage, key string) (Waiting, bool) {
 
 func (w *Waiting) identify(m *message.Message) {
 	w.Key = m.Metadata.Get(infra.MetaKey)
-	w.EventID, w.EventType = m.Metadata.Get(hID), m.Metadata.Get(hType)
+	w.EventID, w.EventType = EventID(m), EventType(m)
 	w.Partition, w.Offset = infra.Partition(m), infra.Offset(m)
 }

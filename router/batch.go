@@ -72,7 +72,7 @@ func (b *batcher) attempt(ctx context.Context, a *attempt) error {
 	}
 	b.metrics.Retries.Add(float64(len(deliveries)))
 	wait := asked.Backoff(b.retry.backoff(1))
-	a.apart(schedule.Verdict{Kind: schedule.Apart, Until: time.Now().Add(wait), Err: &apart{told{err, msgs}}})
+	a.apart(schedule.Verdict{Kind: schedule.Apart, Until: time.Now().Add(wait), Err: newApart(err, msgs...)})
 	return nil
 }
 
@@ -128,7 +128,7 @@ func (b *batcher) deliver(ctx context.Context, deliveries []destinations.Deliver
 		}
 	}()
 	if err := b.dest.DeliverBatch(ctx, deliveries); err != nil {
-		return &told{err, msgs}
+		return newTold(err, msgs...)
 	}
 	return nil
 }

@@ -104,7 +104,7 @@ func (d *deliverer) handle(msg *message.Message) error {
 		d.recent.add(delivery.EventID, delivery.Key, metrics.Skipped, delivery.Attempt, time.Now())
 		return nil
 	default:
-		err = &told{err, []*message.Message{attemptOf(ctx).Deliveries[0].Message}} // msg ends with the attempt
+		err = newTold(err, attemptOf(ctx).Deliveries[0].Message) // msg ends with the attempt
 		if d.log.Enabled(ctx, slog.LevelDebug) {
 			d.log.Debug("attempt failed", slog.String("event", delivery.EventID),
 				slog.Int("attempt", delivery.Attempt), slog.String("error", logged(err)))

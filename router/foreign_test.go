@@ -32,7 +32,7 @@ func TestForeignHeadersHideNothing(t *testing.T) {
 	for _, stage := range []string{stageTransform, stageDeliver} {
 		m := forged(delivery("u", "e1"))
 		m.Metadata[hSequence] = "4611686018427387904"
-		rec := encodePoison(m, stage, giveUpNow(metrics.ReasonFilter, errPlain))
+		rec := giveUpNow(metrics.ReasonFilter, errPlain).poisonRecord(m, stage)
 		if mark, is := DecodeMark(rec); is {
 			t.Errorf("%s: it is read as %+v", stage, mark)
 		}
@@ -103,7 +103,7 @@ func TestForeignRedrive(t *testing.T) {
 			if err != nil || d.Redrives != 0 || !d.RedrivenAt.IsZero() {
 				t.Errorf("%s %q: %d redrives, at %s, %v", name, value, d.Redrives, d.RedrivenAt, err)
 			}
-			if g := DecodePoison("d", encodePoison(m, stageDeliver, giveUpNow("", errPlain))); g.Redrives != 0 {
+			if g := DecodePoison("d", giveUpNow("", errPlain).poisonRecord(m, stageDeliver)); g.Redrives != 0 {
 				t.Errorf("%s %q: %d redrives in the poison queue", name, value, g.Redrives)
 			}
 		}

@@ -30,6 +30,14 @@ type giveUp struct {
 func (g *giveUp) Error() string { return fmt.Sprintf("given up (%s): %v", g.reason, g.err) }
 func (g *giveUp) Unwrap() error { return g.err }
 
+// poisonRecord is the record of msg for the poison queue.
+func (g *giveUp) poisonRecord(msg *message.Message, stage string) *message.Message {
+	return encodePoison(msg, GivenUp{
+		Stage: stage, Reason: g.reason, Detail: detail(g.err, msg.Payload, headersOf(msg.Metadata)...),
+		Attempts: g.attempts, First: g.first, Last: g.last,
+	})
+}
+
 func giveUpNow(reason string, err error) *giveUp {
 	now := time.Now()
 	return &giveUp{reason: reason, err: err, first: now, last: now}

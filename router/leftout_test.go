@@ -124,7 +124,7 @@ func TestTooLargeForThePoisonQueue(t *testing.T) {
 				if err != nil || string(whole.Payload) != string(body) {
 					t.Fatalf("%v", err)
 				}
-				want := encodePoison(c.source, c.stage, giveUpNow("", errPlain)).Metadata
+				want := giveUpNow("", errPlain).poisonRecord(c.source, c.stage).Metadata
 				for k, v := range whole.Metadata {
 					if !strings.HasPrefix(k, hPoison) && want[k] != v {
 						t.Errorf("%s: %q, want %q", k, v, want[k])

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -66,7 +67,7 @@ const (
 // to try again.
 func (p *poisonQueue) keep(ctx context.Context, msg *message.Message, g *giveUp) error {
 	if g.record == nil { // once: its text is made of the whole payload
-		g.record = encodePoison(msg, p.stage, g)
+		g.record = g.poisonRecord(msg, p.stage)
 	}
 	err := p.store(ctx, g)
 	for err != nil {
@@ -110,7 +111,7 @@ func (p *poisonQueue) store(ctx context.Context, g *giveUp) error {
 // kept tells of msg, whose record is in the poison queue.
 func (p *poisonQueue) kept(ctx context.Context, msg *message.Message, g *giveUp) {
 	p.metrics.Poisoned(g.reason)
-	p.recent.add(msg.Metadata.Get(hID), msg.Metadata.Get(infra.MetaKey), metrics.Poisoned, g.attempts, time.Now())
+	p.recent.add(EventID(msg), msg.Metadata.Get(infra.MetaKey), metrics.Poisoned, g.attempts, time.Now())
 	level := slog.LevelDebug
 	before, first := p.say(g.reason)
 	if first {
@@ -118,7 +119,7 @@ func (p *poisonQueue) kept(ctx context.Context, msg *message.Message, g *giveUp)
 	}
 	if p.log.Enabled(ctx, level) {
 		p.log.Log(ctx, level, "moved to the poison queue",
-			slog.String("event", msg.Metadata.Get(hID)), slog.String("stage", p.stage), slog.String("reason", g.reason),
+			slog.String("event", EventID(msg)), slog.String("stage", p.stage), slog.String("reason", g.reason),
 			slog.Int("attempts", g.attempts), slog.Int64("offset", infra.Offset(msg)), slog.String("detail", clean(masked(words(g.err), msg.Payload, append(headersOf(msg.Metadata), msg.Metadata[infra.MetaKey])...))),
 			slog.Int("unlogged_before", before))
 	}
@@ -132,8 +133,11 @@ func (p *poisonQueue) kept(ctx context.Context, msg *message.Message, g *giveUp)
 // of state, not for each event. Metrics count them all.
 const quiet = time.Minute
 
-// notStored is no reason of an event: the poison queue was not written.
-const notStored = ""
+// No reasons of an event, which have lines of their own.
+const (
+	notStored    = ""               // the poison queue was not written
+	partsLeftOut = "parts left out" // it has no room for the whole record
+)
 
 // say reports whether to log an event that was given up for reason, and how many
 // were not logged before it.
@@ -159,6 +163,25 @@ func (p *poisonQueue) say(reason string) (before int, ok bool) {
 type saying struct {
 	at     time.Time // of the last line
 	unsaid int       // since
+}
+
+// lighter is what is to be stored instead of rec, which the broker did not take; nil:
+// rec, again.
+func (p *poisonQueue) lighter(rec *message.Message, err error) *message.Message {
+	if !errors.Is(err, infra.ErrTooLarge) {
+		return nil
+	}
+	out := lighter(rec)
+	if out == nil {
+		return nil
+	}
+	if before, ok := p.say(partsLeftOut); ok {
+		left := DecodePoison(p.destination, out)
+		p.log.Warn("a record is too large for the poison queue, which keeps it without some of its parts",
+			slog.String("event", EventID(rec)), slog.String("stage", p.stage), slog.String("left_out", strings.Join(left.LeftOut, ",")),
+			slog.String("source", left.Source.String()), slog.Int("unlogged_before", before))
+	}
+	return out
 }
 
 func (p *poisonQueue) topic() string { return PoisonTopic(p.destination) }

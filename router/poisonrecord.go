@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"log/slog"
 	"maps"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
+	"eventserver/metrics"
 )
 
 // Poison records carry these beside the headers of what was given up.
@@ -46,7 +46,7 @@ var poisonParts = []string{PartBody, PartHeaders, PartOther, PartContext, PartLo
 
 // longValue is what PartLong leaves of a value and of a name, in bytes. There are some
 // twenty values then, far below the 1 MiB that every broker takes.
-const longValue = maxDetail
+const longValue = 1024
 
 // GivenUp is a record of a poison queue.
 type GivenUp struct {
@@ -88,16 +88,17 @@ func parseSource(text string) Source {
 	return Source{topic, pos}
 }
 
-// encodePoison puts the reason beside the headers of the message given up.
-func encodePoison(msg *message.Message, stage string, g *giveUp) *message.Message {
+// encodePoison puts what g says of why msg was given up beside the headers of msg: its
+// Stage, Reason, Detail, Attempts, First and Last.
+func encodePoison(msg *message.Message, g GivenUp) *message.Message {
 	out := message.NewMessage(msg.UUID, msg.Payload)
-	out.Metadata = travelling(msg, stage)
-	out.Metadata[hPoisonStage] = stage
-	out.Metadata[hPoisonReason] = g.reason
-	out.Metadata[hPoisonDetail] = detail(g.err, msg.Payload, headersOf(msg.Metadata)...)
-	out.Metadata[hPoisonAttempts] = strconv.Itoa(g.attempts)
-	out.Metadata[hPoisonFirst] = g.first.UTC().Format(time.RFC3339Nano)
-	out.Metadata[hPoisonLast] = g.last.UTC().Format(time.RFC3339Nano)
+	out.Metadata = travelling(msg, g.Stage)
+	out.Metadata[hPoisonStage] = g.Stage
+	out.Metadata[hPoisonReason] = g.Reason
+	out.Metadata[hPoisonDetail] = g.Detail
+	out.Metadata[hPoisonAttempts] = strconv.Itoa(g.Attempts)
+	out.Metadata[hPoisonFirst] = g.First.UTC().Format(time.RFC3339Nano)
+	out.Metadata[hPoisonLast] = g.Last.UTC().Format(time.RFC3339Nano)
 	return out
 }
 
@@ -150,24 +151,6 @@ func lighter(rec *message.Message) *message.Message {
 	}
 	maps.DeleteFunc(out.Metadata, func(name, value string) bool { return leaves(part, name, value) })
 	out.Metadata[hPoisonLeftOut] = strings.Join(append(leftOut, part), ",")
-	return out
-}
-
-// lighter is what is to be stored instead of rec, which the broker did not take; nil:
-// rec, again.
-func (p *poisonQueue) lighter(rec *message.Message, err error) *message.Message {
-	if !errors.Is(err, infra.ErrTooLarge) {
-		return nil
-	}
-	out := lighter(rec)
-	if out == nil {
-		return nil
-	}
-	if before, ok := p.say(hPoisonLeftOut); ok { // it is no reason
-		p.log.Warn("a record is too large for the poison queue, which keeps it without some of its parts",
-			slog.String("event", rec.Metadata.Get(hID)), slog.String("stage", p.stage), slog.String("left_out", out.Metadata[hPoisonLeftOut]),
-			slog.String("source", out.Metadata[hPoisonSource]), slog.Int("unlogged_before", before))
-	}
 	return out
 }
 
@@ -242,4 +225,52 @@ func DecodePoison(destination string, msg *message.Message) GivenUp {
 		g.Size = n
 	}
 	return g
+}
+
+// Classes of what a poison queue holds.
+const (
+	ClassPipeline = "pipeline" // it never was a delivery: undecodable, transform, filter, schema
+	ClassReceiver = "receiver" // the receiver did not take it: permanent, attempts, age
+)
+
+// ClassOf is the class of a poison record's reason.
+func ClassOf(reason string) string {
+	switch reason {
+	case metrics.ReasonPermanent, metrics.ReasonAttempts, metrics.ReasonAge:
+		return ClassReceiver
+	}
+	return ClassPipeline
+}
+
+// Reasons lists those of a class, or of both with "".
+func Reasons(class string) []string {
+	pipeline := []string{metrics.ReasonUndecodable, metrics.ReasonTransform, metrics.ReasonFilter, metrics.ReasonSchema}
+	receiver := []string{metrics.ReasonPermanent, metrics.ReasonAttempts, metrics.ReasonAge}
+	switch class {
+	case ClassPipeline:
+		return pipeline
+	case ClassReceiver:
+		return receiver
+	}
+	return append(pipeline, receiver...)
+}
+
+// Transforms reports whether a poison record has to be transformed again,
+// because it was given up before it was a delivery.
+func (g GivenUp) Transforms() bool { return g.Stage == stageTransform }
+
+// PoisonHeaders are the headers of a poison record, without those that GivenUp
+// has. The event's context and the payload's own headers may hold what only the
+// receiver should see: they are there with all alone.
+func PoisonHeaders(msg *message.Message, all bool) map[string]string {
+	out := map[string]string{}
+	for k, v := range msg.Metadata {
+		switch {
+		case k == infra.MetaKey, k == infra.MetaTopic, k == infra.MetaPartition, k == infra.MetaOffset, strings.HasPrefix(k, hPoison):
+		case !all && (strings.HasPrefix(k, hMeta) || strings.HasPrefix(k, hHeader)):
+		default:
+			out[k] = v
+		}
+	}
+	return out
 }

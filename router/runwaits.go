@@ -58,7 +58,7 @@ func (r *runWaits) of(key string) (*message.Message, runWait) {
 	for w := range r.all {
 		for _, part := range w.parts {
 			for _, m := range part.Messages {
-				if orderKey(m) == key {
+				if OrderKey(m) == key {
 					return m, *w
 				}
 			}

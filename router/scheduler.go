@@ -227,18 +227,9 @@ func (s *scheduler) tell(notices []schedule.Notice) {
 	}
 }
 
-// orderKey is the key that a message is ordered by. One without a key, written
-// by another program, waits for no other: its id and its place are its key.
-func orderKey(msg *message.Message) string {
-	if key := msg.Metadata.Get(infra.MetaKey); key != "" {
-		return key
-	}
-	return "\x00" + msg.UUID + ":" + msg.Metadata.Get(infra.MetaPartition) + ":" + msg.Metadata.Get(infra.MetaOffset)
-}
-
 // arrive takes one message in its place.
 func (s *scheduler) arrive(msg *message.Message) {
-	key := orderKey(msg)
+	key := OrderKey(msg)
 	now := s.lock()
 	s.givesBack = s.returns && infra.HasReceipt(msg)
 	taken := s.m.Arrive(now, key, msg, s.claimOf(msg))

@@ -24,6 +24,8 @@ type told struct {
 	of  []*message.Message
 }
 
+func newTold(err error, of ...*message.Message) *told { return &told{err, of} }
+
 func (t *told) Error() string { return t.err.Error() }
 func (t *told) Unwrap() error { return t.err }
 
@@ -41,6 +43,8 @@ func (t *told) masked(text string) string {
 
 // apart is told of each member of a batch that failed: nothing of any member is in it.
 type apart struct{ told }
+
+func newApart(err error, of ...*message.Message) *apart { return &apart{told{err, of}} }
 
 func (t *apart) Error() string   { return t.masked(detail(t.err, nil)) }
 func (t *apart) LogText() string { return t.Error() }
@@ -80,24 +84,20 @@ func detail(err error, body []byte, headers ...string) string {
 	return clean(masked(text, body, headers...))
 }
 
-// headersOf are the values of the headers that a record carries for its event
-// and its receiver.
-func headersOf(md message.Metadata) []string {
-	return parts(prefixed(md, hMeta), prefixed(md, hHeader))
-}
+// maxDetail bounds the text kept with a poisoned delivery.
+const maxDetail = 1024
 
-// parts are the values of headers, and of a list its members too.
-func parts(headers ...map[string]string) []string {
-	var values []string
-	for _, h := range headers {
-		for _, v := range h {
-			values = append(values, v)
-			if strings.Contains(v, ",") {
-				for part := range strings.SplitSeq(v, ",") {
-					values = append(values, strings.TrimSpace(part))
-				}
-			}
-		}
+// clean makes a text safe for a header and a terminal: one line, no control
+// characters, valid UTF-8, bounded.
+func clean(s string) string {
+	if len(s) > maxDetail {
+		s = s[:maxDetail]
 	}
-	return values
+	s = strings.ToValidUTF8(s, "?")
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s))
 }

@@ -33,7 +33,7 @@ func BenchmarkGivenUp(b *testing.B) {
 		msg.Payload = []byte(body)
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				encodePoison(msg, stageDeliver, giveUpNow(metrics.ReasonPermanent, err))
+				giveUpNow(metrics.ReasonPermanent, err).poisonRecord(msg, stageDeliver)
 			}
 		})
 	}

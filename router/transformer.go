@@ -129,7 +129,7 @@ func (t *transformer) resultOf(ctx context.Context, part *infra.Part, msg *messa
 
 // givenUp makes the record of an event for the poison queue.
 func (t *transformer) givenUp(part *infra.Part, msg *message.Message, g *giveUp) result {
-	return result{part: part, msg: msg, given: g, rec: encodePoison(msg, t.poison.stage, g)}
+	return result{part: part, msg: msg, given: g, rec: g.poisonRecord(msg, t.poison.stage)}
 }
 
 // store stores what parts came to, however long the broker takes none of it.

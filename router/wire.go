@@ -173,6 +173,10 @@ func DecodeDelivery(destination string, msg *message.Message) (destinations.Deli
 // another program wrote it, and gave none.
 func EventID(msg *message.Message) string { return msg.Metadata[hID] }
 
+// EventType is the type of the event that a message of any topic belongs to; "": it has
+// none.
+func EventType(msg *message.Message) string { return msg.Metadata[hType] }
+
 // Sequence is the offset in EventsTopic of the event that a record of a
 // destination or of its poison queue was made of; -1: not known.
 func Sequence(msg *message.Message) int64 {
@@ -183,20 +187,33 @@ func Sequence(msg *message.Message) int64 {
 	return n
 }
 
-// maxDetail bounds the text kept with a poisoned delivery.
-const maxDetail = 1024
-
-// clean makes a text safe for a header and a terminal: one line, no control
-// characters, valid UTF-8, bounded.
-func clean(s string) string {
-	if len(s) > maxDetail {
-		s = s[:maxDetail]
+// OrderKey is the key that a message is ordered by. One without a key, written
+// by another program, waits for no other: its id and its place are its key.
+func OrderKey(msg *message.Message) string {
+	if key := msg.Metadata.Get(infra.MetaKey); key != "" {
+		return key
 	}
-	s = strings.ToValidUTF8(s, "?")
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
+	return "\x00" + msg.UUID + ":" + msg.Metadata.Get(infra.MetaPartition) + ":" + msg.Metadata.Get(infra.MetaOffset)
+}
+
+// headersOf are the values of the headers that a record carries for its event
+// and its receiver.
+func headersOf(md message.Metadata) []string {
+	return parts(prefixed(md, hMeta), prefixed(md, hHeader))
+}
+
+// parts are the values of headers, and of a list its members too.
+func parts(headers ...map[string]string) []string {
+	var values []string
+	for _, h := range headers {
+		for _, v := range h {
+			values = append(values, v)
+			if strings.Contains(v, ",") {
+				for part := range strings.SplitSeq(v, ",") {
+					values = append(values, strings.TrimSpace(part))
+				}
+			}
 		}
-		return r
-	}, s))
+	}
+	return values
 }
