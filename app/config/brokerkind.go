@@ -9,12 +9,12 @@ import (
 var brokerType = reflect.TypeFor[Broker]()
 
 // broker lets a kind that is not built in check its own keys. The others have none.
-func (l *loader) broker(n *yaml.Node, path string, b *Broker) {
+func (c Checks) broker(l *loader, n *yaml.Node, path string, b *Broker) {
 	common := keysOf(fieldsOf(brokerType))
-	if check := l.checks.Brokers[b.Kind]; check != nil {
-		b.Settings = &Settings{file: l.file, path: path, node: n, others: common, nodes: l.nodes, checks: l.checks}
+	if check := c.Brokers[b.Kind]; check != nil {
+		b.Settings = &Settings{file: l.file, path: path, node: n, others: common, nodes: l.nodes, checks: c}
 		defer func() { b.Settings.nodes = nil }()
-		l.byKind(b.Settings, check)
+		byKind(l, b.Settings, check)
 		return
 	}
 	known := map[string]bool{}

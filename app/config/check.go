@@ -29,7 +29,7 @@ func (l *loader) secretFile(n *yaml.Node, path string, v reflect.Value, f field)
 	}
 	n = deref(n)
 	text, err := readSecret(name)
-	if err != nil && l.checks.Partly {
+	if err != nil && l.opts.partly {
 		l.leave(&Fault{File: l.file, Line: n.Line, Path: at, Msg: err.Error(), Cause: err})
 		l.bad[path] = true
 		return
@@ -110,13 +110,13 @@ func (l *loader) validate(n *yaml.Node, path string, v reflect.Value) {
 	if c, ok := v.Addr().Interface().(Validator); ok {
 		l.attribute(c.Validate(), n, path, keysOf(fieldsOf(v.Type())))
 	}
-	if c, ok := v.Addr().Interface().(Prechecker); ok && l.checks.Here {
+	if c, ok := v.Addr().Interface().(Prechecker); ok && l.opts.here {
 		l.attribute(c.Precheck(), n, path, keysOf(fieldsOf(v.Type())))
 	}
-	if c, ok := v.Addr().Interface().(Warner); ok && l.checks.Here {
+	if c, ok := v.Addr().Interface().(Warner); ok && l.opts.here {
 		known := len(l.faults)
 		l.attribute(c.Warn(), n, path, keysOf(fieldsOf(v.Type())))
-		if !l.checks.Strict {
+		if !l.opts.strict {
 			l.warnings = append(l.warnings, l.faults[known:]...)
 			l.faults = l.faults[:known]
 		}

@@ -3,13 +3,12 @@ package config
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
 
+	"eventserver/app/textfile"
 	"eventserver/router/plural"
 )
 
@@ -21,22 +20,53 @@ const maxNodes = 200_000
 // loader decodes one file, or one destination's keys, and collects the faults.
 type loader struct {
 	file   string
-	checks Checks
+	opts   options
+	hooks  hooks
 	faults []*Fault
 	seen   map[Fault]bool
 	bad    map[string]bool // paths whose value could not be read
 	hide   hider
 	nodes  *int // values that may still be read
 
-	warnings []*Fault // of a Warner, where Checks.Strict does not make faults of them
+	warnings []*Fault // of a Warner, where options.strict does not make faults of them
 
-	missing []*Fault        // what Checks.Partly left out
+	missing []*Fault        // what options.partly left out
 	unknown []reflect.Value // their values, which hold the text of the file
 }
 
-func newLoader(file string, checks Checks) *loader {
+// options say how a file is read and checked.
+type options struct {
+	here   bool // look for what cannot work on this machine: see Prechecker
+	strict bool // make faults of warnings: see Warner
+	partly bool // leave values out whose variable is not set, or whose secret file cannot be read
+}
+
+// hooks are what the owner of the structs adds to their tags; a nil one adds nothing.
+type hooks struct {
+	words func(of reflect.Type, key string) []string        // that a key may have beside those of its oneof
+	after func(l *loader, n *yaml.Node, path string, v any) // a pointer to a struct was decoded and checked
+}
+
+// open is implemented by a struct beside whose keys others stand that somebody else
+// reads, such as those of a kind.
+type open interface {
+	Others() *yaml.Node // they as they may be shown; nil: there are none
+}
+
+func newLoader(file string, opts options, h hooks) *loader {
 	nodes := maxNodes
-	return &loader{file: file, checks: checks, seen: map[Fault]bool{}, bad: map[string]bool{}, nodes: &nodes}
+	return &loader{file: file, opts: opts, hooks: h, seen: map[Fault]bool{}, bad: map[string]bool{}, nodes: &nodes}
+}
+
+// document is the root mapping of the file's only document; nil when there is
+// nothing to decode.
+func (l *loader) document(src []byte, cures textfile.Cures) *yaml.Node {
+	read := true
+	root := textfile.Document(src, cures, func(line int, msg string) { read = false; l.add(line, "", msg) })
+	if root == nil && read {
+		return &yaml.Node{Kind: yaml.MappingNode, Line: 1}
+	}
+	return root
 }
 
 func (l *loader) add(line int, path, msg string) {
@@ -121,7 +151,7 @@ func (l *loader) scalar(n *yaml.Node, path string, v reflect.Value, f field) {
 	text, err := expand(n.Value, &l.hide)
 	if err != nil {
 		for _, leaf := range leaves(err) {
-			if l.checks.Partly && errors.As(leaf, new(*unsetError)) {
+			if l.opts.partly && errors.As(leaf, new(*unsetError)) {
 				l.leave(&Fault{File: l.file, Line: n.Line, Path: path, Msg: leaf.Error()})
 				if v.Kind() == reflect.String { // for those who look at the configuration
 					v.SetString(n.Value)
@@ -201,15 +231,11 @@ func (l *loader) structure(n *yaml.Node, path string, v reflect.Value) {
 		l.unreadable(n, path, "is "+nodeNames[n.Kind]+", not a mapping; write lines of key: value")
 		return
 	}
-	dest, isDest := v.Addr().Interface().(*Destination)
-	broker, isBroker := v.Addr().Interface().(*Broker)
-	l.keys(n, path, v, nil, isDest || isBroker)
+	_, more := v.Interface().(open)
+	l.keys(n, path, v, nil, more)
 	l.validate(n, path, v)
-	switch {
-	case isDest:
-		l.destination(n, path, dest)
-	case isBroker:
-		l.broker(n, path, broker)
+	if l.hooks.after != nil {
+		l.hooks.after(l, n, path, v.Addr().Interface())
 	}
 }
 
@@ -231,8 +257,8 @@ func (l *loader) keys(n *yaml.Node, path string, v reflect.Value, others []strin
 	}
 	for _, f := range fields {
 		at, fv := joinPath(path, f.name), v.FieldByIndex(f.index)
-		if v.Type() == brokerType && f.name == "kind" {
-			f.oneof = append(f.oneof, slices.Sorted(maps.Keys(l.checks.Brokers))...)
+		if l.hooks.words != nil {
+			f.oneof = append(f.oneof, l.hooks.words(v.Type(), f.name)...)
 		}
 		e, ok := given[f.name]
 		if f.isSecret() {

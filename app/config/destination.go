@@ -64,7 +64,7 @@ func (s *Settings) Decode(dst any) error {
 		panic(fmt.Sprintf("config: Settings.Decode needs a pointer to a struct, not %T", dst))
 	}
 	v := p.Elem()
-	l := newLoader(s.file, s.checks)
+	l := s.checks.loader(s.file)
 	if s.nodes != nil {
 		l.nodes = s.nodes
 	}
@@ -91,7 +91,7 @@ func (s *Settings) Decode(dst any) error {
 func commonKeys() []string { return keysOf(fieldsOf(reflect.TypeFor[Destination]())) }
 
 // byKind lets a kind check its keys.
-func (l *loader) byKind(s *Settings, check KindCheck) {
+func byKind(l *loader, s *Settings, check KindCheck) {
 	err := check(s)
 	l.hide.addAll(&s.hide)
 	l.missing = append(l.missing, s.missing...)
@@ -100,30 +100,30 @@ func (l *loader) byKind(s *Settings, check KindCheck) {
 }
 
 // destination finishes the common keys and lets the kind check its own.
-func (l *loader) destination(n *yaml.Node, path string, d *Destination) {
+func (c Checks) destination(l *loader, n *yaml.Node, path string, d *Destination) {
 	if d.RateLimit.Burst == 0 {
 		d.RateLimit.Burst = int(math.Max(1, math.Min(math.Ceil(d.RateLimit.PerSecond), math.MaxInt32)))
 	}
-	s := &Settings{file: l.file, path: path, node: n, others: commonKeys(), common: *d, nodes: l.nodes, checks: l.checks}
+	s := &Settings{file: l.file, path: path, node: n, others: commonKeys(), common: *d, nodes: l.nodes, checks: c}
 	defer func() { s.nodes = nil }()
 	d.Settings = s
-	if l.checks.Kinds == nil {
+	if c.Kinds == nil {
 		return
 	}
 	common := s.others
-	known := slices.Sorted(maps.Keys(l.checks.Kinds))
-	check, ok := l.checks.Kinds[d.Kind]
+	known := slices.Sorted(maps.Keys(c.Kinds))
+	check, ok := c.Kinds[d.Kind]
 	near := ""
 	if line, at, readable := l.find(n, path, []string{"kind"}); !ok && readable {
 		cure := "write one of " + strings.Join(known, ", ")
 		if near = textfile.Nearest(d.Kind, known, 2); near != "" {
 			cure = fmt.Sprintf("did you mean %q?", near)
-			check, ok = l.checks.Kinds[near], true // so that its other faults are found, too
+			check, ok = c.Kinds[near], true // so that its other faults are found, too
 		}
 		l.add(line, at, fmt.Sprintf("%s is not a kind of destination; %s", quote(d.Kind), cure))
 	}
 	if ok {
-		l.byKind(s, check)
+		byKind(l, s, check)
 		return
 	}
 	// Whose keys the others are is not known, but a slip in a common key is

@@ -2,8 +2,7 @@ package config
 
 import (
 	"fmt"
-	"io"
-	"os"
+	"maps"
 	"reflect"
 	"slices"
 
@@ -32,6 +31,29 @@ type Checks struct {
 	Regular bool
 }
 
+// loader is one for a file, or for a destination's keys.
+func (c Checks) loader(file string) *loader {
+	return newLoader(file, options{here: c.Here, strict: c.Strict, partly: c.Partly}, hooks{words: c.words, after: c.after})
+}
+
+// words are the kinds of brokers beside those that are built in.
+func (c Checks) words(of reflect.Type, key string) []string {
+	if of != brokerType || key != "kind" {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(c.Brokers))
+}
+
+// after lets kinds check their own keys.
+func (c Checks) after(l *loader, n *yaml.Node, path string, v any) {
+	switch v := v.(type) {
+	case *Destination:
+		c.destination(l, n, path, v)
+	case *Broker:
+		c.broker(l, n, path, v)
+	}
+}
+
 // Load reads and checks the file at path, or what stands for one: see Stdin. ""
 // is what runs without a file. The error is *Faults with every fault of the file.
 //
@@ -50,15 +72,6 @@ func Load(path string, checks Checks) (*Config, error) {
 	return parse(name, src, checks)
 }
 
-func read(path string, open func(string) (*os.File, error)) ([]byte, error) {
-	file, err := open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }() // read only
-	return io.ReadAll(io.LimitReader(file, textfile.MaxBytes+1))
-}
-
 // Parse is Load for the content of a file; name stands for it in the faults.
 func Parse(name string, src []byte, kinds map[string]KindCheck) (*Config, error) {
 	return parse(name, src, Checks{Kinds: kinds, Here: true})
@@ -70,9 +83,12 @@ func ParseChecked(name string, src []byte, checks Checks) (*Config, error) {
 }
 
 func parse(name string, src []byte, checks Checks) (*Config, error) {
-	l := newLoader(name, checks)
+	l := checks.loader(name)
 	var c Config
-	if root := l.document(src); root != nil {
+	if root := l.document(src, textfile.Cures{
+		TooLarge: "a configuration is smaller, so give the right file or fewer destinations",
+		Second:   "keep one, and delete this --- line",
+	}); root != nil {
 		l.structure(root, "", reflect.ValueOf(&c).Elem())
 		if checks.Whole != nil && root.Kind == yaml.MappingNode {
 			l.attribute(checks.Whole(&c), root, "", keysOf(fieldsOf(reflect.TypeFor[Config]())))
@@ -109,18 +125,4 @@ func Default() *Config {
 		panic(err) // a default tag is wrong; the tests see it
 	}
 	return c
-}
-
-// document is the root mapping of the file's only document; nil when there is
-// nothing to decode.
-func (l *loader) document(src []byte) *yaml.Node {
-	read := true
-	root := textfile.Document(src, textfile.Cures{
-		TooLarge: "a configuration is smaller, so give the right file or fewer destinations",
-		Second:   "keep one, and delete this --- line",
-	}, func(line int, msg string) { read = false; l.add(line, "", msg) })
-	if root == nil && read {
-		return &yaml.Node{Kind: yaml.MappingNode, Line: 1}
-	}
-	return root
 }

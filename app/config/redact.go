@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"net/url"
 	"reflect"
 	"regexp"
@@ -12,18 +11,6 @@ import (
 
 	"eventserver/destinations"
 )
-
-// Redacted is the effective configuration as YAML, for the log and for
-// support: with all defaults, and with every secret hidden. URLs lose their
-// password and query, and header-like maps the values that authenticate.
-func (c *Config) Redacted() string {
-	root := redactStruct(reflect.ValueOf(c).Elem())
-	out, err := yaml.Dump(root)
-	if err != nil {
-		return fmt.Sprintf("# the configuration cannot be shown: %v\n", err)
-	}
-	return string(out)
-}
 
 func text(s string) *yaml.Node {
 	n := &yaml.Node{}
@@ -43,21 +30,12 @@ func redactStruct(v reflect.Value) *yaml.Node {
 		}
 		n.Content = append(n.Content, text(f.name), redactValue(fv, f))
 	}
-	if s := settingsOf(v); s != nil {
-		n.Content = append(n.Content, s.redacted().Content...)
+	if o, ok := v.Interface().(open); ok {
+		if more := o.Others(); more != nil {
+			n.Content = append(n.Content, more.Content...)
+		}
 	}
 	return n
-}
-
-// settingsOf are the keys of a kind beside those of v; nil where there are none.
-func settingsOf(v reflect.Value) *Settings {
-	switch of := v.Interface().(type) {
-	case Destination:
-		return of.Settings
-	case Broker:
-		return of.Settings
-	}
-	return nil
 }
 
 func redactValue(v reflect.Value, f field) *yaml.Node {
@@ -131,26 +109,4 @@ func redactURL(s string, wholePath bool) string {
 		shown += "?" + hiddenText
 	}
 	return shown
-}
-
-// redacted are the kind's keys. Before the kind has decoded them nobody knows
-// which are secret, so all are hidden.
-func (s *Settings) redacted() *yaml.Node {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.shown != nil {
-		return s.shown
-	}
-	n := &yaml.Node{Kind: yaml.MappingNode}
-	if s.node == nil {
-		return n
-	}
-	common := s.others
-	l := newLoader(s.file, Checks{})
-	for _, e := range l.entries(s.node, s.path, 0) {
-		if !slices.Contains(common, e.key) {
-			n.Content = append(n.Content, text(e.key), text("[hidden]"))
-		}
-	}
-	return n
 }

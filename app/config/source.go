@@ -51,3 +51,12 @@ func content(source string, regular bool) (name string, src []byte, err error) {
 	src, err = read(source, open)
 	return source, src, err
 }
+
+func read(path string, open func(string) (*os.File, error)) ([]byte, error) {
+	file, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // read only
+	return io.ReadAll(io.LimitReader(file, textfile.MaxBytes+1))
+}
