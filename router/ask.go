@@ -116,7 +116,7 @@ func (r *running) waiting(s *stage, key string) (Waiting, bool) {
 		}
 		return w, true
 	}
-	l, there := s.source.scheduler.look(key)
+	l, there := s.source.scheduler.look(key, behindShown)
 	if !there {
 		return w, false
 	}

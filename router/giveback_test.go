@@ -45,8 +45,7 @@ func TestADestinationThatIsDownHoldsItsSlots(t *testing.T) {
 	if d, err = d.withDefaults(); err != nil {
 		t.Fatal(err)
 	}
-	s := newScheduler(sub, &d, time.Minute, discard)
-	s.returns = true
+	s := newScheduler(sub, d.schedule(), true, time.Minute, discard)
 	out, err := s.Subscribe(t.Context(), "topic")
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +80,7 @@ func TestADestinationThatIsDownHoldsItsSlots(t *testing.T) {
 		})
 	}
 	eventually(t, "all is read", func() bool { return sub.Stats().Messages == users*each })
-	s.pause(Note{})
+	s.pause(time.Time{})
 	holds("paused")
 	s.resume()
 	handlers.Go(func() {

@@ -8,7 +8,7 @@ import (
 // Publish stores records of events on their topic, with spans when tracer is
 // not nil; system is Config.TraceSystem.
 func Publish(pub message.Publisher, tracer trace.Tracer, system string, recs []*message.Message) error {
-	return newSpans(Config{Tracer: tracer, TraceSystem: system}, nil).publish(pub, EventsTopic, recs)
+	return newSpans(tracer, system, "", "").publish(pub, EventsTopic, recs)
 }
 
 // ingester stores the events of a request. The request is answered when it

@@ -198,7 +198,7 @@ func (p *Pipeline) newRouter() (*message.Router, error) {
 func (p *Pipeline) AddIngest(name, topic string, sub message.Subscriber) {
 	pub := p.publisher(name, infra.Durable)
 	p.accepts = true
-	p.ingest.AddConsumerHandler(name, topic, sub, ingester{pub: pub, spans: newSpans(p.cfg, nil)}.handle).
+	p.ingest.AddConsumerHandler(name, topic, sub, ingester{pub: pub, spans: newSpans(p.cfg.Tracer, p.cfg.TraceSystem, "", "")}.handle).
 		AddMiddleware(roomyStack, p.cfg.Metrics.Handler(name), middleware.Recoverer)
 }
 

@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 
-	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
-	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
 )
@@ -76,7 +73,7 @@ func (r *running) newTransform() (*stage, error) {
 		return nil, err
 	}
 	r.scheduler().ahead.attach(s.source.Subscriber)
-	spans := newSpans(p.cfg, d)
+	spans := r.spans()
 	poison := &poisonQueue{destination: r.id, stage: stageTransform, on: d.OnExhausted, metrics: r.metrics, spans: spans, log: log, recent: &r.recent}
 	t := &transformer{dest: d, pub: p.cfg.Broker.Publisher(infra.Step), storing: p.storing, stored: p.cfg.Metrics.Stored(s.kind), limit: p.cfg.MaxPayloadBytes, poison: poison, metrics: r.metrics, spans: spans,
 		waits: &s.waits, hold: r.hold, ahead: r.scheduler().ahead, draining: s.draining, log: log}
@@ -85,23 +82,19 @@ func (r *running) newTransform() (*stage, error) {
 }
 
 func (r *running) handleDeliver(log *slog.Logger) {
-	p, d, s := r.pipeline, &r.dest, r.deliver
-	pub, spans, sched := p.publisher(s.kind, infra.Step), newSpans(p.cfg, d), s.source.scheduler
-	poison := &poisonQueue{pub: pub, destination: r.id, stage: stageDeliver, on: d.OnExhausted, metrics: r.metrics, spans: spans, log: log, recent: &r.recent}
-	one := &deliverer{dest: d.Destination, metrics: r.metrics, spans: spans, log: log, recent: &r.recent}
-	if d.Batch.On() {
-		one.batcher = d.Destination.(destinations.Batcher)
-	}
-	many := &batcher{id: r.id, dest: one.batcher, scheduler: sched, health: &r.health, retry: d.Retry, timeout: d.Timeout, metrics: r.metrics, spans: spans, recent: &r.recent}
-	judge := &retry{Retry: d.Retry, scheduler: sched, metrics: r.metrics, health: &r.health}
-	delivery, attempt := spans.middlewares()
-	s.router.AddConsumerHandler(s.name, DestinationTopic(r.id), s.source, one.handle).AddMiddleware(slices.Concat(
-		[]message.HandlerMiddleware{roomyStack, sched.verdict, p.cfg.Metrics.Handler(s.kind), many.middleware},
-		delivery,
-		[]message.HandlerMiddleware{poison.middleware, judge.middleware, observe(r.metrics)},
-		attempt,
-		[]message.HandlerMiddleware{attemptTimeout(d.Timeout), middleware.Recoverer},
-	)...)
+	p, d, s, spans := r.pipeline, &r.dest, r.deliver, r.spans()
+	handle, around := attempts{
+		dest: d.Destination, batches: d.Batch.On(), retry: d.Retry, timeout: d.Timeout,
+		scheduler: s.source.scheduler, health: &r.health, recent: &r.recent,
+		poison:  &poisonQueue{pub: p.publisher(s.kind, infra.Step), destination: r.id, stage: stageDeliver, on: d.OnExhausted, metrics: r.metrics, spans: spans, log: log, recent: &r.recent},
+		spans:   spans,
+		metrics: r.metrics, handler: p.cfg.Metrics.Handler(s.kind), log: log,
+	}.chain()
+	s.router.AddConsumerHandler(s.name, DestinationTopic(r.id), s.source, handle).AddMiddleware(around...)
+}
+
+func (r *running) spans() *spans {
+	return newSpans(r.pipeline.cfg.Tracer, r.pipeline.cfg.TraceSystem, r.id, r.dest.Kind)
 }
 
 func (r *running) scheduler() *scheduler { return r.deliver.source.scheduler }

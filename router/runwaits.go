@@ -2,7 +2,6 @@ package router
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -10,8 +9,6 @@ import (
 
 	"eventserver/infra"
 )
-
-var errDraining = errors.New("draining: the event is delivered after the restart")
 
 // runWaits is a transform stage's register of the runs that do not go on at once, so
 // that somebody may ask why. What is transformed and stored without waiting is never in

@@ -37,7 +37,7 @@ type scheduler struct {
 
 	mu      sync.Mutex
 	m       *schedule.Machine
-	note    Note // of the pause by hand
+	paused  time.Time // by hand; zero: it is not
 	claims  map[<-chan struct{}]*claimed
 	last    *claimed // of the last message
 	out     chan *message.Message
@@ -60,11 +60,11 @@ type claimed struct {
 	stop func() bool // ends the watching
 }
 
-// newScheduler makes the scheduler of a destination with its defaults.
-func newScheduler(sub infra.Subscriber, d *Destination, closeTimeout time.Duration, log *slog.Logger) *scheduler {
-	cfg := schedule.Config{Concurrency: d.Concurrency, Rate: d.Rate, Breaker: d.Breaker, Batch: d.Batch, FloodGuard: d.FloodGuard}
-	return &scheduler{sub: sub, closeTimeout: closeTimeout, log: log, ahead: &backpressure{}, m: schedule.New(cfg, time.Now()), claims: map[<-chan struct{}]*claimed{},
-		out: make(chan *message.Message, 2*d.Concurrency), rest: make(chan struct{}), excess: make(chan struct{}, 1)}
+// newScheduler makes the scheduler of a destination with its defaults. returns says that
+// sub takes back messages with a receipt.
+func newScheduler(sub infra.Subscriber, cfg schedule.Config, returns bool, closeTimeout time.Duration, log *slog.Logger) *scheduler {
+	return &scheduler{sub: sub, returns: returns, closeTimeout: closeTimeout, log: log, ahead: &backpressure{}, m: schedule.New(cfg, time.Now()), claims: map[<-chan struct{}]*claimed{},
+		out: make(chan *message.Message, 2*cfg.Concurrency), rest: make(chan struct{}), excess: make(chan struct{}, 1)}
 }
 
 var _ infra.Subscriber = (*scheduler)(nil)
@@ -325,6 +325,8 @@ func (s *scheduler) Close() error {
 
 // closeTimeout is how long the attempts may take that a Close has cut.
 const closeTimeout = 5 * time.Second
+
+var errDraining = errors.New("draining: the event is delivered after the restart")
 
 var errLeftBehind = errors.New("an attempt does not end with its context and is left behind")
 

@@ -25,7 +25,7 @@ func schedulerOf(t *testing.T, sub infra.Subscriber, d Destination) (*scheduler,
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newScheduler(sub, &d, closeTimeout, discard)
+	s := newScheduler(sub, d.schedule(), false, closeTimeout, discard)
 	out, err := s.Subscribe(t.Context(), "topic")
 	if err != nil {
 		t.Fatal(err)

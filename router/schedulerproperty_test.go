@@ -269,7 +269,7 @@ func TestOrderHoldsWhileMembersComeAndGo(t *testing.T) {
 		if d, err = d.withDefaults(); err != nil {
 			t.Fatal(err)
 		}
-		s := newScheduler(sub, &d, time.Minute, discard)
+		s := newScheduler(sub, d.schedule(), false, time.Minute, discard)
 		out, err := s.Subscribe(t.Context(), "topic")
 		if err != nil {
 			t.Fatal(err)

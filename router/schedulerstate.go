@@ -8,17 +8,18 @@ import (
 	"eventserver/router/schedule"
 )
 
-// pause starts no attempt from now on; resume ends that. Those under way go on.
-func (s *scheduler) pause(n Note) {
+// pause starts no attempt from now on; resume ends that. Those under way go on. since is
+// when somebody asked for it.
+func (s *scheduler) pause(since time.Time) {
 	now := s.lock()
-	s.note = n
+	s.paused = since
 	s.m.Pause(now)
 	s.unlock(now)
 }
 
 func (s *scheduler) resume() {
 	now := s.lock()
-	s.note = Note{}
+	s.paused = time.Time{}
 	s.m.Resume()
 	s.unlock(now)
 }
@@ -33,6 +34,12 @@ func (s *scheduler) letGo(accept bool) bool {
 // matching is about the key that a record has: "" where it has none.
 func matching(key func(string) bool) func(*schedule.Delivery) bool {
 	return func(d *schedule.Delivery) bool { return key(d.Message.Metadata.Get(infra.MetaKey)) }
+}
+
+// Waits is what a destination's next attempts wait for, of what RetryNow ends.
+type Waits struct {
+	Pause    bool // of the breaker or of a hold
+	Backoffs int  // deliveries that wait for their next attempt
 }
 
 func (s *scheduler) retryNow(key func(string) bool) (w Waits) {
@@ -70,13 +77,14 @@ func (s *scheduler) state() scheduled {
 	return out
 }
 
-// look tells of one key; false: there is nothing of it.
-func (s *scheduler) look(key string) (schedule.Look, bool) {
+// look tells of one key, and of the first that wait behind it; false: there is nothing
+// of it.
+func (s *scheduler) look(key string, behind int) (schedule.Look, bool) {
 	now := s.lock()
 	defer s.unlock(now)
-	l, there := s.m.Look(now, key, behindShown)
-	if l.Reason == metrics.WaitPaused && s.note.At.After(l.Since) {
-		l.Since = s.note.At
+	l, there := s.m.Look(now, key, behind)
+	if l.Reason == metrics.WaitPaused && s.paused.After(l.Since) {
+		l.Since = s.paused
 	}
 	return l, there
 }

@@ -42,17 +42,18 @@ type spans struct {
 	common []attribute.KeyValue // system, destination, kind
 }
 
-func newSpans(cfg Config, d *Destination) *spans {
-	if cfg.Tracer == nil {
+// newSpans makes the spans of a destination, of ingest without an id. system is the
+// broker's name in them, messaging.system.
+func newSpans(tracer trace.Tracer, system, id, kind string) *spans {
+	if tracer == nil {
 		return nil
 	}
-	s := &spans{tracer: cfg.Tracer}
-	if cfg.TraceSystem != "" {
-		s.common = append(s.common, semconv.MessagingSystemKey.String(cfg.TraceSystem))
+	s := &spans{tracer: tracer, id: id}
+	if system != "" {
+		s.common = append(s.common, semconv.MessagingSystemKey.String(system))
 	}
-	if d != nil {
-		s.id = d.Destination.ID()
-		s.common = append(s.common, attrDestination.String(s.id), attrKind.String(d.Kind))
+	if id != "" {
+		s.common = append(s.common, attrDestination.String(id), attrKind.String(kind))
 	}
 	return s
 }

@@ -16,7 +16,7 @@ func (sink) Close() error                              { return nil }
 // Without a tracer there is nothing in the way of an event: no middleware, and
 // not an allocation more to publish.
 func TestNoTracerCostsNothing(t *testing.T) {
-	s := newSpans(Config{}, nil)
+	s := newSpans(nil, "", "", "")
 	if delivery, attempt := s.middlewares(); s != nil || len(delivery)+len(attempt) != 0 {
 		t.Fatalf("%v, %d middlewares", s, len(delivery)+len(attempt))
 	}

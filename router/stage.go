@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
+	"eventserver/router/schedule"
 )
 
 // source is a subscriber as the pipeline holds it. It joins its group before a
@@ -26,9 +27,12 @@ type source struct {
 
 // schedule has a message come when an attempt of it may start.
 func (s *source) schedule(d *Destination, returns bool, closeTimeout time.Duration, log *slog.Logger) {
-	s.scheduler = newScheduler(s.Subscriber, d, closeTimeout, log)
-	s.scheduler.returns = returns
+	s.scheduler = newScheduler(s.Subscriber, d.schedule(), returns, closeTimeout, log)
 	s.Subscriber = s.scheduler
+}
+
+func (d *Destination) schedule() schedule.Config {
+	return schedule.Config{Concurrency: d.Concurrency, Rate: d.Rate, Breaker: d.Breaker, Batch: d.Batch, FloodGuard: d.FloodGuard}
 }
 
 func (s *source) join(ctx context.Context) (err error) {

@@ -15,7 +15,7 @@ func (p *Pipeline) Pause(id string, note Note) {
 	defer p.mu.Unlock()
 	p.pauses[id] = note
 	if r := p.findLocked(id); r != nil {
-		r.scheduler().pause(note)
+		r.scheduler().pause(note.At)
 	}
 }
 
@@ -38,12 +38,6 @@ func (p *Pipeline) LetGo(id string, accept bool) bool {
 	}
 	delivers, transforms := r.scheduler().letGo(accept), r.hold.letGo(accept)
 	return delivers || transforms
-}
-
-// Waits is what a destination's next attempts wait for, of what RetryNow ends.
-type Waits struct {
-	Pause    bool // of the breaker or of a hold
-	Backoffs int  // deliveries that wait for their next attempt
 }
 
 // RetryNow ends the pauses of a destination's breaker and hold, and the backoffs of the keys
