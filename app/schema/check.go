@@ -1,15 +1,9 @@
 package schema
 
 import (
-	"context"
 	"fmt"
-	"math"
 	"strings"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
 )
-
-const draft = "https://json-schema.org/draft/2020-12/schema"
 
 // checker looks for what the metaschema lets pass in the files of a directory.
 type checker struct {
@@ -20,11 +14,7 @@ type checker struct {
 }
 
 func newChecker(rep *reporter, r *refs) *checker {
-	meta, err := newValidator(jsonschema.NewCompiler().MustCompile(draft)) // a part of the library
-	if err != nil {
-		panic(err)
-	}
-	return &checker{rep: rep, refs: r, state: map[target]*inPlace{}, meta: meta}
+	return &checker{rep: rep, refs: r, state: map[target]*inPlace{}, meta: metaschema()}
 }
 
 func (c *checker) file(f *file) {
@@ -66,7 +56,7 @@ func (c *checker) schema(f *file, s *value, ptr string) {
 	}
 	for _, name := range counts {
 		if n := s.get(name); n != nil && n.kind == numberKind {
-			if r := rat(number(n.text)); r != nil && r.IsInt() && !r.Num().IsInt64() || n.number() > maxCount {
+			if r := rat(number(n.text)); r != nil && r.IsInt() && !r.Num().IsInt64() || n.integer() > maxCount {
 				f.fault(c.rep, ptr+"/"+name, "is too large; write a smaller number, or delete it")
 			}
 		}
@@ -80,35 +70,20 @@ func (c *checker) cure(name string) string {
 	return "begin a name of your own with x-, or put a property under properties"
 }
 
-// number is v's number where it is written as an int64, else 0.
-func (v *value) number() int64 {
-	n, _ := number(v.text).(int64)
-	return n
-}
-
 // metaschema reports every fault that JSON Schema's own schema finds.
 func (c *checker) metaschema(f *file) {
-	doc := f.root.node()
-	r := c.meta.run(context.Background(), math.MaxInt64)
-	var list []*problem
-	r.explain(c.meta.root, doc, nil, func(p *problem) { list = append(list, p) })
-	for _, p := range list {
-		at := p.pointer(doc)
+	for _, p := range c.meta.all(f.root) {
+		at, detail := p.pointer, p.detail
 		if c.rep.at(f.name, at) {
 			continue
+		}
+		// People know it better than the metaschema's forms.
+		if p.rule == "anyOf" && strings.HasSuffix(at, "/type") {
+			detail = `must be one of array, boolean, integer, "null", number, object, string, or a list of these, each once; quote "null": without quotes YAML takes it for no value`
 		}
 		if p.rule == "required" || p.rule == "dependentRequired" {
 			at += "/" + escape(p.name)
 		}
-		f.fault(c.rep, at, "is not JSON Schema 2020-12: "+r.schemaDetail(p, doc))
+		f.fault(c.rep, at, "is not JSON Schema 2020-12: "+detail)
 	}
-}
-
-// schemaDetail is detail for a fault of a schema, which people know better than
-// the metaschema's forms.
-func (r *run) schemaDetail(p *problem, doc any) string {
-	if p.rule == "anyOf" && strings.HasSuffix(p.pointer(doc), "/type") {
-		return `must be one of array, boolean, integer, "null", number, object, string, or a list of these, each once; quote "null": without quotes YAML takes it for no value`
-	}
-	return r.detail(p, doc)
 }

@@ -57,6 +57,15 @@ func newValidator(lib *jsonschema.Schema, others ...*jsonschema.Schema) (*valida
 	return v, nil
 }
 
+// metaschema is the validator of schemas themselves.
+func metaschema() *validator {
+	v, err := newValidator(jsonschema.NewCompiler().MustCompile(draft)) // a part of the library
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 type builder struct {
 	done    map[*jsonschema.Schema]*rules
 	names   map[string]string

@@ -72,7 +72,7 @@ func (d *decoder) release() {
 // decode reads data, which is one JSON value. names are spellings to share
 // instead of allocating them again; members of the top named in drop are read but
 // left out.
-func decode(data []byte, names map[string]string, drop map[string]bool) (any, *Violation) {
+func decode(data []byte, names map[string]string, drop map[string]bool) (any, *refusal) {
 	d := open(data)
 	defer d.release()
 	d.names, d.drop = names, drop
@@ -199,20 +199,20 @@ func unquote(raw []byte) string {
 }
 
 // violation says what is wrong with the JSON.
-func (d *decoder) violation(err error) *Violation {
-	v := &Violation{Rule: RuleJSON, Pointer: string(d.dec.StackPointer())}
+func (d *decoder) violation(err error) *refusal {
+	v := &refusal{rule: ruleJSON, pointer: string(d.dec.StackPointer())}
 	var se *jsontext.SyntacticError
 	switch {
 	case errors.Is(err, errMany), errors.Is(err, errTrailing):
-		v.Pointer, v.Detail = "", err.Error()
+		v.pointer, v.detail = "", err.Error()
 	case errors.Is(err, io.EOF):
-		v.Detail = "is empty; send one JSON object"
+		v.detail = "is empty; send one JSON object"
 	case !errors.As(err, &se):
-		v.Detail = err.Error()
+		v.detail = err.Error()
 	default:
-		v.Pointer, v.Detail = string(se.JSONPointer), syntaxDetail(d.data, se)
+		v.pointer, v.detail = string(se.JSONPointer), syntaxDetail(d.data, se)
 	}
-	v.Pointer, v.Detail = bounded(v.Pointer), cut(v.Detail, maxDetail)
+	v.pointer, v.detail = bounded(v.pointer), cut(v.detail, maxDetail)
 	return v
 }
 

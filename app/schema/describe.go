@@ -148,8 +148,6 @@ func (r *run) closest(p *problem, doc any) string {
 	return fmt.Sprintf("; of the closest one, %s: %s: %s", shownPointer(bounded(q.pointer(doc))), q.rule, r.detail(q, doc))
 }
 
-func bound(s string) string { return cut(s, maxExcerpt) }
-
 func size(most string, want int, what string, got int) string {
 	return fmt.Sprintf("must have at %s %s but has %d", most, withNoun(want, what), got)
 }

@@ -83,7 +83,7 @@ func (c Change) String() string {
 // order of the new file with what was removed behind. Descriptions, examples and
 // other annotations are not compared. Either registry may be nil: no types.
 func Diff(old, new *Registry) []Change {
-	before, after := old.types(), new.types()
+	before, after := byType(old), byType(new)
 	all := maps.Clone(before)
 	maps.Copy(all, after)
 	var list []Change
@@ -101,23 +101,26 @@ func Diff(old, new *Registry) []Change {
 	return list
 }
 
-func (r *Registry) types() map[string]*Schema {
-	if r == nil {
-		return map[string]*Schema{}
+func byType(r *Registry) map[string]*Schema {
+	m := map[string]*Schema{}
+	if r != nil {
+		for _, s := range r.Schemas() {
+			m[s.Type] = s
+		}
 	}
-	return r.byType
+	return m
 }
 
 func diffSchemas(o, n *Schema) []Change {
 	d := &differ{
-		old: &tree{root: o.bundle}, new: &tree{root: n.bundle}, oldDrop: o.check.drop,
+		old: &tree{root: o.Tree()}, new: &tree{root: n.Tree()}, oldDrop: o.Unnamed(),
 		active: map[string]bool{}, same: map[string]bool{}, left: new(int),
 	}
 	*d.left = maxComparisons
 	if o.KeyPointer != n.KeyPointer {
 		d.breaks("/x-event/key", KindKeyChanged, shownKey(o.KeyPointer)+" -> "+shownKey(n.KeyPointer)+"; events of one key would lose their order")
 	}
-	d.compare("", []*value{o.bundle}, []*value{n.bundle})
+	d.compare("", []*value{o.Tree()}, []*value{n.Tree()})
 	broken := 0
 	for i := range d.changes {
 		c := &d.changes[i]

@@ -126,7 +126,7 @@ func (d *differ) types(ptr string, o, n *view) {
 }
 
 func (d *differ) values(ptr string, o, n *view) {
-	var gone, come []any
+	var gone, come []*value
 	for _, w := range o.values {
 		if n.values != nil && !holdsValue(n.values, w) {
 			gone = append(gone, w)
@@ -144,26 +144,26 @@ func (d *differ) values(ptr string, o, n *view) {
 	switch {
 	case o.values == nil && n.values != nil:
 		if !covers(n.values, o.types) {
-			d.breaks(ptr+keyword, narrowed, "any value was allowed before, now "+oneOf(n.values))
+			d.breaks(ptr+keyword, narrowed, "any value was allowed before, now "+listed(n.values))
 		}
 	case o.values != nil && n.values == nil:
 		if !covers(o.values, n.types) {
-			d.notes(ptr+keyword, KindEnumWidened, "any value is allowed now, before "+oneOf(o.values))
+			d.notes(ptr+keyword, KindEnumWidened, "any value is allowed now, before "+listed(o.values))
 		}
 	case len(gone) > 0:
-		d.breaks(ptr+keyword, narrowed, oneOf(o.values)+" -> "+oneOf(n.values))
+		d.breaks(ptr+keyword, narrowed, listed(o.values)+" -> "+listed(n.values))
 	case len(come) > 0:
-		d.notes(ptr+keyword, KindEnumWidened, "also "+oneOf(come))
+		d.notes(ptr+keyword, KindEnumWidened, "also "+listed(come))
 	}
 }
 
 // covers says whether the values are all there are of the types.
-func covers(values []any, t types) bool {
+func covers(values []*value, t types) bool {
 	if t&^(typeNull|typeBool) != 0 {
 		return false
 	}
-	return (t&typeNull == 0 || holdsValue(values, nil)) &&
-		(t&typeBool == 0 || holdsValue(values, true) && holdsValue(values, false))
+	return (t&typeNull == 0 || holdsValue(values, &value{kind: nullKind})) &&
+		(t&typeBool == 0 || holdsValue(values, &value{kind: boolKind, yes: true}) && holdsValue(values, &value{kind: boolKind}))
 }
 
 func (d *differ) edges(ptr string, o, n *view, closed, open string, sign int) {

@@ -113,7 +113,7 @@ func (d *differ) equal(keyword string, x, y *value) bool {
 			return other == nil || !d.sameSchema(m.value, other)
 		})
 	}
-	return equal(x.node(), y.node())
+	return same(x, y)
 }
 
 func (d *differ) sameSchema(x, y *value) bool {

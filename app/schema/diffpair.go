@@ -31,7 +31,7 @@ func (d *differ) pairing(ptr string, o, n *view) {
 	}
 	// What unevaluated... refuses depends on everything else at the place.
 	for _, keyword := range []string{"unevaluatedProperties", "unevaluatedItems"} {
-		if len(o.all(keyword)) > 0 && len(n.all(keyword)) > 0 && !slices.EqualFunc(o.nodes, n.nodes, func(x, y *value) bool { return equal(x.node(), y.node()) }) {
+		if len(o.all(keyword)) > 0 && len(n.all(keyword)) > 0 && !slices.EqualFunc(o.nodes, n.nodes, same) {
 			d.breaks(ptr+"/"+keyword, KindCannotBeCompared, "something beside "+keyword+" has changed; whether that breaks cannot be told")
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"math/big"
 	"regexp"
 	"slices"
-	"strings"
 )
 
 // view is what several schemas ask of one value together: those that stand at its
@@ -13,8 +12,8 @@ type view struct {
 	nodes  []*value
 	never  bool
 	types  types
-	values []any // enum and const; nil: any
-	fixed  bool  // by const
+	values []*value // enum and const; nil: any
+	fixed  bool     // by const
 }
 
 func (t *tree) view(list []*value) *view {
@@ -29,11 +28,11 @@ func (t *tree) view(list []*value) *view {
 		})
 	}
 	if v.values != nil {
-		v.values = slices.DeleteFunc(v.values, func(w any) bool { return !v.types.has(w) })
+		v.values = slices.DeleteFunc(v.values, func(w *value) bool { return !allows(v.types, w) })
 		var left types
 		for _, w := range v.values {
 			for bit := typeNull; bit < anyType; bit <<= 1 {
-				if bit.has(w) {
+				if allows(bit, w) {
 					left |= bit
 				}
 			}
@@ -60,18 +59,13 @@ func (v *view) add(s *value) {
 }
 
 func (v *view) restrict(list []*value) {
-	kept := []any{}
-	for _, item := range list {
-		w := item.node()
+	kept := []*value{}
+	for _, w := range list {
 		if v.values == nil || holdsValue(v.values, w) {
 			kept = append(kept, w)
 		}
 	}
 	v.values = kept
-}
-
-func holdsValue(list []any, w any) bool {
-	return slices.ContainsFunc(list, func(x any) bool { return equal(x, w) })
 }
 
 // all are the values of a keyword, in the order of the nodes.
@@ -189,26 +183,4 @@ func (v *view) property(name string) []*value {
 		}
 	}
 	return list
-}
-
-var typeOrder = []string{"null", "boolean", "number", "integer", "string", "array", "object"}
-
-func (t types) String() string {
-	if t == anyType {
-		return "anything"
-	}
-	var names []string
-	for _, name := range typeOrder {
-		if bits := typeBits[name]; t&bits == bits {
-			names = append(names, name)
-			t &^= bits
-		}
-	}
-	if t&typeFraction != 0 {
-		names = append(names, "fraction")
-	}
-	if len(names) == 0 {
-		return "nothing"
-	}
-	return strings.Join(names, ", ")
 }

@@ -41,7 +41,7 @@ func (s *rules) judge(r *run, v any, seen *evaluated) bool {
 		return false
 	}
 	switch {
-	case s.types != 0 && !s.types.has(v):
+	case s.types != 0 && !hasType(s.types, v):
 		r.refuses(s, "type")
 		return false
 	case s.constant != nil && !r.equal(v, *s.constant):

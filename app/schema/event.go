@@ -118,9 +118,9 @@ func (l *loading) examples(f *file, s *Schema, values []*value) {
 		} else if err == nil {
 			_, _, err = s.Key(data)
 		}
-		if spent.steps > DefaultMaxCost/10 {
+		if spent.Steps() > DefaultMaxCost/10 {
 			l.rep.warn(f.name, values[i].line, "/examples/"+strconv.Itoa(i), fmt.Sprintf(
-				"its check takes %d of the %d steps that schemas.max_cost allows by default; simplify the schema", spent.steps, DefaultMaxCost))
+				"its check takes %d of the %d steps that schemas.max_cost allows by default; simplify the schema", spent.Steps(), DefaultMaxCost))
 		}
 		if errors.As(err, &v) {
 			where := v.Rule

@@ -35,13 +35,6 @@ func (f *file) collect(s *value, ptr string, rep *reporter) {
 	subschemas(s, ptr, func(sub *value, at, _ string) { f.collect(sub, at, rep) })
 }
 
-func shownPointer(ptr string) string {
-	if ptr == "" {
-		return "the top"
-	}
-	return ptr
-}
-
 // fault reports at the value that ptr points to.
 func (f *file) fault(rep *reporter, ptr, msg string) { rep.add(f.name, f.root.lineAt(ptr), ptr, msg) }
 

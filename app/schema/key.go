@@ -11,31 +11,11 @@ import (
 // maxKey is the longest ordering key, in bytes; the envelope's limit.
 const maxKey = 512
 
-// Key returns the ordering key: the value at KeyPointer. A string is taken as it
-// is, an integer as its decimal text (1.0 and 1 are one key). The bool is false
-// when the schema has no KeyPointer.
-//
-// The error is a *Violation with RuleKey when the value is absent, of another
-// type, empty, longer than 512 bytes or holds control characters, and with
-// RuleJSON when data cannot be read up to there. Call Validate first: Key does
-// not check the rest.
-func (s *Schema) Key(data []byte) (string, bool, error) {
-	if s.KeyPointer == "" {
-		return "", false, nil
-	}
-	key, v := keyAt(data, s.KeyPointer, s.path)
-	if v != nil {
-		v.Type, v.Version = s.Type, s.Version
-		return "", true, v
-	}
-	return key, true, nil
-}
-
-func keyAt(data []byte, ptr string, path []string) (string, *Violation) {
+func keyAt(data []byte, ptr string, path []string) (string, *refusal) {
 	d := open(data)
 	defer d.release()
-	fault := func(detail string) *Violation {
-		return &Violation{Pointer: ptr, Rule: RuleKey, Detail: cut(detail, maxDetail)}
+	fault := func(detail string) *refusal {
+		return &refusal{pointer: ptr, rule: ruleKey, detail: cut(detail, maxDetail)}
 	}
 	for _, token := range path {
 		// enter stops at faults of the JSON, which decode then tells.
@@ -108,7 +88,7 @@ func kindName(k jsontext.Kind) string {
 }
 
 // checkKey asks what the envelope asks of key and userId.
-func checkKey(key string, fault func(string) *Violation) (string, *Violation) {
+func checkKey(key string, fault func(string) *refusal) (string, *refusal) {
 	if key == "" {
 		return "", fault("must not be empty")
 	}

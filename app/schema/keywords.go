@@ -6,6 +6,9 @@ import (
 	"strconv"
 )
 
+// draft is the version of JSON Schema that files are written in.
+const draft = "https://json-schema.org/draft/2020-12/schema"
+
 // holds says what the value of a keyword is made of.
 type holds byte
 

@@ -200,7 +200,8 @@ func (l *loading) compile(f *file, s *Schema) bool {
 		f.fault(l.rep, "", fmt.Sprintf("cannot be compiled: %v; correct the schema", err))
 		return false
 	}
-	v.drop = unnamed(s.bundle)
+	s.drop = unnamed(s.bundle)
+	v.drop = s.drop
 	s.check = v
 	return true
 }

@@ -73,29 +73,50 @@ func constant(v any) any {
 	return v
 }
 
-// node is v as an event's value is decoded.
-func (v *value) node() any {
+// nodeOf is v as an event's value is decoded.
+func nodeOf(v *value) any {
 	switch v.kind {
 	case arrayKind:
 		a := &array{items: make([]any, len(v.items))}
 		for i, item := range v.items {
-			a.items[i] = item.node()
+			a.items[i] = nodeOf(item)
 		}
 		return a
 	case objectKind:
 		o := &object{members: make([]entry, len(v.members))}
 		for i, m := range v.members {
-			o.members[i] = entry{m.name, m.value.node()}
+			o.members[i] = entry{m.name, nodeOf(m.value)}
 		}
 		return o
 	}
 	return v.plain()
 }
 
-// equal is JSON Schema's equality: numbers by value, objects without order.
-func equal(a, b any) bool { return unlimited().equal(a, b) }
+// hasType says whether v is of one of the types.
+func hasType(t types, v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return t&typeNull != 0
+	case bool:
+		return t&typeBool != 0
+	case string:
+		return t&typeString != 0
+	case *array:
+		return t&typeArray != 0
+	case *object:
+		return t&typeObject != 0
+	case int64:
+		return t&typeInteger != 0
+	default:
+		if t&typeInteger != 0 && t&typeFraction != 0 {
+			return true
+		}
+		return t&typeInteger != 0 && isInteger(v) || t&typeFraction != 0 && !isInteger(v)
+	}
+}
 
-// equal charges for each pair of values that it compares.
+// equal is JSON Schema's equality: numbers by value, objects without order. It charges
+// for each pair of values that it compares.
 func (r *run) equal(a, b any) bool {
 	if !r.spend(1) {
 		return false

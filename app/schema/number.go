@@ -15,6 +15,9 @@ const (
 	maxExponent = 1000
 )
 
+// numberCure is the end of a message about a number beyond the limits.
+const numberCure = "write at most 1000 digits and an exponent between -1000 and 1000"
+
 // number is the exact value of a JSON number: an int64 where it is written as one
 // and fits, which costs no fraction to compare, else its text.
 func number(text string) any {

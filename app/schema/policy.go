@@ -8,6 +8,13 @@ import (
 	"strings"
 )
 
+// DefaultMaxCost is what the check of one event may cost, in steps of some 25 ns, where
+// nothing else is configured.
+const DefaultMaxCost = defaultMaxCost
+
+// Spent counts what the checks of the events of one request cost together, in steps.
+type Spent = meter
+
 // Mode says what a Policy does with an event that breaks its schema.
 type Mode string
 
@@ -95,27 +102,6 @@ func (p *Policy) Check(ctx context.Context, typ string, data []byte, spent *Spen
 	}
 	v, err = s.validate(ctx, data, p.maxCost, spent)
 	return v, v != nil && mode == Enforce, err
-}
-
-// Spent counts what the checks of the events of one request cost together, in
-// steps. It is for one goroutine.
-type Spent struct{ steps int64 }
-
-// requestCosts is how often the events of one request may cost what one may.
-const requestCosts = 10
-
-// limit is what the next event may cost.
-func (s *Spent) limit(one int64) int64 {
-	if s == nil {
-		return one
-	}
-	return min(one, requestCosts*one-s.steps)
-}
-
-func (s *Spent) add(r *run) {
-	if s != nil {
-		s.steps += r.max - max(0, r.left)
-	}
 }
 
 func (p *Policy) unknown(typ string) *Violation {

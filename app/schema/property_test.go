@@ -139,7 +139,7 @@ func TestLibraryAgrees(t *testing.T) {
 				rt.Fatalf("%s\n%s\n%v, the library %v", b, data, first, err)
 			}
 			if first != nil {
-				wellFormed(t, first)
+				wellFormed(t, s.violation(first))
 				if *first != *again {
 					rt.Fatalf("first %v, then %v", first, again)
 				}

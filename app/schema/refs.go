@@ -52,14 +52,3 @@ func (r *refs) resolve(from *file, ref string) (target, string) {
 	}
 	return target{to.name, ptr}, ""
 }
-
-// fragment writes a JSON pointer as the end of a URI.
-func fragment(ptr string) string {
-	parts := strings.Split(ptr, "/")
-	for i, p := range parts {
-		parts[i] = url.PathEscape(p)
-	}
-	return "#" + strings.Join(parts, "/")
-}
-
-func unescapeFragment(frag string) (string, error) { return url.PathUnescape(frag) }

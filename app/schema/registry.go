@@ -41,6 +41,7 @@ type Schema struct {
 	origin map[string]Origin
 	path   []string // to the key
 	check  *validator
+	drop   map[string]bool
 }
 
 // Bundle returns the schema as one JSON document without spaces, for code
@@ -48,6 +49,13 @@ type Schema struct {
 // refers to in other files under $defs, so that every $ref begins with "#". The
 // error is nil; it is there for schemas that come from elsewhere one day.
 func (s *Schema) Bundle() ([]byte, error) { return s.bundle.appendJSON(nil), nil }
+
+// Tree is Bundle as a tree, which is not to be changed.
+func (s *Schema) Tree() *value { return s.bundle }
+
+// Unnamed are the members of the envelope that are not validated, because the schema
+// does not name them.
+func (s *Schema) Unnamed() map[string]bool { return s.drop }
 
 // Origin is where a definition of a bundle was written.
 type Origin struct {
@@ -85,12 +93,32 @@ func (s *Schema) Validate(data []byte) error {
 // validate costs at most maxCost steps. The error is that of ctx, when it ends
 // before there is an answer.
 func (s *Schema) validate(ctx context.Context, data []byte, maxCost int64, spent *Spent) (*Violation, error) {
-	v, err := s.check.check(ctx, data, maxCost, spent)
-	if err != nil {
+	bad, err := s.check.check(ctx, data, maxCost, spent)
+	if err != nil || bad == nil {
 		return nil, err
 	}
-	if v != nil {
-		v.Type, v.Version = s.Type, s.Version
+	return s.violation(bad), nil
+}
+
+func (s *Schema) violation(of *refusal) *Violation {
+	return &Violation{Type: s.Type, Version: s.Version, Pointer: of.pointer, Rule: of.rule, Detail: of.detail, Others: of.others}
+}
+
+// Key returns the ordering key: the value at KeyPointer. A string is taken as it
+// is, an integer as its decimal text (1.0 and 1 are one key). The bool is false
+// when the schema has no KeyPointer.
+//
+// The error is a *Violation with RuleKey when the value is absent, of another
+// type, empty, longer than 512 bytes or holds control characters, and with
+// RuleJSON when data cannot be read up to there. Call Validate first: Key does
+// not check the rest.
+func (s *Schema) Key(data []byte) (string, bool, error) {
+	if s.KeyPointer == "" {
+		return "", false, nil
 	}
-	return v, nil
+	key, bad := keyAt(data, s.KeyPointer, s.path)
+	if bad != nil {
+		return "", true, s.violation(bad)
+	}
+	return key, true, nil
 }

@@ -6,9 +6,9 @@ import (
 	"math"
 )
 
-// DefaultMaxCost is what one validation may cost where nothing else is configured,
+// defaultMaxCost is what one validation may cost where nothing else is configured,
 // in steps. BenchmarkStep measured 25 ns of a core for the worst, so 100 ms.
-const DefaultMaxCost = 4_000_000
+const defaultMaxCost = 4_000_000
 
 // Limits of one validation beside its cost.
 const (

@@ -31,7 +31,7 @@ func (l *suiteLoader) Load(uri string) (any, error) {
 	}
 	doc, bad := decode(data, nil, nil)
 	if bad != nil {
-		return nil, bad
+		return nil, fmt.Errorf("%s: %s", bad.pointer, bad.detail)
 	}
 	l.docs[uri] = plain(doc)
 	return l.docs[uri], nil
@@ -57,7 +57,7 @@ func plain(v any) any {
 }
 
 // judged is what v says of data at the default limit.
-func judged(t testing.TB, v *validator, data []byte) *Violation {
+func judged(t testing.TB, v *validator, data []byte) *refusal {
 	t.Helper()
 	bad, err := v.check(t.Context(), data, DefaultMaxCost, nil)
 	if err != nil {

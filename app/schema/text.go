@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,3 +94,23 @@ func meant(s string, words []string) string {
 	sorted := slices.Sorted(slices.Values(words))
 	return "known are " + cut(strings.Join(sorted, ", "), maxDetail)
 }
+
+func bound(s string) string { return cut(s, maxExcerpt) }
+
+func shownPointer(ptr string) string {
+	if ptr == "" {
+		return "the top"
+	}
+	return ptr
+}
+
+// fragment writes a JSON pointer as the end of a URI.
+func fragment(ptr string) string {
+	parts := strings.Split(ptr, "/")
+	for i, p := range parts {
+		parts[i] = url.PathEscape(p)
+	}
+	return "#" + strings.Join(parts, "/")
+}
+
+func unescapeFragment(frag string) (string, error) { return url.PathUnescape(frag) }

@@ -1,5 +1,7 @@
 package schema
 
+import "strings"
+
 // types is a set of JSON's types. A number is an integer or it is not, so that
 // "number" is both.
 type types uint8
@@ -20,24 +22,24 @@ var typeBits = map[string]types{
 	"string": typeString, "array": typeArray, "object": typeObject,
 }
 
-func (t types) has(v any) bool {
-	switch v := v.(type) {
-	case nil:
-		return t&typeNull != 0
-	case bool:
-		return t&typeBool != 0
-	case string:
-		return t&typeString != 0
-	case *array:
-		return t&typeArray != 0
-	case *object:
-		return t&typeObject != 0
-	case int64:
-		return t&typeInteger != 0
-	default:
-		if t&typeInteger != 0 && t&typeFraction != 0 {
-			return true
-		}
-		return t&typeInteger != 0 && isInteger(v) || t&typeFraction != 0 && !isInteger(v)
+var typeOrder = []string{"null", "boolean", "number", "integer", "string", "array", "object"}
+
+func (t types) String() string {
+	if t == anyType {
+		return "anything"
 	}
+	var names []string
+	for _, name := range typeOrder {
+		if bits := typeBits[name]; t&bits == bits {
+			names = append(names, name)
+			t &^= bits
+		}
+	}
+	if t&typeFraction != 0 {
+		names = append(names, "fraction")
+	}
+	if len(names) == 0 {
+		return "nothing"
+	}
+	return strings.Join(names, ", ")
 }

@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"fmt"
+	"math"
 )
 
 // validator checks JSON against one compiled schema. It is safe for parallel use.
@@ -13,10 +14,26 @@ type validator struct {
 	drop    map[string]bool   // members of the top that are not validated
 }
 
-// check returns the first thing that is wrong with data, without Type and Version.
+// Rules of a refusal that are no keywords of JSON Schema.
+const (
+	ruleJSON = "json"
+	ruleCost = "schema.cost"
+	ruleKey  = "x-event.key"
+)
+
+// refusal is what is wrong with an event.
+type refusal struct {
+	pointer string // as Violation's
+	rule    string
+	detail  string
+	others  int    // how many more faults there are
+	name    string // of the member that is missing, of a schema
+}
+
+// check returns the first thing that is wrong with data.
 // It costs at most maxCost steps, or what is left of those of the request. The
 // error is the context's.
-func (v *validator) check(ctx context.Context, data []byte, maxCost int64, spent *Spent) (*Violation, error) {
+func (v *validator) check(ctx context.Context, data []byte, maxCost int64, spent *meter) (*refusal, error) {
 	doc, bad := decode(data, v.names, v.drop)
 	if bad != nil {
 		return bad, nil
@@ -35,11 +52,11 @@ func (v *validator) check(ctx context.Context, data []byte, maxCost int64, spent
 		return r.ended(maxCost)
 	}
 	// Where the steps end in the explanation, what it has found is told.
-	return &Violation{
-		Pointer: bounded(p.pointer(doc)),
-		Rule:    p.rule,
-		Detail:  cut(r.detail(p, doc)+r.closest(p, doc), maxDetail),
-		Others:  found.n - 1,
+	return &refusal{
+		pointer: bounded(p.pointer(doc)),
+		rule:    p.rule,
+		detail:  cut(r.detail(p, doc)+r.closest(p, doc), maxDetail),
+		others:  found.n - 1,
 	}, r.gone
 }
 
@@ -50,7 +67,7 @@ func (v *validator) run(ctx context.Context, limit int64) *run {
 }
 
 // ended says why a run has no result.
-func (r *run) ended(maxCost int64) (*Violation, error) {
+func (r *run) ended(maxCost int64) (*refusal, error) {
 	if r.gone != nil {
 		return nil, r.gone
 	}
@@ -61,5 +78,17 @@ func (r *run) ended(maxCost int64) (*Violation, error) {
 	case r.deep:
 		detail = fmt.Sprintf("the check of the event leads through more than %d schemas, each inside the one before; nest the event less, or flatten the schema", maxNesting)
 	}
-	return &Violation{Rule: RuleCost, Detail: detail}, nil
+	return &refusal{rule: ruleCost, detail: detail}, nil
+}
+
+// all is everything that is wrong with a document that no client sends.
+func (v *validator) all(root *value) (list []refusal) {
+	doc := nodeOf(root)
+	r := v.run(context.Background(), math.MaxInt64)
+	var found []*problem
+	r.explain(v.root, doc, nil, func(p *problem) { found = append(found, p) })
+	for _, p := range found {
+		list = append(list, refusal{pointer: p.pointer(doc), rule: p.rule, detail: r.detail(p, doc), name: p.name})
+	}
+	return list
 }

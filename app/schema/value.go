@@ -185,3 +185,9 @@ func appendString(b []byte, s string) []byte {
 	b, _ = jsontext.AppendQuote(b, s)
 	return b
 }
+
+// integer is v's number where it is written as an int64, else 0.
+func (v *value) integer() int64 {
+	n, _ := number(v.text).(int64)
+	return n
+}

@@ -9,9 +9,9 @@ import (
 
 // Rules of a Violation that are no keywords of JSON Schema.
 const (
-	RuleJSON = "json"        // invalid JSON, repeated names, invalid UTF-8, too deep, too many values or digits
-	RuleCost = "schema.cost" // the check takes more steps than it may
-	RuleKey  = "x-event.key" // the ordering key is absent or cannot be one
+	RuleJSON = ruleJSON // invalid JSON, repeated names, invalid UTF-8, too deep, too many values or digits
+	RuleCost = ruleCost // the check takes more steps than it may
+	RuleKey  = ruleKey  // the ordering key is absent or cannot be one
 )
 
 // Violation says what is wrong with an event, where, and what is allowed. It is

@@ -158,8 +158,6 @@ func (y *yamlFile) scalar(n *yaml.Node, v *value, path string) {
 	}
 }
 
-const numberCure = "write at most 1000 digits and an exponent between -1000 and 1000"
-
 // decimal is an integer that YAML writes as 0x10, 0o17, 0b1, +1 or 1_000.
 func decimal(text string) string {
 	i, ok := new(big.Int).SetString(strings.TrimPrefix(text, "+"), 0)
