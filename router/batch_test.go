@@ -343,7 +343,7 @@ func TestAPanicBesideABatchDoesNotSpin(t *testing.T) {
 	run(t, func(t *testing.T) {
 		sub := newChanSub()
 		s, out := schedulerOf(t, sub, Destination{Batch: Batch{MaxEvents: 2}})
-		a, b := record("a", "a1"), record("b", "b1")
+		a, b := recordOf("a", "a1"), recordOf("b", "b1")
 		sub.ch <- a
 		sub.ch <- b
 		m := wantNext(t, out, "a1")

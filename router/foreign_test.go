@@ -65,7 +65,7 @@ func TestForeignHeadersHideNothing(t *testing.T) {
 func TestForeignHeadersOnEvents(t *testing.T) {
 	run(t, func(t *testing.T) {
 		r := newRig(t, Destination{Destination: newPlan("d", nil)})
-		m := forged(record("u", "e1"))
+		m := forged(recordOf("u", "e1"))
 		m.Metadata[hSequence], m.Metadata[hHeader+"Authorization"] = "4611686018427387904", "forged"
 		r.broker.subs[TransformGroup("d")].ch <- m
 		synctest.Wait()

@@ -299,8 +299,8 @@ func TestAHoldLetsOtherPartitionsGoOn(t *testing.T) {
 		tr := &transformer{dest: &running.dest, storing: r.pipeline.storing, stored: func(time.Time, error) {}, metrics: running.metrics,
 			poison: &poisonQueue{destination: "d", stage: stageTransform, metrics: running.metrics, log: discard, recent: &running.recent},
 			waits:  &runWaits{}, hold: running.hold, ahead: &backpressure{}, draining: make(chan struct{}), log: discard}
-		good := &infra.Part{Partition: 1, Messages: []*message.Message{record("first", "f")}}
-		bad := &infra.Part{Partition: 2, Messages: []*message.Message{record("k1", "k1-0"), record("k2", "k2-0"), record("first", "g"), record("k1", "k1-1"), record("k2", "k2-1")}}
+		good := &infra.Part{Partition: 1, Messages: []*message.Message{recordOf("first", "f")}}
+		bad := &infra.Part{Partition: 2, Messages: []*message.Message{recordOf("k1", "k1-0"), recordOf("k2", "k2-0"), recordOf("first", "g"), recordOf("k1", "k1-1"), recordOf("k2", "k2-1")}}
 		s := &storedRun{}
 		ended := make(chan error, 1)
 		go func() {

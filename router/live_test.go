@@ -174,7 +174,7 @@ func (r *liveRig) topics(t *testing.T, ids ...string) {
 func (r *liveRig) publish(t *testing.T, from, n int) {
 	t.Helper()
 	for i := range n {
-		if err := r.broker.Publisher(infra.Durable).Publish(EventsTopic, record(fmt.Sprint("k", (from+i)%5), fmt.Sprintf("e%05d", from+i))); err != nil {
+		if err := r.broker.Publisher(infra.Durable).Publish(EventsTopic, recordOf(fmt.Sprint("k", (from+i)%5), fmt.Sprintf("e%05d", from+i))); err != nil {
 			t.Error(err)
 		}
 	}

@@ -28,7 +28,7 @@ var (
 )
 
 // record is what the events topic holds for one event of a key.
-func record(key, id string) *message.Message {
+func recordOf(key, id string) *message.Message {
 	return received(EncodeEvent(destinations.Event{ID: id, Key: key, Type: "t", ReceivedAt: time.Now(), Data: []byte(`{"id":"` + id + `"}`)}))
 }
 

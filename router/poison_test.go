@@ -104,7 +104,7 @@ func TestTransformStage(t *testing.T) {
 	run(t, func(t *testing.T) {
 		r := newRig(t, Destination{Destination: dest, Types: []string{"t"}, Filter: filter, Transform: transform})
 		send := func(id, typ string) {
-			m := record("u", id)
+			m := recordOf("u", id)
 			m.Metadata[hType] = typ
 			r.broker.subs[TransformGroup("d")].ch <- m
 			synctest.Wait()
@@ -144,7 +144,7 @@ func TestTransformWaitsForTheBroker(t *testing.T) {
 	run(t, func(t *testing.T) {
 		r := newRig(t, Destination{Destination: newPlan("d", nil)})
 		r.broker.pub.fails = 3
-		m := record("u", "e1")
+		m := recordOf("u", "e1")
 		r.broker.subs[TransformGroup("d")].ch <- m
 		elapse(time.Minute)
 		wantVerdict(t, m, "acked")

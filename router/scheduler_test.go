@@ -82,7 +82,7 @@ func TestOneOfAKeyAtATime(t *testing.T) {
 	run(t, func(t *testing.T) {
 		sub := newChanSub()
 		s, out := schedulerOf(t, sub, Destination{})
-		a1, a2, b1, b2 := record("a", "a1"), record("a", "a2"), record("b", "b1"), record("b", "b2")
+		a1, a2, b1, b2 := recordOf("a", "a1"), recordOf("a", "a2"), recordOf("b", "b1"), recordOf("b", "b2")
 		for _, m := range []*message.Message{a1, a2, b1} {
 			sub.ch <- m
 		}
@@ -119,7 +119,7 @@ func TestAnUnknownErrorIsTriedAgainInPlace(t *testing.T) {
 		s, out := schedulerOf(t, sub, Destination{})
 		var told []string
 		send := func(id string) *message.Message {
-			m := within(infra.WithReceipt(t.Context(), infra.ReceiptFunc(func(acked bool) { told = append(told, fmt.Sprint(id, " ", acked)) })), record("a", id))
+			m := within(infra.WithReceipt(t.Context(), infra.ReceiptFunc(func(acked bool) { told = append(told, fmt.Sprint(id, " ", acked)) })), recordOf("a", id))
 			sub.ch <- m
 			return m
 		}
@@ -161,11 +161,11 @@ func TestWhatWaitsGoesBackWithItsClaim(t *testing.T) {
 		defer cancel()
 		var msgs []*message.Message
 		for i := range 4 {
-			msgs = append(msgs, within(ctx, record("a", fmt.Sprint("a", i))))
+			msgs = append(msgs, within(ctx, recordOf("a", fmt.Sprint("a", i))))
 			sub.ch <- msgs[i]
 		}
 		attempted := wantNext(t, out, "a0")
-		other, stays := within(ctx, record("b", "b0")), record("c", "c0")
+		other, stays := within(ctx, recordOf("b", "b0")), recordOf("c", "c0")
 		sub.ch <- other
 		sub.ch <- stays
 		cancel()
@@ -175,9 +175,9 @@ func TestWhatWaitsGoesBackWithItsClaim(t *testing.T) {
 		if attempted.Context().Err() == nil {
 			t.Error("the handler is not told that the claim ended")
 		}
-		again := record("a", "a0")
+		again := recordOf("a", "a0")
 		sub.ch <- again
-		late := within(ctx, record("a", "a1")) // read before the claim ended
+		late := within(ctx, recordOf("a", "a1")) // read before the claim ended
 		sub.ch <- late
 		wantNext(t, out, "")
 		wantVerdict(t, late, "nacked")
@@ -203,7 +203,7 @@ func TestNothingBeginsAfterTheEnd(t *testing.T) {
 				s, out := schedulerOf(t, sub, Destination{})
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				m := within(ctx, record("a", "a0"))
+				m := within(ctx, recordOf("a", "a0"))
 				sub.ch <- m
 				attempted := wantNext(t, out, "a0")
 				end(s, cancel)
@@ -222,7 +222,7 @@ func TestDrain(t *testing.T) {
 	run(t, func(t *testing.T) {
 		sub := newChanSub()
 		s, out := schedulerOf(t, sub, Destination{Concurrency: 1})
-		a1, a2, a3, b1 := record("a", "a1"), record("a", "a2"), record("a", "a3"), record("b", "b1")
+		a1, a2, a3, b1 := recordOf("a", "a1"), recordOf("a", "a2"), recordOf("a", "a3"), recordOf("b", "b1")
 		for _, m := range []*message.Message{a1, a2, a3, b1} {
 			sub.ch <- m
 		}
@@ -239,7 +239,7 @@ func TestDrain(t *testing.T) {
 			t.Fatal("Drain returned while a message is in the handler")
 		default:
 		}
-		late := record("c", "c1")
+		late := recordOf("c", "c1")
 		sub.ch <- late
 		wantNext(t, out, "")
 		wantVerdict(t, late, "nacked")
@@ -260,7 +260,7 @@ func TestDrainDuringAFailingAttempt(t *testing.T) {
 	run(t, func(t *testing.T) {
 		sub := newChanSub()
 		s, out := schedulerOf(t, sub, Destination{})
-		a1 := record("a", "a1")
+		a1 := recordOf("a", "a1")
 		sub.ch <- a1
 		end := s.handled(wantNext(t, out, "a1"))
 		go func() { _ = s.Drain(t.Context()) }()
@@ -277,7 +277,7 @@ func TestDrainNamesWhatDoesNotEnd(t *testing.T) {
 	run(t, func(t *testing.T) {
 		sub := newChanSub()
 		s, out := schedulerOf(t, sub, Destination{})
-		sub.ch <- record("a", "a1")
+		sub.ch <- recordOf("a", "a1")
 		m := wantNext(t, out, "a1")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -309,13 +309,13 @@ func TestSchedulerState(t *testing.T) {
 		sub := newChanSub()
 		s, out := schedulerOf(t, sub, Destination{})
 		began := time.Now()
-		sub.ch <- record("a", "a1")
+		sub.ch <- recordOf("a", "a1")
 		m := wantNext(t, out, "a1")
 		if now := s.state(); now.held != 1 || len(now.blocked) != 0 || !now.oldestBlocked.IsZero() {
 			t.Errorf("one message: %+v", now)
 		}
 		elapse(time.Minute)
-		for _, m := range []*message.Message{record("a", "a2"), record("a", "a3"), record("b", "b1")} {
+		for _, m := range []*message.Message{recordOf("a", "a2"), recordOf("a", "a3"), recordOf("b", "b1")} {
 			sub.ch <- m
 		}
 		synctest.Wait()
@@ -337,7 +337,7 @@ func TestTheEndOfASubscription(t *testing.T) {
 	run(t, func(t *testing.T) {
 		sub := newChanSub()
 		s, out := schedulerOf(t, sub, Destination{Concurrency: 1})
-		a, b := record("a", "a1"), record("b", "b1")
+		a, b := recordOf("a", "a1"), recordOf("b", "b1")
 		sub.ch <- a
 		sub.ch <- b
 		wantNext(t, out, "a1")

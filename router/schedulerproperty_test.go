@@ -131,7 +131,7 @@ func (r *schedulerRun) play(t *testing.T) {
 	arrivals := rand.New(rand.NewPCG(r.seed, 2))
 	for n := range r.messages {
 		k := arrivals.IntN(r.keys)
-		m := within(claims[k%2], record(fmt.Sprint("k", k), fmt.Sprintf("k%d/%03d", k, n)))
+		m := within(claims[k%2], recordOf(fmt.Sprint("k", k), fmt.Sprintf("k%d/%03d", k, n)))
 		m.Payload = make([]byte, arrivals.IntN(40))
 		r.sent[k] = append(r.sent[k], m)
 		sub.ch <- m

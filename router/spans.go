@@ -210,16 +210,16 @@ func poisoned(span trace.Span, reason string) {
 }
 
 // poisons begins the span of a record's way to the poison queue.
-func (s *spans) poisons(ctx context.Context, g *giveUp, topic string, record *message.Message) (ended func(error)) {
+func (s *spans) poisons(ctx context.Context, g *giveUp, topic string, rec *message.Message) (ended func(error)) {
 	parent := g.span
 	if !parent.IsValid() {
 		parent = trace.SpanContextFromContext(ctx)
 	}
 	if !parent.IsValid() {
-		parent = traceOf(record.Metadata)
+		parent = traceOf(rec.Metadata)
 	}
-	record.SetContext(trace.ContextWithSpanContext(record.Context(), parent))
-	publishing := s.publishing(topic, []*message.Message{record})
+	rec.SetContext(trace.ContextWithSpanContext(rec.Context(), parent))
+	publishing := s.publishing(topic, []*message.Message{rec})
 	return func(err error) {
 		if err == nil && !g.span.IsValid() { // else the transformation's, which has told
 			poisoned(trace.SpanFromContext(ctx), g.reason)

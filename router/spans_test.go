@@ -20,7 +20,7 @@ func TestNoTracerCostsNothing(t *testing.T) {
 	if delivery, attempt := s.middlewares(); s != nil || len(delivery)+len(attempt) != 0 {
 		t.Fatalf("%v, %d middlewares", s, len(delivery)+len(attempt))
 	}
-	recs := []*message.Message{record("k", "e")}
+	recs := []*message.Message{recordOf("k", "e")}
 	var pub message.Publisher = sink{}
 	if n := testing.AllocsPerRun(100, func() { _ = s.publish(pub, EventsTopic, recs) }); n != 0 {
 		t.Errorf("publish allocates %v times", n)

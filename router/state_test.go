@@ -93,7 +93,7 @@ func TestBacklogsAreAskedForTogether(t *testing.T) {
 	if err := b.EnsureTopics(t.Context(), infra.Topic{Name: EventsTopic}, infra.Topic{Name: DestinationTopic("a")}, infra.Topic{Name: DestinationTopic("b")}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Publisher(infra.Durable).Publish(DestinationTopic("b"), record("k", "1")); err != nil {
+	if err := b.Publisher(infra.Durable).Publish(DestinationTopic("b"), recordOf("k", "1")); err != nil {
 		t.Fatal(err)
 	}
 	var mu sync.Mutex

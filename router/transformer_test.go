@@ -123,7 +123,7 @@ func newPickyRig(t *testing.T, refuse func(topic, key string) bool, d Destinatio
 
 // accept puts an event on the events topic.
 func (r *rig) accept(key, id string) *message.Message {
-	m := record(key, id)
+	m := recordOf(key, id)
 	r.broker.subs[TransformGroup("d")].ch <- m
 	return m
 }

@@ -271,7 +271,7 @@ func TestWaitingForTheBroker(t *testing.T) {
 	run(t, func(t *testing.T) {
 		r := newRig(t, Destination{Destination: &funcDest{id: "d", deliver: func(context.Context, destinations.Delivery) error { return nil }}})
 		r.broker.pub.fails = 1
-		r.broker.subs[TransformGroup("d")].ch <- record("u1", "e1")
+		r.broker.subs[TransformGroup("d")].ch <- recordOf("u1", "e1")
 		synctest.Wait()
 		all := r.pipeline.Waiting("d", "u1")
 		if len(all) != 1 || all[0].Stage != stageTransform || all[0].Reason != metrics.WaitBroker || all[0].EventID != "e1" {

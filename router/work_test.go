@@ -55,7 +55,7 @@ func TestRunIsStoredInPartsWhereMemoryIsShort(t *testing.T) {
 			owner := &tightOwner{full: c.full}
 			run := &infra.Run{RunOwner: owner}
 			for _, key := range []string{"a", "b", "c"} {
-				run.Parts = append(run.Parts, &infra.Part{Messages: []*message.Message{record(key, key)}})
+				run.Parts = append(run.Parts, &infra.Part{Messages: []*message.Message{recordOf(key, key)}})
 			}
 			msg := message.NewMessage("", nil)
 			msg.SetContext(infra.WithRun(context.Background(), run))

@@ -20,14 +20,14 @@ type evidence struct {
 	last        *occurrence              // of the event; nil: its record is deleted
 	transformed map[int32]infra.Progress // of the topic of events
 	delivered   map[int32]infra.Progress // of the destination's topic
-	records     []record                 // of the event, by time
+	records     []destRecord             // of the event, by time
 	others      []predecessor            // of its key, not done when they were looked for
 	poison      []PoisonedAttempt        // by time
 	gone        bool                     // records of its time are deleted from the destination's topic
 }
 
-// record is a record of the event in the destination's topic.
-type record struct {
+// destRecord is a record of the event in the destination's topic.
+type destRecord struct {
 	DeliveryRecord
 	orderKey string
 	redrive  router.Position
@@ -133,7 +133,7 @@ func (c *inquiry) records(ctx context.Context, e *evidence) error {
 			return
 		}
 		c.cameFrom(m)
-		r := record{orderKey: router.OrderKey(m), DeliveryRecord: DeliveryRecord{
+		r := destRecord{orderKey: router.OrderKey(m), DeliveryRecord: DeliveryRecord{
 			Partition: p, Offset: offset, Stored: at.UTC(), Sequence: router.Sequence(m),
 		}}
 		r.redrive = router.Position{Partition: -1, Offset: -1}
@@ -142,7 +142,7 @@ func (c *inquiry) records(ctx context.Context, e *evidence) error {
 		}
 		e.records = append(e.records, r)
 	})
-	slices.SortStableFunc(e.records, func(a, b record) int { return a.Stored.Compare(b.Stored) })
+	slices.SortStableFunc(e.records, func(a, b destRecord) int { return a.Stored.Compare(b.Stored) })
 	slices.SortFunc(e.others, func(a, b predecessor) int {
 		return cmp.Or(cmp.Compare(a.partition, b.partition), cmp.Compare(a.offset, b.offset))
 	})
@@ -195,7 +195,7 @@ func (e *evidence) ours(key string) bool {
 
 // lastRecord is the one that counts: the last of the last occurrence. nil: there
 // is none.
-func (e *evidence) lastRecord() *record {
+func (e *evidence) lastRecord() *destRecord {
 	for i := len(e.records) - 1; i >= 0; i-- {
 		if r := &e.records[i]; e.last == nil || r.Sequence == e.last.Offset || r.Sequence < 0 {
 			return r

@@ -326,16 +326,16 @@ func TestPoisonedByBothStages(t *testing.T) {
 	r.run(router.Destination{Destination: d})
 	p = r.ask(id).Poison[0]
 	of := router.Position{Partition: p.Partition, Offset: p.Offset}
-	var record *message.Message
+	var rec *message.Message
 	reader, err := r.broker.Bounds(t.Context(), router.PoisonTopic("d"), time.Time{})
 	require.NoError(t, err)
 	require.NoError(t, r.broker.Scan(t.Context(), router.PoisonTopic("d"), ranges(reader), func(m *message.Message, _ time.Time) error {
 		if router.PositionOf(m) == of {
-			record = m
+			rec = m
 		}
 		return nil
 	}))
-	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(router.DestinationTopic("d"), router.Redriven(record, router.Redrive{Of: of, Run: "r", At: time.Now()})))
+	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(router.DestinationTopic("d"), router.Redriven(rec, router.Redrive{Of: of, Run: "r", At: time.Now()})))
 	mark = router.Mark{Kind: router.MarkRedriven, Of: of, By: "ada", EventID: id, At: time.Now()}
 	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(router.PoisonTopic("d"), router.EncodeMark(mark, "u1")))
 	got = r.await(id, StateDelivered)
@@ -516,7 +516,7 @@ func TestGivenUpWhileWeLooked(t *testing.T) {
 	now := time.Now()
 	c := &inquiry{x: &Explainer{Config{Live: finishes{of: []router.Finish{{At: now, Attempts: 4, Outcome: metrics.Poisoned}}}}}}
 	v := &DestinationExplanation{}
-	c.judgeDone(&evidence{id: "d"}, &record{}, v)
+	c.judgeDone(&evidence{id: "d"}, &destRecord{}, v)
 	assert.Equal(t, StatePoisoned, v.State)
 	assert.True(t, v.DeliveredAt.IsZero())
 	assert.Equal(t, "given up a moment ago, at "+clock(now)+", after 4 attempts", v.Why)

@@ -57,7 +57,7 @@ func (c *inquiry) finish(e *evidence, stored time.Time) *router.Finish {
 }
 
 // judgeDone: the record is done, one way or the other.
-func (c *inquiry) judgeDone(e *evidence, r *record, v *DestinationExplanation) {
+func (c *inquiry) judgeDone(e *evidence, r *destRecord, v *DestinationExplanation) {
 	f := c.finish(e, r.Stored)
 	if p := e.givenUp(false, r.Stored, r.redrive); p != nil && (f == nil || f.Outcome == metrics.Poisoned) {
 		c.given(e, p, v)
@@ -118,7 +118,7 @@ func (c *inquiry) given(e *evidence, p *PoisonedAttempt, v *DestinationExplanati
 func (c *inquiry) judgeEvent(ctx context.Context, e *evidence, v *DestinationExplanation) error {
 	if e.last == nil {
 		if f := c.finish(e, time.Time{}); f != nil && f.Outcome != metrics.Poisoned {
-			c.judgeDone(e, &record{}, v)
+			c.judgeDone(e, &destRecord{}, v)
 			return nil
 		}
 		if p := e.givenUp(true, time.Time{}, router.Position{Partition: -1}); p != nil {
@@ -145,7 +145,7 @@ func (c *inquiry) judgeEvent(ctx context.Context, e *evidence, v *DestinationExp
 		return nil
 	}
 	if f := c.finish(e, e.last.Stored.Truncate(time.Millisecond)); f != nil && f.Outcome != metrics.Poisoned {
-		c.judgeDone(e, &record{DeliveryRecord: DeliveryRecord{Stored: e.last.Stored.Truncate(time.Millisecond)}}, v)
+		c.judgeDone(e, &destRecord{DeliveryRecord: DeliveryRecord{Stored: e.last.Stored.Truncate(time.Millisecond)}}, v)
 		return nil
 	}
 	if p := e.givenUp(false, e.last.Stored.Truncate(time.Millisecond), router.Position{Partition: -1}); p != nil { // the record that it was is deleted
@@ -230,7 +230,7 @@ func (c *inquiry) untransformed(ctx context.Context, e *evidence, progress infra
 }
 
 // judgeUndone: its record in the destination's topic is not done.
-func (c *inquiry) judgeUndone(ctx context.Context, e *evidence, r *record, v *DestinationExplanation) error {
+func (c *inquiry) judgeUndone(ctx context.Context, e *evidence, r *destRecord, v *DestinationExplanation) error {
 	v.Stage = "deliver"
 	for _, w := range c.waiting(e.id, r.orderKey) {
 		if w.Stage != "deliver" || w.Partition == r.Partition && w.Offset > r.Offset { // its user's next one: it has ended, and the commit follows
@@ -333,7 +333,7 @@ func (c *inquiry) first(e *evidence, w *router.Waiting, v *DestinationExplanatio
 }
 
 // queued: another event of its user is before it.
-func (c *inquiry) queued(e *evidence, r *record, w *router.Waiting, v *DestinationExplanation) {
+func (c *inquiry) queued(e *evidence, r *destRecord, w *router.Waiting, v *DestinationExplanation) {
 	v.State, v.Behind = StateWaiting, blocking(w)
 	v.Attempts, v.LastAnswer, v.Since, v.Next, v.Reason = 0, "", r.Stored, time.Time{}, ""
 	for _, p := range e.others {
@@ -364,7 +364,7 @@ func (c *inquiry) whose() string {
 
 // ahead counts what is before a record that waits; found is how much of it was
 // looked at.
-func (c *inquiry) ahead(e *evidence, r *record, found int) int64 {
+func (c *inquiry) ahead(e *evidence, r *destRecord, found int) int64 {
 	if c.x.cfg.ByPartition {
 		return undoneBelow(e.delivered[r.Partition], r.Offset)
 	}

@@ -237,7 +237,7 @@ func (s *Service) Show(ctx context.Context, destination, item string, payload bo
 			}
 			e := &entry{GivenUp: router.DecodePoison(d, msg), msg: msg, at: at, when: when}
 			if e.EventID == item || at.String() == item {
-				out.Records = append(out.Records, record(e, payload))
+				out.Records = append(out.Records, recordOf(e, payload))
 				if e.LeftOut == nil {
 					e = nil
 				}
@@ -269,7 +269,7 @@ func (s *Service) Show(ctx context.Context, destination, item string, payload bo
 	return out, nil
 }
 
-func record(e *entry, payload bool) Record {
+func recordOf(e *entry, payload bool) Record {
 	r := Record{Item: e.item(), Headers: router.PoisonHeaders(e.msg, payload)}
 	body := []byte(e.msg.Payload)
 	switch {

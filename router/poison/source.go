@@ -74,11 +74,11 @@ func (s *Service) fromSource(ctx context.Context, e *entry, payload bool) (Recor
 	err := s.complete(ctx, e)
 	switch {
 	case errors.As(err, &gone):
-		r := record(e, payload)
+		r := recordOf(e, payload)
 		r.DataBase64, r.Gone = nil, gone.why
 		return r, nil
 	case err != nil:
 		return Record{}, err
 	}
-	return record(e, payload), nil
+	return recordOf(e, payload), nil
 }
