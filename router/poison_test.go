@@ -171,18 +171,6 @@ func TestMatchTypes(t *testing.T) {
 	}
 }
 
-func TestCleanDetail(t *testing.T) {
-	for in, want := range map[string]string{
-		"two\nlines\x00":          "two lines",
-		"bad \xff bytes":          "bad ? bytes",
-		strings.Repeat("x", 5000): strings.Repeat("x", maxDetail),
-	} {
-		if got := clean(in); got != want {
-			t.Errorf("clean(%q) = %q", in, got)
-		}
-	}
-}
-
 type filterFunc func(destinations.Event) (bool, error)
 
 func (f filterFunc) Match(_ context.Context, e destinations.Event) (bool, error) { return f(e) }

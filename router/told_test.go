@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
@@ -121,25 +120,14 @@ func TestLogged(t *testing.T) {
 	}
 }
 
-// A reason is told once a minute, with how many there were meanwhile.
-func TestPoisonQueueSaysLittle(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := &poisonQueue{}
-		said := func(reason string) string { before, ok := p.say(reason); return fmt.Sprint(ok, before) }
-		for i, want := range []string{"true 0", "false 0", "false 0"} {
-			if got := said("schema"); got != want {
-				t.Errorf("%d: %s", i, got)
-			}
+func TestCleanDetail(t *testing.T) {
+	for in, want := range map[string]string{
+		"two\nlines\x00":          "two lines",
+		"bad \xff bytes":          "bad ? bytes",
+		strings.Repeat("x", 5000): strings.Repeat("x", maxDetail),
+	} {
+		if got := clean(in); got != want {
+			t.Errorf("clean(%q) = %q", in, got)
 		}
-		if got := said("transform"); got != "true 0" {
-			t.Errorf("another reason: %s", got)
-		}
-		elapse(quiet)
-		if got := said("schema"); got != "true 2" {
-			t.Errorf("after a minute: %s", got)
-		}
-		if got := said("schema"); got != "false 0" {
-			t.Errorf("and then: %s", got)
-		}
-	})
+	}
 }
