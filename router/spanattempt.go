@@ -3,10 +3,8 @@ package router
 import (
 	"context"
 	"errors"
-	"net/http"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
@@ -122,14 +120,5 @@ func (s *spans) batch(ctx context.Context, deliveries []destinations.Delivery, m
 			}
 			one.End()
 		}
-	}
-}
-
-// SpanStatus marks the span of a request that was answered with status: what
-// the client did wrong is no error of the server.
-func SpanStatus(span trace.Span, status int) {
-	if status >= http.StatusInternalServerError {
-		span.SetStatus(codes.Error, "")
-		span.SetAttributes(semconv.ErrorTypeKey.Int(status))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/go-chi/chi/v5/middleware"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
@@ -37,7 +38,7 @@ func (s *Server) traced(route string, next http.HandlerFunc) http.HandlerFunc {
 		}
 		span.SetAttributes(semconv.HTTPRequestMethodPost, semconv.HTTPRoute(route), semconv.URLPath(route),
 			semconv.URLScheme(scheme), semconv.HTTPResponseStatusCode(ww.Status()))
-		router.SpanStatus(span, ww.Status())
+		spanStatus(span, ww.Status())
 	}
 }
 
@@ -53,4 +54,13 @@ func (s *Server) metadata(r *http.Request) map[string]string {
 	}
 	router.SetTrace(trace.SpanContextFromContext(r.Context()), md)
 	return md
+}
+
+// spanStatus marks the span of a request that was answered with status: what
+// the client did wrong is no error of the server.
+func spanStatus(span trace.Span, status int) {
+	if status >= http.StatusInternalServerError {
+		span.SetStatus(codes.Error, "")
+		span.SetAttributes(semconv.ErrorTypeKey.Int(status))
+	}
 }
