@@ -14,14 +14,14 @@ import (
 	"eventserver/infra"
 )
 
-// Options says what the brokers under test were opened with.
+// Options describes the brokers under test.
 type Options struct {
 	Partitions      int // of each topic; at least 2
 	Window          int // WindowMessages; small, such as 20
 	MaxMessageBytes int // a message above it must be refused
 	// Reopen closes b and returns a broker on the same data. Nil: nothing survives.
 	Reopen func(t *testing.T, b infra.Broker) infra.Broker
-	// Whole: what a run comes to and its progress are stored both or neither, and
+	// Whole: the output of a run and its progress are stored both or neither, and
 	// SubscriberConfig.Resume is never called.
 	Whole bool
 	// Timeout bounds each wait for something that must happen; default 30 s.
@@ -31,7 +31,7 @@ type Options struct {
 // Opener opens a broker with no topics and no groups, and closes it when the test ends.
 type Opener func(t *testing.T) infra.Broker
 
-// Run tests the brokers that open returns, each test with one of its own.
+// Run tests the brokers that open returns. Each test has its own broker.
 func Run(t *testing.T, open func(t *testing.T) infra.Broker, opts Options) {
 	if opts.Timeout == 0 {
 		opts.Timeout = 30 * time.Second
@@ -171,8 +171,8 @@ func (e *env) take(in <-chan *message.Message, count int) []*message.Message {
 	return msgs
 }
 
-// only asserts that the next messages of user "u" are exactly want, in order. It
-// publishes a last one behind them, so that "and no more" needs no waiting.
+// only asserts that the next messages of user "u" are exactly want, in order. It publishes
+// a last message behind them, so that "no more" needs no waiting.
 func (e *env) only(in <-chan *message.Message, want ...string) {
 	e.Helper()
 	e.publish("u", 1_000_000, 1)
@@ -186,8 +186,8 @@ func (e *env) only(in <-chan *message.Message, want ...string) {
 	require.Equal(e, want, got)
 }
 
-// quiet asserts that nothing comes. Nothing can signal what does not happen,
-// so this waits: long enough to see a fault, short enough to run often.
+// quiet asserts that no message comes. There is no signal for that, so it waits: long
+// enough to see a fault, short enough to run often.
 func (e *env) quiet(in <-chan *message.Message) {
 	e.Helper()
 	select {
@@ -229,7 +229,7 @@ func (e *env) within(what string, call func() error) {
 	}
 }
 
-// eventually polls: brokers give no signal when a commit has arrived.
+// eventually polls, because brokers give no signal when a commit has arrived.
 func (e *env) eventually(what string, ok func() bool) {
 	e.Helper()
 	require.Eventually(e, ok, e.opts.Timeout, 20*time.Millisecond, what)

@@ -13,21 +13,21 @@ import (
 	"eventserver/infra"
 )
 
-// LogOptions says what the logs under test were opened with.
+// LogOptions describes the logs under test.
 type LogOptions struct {
 	Partitions int // of each topic; at least 2
 	// Reopen closes l and returns a log on the same data. Nil: nothing survives.
 	Reopen func(t *testing.T, l infra.Log) infra.Log
-	// Refuse has l refuse, for good, the next records that it would store in a
-	// partition of topic. Nil: that cannot be had, or batches are stored whole.
+	// Refuse makes l refuse, permanently, the next records of a partition of topic. Nil:
+	// not possible, or batches are stored whole.
 	Refuse func(t *testing.T, l infra.Log, topic string, partition int32)
 	// Timeout bounds each wait for something that must happen; default 30 s.
 	Timeout time.Duration
 }
 
-// RunLog tests the logs that open returns, each test with one of its own: an empty
-// one, which open closes when the test ends. What a subscriber sees of a log is what
-// Run tests, through infra/pubsub: a log needs both.
+// RunLog tests the logs that open returns. Each test has its own empty log, which open
+// closes when the test ends. A log also needs Run, which tests subscribers through
+// infra/pubsub.
 func RunLog(t *testing.T, open func(t *testing.T) infra.Log, opts LogOptions) {
 	if opts.Timeout == 0 {
 		opts.Timeout = 30 * time.Second
@@ -130,7 +130,7 @@ func (e *logEnv) open(partition int32, from int64) infra.Cursor {
 	return c
 }
 
-// rest reads what a cursor has until it has no more.
+// rest reads a cursor until it has no more records.
 func (e *logEnv) rest(c infra.Cursor) (out []*infra.Record) {
 	e.Helper()
 	for {
@@ -151,8 +151,7 @@ func values(recs []*infra.Record) []string {
 	return out
 }
 
-// kept is what the log has of a group in a partition; the zero value where there is
-// nothing.
+// kept is the log's position of a group in a partition, or the zero value.
 func (e *logEnv) kept(group string, partition int32) infra.Position {
 	e.Helper()
 	all, err := e.log.Kept(context.Background(), topic)
@@ -160,7 +159,7 @@ func (e *logEnv) kept(group string, partition int32) infra.Position {
 	return all[group][partition]
 }
 
-// owner is one member, which holds what it is given until it is told to let go.
+// owner is one member, which holds its claims until it is told to release them.
 type owner struct {
 	e      *logEnv
 	member infra.Membership

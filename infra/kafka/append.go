@@ -13,8 +13,8 @@ import (
 	"eventserver/infra"
 )
 
-// producer hands records to the client, one call after the other: the order of the
-// calls is the order in a partition, and times do not go back.
+// producer gives records to the client, one call after the other. The order of the calls is
+// the order in a partition, and times do not go back.
 type producer struct {
 	log *Log
 
@@ -36,8 +36,8 @@ func (p *producer) end(at topicPartition) int64 {
 	return p.ends[at]
 }
 
-// shorter notes that a partition does not reach to where it ended: it is another one
-// of that name.
+// shorter records that a partition ends before its known end: it is a new one with the same
+// name.
 func (p *producer) shorter(at topicPartition, end int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -57,7 +57,7 @@ func (l *Log) Append(ctx context.Context, b infra.Batch) error {
 	return l.Keep(ctx, b.Progress...)
 }
 
-// batch is one append that is under way.
+// batch is one running append.
 type batch struct {
 	log  *Log
 	recs []*infra.Record
@@ -102,8 +102,8 @@ func (p *producer) append(ctx context.Context, recs []*infra.Record) error {
 	return p.outcome(out, b)
 }
 
-// produce gives the records to the client. What is under way is not given up with
-// ctx: whether it is stored would not be known.
+// produce gives the records to the client. Records on their way are not abandoned when ctx
+// ends, since it would not be known whether they are stored.
 func (p *producer) produce(ctx context.Context, out []kgo.Record, b *batch) error {
 	ctx = context.WithoutCancel(ctx)
 	p.mu.Lock()
@@ -121,7 +121,7 @@ func (p *producer) produce(ctx context.Context, out []kgo.Record, b *batch) erro
 	return nil
 }
 
-// answer is the client's of one record, in the order of a partition.
+// answer handles the client's answer for one record, in the order of a partition.
 func (b *batch) answer(i int, r *kgo.Record, err error) {
 	if err == nil {
 		b.recs[i].Offset, b.recs[i].Time = r.Offset, r.Timestamp
@@ -140,8 +140,8 @@ func (b *batch) answer(i int, r *kgo.Record, err error) {
 	}
 }
 
-// outcome is the error of an append. The client has failed everything in a partition
-// behind a record that the cluster refused.
+// outcome is the error of an append. Behind a record that the cluster refused, the client
+// fails every other record of the partition.
 func (p *producer) outcome(out []kgo.Record, b *batch) error {
 	p.underway.Done()
 	if len(b.failed) == 0 {
@@ -165,7 +165,7 @@ func (p *producer) outcome(out []kgo.Record, b *batch) error {
 	return &infra.AppendError{Failed: failed, Err: first}
 }
 
-// refusal says what to do about a record that was not stored.
+// refusal is the error of a record that was not stored, with what to do.
 func (p *producer) refusal(r *kgo.Record, err error) error {
 	switch {
 	case errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge):
@@ -179,7 +179,7 @@ func (p *producer) refusal(r *kgo.Record, err error) error {
 	return err
 }
 
-// close waits for what is under way, as long as the client tries.
+// close waits for running appends, as long as the client tries.
 func (p *producer) close() {
 	p.mu.Lock()
 	p.closed = true

@@ -26,7 +26,7 @@ const (
 	AWSMSKIAM   = "AWS_MSK_IAM"
 )
 
-// SASL says how to authenticate. Which fields count depends on the mechanism.
+// SASL configures the authentication. The mechanism decides which fields count.
 type SASL struct {
 	Mechanism      string
 	User, Password string // PLAIN and SCRAM
@@ -37,12 +37,12 @@ type SASL struct {
 	Audience                         string // "": not asked for
 	Extensions                       map[string]string
 
-	// AWS_MSK_IAM. Without an access key the credentials of the environment are taken, as
-	// the programs of AWS do.
+	// AWS_MSK_IAM. Without an access key the credentials come from the environment, as for
+	// AWS' own programs.
 	AccessKey, SecretKey, SessionToken string
 }
 
-// check names the keys that are missing, as the configuration has them.
+// check names the missing keys, as they are written in the configuration.
 func (s *SASL) check() error {
 	var need map[string]string
 	switch s.Mechanism {
@@ -84,9 +84,8 @@ func (s *SASL) mechanism() sasl.Mechanism {
 	}
 }
 
-// roleCredentials looks for credentials where AWS' own programs do: variables, shared
-// files, the role of a pod, a task or a machine. Those of a role are asked for again
-// before they expire.
+// roleCredentials finds credentials where AWS' own programs do: variables, shared files,
+// the role of a pod, a task or a machine. Those of a role are renewed before they expire.
 func roleCredentials() func(context.Context) (aws.Auth, error) {
 	var mu sync.Mutex
 	var found awssdk.CredentialsProvider
@@ -108,8 +107,8 @@ func roleCredentials() func(context.Context) (aws.Auth, error) {
 	}
 }
 
-// tokens asks the provider for a token, and again before it expires: each new
-// connection takes the one that is there.
+// tokens requests a token from the provider, and renews it before it expires. Each new
+// connection uses the present one.
 func (s *SASL) tokens() func(context.Context) (oauth.Auth, error) {
 	c := clientcredentials.Config{ClientID: s.ClientID, ClientSecret: s.ClientSecret, TokenURL: s.TokenURL, Scopes: s.Scopes}
 	if s.Audience != "" {
@@ -125,7 +124,7 @@ func (s *SASL) tokens() func(context.Context) (oauth.Auth, error) {
 	}
 }
 
-// cleaned is a provider's refusal without what it answered, which may have anything in it.
+// cleaned is a provider's refusal without its answer, which may contain anything.
 func cleaned(err error) error {
 	var refused *oauth2.RetrieveError
 	if !errors.As(err, &refused) || refused.Response == nil {

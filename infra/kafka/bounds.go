@@ -19,13 +19,13 @@ const (
 	atOldest = -2
 )
 
-// answer is what the partitions of a topic answered.
+// answer has the answers of a topic's partitions.
 type answer[T any] struct {
 	of  map[int32]T
 	err error
 }
 
-// Bounds implements infra.LogTopics. The end is that of what is committed.
+// Bounds implements infra.LogTopics. The end is that of the committed records.
 func (l *Log) Bounds(ctx context.Context, topic string, since time.Time) (map[int32]infra.Bounds, error) {
 	if err := l.usable(ctx); err != nil {
 		return nil, err
@@ -35,8 +35,8 @@ func (l *Log) Bounds(ctx context.Context, topic string, since time.Time) (map[in
 	return one.of, one.err
 }
 
-// bounds asks for all topics at once, and again while partitions move, as after the death
-// of a broker. An error wraps infra.ErrNoTopic where it says so.
+// bounds asks for all topics at once, and again while partitions move, such as after the
+// death of a broker. The error wraps infra.ErrNoTopic for a missing topic.
 func (l *Log) bounds(ctx context.Context, since time.Time, reals ...string) map[string]answer[infra.Bounds] {
 	out := l.boundsKnown(ctx, since, reals)
 	until := time.Now().Add(retryTimeout)
@@ -62,7 +62,7 @@ func (l *Log) bounds(ctx context.Context, since time.Time, reals ...string) map[
 	return out
 }
 
-// boundsKnown is bounds by what is known of the topics.
+// boundsKnown is bounds with the known metadata of the topics.
 func (l *Log) boundsKnown(ctx context.Context, since time.Time, reals []string) map[string]answer[infra.Bounds] {
 	out := make(map[string]answer[infra.Bounds], len(reals))
 	known, errs := l.topics.all(ctx, reals...)
@@ -155,8 +155,8 @@ func (l *Log) listOffsets(ctx context.Context, of map[string]*topicInfo, at int6
 	return out
 }
 
-// lookMost is how many groups one Look asks for at once: the text of each partition may
-// have some kilobytes, and an answer at most what the client takes.
+// lookMost is the maximum number of groups in one request of Look. The text of each
+// partition may have some kilobytes, and the client limits an answer.
 const lookMost = 500
 
 // Look implements infra.LogGroups.

@@ -12,9 +12,9 @@ import (
 	"eventserver/infra/shares"
 )
 
-// members shares the partitions that this process owns among the members of groups
-// that there are in it: one for each destination, as a rule. Which partitions are
-// owned is decided once for all groups, by shard (see owner.go).
+// members shares the partitions that this process owns among its members of groups,
+// usually one per destination. Which partitions are owned is decided once for all groups,
+// by shard (owner.go).
 type members struct {
 	log *Log
 
@@ -32,13 +32,13 @@ type members struct {
 	closed bool
 }
 
-// place is a group's in a partition.
+// place is a group and a partition.
 type place struct {
 	group, topic string
 	partition    int32
 }
 
-// claim is a partition in the hands of a member.
+// claim is the ownership of a partition by a member.
 type claim struct {
 	*shares.Claim
 
@@ -75,9 +75,9 @@ func (l *Log) Join(ctx context.Context, group, topic string, own func(infra.Clai
 	return nil, ErrClosed
 }
 
-// share has the members share what this process owns now. The claims of what it does
-// not own end, and are returned; cause is infra.ErrLost when another process may have
-// it already. m.mu is held.
+// share divides the partitions that this process owns now. Claims of other partitions end,
+// and are returned. cause is infra.ErrLost when another process may have them already.
+// m.mu is held.
 func (m *members) share(cause error) []*shares.Claim {
 	if !m.lease.valid || !m.told {
 		return m.shares.Own(nil, cause)
@@ -105,7 +105,7 @@ func (m *members) takeUp(c *shares.Claim) (at infra.Position, taken bool) {
 	return begin.position, true
 }
 
-// giveUp takes the mark off, so that other processes know that nobody reads here.
+// giveUp removes the mark, so that other processes know that nobody reads here.
 func (m *members) giveUp(c *shares.Claim) {
 	m.mu.Lock()
 	one := m.claims[placeOf(c)]
@@ -121,8 +121,8 @@ func (m *members) giveUp(c *shares.Claim) {
 
 func (m *members) unmark(c *claim, last committed) {
 	last.owner = ""
-	// It waits for the commit that is under way and then for its own: nothing of this
-	// process's is on the way when the partition goes.
+	// It waits for the running commit and then for its own, so that no commit of this
+	// process is on its way when the partition is given up.
 	ctx, cancel := context.WithTimeout(m.log.life, 2*answerTimeout+mostPace)
 	defer cancel()
 	if err := m.log.commits.put(ctx, m.log.addCommit(nil, c, last), &waiter{done: make(chan struct{})}); err != nil {
@@ -131,7 +131,7 @@ func (m *members) unmark(c *claim, last committed) {
 	}
 }
 
-// addCommit adds a commit of a claim's that needs no more leave to those of other claims.
+// addCommit adds a commit that needs no further check to those of other claims.
 func (l *Log) addCommit(to map[string]map[topicPartition]*entry, c *claim, what committed) map[string]map[topicPartition]*entry {
 	if to == nil {
 		to = map[string]map[topicPartition]*entry{}
@@ -144,9 +144,9 @@ func (l *Log) addCommit(to map[string]map[topicPartition]*entry, c *claim, what 
 	return to
 }
 
-// mayKeep refuses what is not the caller's to keep, and notes what is. It returns the
-// mark of the owner, "" where this process has no member of the group, and until when
-// it is the owner.
+// mayKeep refuses progress of partitions that the caller does not own, and records the
+// rest. It returns the mark of the owner ("" where this process has no member of the group)
+// and the end of the ownership.
 func (m *members) mayKeep(p infra.Progressed, now time.Time) (mark string, until time.Time, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -13,9 +13,9 @@ import (
 	"eventserver/infra"
 )
 
-// commits writes the progress of groups: one request at a time for each, which takes
-// what came meanwhile. The groups have no members on the cluster, so that nothing but
-// the owner's own clock says who may commit (see lease.go).
+// commits writes the progress of groups. A group has one request at a time, and the next
+// one takes everything that came meanwhile. The groups have no members on the cluster, so
+// only the owner's clock decides who may commit (lease.go).
 type commits struct {
 	log *Log
 
@@ -25,7 +25,7 @@ type commits struct {
 	closed  bool
 }
 
-// groupCommits is what a group has to commit; commits.mu.
+// groupCommits are the waiting commits of a group; commits.mu.
 type groupCommits struct {
 	pending map[topicPartition]*entry
 	busy    bool          // a goroutine works on it
@@ -48,8 +48,8 @@ type waiter struct {
 	done chan struct{}
 }
 
-// What a commit takes sets how often there is one: a cluster that is busy gets fewer,
-// and each takes more. mostPace bounds what a kill repeats.
+// The time of a commit sets the time between two: a busy cluster gets fewer and larger
+// ones. mostPace bounds the repeats after a kill.
 const (
 	pace     = 4
 	mostPace = 100 * time.Millisecond
@@ -57,7 +57,7 @@ const (
 
 func (c *commits) init(l *Log) { c.log, c.groups = l, map[string]*groupCommits{} }
 
-// close waits for what is under way. The client is closed.
+// close waits for running requests. The client is closed.
 func (c *commits) close() {
 	c.mu.Lock()
 	c.closed = true
@@ -124,8 +124,8 @@ func (c *commits) put(ctx context.Context, byGroup map[string]map[topicPartition
 	}
 }
 
-// withdraw takes back what nobody waits for any more and is not under way: another
-// owner may have kept more by the time it would be sent.
+// withdraw removes entries that nobody waits for and that are not being sent. Another owner
+// may have kept more by the time they would be sent.
 func (c *commits) withdraw(byGroup map[string]map[topicPartition]*entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -174,9 +174,8 @@ func (c *commits) work(group string, g *groupCommits) {
 	}
 }
 
-// commit sends entries, and returns an error for each that is not stored. The client
-// tries for as long as an answer may take, and no longer than the lease holds that was
-// looked at.
+// commit sends entries, and returns an error for each that is not stored. The client tries
+// as long as an answer may take, but no longer than the lease.
 func (c *commits) commit(group string, entries map[topicPartition]*entry) map[topicPartition]error {
 	errs := map[topicPartition]error{}
 	until := time.Now().Add(answerTimeout)

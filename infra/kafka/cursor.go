@@ -10,8 +10,8 @@ import (
 	"eventserver/infra"
 )
 
-// cursor is a place in a partition. Behind the live end it reads for itself; at the
-// end it is given what comes, with all others that are there.
+// cursor is a place in a partition. Behind the live end it reads for itself. At the end it
+// gets new records, as all other cursors there.
 type cursor struct {
 	log       *Log
 	topic     string
@@ -58,13 +58,13 @@ func (c *cursor) leave() {
 	}
 }
 
-// coming reports whether this process has appended what the cursor was not given yet:
-// the answer with it is under way.
+// coming reports whether this process has appended records that the cursor has not got yet:
+// the answer for them is on its way.
 func (c *cursor) coming() bool {
 	return c.log.producer.end(topicPartition{c.log.cfg.Topic(c.topic), c.partition}) > c.next
 }
 
-// comingMost is how long an answer that is under way is waited for.
+// comingMost is the maximum wait for such an answer.
 const comingMost = 50 * time.Millisecond
 
 func (c *cursor) await(ctx context.Context) bool {
@@ -80,8 +80,8 @@ func (c *cursor) await(ctx context.Context) bool {
 	}
 }
 
-// readMost bounds what one read of a cursor that is behind asks for: a batch is
-// larger than what is wanted of it.
+// readMost is the maximum request of a cursor that is behind. A batch can be larger than
+// the wanted part of it.
 const readMost = 1 << 20
 
 // Read implements infra.Cursor.
@@ -115,7 +115,7 @@ func (c *cursor) Read(ctx context.Context, maxBytes int) ([]*infra.Record, error
 	}
 }
 
-// behind reads into ahead, or puts the cursor at the live end, which may have come on
+// behind reads into ahead, or moves the cursor to the live end, which may have moved
 // meanwhile.
 func (c *cursor) behind(ctx context.Context, maxBytes int) error {
 	before := c.log.producer.end(topicPartition{c.log.cfg.Topic(c.topic), c.partition})
@@ -138,8 +138,8 @@ func (c *cursor) behind(ctx context.Context, maxBytes int) error {
 	return c.follow(ctx, c.next)
 }
 
-// follow puts the cursor at the live end, which is at offset, unless that has come on
-// too far meanwhile.
+// follow moves the cursor to the live end, which was at offset. It fails if the live end
+// has moved too far meanwhile.
 func (c *cursor) follow(ctx context.Context, offset int64) error {
 	info, err := c.log.topics.partition(ctx, c.log.cfg.Topic(c.topic), c.partition)
 	if err == nil {
@@ -148,7 +148,7 @@ func (c *cursor) follow(ctx context.Context, offset int64) error {
 	return err
 }
 
-// outside goes on at the oldest record, or waits for the partition to grow.
+// outside continues at the oldest record, or waits until the partition grows.
 func (c *cursor) outside(ctx context.Context) error {
 	all, err := c.log.Bounds(ctx, c.topic, time.Time{})
 	if err != nil {
@@ -164,7 +164,7 @@ func (c *cursor) outside(ctx context.Context) error {
 	return nil
 }
 
-// give hands out some of what was read.
+// give returns some of the read records.
 func (c *cursor) give(maxBytes int) []*infra.Record {
 	n := cut(c.ahead, maxBytes)
 	recs := c.ahead[:n:n]
@@ -173,7 +173,7 @@ func (c *cursor) give(maxBytes int) []*infra.Record {
 	return recs
 }
 
-// cut is how many of recs make about maxBytes: one at least.
+// cut is the number of recs that make about maxBytes, at least one.
 func cut(recs []*infra.Record, maxBytes int) (n int) {
 	for size := 0; n < len(recs) && (n == 0 || size < maxBytes); n++ {
 		size += sizeOf(recs[n])

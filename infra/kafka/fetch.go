@@ -14,12 +14,12 @@ import (
 	"eventserver/infra"
 )
 
-// readCommitted is the isolation level at which records of aborted transactions, and
-// of those that are not ended yet, are not delivered.
+// readCommitted is the isolation level that leaves out records of aborted and of open
+// transactions.
 const readCommitted = 1
 
-// fetches reads what is behind the live end of partitions. What is asked of a leader
-// while it answers travels in one next request.
+// fetches reads behind the live ends of partitions. Questions to a leader that come while
+// it answers travel together in the next request.
 type fetches struct {
 	log *Log
 
@@ -39,7 +39,7 @@ type fetchAsk struct {
 	answer    chan fetched
 }
 
-// fetched is what a partition has from an offset on.
+// fetched are the records of a partition from an offset on.
 type fetched struct {
 	records []*infra.Record
 	next    int64 // behind the last record, or what is passed over
@@ -56,10 +56,10 @@ const (
 
 func (f *fetches) init(l *Log) { f.log, f.queues = l, map[int32][]*fetchAsk{} }
 
-// close waits until nothing is under way. The client is closed.
+// close waits for running requests. The client is closed.
 func (f *fetches) close() { f.working.Wait() }
 
-// fetch reads; it asks again while the partition moves. The error wraps kerr's
+// fetch reads. It asks again while the partition moves. The error wraps kerr's
 // OffsetOutOfRange where offset is not in the partition.
 func (f *fetches) fetch(ctx context.Context, topic string, partition int32, offset int64, bytes int) (out fetched) {
 	real := f.log.cfg.Topic(topic)
@@ -110,7 +110,7 @@ func (f *fetches) queue(leader int32, ask *fetchAsk) bool {
 	return true
 }
 
-// work asks the leader until there is nothing more to ask.
+// work asks the leader until there are no more questions.
 func (f *fetches) work(leader int32) {
 	for {
 		f.mu.Lock()
@@ -130,8 +130,8 @@ func (f *fetches) work(leader int32) {
 	}
 }
 
-// round asks for each partition once: left are those whose partition is asked for at
-// another offset already, and again those that the answer had no room for.
+// round asks for each partition once. left are questions about a partition that is asked
+// for at another offset, and again are those that did not fit into the answer.
 func (f *fetches) round(leader int32, asks []*fetchAsk) (left, again []*fetchAsk) {
 	now := map[topicPartition]*fetchAsk{}
 	ids := map[[16]byte]string{}
@@ -185,7 +185,7 @@ type topicPartition struct {
 	partition int32
 }
 
-// fetchRequest is one that partitions are added to.
+// fetchRequest is a fetch request under construction.
 type fetchRequest struct {
 	*kmsg.FetchRequest
 
@@ -198,7 +198,7 @@ func newFetch() fetchRequest {
 	return fetchRequest{req, map[string]int{}}
 }
 
-// add adds a partition; those of a topic follow each other or not.
+// add adds a partition. Partitions of a topic may come in any order.
 func (r fetchRequest) add(info *topicInfo, partition int32, offset int64, bytes int32) {
 	n, known := r.topics[info.real]
 	if !known {
@@ -213,7 +213,7 @@ func (r fetchRequest) add(info *topicInfo, partition int32, offset int64, bytes 
 	r.Topics[n].Partitions = append(r.Topics[n].Partitions, p)
 }
 
-// nameOf is the topic of an answer, which newer versions have by its id alone.
+// nameOf is the topic of an answer. Newer versions have only its id.
 func nameOf(t *kmsg.FetchResponseTopic, ids map[[16]byte]string) string {
 	if t.Topic != "" {
 		return t.Topic
@@ -221,7 +221,7 @@ func nameOf(t *kmsg.FetchResponseTopic, ids map[[16]byte]string) string {
 	return ids[t.TopicID]
 }
 
-// request asks one broker.
+// request sends a request to one broker.
 func (l *Log) request(client *kgo.Client, broker int32, req *kmsg.FetchRequest) (*kmsg.FetchResponse, error) {
 	answer, err := client.Broker(int(broker)).Request(l.life, req)
 	if err != nil {
@@ -262,8 +262,8 @@ func decode(real, topic string, offset int64, p *kmsg.FetchResponseTopicPartitio
 	return out
 }
 
-// fill copies a record into one piece of its own: one that is held long does not hold
-// the answer that it came with.
+// fill copies a record into its own memory, so that a record that is held for long does not
+// hold the whole answer.
 func fill(rec *infra.Record, topic string, r *kgo.Record) {
 	size := len(r.Key) + len(r.Value)
 	for _, h := range r.Headers {
@@ -286,7 +286,7 @@ func fill(rec *infra.Record, topic string, r *kgo.Record) {
 	}
 }
 
-// sizeOf is what a record takes.
+// sizeOf is the memory of a record.
 func sizeOf(rec *infra.Record) int {
 	size := len(rec.Key) + len(rec.Value)
 	for _, h := range rec.Headers {

@@ -12,10 +12,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// followers read the live ends of partitions: one long poll for each broker, in a
-// fetch session, so that only what changed is said in it. Whoever is at an end is
-// given the same records. kgo's own consumer has one place in a partition and drops
-// its session whenever a partition is taken out; here each destination has a place.
+// followers read the live ends of partitions, by one long poll per broker in a fetch
+// session, so that a request has only the changes. All cursors at an end get the same
+// records. kgo's own consumer has one place in a partition, and drops its session whenever
+// a partition is taken out. Here each destination has a place.
 type followers struct {
 	log    *Log
 	client *kgo.Client // its connections wait in long polls
@@ -30,17 +30,17 @@ type followers struct {
 }
 
 const (
-	// tailBytes is how much of a partition is kept for cursors that have not read it
-	// yet, and tailsBytes of all partitions before that is tailLeast.
+	// tailBytes is the maximum of a partition that is kept for cursors that have not read
+	// it yet. When all partitions have tailsBytes together it is tailLeast.
 	tailBytes  = 1 << 20
 	tailsBytes = 64 << 20
 	tailLeast  = 64 << 10
-	// A poll waits pollMost, and pollLeast when partitions were added: what is added
-	// waits for the poll that is under way.
+	// A poll waits pollMost, or pollLeast when partitions were added. An added partition
+	// waits for the running poll.
 	pollMost  = 250 * time.Millisecond
 	pollLeast = 10 * time.Millisecond
-	// tailIdle is how long a partition is followed that nobody wants: a cursor whose
-	// window is full closes and comes back.
+	// tailIdle is how long a partition without cursors is still polled. A cursor with a full
+	// window closes, and opens again later.
 	tailIdle  = 10 * time.Second
 	tailSweep = 2 * time.Second
 )
@@ -56,8 +56,8 @@ func (f *followers) close() {
 	f.running.Wait()
 }
 
-// attach puts a cursor at the live end, whose offset is known to be end. Nil: it has
-// come on, and the cursor must read for itself.
+// attach adds a cursor to the live end, which is known to be at end. nil: the live end has
+// moved, and the cursor must read for itself.
 func (f *followers) attach(c *cursor, info *topicInfo, end int64) *tail {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -82,7 +82,7 @@ func (f *followers) attach(c *cursor, info *topicInfo, end int64) *tail {
 	return t
 }
 
-// leader is the follower of a broker, which runs; f.mu is held.
+// leader is the running follower of a broker; f.mu is held.
 func (f *followers) leader(id int32) *follower {
 	one := f.byLeader[id]
 	if one == nil {
@@ -130,10 +130,10 @@ type follower struct {
 	moved []*tail // that came on by what this process appended; all.mu
 }
 
-// add is for a caller that holds all.mu.
+// add adds a tail. The caller holds all.mu.
 func (f *follower) add(t *tail) { f.added = append(f.added, t) }
 
-// run polls until there is nothing to follow.
+// run polls until there are no partitions.
 func (f *follower) run() {
 	for f.gather() {
 		if !f.poll() {
@@ -159,7 +159,7 @@ func (f *follower) poll() bool {
 	return true
 }
 
-// gather takes what is new and lets go of what nobody wants; false when nothing is left.
+// gather adds new partitions and removes those that nobody wants. false: none is left.
 func (f *follower) gather() bool {
 	f.all.mu.Lock()
 	defer f.all.mu.Unlock()
@@ -206,7 +206,7 @@ func (f *follower) drop(t *tail) {
 	f.forgotten = append(f.forgotten, t)
 }
 
-// request says what changed since the last one, or everything in a new session.
+// request has the changes since the last request, or everything in a new session.
 func (f *follower) request() *kmsg.FetchRequest {
 	req := newFetch()
 	req.MaxWaitMillis = int32(f.wait.Milliseconds())
@@ -251,8 +251,8 @@ func (f *follower) request() *kmsg.FetchRequest {
 	return req.FetchRequest
 }
 
-// failed begins a new session. When the broker did not answer at all, whoever waits
-// asks who leads now.
+// failed begins a new session. When the broker did not answer at all, the waiting cursors
+// ask for the present leaders.
 func (f *follower) failed(resp *kmsg.FetchResponse) {
 	f.session, f.epoch = 0, 0
 	if resp != nil { // it forgot the session, most likely
@@ -282,7 +282,7 @@ func (f *follower) answered(resp *kmsg.FetchResponse) {
 	f.came(resp)
 }
 
-// came hands out what was fetched.
+// came hands out the fetched records.
 func (f *follower) came(resp *kmsg.FetchResponse) {
 	for i := range resp.Topics {
 		topic := &resp.Topics[i]
@@ -297,7 +297,7 @@ func (f *follower) came(resp *kmsg.FetchResponse) {
 	}
 }
 
-// took gives a tail what its partition answered.
+// took gives a tail the answer for its partition.
 func (f *follower) took(t *tail, got fetched) {
 	if got.err != nil {
 		f.all.log.topics.forget(t.at.topic)

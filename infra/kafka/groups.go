@@ -13,13 +13,13 @@ import (
 	"eventserver/infra"
 )
 
-// commitsOf is what a group has committed, by real names.
+// commitsOf are the commits of a group, by real names.
 type commitsOf struct {
 	at  map[topicPartition]committed
 	err error
 }
 
-// fetchCommits reads what groups have committed, in one request for each coordinator.
+// fetchCommits reads the commits of groups, in one request per coordinator.
 func (l *Log) fetchCommits(ctx context.Context, groups ...string) map[string]commitsOf {
 	out := make(map[string]commitsOf, len(groups))
 	for g, resp := range l.admin.FetchManyOffsets(ctx, groups...) {
@@ -88,9 +88,8 @@ func (l *Log) Kept(ctx context.Context, topic string, groups ...string) (map[str
 	return out, nil
 }
 
-// Members implements infra.LogGroups. They are those of this process, those that have
-// marked partitions as theirs and are alive among the owners, and whoever reads in a
-// group of that name on the cluster.
+// Members implements infra.LogGroups. They are the members of this process, living owners
+// with marks on the group's partitions, and members of the group on the cluster.
 func (l *Log) Members(ctx context.Context, group string) ([]infra.Member, error) {
 	if err := l.usable(ctx); err != nil {
 		return nil, err
@@ -149,8 +148,8 @@ func (l *Log) Members(ctx context.Context, group string) ([]infra.Member, error)
 	return out, nil
 }
 
-// otherOwners are the members of the groups of owners beside ours: of programs with
-// other destinations.
+// otherOwners are the members of other groups of owners, of programs with other
+// destinations.
 func (l *Log) otherOwners(ctx context.Context) (out []kadm.DescribedGroupMember, err error) {
 	all, err := l.admin.ListGroups(ctx)
 	if err != nil {
@@ -187,13 +186,13 @@ func (m *members) self() string {
 	return m.lease.mark
 }
 
-// here are the members of a group in this process.
+// here are this process's members of a group.
 func (m *members) here(group string) []infra.Member {
 	host, _ := os.Hostname() // its error leaves the name out
 	return m.shares.Members(group, infra.Member{Client: m.log.cfg.ClientID, Instance: m.log.cfg.InstanceID, Host: host})
 }
 
-// busy refuses what must not be done to a group that somebody reads in.
+// busy returns an error for a group with members.
 func (l *Log) busy(ctx context.Context, groups ...string) error {
 	for _, g := range groups {
 		members, err := l.Members(ctx, g)
@@ -260,8 +259,8 @@ func (l *Log) DeleteGroups(ctx context.Context, groups ...string) error {
 	return errors.Join(errs...)
 }
 
-// Leave implements infra.LogGroups: a closed membership keeps no place. Those of an
-// older version of this process do.
+// Leave implements infra.LogGroups. A closed membership keeps no place, except one of an
+// older version of this process.
 func (l *Log) Leave(ctx context.Context, group string) error {
 	if err := l.usable(ctx); err != nil {
 		return err

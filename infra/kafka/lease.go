@@ -7,10 +7,10 @@ import (
 	"eventserver/infra"
 )
 
-// lease says until when this process may act as the owner of its shards: the session
-// timeout after the last heartbeat that the coordinator answered was sent. From then on
-// the coordinator may have given them to another process, whatever the client knows. It
-// goes by this process's clock alone; members.mu guards it.
+// lease is the time for which this process may act as the owner of its shards. It ends a
+// session timeout after the sending of the last heartbeat that was answered. From then on
+// the coordinator may have given the shards to another process, whatever the client knows.
+// It uses only this process's clock; members.mu guards it.
 type lease struct {
 	until time.Time
 	mark  string // of the member that has it
@@ -18,14 +18,14 @@ type lease struct {
 	timer *time.Timer
 }
 
-// holds reports whether the lease has not run out. A machine that was suspended shows
-// by the clock on the wall.
+// holds reports whether the lease is valid. The wall clock shows that the machine was
+// suspended.
 func (l *lease) holds(now time.Time) bool {
 	return l.valid && now.Before(l.until) && now.Round(0).Before(l.until.Round(0))
 }
 
-// extend notes a heartbeat that was answered. What was sent before is the owner's own
-// time: the coordinator's begins later.
+// extend extends the lease after an answered heartbeat. It counts from the time of sending,
+// because the coordinator's time begins later.
 func (m *members) extend(sent time.Time, member string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -48,7 +48,7 @@ func (m *members) extend(sent time.Time, member string) {
 	}
 }
 
-// expire ends every claim when the lease has run out.
+// expire ends every claim when the lease has ended.
 func (m *members) expire() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -20,8 +20,8 @@ var ErrClosed = errors.New("kafka: closed")
 // Log is an infra.Log on a Kafka cluster.
 type Log struct {
 	cfg Config
-	// client produces, reads what is behind the live end, commits, and asks what
-	// there is to ask: each on a connection of its own kind.
+	// client produces, reads behind the live end, commits and asks, on a connection for
+	// each of them.
 	client    *kgo.Client
 	admin     *kadm.Client
 	topics    topics
@@ -74,7 +74,7 @@ func (l *Log) Limits() infra.Limits {
 	return infra.Limits{RecordBytes: l.cfg.MaxMessageBytes, ProgressBytes: metadataBytes - markBytes}
 }
 
-// usable refuses calls after Close, and those whose context has ended.
+// usable refuses calls after Close, and calls with an ended context.
 func (l *Log) usable(ctx context.Context) error {
 	if l.closed.Load() {
 		return ErrClosed

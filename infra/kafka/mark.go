@@ -9,16 +9,16 @@ import (
 	"eventserver/infra/progress"
 )
 
-// A commit's metadata is the text of the position and an end that says who wrote it:
+// A commit's metadata is the text of the position, and a suffix that names its writer:
 //
 //	@ and 11 characters   the member of that mark owns the partition
 //	! and 11 characters   likewise, and nothing is kept yet: the offset is the oldest
 //	=                     nobody owns it; after the text, where there is one
 //	!                     nobody owns it, and nothing is kept
 //
-// Whatever has none of these ends is not ours: it is the first core's, whose text is
-// read, or another tool's. A group has no members on the cluster, so that this is how
-// one process knows what the others read.
+// Metadata without such a suffix are foreign: of the first release, whose text is read, or
+// of another tool. A group has no members on the cluster, so the marks show a process what
+// the others read.
 const (
 	markOwned   = '@'
 	markNothing = '!'
@@ -36,14 +36,14 @@ func markOf(member string) string {
 	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, h.Sum64()))
 }
 
-// committed is what a group has committed in a partition.
+// committed is a group's commit of a partition.
 type committed struct {
 	position infra.Position
 	kept     bool   // false: the commit says who owns it, and nothing else
 	owner    string // mark; "": nobody
 }
 
-// metadata is what a commit says beside the offset.
+// metadata is the metadata of a commit.
 func (c committed) metadata() string {
 	switch {
 	case c.owner != "" && c.kept:
@@ -56,13 +56,13 @@ func (c committed) metadata() string {
 	return ""
 }
 
-// plainText reads what the first core wrote, and boundText is how it is said now.
+// plainText reads the text of the first release; boundText is the present format.
 var (
 	plainText = progress.Codec{Form: progress.Plain, Limit: metadataBytes}
 	boundText = progress.Codec{Limit: metadataBytes}
 )
 
-// readCommit reads a commit, whoever wrote it.
+// readCommit reads a commit of any writer.
 func readCommit(next int64, metadata string) committed {
 	c := committed{position: infra.Position{Next: next, Text: metadata}, kept: true}
 	n := len(metadata)

@@ -15,7 +15,7 @@ import (
 	"eventserver/infra"
 )
 
-// topics knows the partitions of topics, and who leads them.
+// topics caches the partitions of topics, and their leaders.
 type topics struct {
 	log *Log
 
@@ -23,7 +23,7 @@ type topics struct {
 	known map[string]*topicInfo // by real name
 }
 
-// topicInfo is not changed.
+// topicInfo is immutable.
 type topicInfo struct {
 	real    string
 	id      [16]byte
@@ -31,14 +31,13 @@ type topicInfo struct {
 	copies  int     // least of its partitions
 }
 
-// metadataTries is how often a broker is asked for metadata: the client asks one after
-// the other, and gives up when its turn comes to a dead one twice.
+// metadataTries is the number of requests for metadata. The client asks the brokers in
+// turn, and gives up when it comes to a dead one twice.
 const metadataTries = 5
 
 func (t *topics) init(l *Log) { t.log, t.known = l, map[string]*topicInfo{} }
 
-// of is what is known of a topic; it asks for one that is not. The error wraps
-// infra.ErrNoTopic.
+// of returns the cached topic, or asks for it. The error wraps infra.ErrNoTopic.
 func (t *topics) of(ctx context.Context, real string) (*topicInfo, error) {
 	t.mu.Lock()
 	info := t.known[real]
@@ -50,7 +49,7 @@ func (t *topics) of(ctx context.Context, real string) (*topicInfo, error) {
 	return all[real], errs[real]
 }
 
-// all is of, for many topics: each is in one of the answers.
+// all is of for many topics. Each is in one of the two maps.
 func (t *topics) all(ctx context.Context, reals ...string) (map[string]*topicInfo, map[string]error) {
 	out := make(map[string]*topicInfo, len(reals))
 	var missing []string
@@ -71,7 +70,7 @@ func (t *topics) all(ctx context.Context, reals ...string) (map[string]*topicInf
 	return out, errs
 }
 
-// partition is of, for a partition that there is.
+// partition is of for an existing partition.
 func (t *topics) partition(ctx context.Context, real string, partition int32) (*topicInfo, error) {
 	info, err := t.of(ctx, real)
 	if err == nil && (partition < 0 || int(partition) >= len(info.leaders)) {
@@ -80,7 +79,7 @@ func (t *topics) partition(ctx context.Context, real string, partition int32) (*
 	return info, err
 }
 
-// forget has what is known of topics asked for again.
+// forget removes topics from the cache.
 func (t *topics) forget(reals ...string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -89,8 +88,7 @@ func (t *topics) forget(reals ...string) {
 	}
 }
 
-// ask asks the cluster for topics, all of them in one request; those that there are
-// not are not in the answer.
+// ask asks the cluster for topics, in one request. Missing topics are not in the answer.
 func (t *topics) ask(ctx context.Context, reals ...string) (map[string]*topicInfo, error) {
 	out, errs := t.asked(ctx, reals...)
 	for _, err := range errs {
@@ -101,7 +99,7 @@ func (t *topics) ask(ctx context.Context, reals ...string) (map[string]*topicInf
 	return out, nil
 }
 
-// asked is ask, with the error of each topic that is not in the answer.
+// asked is ask with the error of each topic that is not in the answer.
 func (t *topics) asked(ctx context.Context, reals ...string) (map[string]*topicInfo, map[string]error) {
 	out, errs := make(map[string]*topicInfo, len(reals)), map[string]error{}
 	req := kmsg.NewPtrMetadataRequest()
@@ -160,8 +158,8 @@ func (t *topics) asked(ctx context.Context, reals ...string) (map[string]*topicI
 	return out, errs
 }
 
-// moved reports whether an answer says that somebody else must be asked, or that the
-// topic is another one.
+// moved reports whether an answer means that the leader has changed, or that the topic is
+// a new one.
 func moved(err error) bool {
 	for _, e := range []*kerr.Error{
 		kerr.NotLeaderForPartition, kerr.UnknownTopicOrPartition, kerr.UnknownTopicID, kerr.InconsistentTopicID, kerr.LeaderNotAvailable,
@@ -174,14 +172,14 @@ func moved(err error) bool {
 	return false
 }
 
-// refused reports whether the broker that was to be asked takes no connections: it is
-// down, and until the cluster notices it is still named as the leader.
+// refused reports whether the broker accepts no connections. It is down, and the cluster
+// names it as the leader until it notices.
 func refused(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial" && !op.Timeout()
 }
 
-// gone reports whether an answer says that there is no such topic.
+// gone reports whether an answer means that the topic does not exist.
 func gone(err error) bool {
 	return errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID)
 }

@@ -12,8 +12,8 @@ import (
 	"eventserver/infra"
 )
 
-// openings reads where claims begin, and marks them as owned. What comes together
-// travels together.
+// openings reads where claims begin, and marks the partitions as owned. Claims that come
+// together share the requests.
 type openings struct {
 	log *Log
 
@@ -31,9 +31,9 @@ type opening struct {
 
 const openPause = 250 * time.Millisecond
 
-// open returns where a claim begins, once that is marked on the cluster; false when the
-// claim has ended before. A group that has members on the cluster is waited for: they
-// are of an older version, or stand for one that was killed.
+// open returns where a claim begins, after the mark is on the cluster. false: the claim has
+// ended before. It waits for a group that has members on the cluster: they are of an older
+// version, or of a killed process.
 func (o *openings) open(c *claim) (at committed, marked bool) {
 	told := false
 	for c.Context.Err() == nil {
@@ -92,7 +92,7 @@ func (o *openings) work() {
 	}
 }
 
-// round reads all commits in one request, and marks those of each group in another.
+// round reads all commits in one request, and marks them in one request per group.
 func (o *openings) round(all []*opening) {
 	ctx, cancel := context.WithTimeout(o.log.life, 2*retryTimeout)
 	defer cancel()
@@ -141,8 +141,8 @@ func (o *openings) round(all []*opening) {
 	}
 }
 
-// elsewhere refuses what a program of another group of owners has, until that gives it
-// up or dies: two programs must not work on one destination.
+// elsewhere refuses partitions of a living owner in another group of owners: two programs
+// must not work on one destination.
 func (o *openings) elsewhere(ctx context.Context, all []*opening) {
 	marked := false
 	for _, one := range all {
@@ -168,7 +168,7 @@ func (o *openings) elsewhere(ctx context.Context, all []*opening) {
 	}
 }
 
-// mark says on the cluster who owns the partitions of a group.
+// mark commits the owner of a group's partitions.
 func (o *openings) mark(ctx context.Context, all []*opening) {
 	var entries map[string]map[topicPartition]*entry
 	for _, one := range all {
@@ -189,8 +189,8 @@ func (o *openings) mark(ctx context.Context, all []*opening) {
 	}
 }
 
-// evict takes the members out of a group that stand for an older version of this
-// process: it was stopped, and has its place until its session ends.
+// evict removes members of an older version of this process from a group. That version was
+// stopped, and keeps its place until its session ends.
 func (l *Log) evict(ctx context.Context, group string) {
 	if l.cfg.InstanceID == "" {
 		return
@@ -216,12 +216,12 @@ func (l *Log) evict(ctx context.Context, group string) {
 
 const (
 	refreshEvery = time.Hour
-	// refreshAge is how old a commit may become: a cluster deletes those of groups
-	// without members after offsets.retention.minutes, 7 days by default.
+	// refreshAge is the maximum age of a commit. A cluster deletes commits of groups without
+	// members after offsets.retention.minutes, 7 days by default.
 	refreshAge = 12 * time.Hour
 )
 
-// refresh commits again what was committed long ago.
+// refresh repeats old commits.
 func (m *members) refresh(ctx context.Context) {
 	var entries map[string]map[topicPartition]*entry
 	m.mu.Lock()

@@ -6,15 +6,16 @@ import (
 	"eventserver/infra"
 )
 
-// What this process appends need not be fetched: once Kafka has answered, the record goes
-// to who is at the live end of its partition. A partition to which nobody else appends is
-// not polled at all, but looked at every pollMost, in case somebody begins to.
+// Records that this process appends need not be fetched. After Kafka's answer they go to
+// the cursors at the live end of the partition. A partition to which nobody else appends is
+// not polled, but checked every pollMost for records of others.
 
-// ownLeast is how many records of this process, and nobody else's, make a partition its
-// own in the time of a sweep. One that is idle costs less in the poll.
+// ownLeast is the minimum number of records, all of this process, that make a partition its
+// own in the time between two sweeps. An idle partition costs less in the poll.
 const ownLeast = 20
 
-// own gives a tail what this process has appended, in the order of the partition.
+// own gives a tail the records that this process has appended, in the order of the
+// partition.
 func (f *followers) own(at topicPartition, rec *infra.Record, producer int64) {
 	f.self.Store(producer)
 	f.mu.Lock()
@@ -29,7 +30,7 @@ func (f *followers) own(at topicPartition, rec *infra.Record, producer int64) {
 	}
 }
 
-// check looks at the partitions that the poll leaves out.
+// check checks the partitions that the poll leaves out.
 func (f *follower) check() {
 	if time.Since(f.checked) < pollMost {
 		return

@@ -16,9 +16,9 @@ import (
 	"eventserver/infra/shares"
 )
 
-// owner is this process's one membership on the cluster: in the group of owners, which
-// shares the shards. It fetches nothing. It begins with the first Join, so that a
-// program that only looks owns nothing.
+// owner is this process's one membership on the cluster, in the group of owners, which
+// shares the shards. It fetches nothing. It begins with the first Join, so a program that
+// only reads owns nothing.
 type owner struct {
 	all    *members
 	client *kgo.Client
@@ -29,16 +29,16 @@ type owner struct {
 }
 
 const (
-	// heartbeats is how often they come at least: others learn from them that a process
-	// has come or gone.
+	// heartbeats is the maximum time between two. Other processes learn from them that a
+	// process has come or gone.
 	heartbeats = 200 * time.Millisecond
-	// rebalanceTimeout is how long a rebalance waits for a member that gives shards up:
-	// longer than any attempt. One that is dead is noticed by its session.
+	// rebalanceTimeout is the maximum wait of a rebalance for a member that gives shards up:
+	// longer than any attempt. The session timeout detects a dead member.
 	rebalanceTimeout = 5 * time.Minute
 	rebalanceRoom    = 10 * time.Second
 )
 
-// start joins the group of owners, once. The topic of the shards is made where it is
+// start joins the group of owners, once. It creates the topic of the shards if it is
 // missing.
 func (m *members) start(ctx context.Context) error {
 	m.starting.Lock()
@@ -97,8 +97,8 @@ func (o *owner) options(real string) []kgo.Opt {
 	return opts
 }
 
-// run sends heartbeats of its own beside the client's: what the client's are answered
-// it does not tell.
+// run sends its own heartbeats beside the client's, because the client does not report the
+// answers to its heartbeats.
 func (o *owner) run(ctx context.Context) {
 	defer close(o.ended)
 	tick := time.NewTicker(min(o.all.log.cfg.SessionTimeout/5, time.Second))
@@ -155,8 +155,8 @@ func (o *owner) OnGroupManageError(err error) {
 	o.all.log.cfg.Logger.Warn("the group of owners: joining again", slog.Any("error", err))
 }
 
-// fenced stops a process whose place another one took. To join again would throw that
-// one out in turn, for ever.
+// fenced stops a process whose place another one took. Joining again would throw that one
+// out in turn, for ever.
 func (o *owner) fenced(err error) {
 	m := o.all
 	m.mu.Lock()
@@ -198,7 +198,7 @@ func (o *owner) assigned(_ context.Context, client *kgo.Client, given map[string
 	}
 }
 
-// revoked gives shards up: it returns when nobody works on them.
+// revoked gives shards up. It returns when nothing works on them.
 func (o *owner) revoked(_ context.Context, _ *kgo.Client, taken map[string][]int32) {
 	late := time.NewTimer(rebalanceTimeout - rebalanceRoom)
 	defer late.Stop()
@@ -230,17 +230,17 @@ func (o *owner) disown(taken map[string][]int32, cause error) []*shares.Claim {
 	return m.share(cause)
 }
 
-// rebalanced tells the observer that shards have come or gone.
+// rebalanced calls the observer.
 func (o *owner) rebalanced(moved map[string][]int32) {
 	if len(moved) > 0 {
 		o.all.log.cfg.Observer.Rebalanced()
 	}
 }
 
-// leaveBe closes the client, which takes no static member out of the group.
+// leaveBe closes the client. A static member stays in the group.
 func (o *owner) leaveBe() { o.shut.Do(o.client.Close) }
 
-// close leaves the group, under whatever name: the shards go to others at once.
+// close leaves the group, as a static member too. Others get the shards at once.
 func (o *owner) close() {
 	o.quit()
 	<-o.ended
@@ -262,7 +262,7 @@ func (o *owner) close() {
 	}
 }
 
-// leave takes members with a static id out of a group.
+// leave removes members with a static id from a group.
 func (l *Log) leave(group, member string, instances ...string) error {
 	ctx, cancel := context.WithTimeout(l.life, answerTimeout)
 	defer cancel()

@@ -33,7 +33,7 @@ type tail struct {
 	idle    time.Time        // since when there are none
 }
 
-// caughtUp notes that one cursor less is behind; t.mu is held.
+// caughtUp records that a cursor has caught up; t.mu is held.
 func (t *tail) caughtUp() {
 	if t.behind--; t.behind > 0 || len(t.records) == 0 {
 		return
@@ -43,7 +43,7 @@ func (t *tail) caughtUp() {
 	t.records, t.bytes = nil, 0
 }
 
-// read is a cursor's; false when it must read for itself.
+// read returns records to a cursor. false: the cursor must read for itself.
 func (t *tail) read(c *cursor, maxBytes int) (recs []*infra.Record, here bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -60,7 +60,7 @@ func (t *tail) read(c *cursor, maxBytes int) (recs []*infra.Record, here bool) {
 	return recs, true
 }
 
-// take adds what has come, and tells the cursors; t.mu is held.
+// take adds new records, and wakes the cursors; t.mu is held.
 func (t *tail) take(recs []*infra.Record, next int64) {
 	t.next = next
 	if len(t.cursors) == 0 {
@@ -99,7 +99,7 @@ func (t *tail) take(recs []*infra.Record, next int64) {
 	}
 }
 
-// end has every cursor read for itself.
+// end makes every cursor read for itself.
 func (t *tail) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -117,7 +117,7 @@ func (t *tail) unwanted() bool {
 	return len(t.cursors) == 0 && time.Since(t.idle) > tailIdle
 }
 
-// appended is own of a tail; changed: the poll must be told.
+// appended adds records of this process to a tail. changed: the poll must change.
 func (t *tail) appended(rec *infra.Record) (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -137,7 +137,7 @@ func (t *tail) appended(rec *infra.Record) (changed bool) {
 	return !t.own
 }
 
-// fetched is what a poll or a look has brought; changed: the next one must be told.
+// fetched adds the records of a poll or of a check. changed: the poll must change.
 func (t *tail) fetched(got fetched) (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -152,8 +152,8 @@ func (t *tail) fetched(got fetched) (changed bool) {
 	return true
 }
 
-// judge says at each sweep whether the partition is this process's own; changed: it was
-// not before, or is not any more.
+// judge decides at each sweep whether the partition is this process's own. changed: the
+// result is another than before.
 func (t *tail) judge() (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -163,7 +163,8 @@ func (t *tail) judge() (changed bool) {
 	return t.own != was
 }
 
-// place is where the next fetch goes on, and whether the poll leaves the partition out.
+// place returns where the next fetch continues, and whether the poll leaves the partition
+// out.
 func (t *tail) place() (next int64, own bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -20,8 +20,8 @@ const (
 	createPause = 250 * time.Millisecond
 )
 
-// CreateTopics implements infra.LogTopics: the missing ones in one request. A topic
-// that exists is checked: it is an error when its settings lose events.
+// CreateTopics implements infra.LogTopics. It creates missing topics in one request. For an
+// existing topic with settings that lose events it returns an error.
 func (l *Log) CreateTopics(ctx context.Context, want ...infra.Topic) error {
 	if err := l.usable(ctx); err != nil || len(want) == 0 {
 		return err
@@ -42,7 +42,7 @@ func (l *Log) CreateTopics(ctx context.Context, want ...infra.Topic) error {
 	}
 }
 
-// create is one try. made gathers what was created, which serves a moment later.
+// create is one try. made gathers the created topics, which answer a moment later.
 func (l *Log) create(ctx context.Context, want []infra.Topic, reals []string, made map[string]bool) error {
 	known, err := l.topics.ask(ctx, reals...)
 	if err != nil {
@@ -133,8 +133,8 @@ func (l *Log) topicRequest(t infra.Topic) kmsg.CreateTopicsRequestTopic {
 	return req
 }
 
-// serve returns an error until every topic is known with its leaders, and until those
-// just made answer for each partition: for a moment they refuse what is asked.
+// serve returns an error until every topic has known leaders, and every partition of a new
+// topic answers. New partitions refuse requests for a moment.
 func (l *Log) serve(ctx context.Context, reals []string, known map[string]*topicInfo, made map[string]bool) error {
 	ask := map[string]*topicInfo{}
 	for _, real := range reals {

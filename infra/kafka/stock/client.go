@@ -9,8 +9,7 @@ import (
 	"eventserver/infra/kafka"
 )
 
-// client is the configuration of one member of a group. docs/design.md tells what each
-// default did that is overridden here.
+// client is the configuration of one member of a group.
 func client(c *kafka.Config, group string) *sarama.Config {
 	s := sarama.NewConfig()
 	s.Version = sarama.V3_6_0_0

@@ -28,7 +28,7 @@ type broker struct {
 	open map[string]int // subscribers by group
 }
 
-// New gives a broker on Kafka the subscriber of watermill-kafka.
+// New replaces the subscriber of a broker on Kafka by that of watermill-kafka.
 func New(b infra.Broker, cfg kafka.Config) (infra.Broker, error) {
 	if s := cfg.SASL; s != nil && s.Mechanism != kafka.Plain && s.Mechanism != kafka.ScramSHA256 && s.Mechanism != kafka.ScramSHA512 {
 		return nil, fmt.Errorf("sasl.mechanism: %s is not spoken by the subscriber of ordering: partition; use %s, %s or %s, or ordering: key",
@@ -43,8 +43,8 @@ func New(b infra.Broker, cfg kafka.Config) (infra.Broker, error) {
 	return &broker{Broker: b, cfg: cfg, open: map[string]int{}}, nil
 }
 
-// Subscriber implements infra.Broker. Each is a member of its group on the cluster,
-// with a client of its own.
+// Subscriber implements infra.Broker. Each subscriber is a member of its group on the
+// cluster, with its own client.
 func (b *broker) Subscriber(group string, cfg infra.SubscriberConfig) (infra.Subscriber, error) {
 	s := &subscriber{broker: b, group: group, cfg: cfg, flights: infra.NewInFlight()}
 	real := b.cfg.Group(group)
@@ -62,7 +62,7 @@ func (b *broker) Subscriber(group string, cfg infra.SubscriberConfig) (infra.Sub
 	return s, nil
 }
 
-// Leave implements infra.Broker: a static member that was closed keeps its place.
+// Leave implements infra.Broker. A closed static member keeps its place until then.
 func (b *broker) Leave(ctx context.Context, group string) error {
 	b.mu.Lock()
 	open := b.open[group] > 0
@@ -73,10 +73,9 @@ func (b *broker) Leave(ctx context.Context, group string) error {
 	return b.Broker.Leave(ctx, group)
 }
 
-// subscriber is watermill-kafka's own: one message of a partition in flight. It is the
-// baseline that infra/pubsub is measured against, and what `ordering: partition` asks
-// for. Around it stands what a server needs to stop without cutting work and to say
-// whether it is ready. Its commits carry no note: it never calls
+// subscriber is watermill-kafka's own, with one message of a partition in flight. It is the
+// baseline for measuring infra/pubsub, and the subscriber of `ordering: partition`. It adds
+// draining and readiness. Its commits have no note, and it never calls
 // SubscriberConfig.Resume.
 type subscriber struct {
 	*wmkafka.Subscriber
@@ -116,7 +115,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	return out, nil
 }
 
-// pass hands messages on until in ends, or nothing more once draining.
+// pass hands messages on until in ends or the subscriber drains.
 func (s *subscriber) pass(in <-chan *message.Message, out chan<- *message.Message) {
 	defer close(out)
 	for msg := range in {
@@ -135,8 +134,8 @@ func (s *subscriber) pass(in <-chan *message.Message, out chan<- *message.Messag
 	}
 }
 
-// handed is what the consumer gets of a message: with receipts another one, because
-// watermill-kafka watches the message itself.
+// handed is the message for the consumer. With receipts it is a new one, because
+// watermill-kafka watches the original.
 func (s *subscriber) handed(msg *message.Message) *message.Message {
 	if !s.cfg.Receipts {
 		return msg
@@ -171,19 +170,19 @@ func (s *subscriber) Drain(ctx context.Context) error {
 // Assigned implements infra.Subscriber.
 func (s *subscriber) Assigned() bool { return s.joined.Load() > 0 }
 
-// Stats implements infra.Subscriber: partitions are all that can be seen of it.
+// Stats implements infra.Subscriber. Only the number of partitions is known.
 func (s *subscriber) Stats() infra.Stats { return infra.Stats{Partitions: int(s.claimed.Load())} }
 
-// Deferred implements infra.Subscriber: it reads past nothing.
+// Deferred implements infra.Subscriber. This subscriber defers nothing.
 func (s *subscriber) Deferred(string) int { return 0 }
 
-// Bound implements infra.Subscriber: a message of each partition is in flight.
+// Bound implements infra.Subscriber. At most one message of each partition is in flight.
 func (s *subscriber) Bound(int) {}
 
 type unmarshaler struct{ cfg *kafka.Config }
 
-// Unmarshal implements watermill-kafka's Unmarshaler. It reads any record, whoever
-// wrote it: what the bytes mean is decided by the handler, which can poison.
+// Unmarshal implements watermill-kafka's Unmarshaler. It accepts every record. The handler
+// decides what the bytes mean, because it can poison.
 func (u unmarshaler) Unmarshal(rec *sarama.ConsumerMessage) (*message.Message, error) {
 	const coordinates = 4
 	uuid := ""
@@ -206,7 +205,7 @@ func (u unmarshaler) Unmarshal(rec *sarama.ConsumerMessage) (*message.Message, e
 	return msg, nil
 }
 
-// sessions is the hook by which the subscriber's group sessions are seen.
+// sessions is the hook that observes the subscriber's group sessions.
 type sessions struct{ s *subscriber }
 
 func (sessions) WrapConsumer(c sarama.Consumer) sarama.Consumer { return c }
@@ -236,8 +235,8 @@ func (h sessionHandler) ConsumeClaim(session sarama.ConsumerGroupSession, c sara
 	return h.ConsumerGroupHandler.ConsumeClaim(session, c)
 }
 
-// logger passes on what the subscriber says of its errors, and stops a
-// process whose place in the group another one took.
+// logger logs the subscriber's errors, and stops a process whose place in the group another
+// one took.
 type logger struct {
 	b   *broker
 	log *slog.Logger
