@@ -130,3 +130,24 @@ func TestNamedFilesExist(t *testing.T) {
 		}
 	}
 }
+
+// A function that a document names with its file ("`guard` in `app/ingest/intake.go`")
+// is in that file.
+func TestNamedFunctionsExist(t *testing.T) {
+	named := regexp.MustCompile("`(?:[A-Za-z]+\\.)?([A-Za-z]+)`\\s+(?:in|of)\\s+`?((?:[a-z]+/)+[a-z]+\\.go)")
+	found := 0
+	for name, text := range pages(t) {
+		for _, m := range named.FindAllStringSubmatch(text, -1) {
+			found++
+			file, err := os.ReadFile(filepath.Join("..", m[2]))
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			} else if !regexp.MustCompile(`(?m)^func (\([^)]+\) )?` + m[1] + `[\[(]`).Match(file) {
+				t.Errorf("%s: %s has no function %s", name, m[2], m[1])
+			}
+		}
+	}
+	if found < 12 {
+		t.Errorf("only %d functions were found", found)
+	}
+}

@@ -12,7 +12,8 @@
 //	options.go  how Pebble is set up             topics.go   topics and their partitions
 //	queue.go    requests to the committer        cursor.go   reading
 //	commit.go   the committer: group commit      tail.go     the newest records, in memory
-//	publish.go  the end of a commit              trim.go     deleting old records
+//	partition.go a partition, after a commit     trim.go     deleting old records
+//	append.go   storing records                  load.go     reading the state at Open
 //	groups.go   progress of consumer groups      members.go  members of groups (infra/shares)
 //	dir.go      a locked, private directory      format.go   the format of a directory
 //	held.go     whether the directory still exists
