@@ -57,6 +57,7 @@ type Machine struct {
 	tried     int // of held: those that are in an attempt or have been
 	away      int // of held: those that GiveBack took out
 	starved   int // what Starved answers
+	extra     int // of Most, for probes of other keys
 	back      []*Delivery
 	notices   []Notice
 }
@@ -309,9 +310,10 @@ func (m *Machine) Slots() int { return m.slots }
 // Most is how many deliveries the machine wants to hold: 0 is no bound of its own. While
 // nothing is attempted but a probe, by a pause, a hold or the breaker, more are of no use.
 // Those that were attempted take no place of the others: one of those is the next probe.
+// Others may all wait behind those: each starved probe (probes) makes room for more.
 func (m *Machine) Most() int {
 	if m.paused || m.guard.Held() || m.breaker.state == open {
-		return m.cfg.Concurrency + m.tried
+		return m.cfg.Concurrency + m.tried + m.extra
 	}
 	return 0
 }
@@ -331,29 +333,6 @@ func (m *Machine) Stopped() string {
 		return metrics.WaitHeld
 	}
 	return ""
-}
-
-// Starved is the number of keys when a probe had to take one that failed before, because
-// no other was ready; 0: there was no such probe since the last call.
-func (m *Machine) Starved() int {
-	n := m.starved
-	m.starved = 0
-	return n
-}
-
-// probes looks at an attempt that starts, for Starved.
-func (m *Machine) probes(a *Attempt) {
-	if a.pass != passProbe && !m.guard.Held() || a.Deliveries[0].History == nil {
-		return
-	}
-	for _, q := range []*queue{&m.singles, &m.company} {
-		for k := q.first; k != nil; k = k.links[inQueue].next {
-			if k.head.History == nil {
-				return
-			}
-		}
-	}
-	m.starved = len(m.keys)
 }
 
 // Pause starts no attempt until Resume. Attempts under way go on, and what was given up

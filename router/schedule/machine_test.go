@@ -392,6 +392,12 @@ func TestStarved(t *testing.T) {
 	}{"breaker": {Config{}, Unavailable}, "hold": {Config{FloodGuard: 2}, Final}} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, c.cfg)
+			most := func(want int) {
+				t.Helper()
+				if got := b.m.Most(); got != want {
+					t.Errorf("most %d, want %d", got, want)
+				}
+			}
 			probe := func(key string, starved int) {
 				t.Helper()
 				b.now = b.now.Add(10 * time.Minute)
@@ -405,15 +411,27 @@ func TestStarved(t *testing.T) {
 			b.wantStart("a b")
 			b.fail("a", c.o, Asked{}, 0)
 			b.fail("b", c.o, Asked{}, 0)
-			probe("a", 2)
+			most(8 + 2)
+			probe("a", 3)
+			most(8 + 2 + 3)
 			b.arrive("c")
 			probe("b", 0)
 			probe("a", 0)
 			probe("c", 0)
-			probe("b", 3)
+			most(8 + 3 + 3)
+			probe("b", 4)
 			if got := b.m.Starved(); got != 0 {
 				t.Errorf("starved %d twice", got)
 			}
+			most(8 + 3 + 3 + 4)
+			b.now = b.now.Add(10 * time.Minute)
+			b.start()
+			b.done(Success, "a")
+			b.start()
+			b.done(Success, "c", "b")
+			most(0)
+			b.m.Pause(b.now)
+			most(8)
 		})
 	}
 }
