@@ -10,8 +10,8 @@ import (
 
 	"eventserver/app/config"
 	"eventserver/infra"
-	"eventserver/router"
 	"eventserver/router/control"
+	"eventserver/router/record"
 )
 
 // beginning is what a control record of a new destination carries: by partition of
@@ -58,7 +58,7 @@ func (a *App) appear(ctx context.Context, all []config.Destination, put func(con
 
 // isNew reports whether a destination has never been there: it has no topic.
 func (a *App) isNew(ctx context.Context, id string) (bool, error) {
-	_, err := a.broker.Bounds(ctx, router.DestinationTopic(id), time.Time{})
+	_, err := a.broker.Bounds(ctx, record.DestinationTopic(id), time.Time{})
 	if errors.Is(err, infra.ErrNoTopic) {
 		return true, nil
 	}
@@ -68,7 +68,7 @@ func (a *App) isNew(ctx context.Context, id string) (bool, error) {
 // decide records where a new destination begins.
 func (a *App) decide(ctx context.Context, d *config.Destination, put func(context.Context, control.Record) error) error {
 	_, since := d.Begins()
-	bounds, err := a.broker.Bounds(ctx, router.EventsTopic, since)
+	bounds, err := a.broker.Bounds(ctx, record.EventsTopic, since)
 	if err != nil {
 		return err
 	}
@@ -96,11 +96,11 @@ func (a *App) begin(ctx context.Context, d *config.Destination, put func(context
 	if err := json.Unmarshal(r.Data, &b); err != nil {
 		return errors.New("its control record is not understood; it is of a later version of eventserver")
 	}
-	if err := a.broker.EnsureTopics(ctx, router.Topics(d.ID)...); err != nil {
+	if err := a.broker.EnsureTopics(ctx, record.Topics(d.ID)...); err != nil {
 		return err
 	}
-	group := router.TransformGroup(d.ID)
-	progress, err := infra.ProgressOf(ctx, a.broker, group, router.EventsTopic)
+	group := record.TransformGroup(d.ID)
+	progress, err := infra.ProgressOf(ctx, a.broker, group, record.EventsTopic)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (a *App) begin(ctx context.Context, d *config.Destination, put func(context
 		}
 	}
 	if len(to) > 0 {
-		err := a.broker.Reset(ctx, group, router.EventsTopic, to)
+		err := a.broker.Reset(ctx, group, record.EventsTopic, to)
 		if err != nil && !errors.Is(err, infra.ErrGroupBusy) { // busy: another instance has set it, and works
 			return err
 		}

@@ -13,8 +13,8 @@ import (
 	"eventserver/infra"
 	"eventserver/infra/brokertest/inmemory"
 	"eventserver/infra/pubsub"
-	"eventserver/router"
 	"eventserver/router/control"
+	"eventserver/router/record"
 )
 
 var errKilled = errors.New("killed")
@@ -71,8 +71,8 @@ func TestFromSurvivesAKillAtEveryStep(t *testing.T) {
 		ctx := t.Context()
 		accept := func(n int) {
 			for i := range n {
-				m := router.EncodeEvent(destinations.Event{ID: string(rune('a' + i)), Key: string(rune('a' + i))})
-				if err := b.Publisher(infra.Durable).Publish(router.EventsTopic, m); err != nil {
+				m := record.EncodeEvent(destinations.Event{ID: string(rune('a' + i)), Key: string(rune('a' + i))})
+				if err := b.Publisher(infra.Durable).Publish(record.EventsTopic, m); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -86,9 +86,9 @@ func TestFromSurvivesAKillAtEveryStep(t *testing.T) {
 			if err := a.appear(ctx, []config.Destination{{ID: "d", From: "now"}}, a.control.Append); err != nil {
 				return err
 			}
-			return d.EnsureTopics(ctx, router.Topics("d")...)
+			return d.EnsureTopics(ctx, record.Topics("d")...)
 		}
-		if err := b.EnsureTopics(ctx, append(control.Topics(), infra.Topic{Name: router.EventsTopic})...); err != nil {
+		if err := b.EnsureTopics(ctx, append(control.Topics(), infra.Topic{Name: record.EventsTopic})...); err != nil {
 			t.Fatal(err)
 		}
 		accept(5)
@@ -106,7 +106,7 @@ func TestFromSurvivesAKillAtEveryStep(t *testing.T) {
 		if decided {
 			want = 5
 		}
-		lag, err := infra.LagOf(ctx, b, router.TransformGroup("d"), router.EventsTopic)
+		lag, err := infra.LagOf(ctx, b, record.TransformGroup("d"), record.EventsTopic)
 		if err != nil || lag != want {
 			t.Errorf("killed at step %d (%v): %d events are to be sent, want %d; %v", steps, died, lag, want, err)
 		}

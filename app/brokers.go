@@ -18,6 +18,7 @@ import (
 	"eventserver/infra/pubsub"
 	"eventserver/metrics"
 	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // kafkaConfig is what the configuration says of a client of Kafka's protocol.
@@ -27,7 +28,7 @@ func kafkaConfig(c *config.Config, log *slog.Logger, fatal func(error)) kafka.Co
 		Brokers: b.Brokers, InstanceID: b.InstanceID, TopicPrefix: b.TopicPrefix, TopicNames: b.Topics,
 		Partitions: b.Partitions, Replication: b.Replication, Retention: b.Retention,
 		MaxMessageBytes: recordLimit(c), SessionTimeout: b.SessionTimeout, Eager: b.Rebalance == "eager",
-		Shards: router.EventsTopic, Owners: b.Owners, Logger: log, Fatal: fatal,
+		Shards: record.EventsTopic, Owners: b.Owners, Logger: log, Fatal: fatal,
 	}
 }
 

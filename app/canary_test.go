@@ -30,7 +30,7 @@ import (
 	"eventserver/app/config"
 	"eventserver/destinations"
 	"eventserver/infra"
-	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // The canaries. Each is searched for as it is; what goes out in base64, so too.
@@ -249,7 +249,7 @@ func TestCanaries(t *testing.T) {
 		m := message.NewMessage("x", []byte(body))
 		m.Metadata = md
 		m.Metadata[infra.MetaKey] = canaryUser
-		require.NoError(t, a.broker.Publisher(infra.Durable).Publish(router.EventsTopic, m))
+		require.NoError(t, a.broker.Publisher(infra.Durable).Publish(record.EventsTopic, m))
 	}
 	foreign(message.Metadata{}, `{"note":"`+note+`"}`)
 	foreign(message.Metadata{"ce_id": "f1", "ce_type": "t.500", "es_received_at": canaryPayload}, note)
@@ -270,7 +270,7 @@ func TestCanaries(t *testing.T) {
 
 	paths := adminPaths(t)
 	delete(paths, "/v1/tail") // an answer without an end, unless it has seen all
-	for topic, query := range map[string]string{router.EventsTopic: "", router.DestinationTopic("echo"): "&destination=echo", router.PoisonTopic("echo"): "&destination=echo&poison=true"} {
+	for topic, query := range map[string]string{record.EventsTopic: "", record.DestinationTopic("echo"): "&destination=echo", record.PoisonTopic("echo"): "&destination=echo&poison=true"} {
 		bounds, err := a.broker.Bounds(t.Context(), topic, time.Time{})
 		require.NoError(t, err)
 		all := int64(0)
@@ -510,7 +510,7 @@ func awaitPoison(t *testing.T, a *App, want map[string][]string) map[string]mess
 		found = map[string]message.Metadata{}
 		missing := ""
 		for dest, ids := range want {
-			topic := router.PoisonTopic(dest)
+			topic := record.PoisonTopic(dest)
 			bounds, err := reader.Bounds(t.Context(), topic, time.Time{})
 			require.NoError(t, err)
 			ranges := map[int32]infra.Range{}

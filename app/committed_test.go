@@ -14,7 +14,7 @@ import (
 
 	"eventserver/app/config"
 	"eventserver/infra"
-	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // committed waits until the groups have done all, and returns how far they are.
@@ -23,8 +23,8 @@ func committed(t *testing.T, a *App) string {
 	var at []string
 	ends := map[string]int64{}
 	for group, topic := range map[string]string{
-		router.TransformGroup("log"): router.EventsTopic, router.DeliverGroup("log"): router.DestinationTopic("log"),
-		router.TransformGroup("bad"): router.EventsTopic, router.DeliverGroup("bad"): router.DestinationTopic("bad"),
+		record.TransformGroup("log"): record.EventsTopic, record.DeliverGroup("log"): record.DestinationTopic("log"),
+		record.TransformGroup("bad"): record.EventsTopic, record.DeliverGroup("bad"): record.DestinationTopic("bad"),
 	} {
 		var done map[int32]infra.Progress
 		require.Eventually(t, func() (ok bool) {

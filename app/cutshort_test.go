@@ -11,6 +11,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/router"
 	"eventserver/router/control"
+	"eventserver/router/record"
 )
 
 // A replay whose server was killed in the middle is shown at the next start and
@@ -36,7 +37,7 @@ func TestReplayCutShort(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, router.StateReplaying, settled(a, router.StateReplaying))
 	require.Eventually(t, func() bool {
-		members, err := a.broker.Members(t.Context(), router.TransformGroup("d"))
+		members, err := a.broker.Members(t.Context(), record.TransformGroup("d"))
 		return err == nil && len(members) == 0
 	}, 20*time.Second, 10*time.Millisecond, "the instance does not leave the group")
 	require.NoError(t, a.Put(t.Context(), destinations.Event{ID: "e1", Key: "ada", Data: []byte("{}")}))

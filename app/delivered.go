@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"eventserver/infra"
-	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // deliveredPoll is how often WaitDelivered asks the broker.
@@ -44,8 +44,8 @@ func (a *App) unfinished(ctx context.Context) (string, error) {
 	var transform, deliver []infra.GroupTopic
 	for _, d := range a.Config().Destinations {
 		ids = append(ids, d.ID)
-		transform = append(transform, infra.GroupTopic{Group: router.TransformGroup(d.ID), Topic: router.EventsTopic})
-		deliver = append(deliver, infra.GroupTopic{Group: router.DeliverGroup(d.ID), Topic: router.DestinationTopic(d.ID)})
+		transform = append(transform, infra.GroupTopic{Group: record.TransformGroup(d.ID), Topic: record.EventsTopic})
+		deliver = append(deliver, infra.GroupTopic{Group: record.DeliverGroup(d.ID), Topic: record.DestinationTopic(d.ID)})
 	}
 	for _, stage := range [][]infra.GroupTopic{transform, deliver} {
 		if len(stage) == 0 {

@@ -11,6 +11,7 @@ import (
 	"eventserver/router"
 	"eventserver/router/control"
 	"eventserver/router/plural"
+	"eventserver/router/record"
 )
 
 // Leftover is what a destination that is not in the configuration has on the broker.
@@ -45,7 +46,7 @@ func (a *App) Leftovers(ctx context.Context) ([]Leftover, error) {
 		if err != nil {
 			return nil, fmt.Errorf("destination %s: %w", id, err)
 		}
-		empty := l.Poison == 0 && !slices.Contains(l.topics, router.DestinationTopic(id))
+		empty := l.Poison == 0 && !slices.Contains(l.topics, record.DestinationTopic(id))
 		if !l.InUse && !empty {
 			out = append(out, l)
 		}
@@ -62,7 +63,7 @@ func (a *App) topicsOf(ctx context.Context) (map[string][]string, error) {
 	}
 	out := map[string][]string{}
 	for _, name := range all {
-		for _, prefix := range []string{router.DestinationTopic(""), router.PoisonTopic("")} {
+		for _, prefix := range []string{record.DestinationTopic(""), record.PoisonTopic("")} {
 			if id, ok := strings.CutPrefix(name, prefix); ok && id != "" {
 				out[id] = append(out[id], name)
 			}
@@ -73,20 +74,20 @@ func (a *App) topicsOf(ctx context.Context) (map[string][]string, error) {
 
 func (a *App) leftover(ctx context.Context, id string, topics []string) (Leftover, error) {
 	l := Leftover{ID: id, topics: topics}
-	for _, group := range []string{router.TransformGroup(id), router.DeliverGroup(id)} {
+	for _, group := range []string{record.TransformGroup(id), record.DeliverGroup(id)} {
 		members, err := a.broker.Members(ctx, group)
 		if err != nil {
 			return l, err
 		}
 		l.InUse = l.InUse || len(members) > 0
 	}
-	if slices.Contains(topics, router.DestinationTopic(id)) {
+	if slices.Contains(topics, record.DestinationTopic(id)) {
 		var err error
 		if l.Undelivered, err = a.undelivered(ctx, id); err != nil {
 			return l, err
 		}
 	}
-	if a.poison != nil && slices.Contains(topics, router.PoisonTopic(id)) {
+	if a.poison != nil && slices.Contains(topics, record.PoisonTopic(id)) {
 		var err error
 		if l.Poison, err = a.poison.Waiting(ctx, id); err != nil {
 			return l, err
@@ -136,7 +137,7 @@ func (a *App) PlanForget(ctx context.Context, id string) (Leftover, error) {
 
 // leave gives up the places in the groups that this process kept for a restart.
 func (a *App) leave(ctx context.Context, id string) error {
-	return errors.Join(a.broker.Leave(ctx, router.TransformGroup(id)), a.broker.Leave(ctx, router.DeliverGroup(id)))
+	return errors.Join(a.broker.Leave(ctx, record.TransformGroup(id)), a.broker.Leave(ctx, record.DeliverGroup(id)))
 }
 
 // Forget deletes the consumer groups and the topic of a destination that was removed
@@ -167,12 +168,12 @@ func (a *App) Forget(ctx context.Context, id string, poison bool, by string, con
 			}
 		}
 	}
-	if err := a.broker.DeleteGroups(ctx, router.TransformGroup(id), router.DeliverGroup(id)); err != nil {
+	if err := a.broker.DeleteGroups(ctx, record.TransformGroup(id), record.DeliverGroup(id)); err != nil {
 		return l, err
 	}
-	topics := []string{router.DestinationTopic(id)}
+	topics := []string{record.DestinationTopic(id)}
 	if poison {
-		topics = append(topics, router.PoisonTopic(id))
+		topics = append(topics, record.PoisonTopic(id))
 	}
 	err = a.broker.DeleteTopics(ctx, topics...)
 	if poison && a.poison != nil {

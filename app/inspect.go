@@ -15,6 +15,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/router"
 	"eventserver/router/plural"
+	"eventserver/router/record"
 )
 
 // WriteTopology prints what a configuration makes: brokers, topics, groups,
@@ -36,7 +37,7 @@ func WriteTopology(w io.Writer, cfg *config.Config) error {
 	}
 	fmt.Fprintf(&b, "broker %s%s, %s, ordering by %s\n", cfg.Broker.Kind, where, plural.Count(cfg.Broker.Partitions, "partition"), cfg.Ordering)
 	topic := func(name string) string { return topicName(cfg, name) }
-	fmt.Fprintf(&b, "topic %s\n", topic(router.EventsTopic))
+	fmt.Fprintf(&b, "topic %s\n", topic(record.EventsTopic))
 	for _, d := range cfg.Destinations {
 		types := "every type"
 		if len(d.Types) > 0 {
@@ -49,9 +50,9 @@ func WriteTopology(w io.Writer, cfg *config.Config) error {
 			}
 		}
 		fmt.Fprintf(&b, "     group %s -> topic %s -> group %s, at most %d attempts at once, %s each\n",
-			groupName(cfg, router.TransformGroup(d.ID)), topic(router.DestinationTopic(d.ID)), groupName(cfg, router.DeliverGroup(d.ID)), d.Concurrency, d.Timeout)
+			groupName(cfg, record.TransformGroup(d.ID)), topic(record.DestinationTopic(d.ID)), groupName(cfg, record.DeliverGroup(d.ID)), d.Concurrency, d.Timeout)
 		fmt.Fprintf(&b, "     retry %s to %s, %d attempts or %s, then topic %s\n",
-			d.Retry.Initial, d.Retry.Max, d.Retry.Attempts, d.Retry.MaxAge, topic(router.PoisonTopic(d.ID)))
+			d.Retry.Initial, d.Retry.Max, d.Retry.Attempts, d.Retry.MaxAge, topic(record.PoisonTopic(d.ID)))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -21,9 +21,9 @@ import (
 	"eventserver/infra/kafka"
 	"eventserver/infra/local"
 	"eventserver/infra/pubsub"
-	"eventserver/router"
 	"eventserver/router/control"
 	"eventserver/router/poison"
+	"eventserver/router/record"
 )
 
 // picky is a destination that refuses everything until it is mended.
@@ -69,12 +69,12 @@ func TestEventsAboveTheLimit(t *testing.T) {
 			require.NoError(t, err)
 			b, err := pubsub.New(l, pubsub.Config{})
 			require.NoError(t, err)
-			require.NoError(t, b.EnsureTopics(t.Context(), append(router.Topics("bad"), control.Topics()...)...)) // on Kafka a topic keeps its limit
+			require.NoError(t, b.EnsureTopics(t.Context(), append(record.Topics("bad"), control.Topics()...)...)) // on Kafka a topic keeps its limit
 			put := func(topic, id string) {
-				require.NoError(t, b.Publisher(infra.Durable).Publish(topic, router.EncodeEvent(destinations.Event{ID: id, Key: "u", Type: "t", ReceivedAt: time.Now(), ContentType: "application/json", Data: []byte(body)})))
+				require.NoError(t, b.Publisher(infra.Durable).Publish(topic, record.EncodeEvent(destinations.Event{ID: id, Key: "u", Type: "t", ReceivedAt: time.Now(), ContentType: "application/json", Data: []byte(body)})))
 			}
-			put(router.EventsTopic, "transformed")
-			put(router.DestinationTopic("bad"), "delivered")
+			put(record.EventsTopic, "transformed")
+			put(record.DestinationTopic("bad"), "delivered")
 			require.NoError(t, b.Close())
 
 			mended := &atomic.Bool{}

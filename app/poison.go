@@ -12,6 +12,7 @@ import (
 	"eventserver/infra"
 	"eventserver/router"
 	"eventserver/router/poison"
+	"eventserver/router/record"
 )
 
 // poisonService is the poison queues of the destinations that run.
@@ -80,7 +81,7 @@ func OpenPoison(ctx context.Context, cfg *config.Config, o Options, use PoisonUs
 
 // again builds a destination when the first event of it is transformed again:
 // one such as a file may be another process's until then.
-func (p *Poison) again(ctx context.Context, id string, m *message.Message, r router.Redrive) (*message.Message, error) {
+func (p *Poison) again(ctx context.Context, id string, m *message.Message, r record.Redrive) (*message.Message, error) {
 	d, err := p.destination(id)
 	if err != nil {
 		return nil, err

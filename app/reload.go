@@ -14,6 +14,7 @@ import (
 	"eventserver/infra"
 	"eventserver/router"
 	"eventserver/router/control"
+	"eventserver/router/record"
 )
 
 // Changes is what a reload did. The names are ids of destinations.
@@ -170,7 +171,7 @@ func (a *App) prepare(ctx context.Context, p *plan) error {
 			continue
 		}
 		p.prebuilt[s] = d
-		topics = append(topics, router.Topics(s.config.ID)[1:]...)
+		topics = append(topics, record.Topics(s.config.ID)[1:]...)
 	}
 	for _, s := range p.changed {
 		d, err := s.build()

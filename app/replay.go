@@ -13,9 +13,9 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
-	"eventserver/router"
 	"eventserver/router/control"
 	"eventserver/router/plural"
+	"eventserver/router/record"
 )
 
 // ReplayPlan is what a replay would do.
@@ -60,11 +60,11 @@ func planReplay(ctx context.Context, broker infra.Broker, id string, since time.
 	if since.IsZero() || since.After(time.Now()) {
 		return plan, fmt.Errorf("%w: give a time that has passed", ErrSince)
 	}
-	bounds, err := broker.Bounds(ctx, router.EventsTopic, since)
+	bounds, err := broker.Bounds(ctx, record.EventsTopic, since)
 	if err != nil {
 		return plan, err
 	}
-	progress, err := infra.ProgressOf(ctx, broker, router.TransformGroup(id), router.EventsTopic)
+	progress, err := infra.ProgressOf(ctx, broker, record.TransformGroup(id), record.EventsTopic)
 	if err != nil {
 		return plan, err
 	}
@@ -88,7 +88,7 @@ func planReplay(ctx context.Context, broker infra.Broker, id string, since time.
 		}
 	}
 	slices.SortFunc(plan.Partitions, func(x, y ReplayPartition) int { return cmp.Compare(x.Partition, y.Partition) })
-	err = broker.Scan(ctx, router.EventsTopic, first, func(_ *message.Message, at time.Time) error {
+	err = broker.Scan(ctx, record.EventsTopic, first, func(_ *message.Message, at time.Time) error {
 		if at = at.UTC(); plan.OldestKept == nil || at.After(*plan.OldestKept) {
 			plan.OldestKept = &at
 		}
@@ -174,7 +174,7 @@ func (a *App) replayTimeout() time.Duration {
 
 // reset waits until nobody reads in the group and sets it back.
 func (a *App) reset(ctx context.Context, plan ReplayPlan) (ReplayPlan, error) {
-	group := router.TransformGroup(plan.Destination)
+	group := record.TransformGroup(plan.Destination)
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -184,7 +184,7 @@ func (a *App) reset(ctx context.Context, plan ReplayPlan) (ReplayPlan, error) {
 			if now, err = planReplay(ctx, a.broker, plan.Destination, plan.Since); err != nil { // as it is now that nothing moves
 				return plan, fmt.Errorf("nothing was set back: %w", err)
 			}
-			if err = a.broker.Reset(ctx, group, router.EventsTopic, now.to); err == nil {
+			if err = a.broker.Reset(ctx, group, record.EventsTopic, now.to); err == nil {
 				return now, nil
 			}
 		}
@@ -216,7 +216,7 @@ func (a *App) followReplays(ctx context.Context) {
 		}
 		a.log.Info("replay begins", slog.String("destination", r.Destination), slog.String("by", r.By), slog.String("what", r.Why))
 		bound, cancel := context.WithTimeout(ctx, releaseTimeout(a.Config()))
-		err := errors.Join(a.pipeline.Suspend(bound, r.Destination, noteOf(r)), a.broker.Leave(bound, router.TransformGroup(r.Destination)))
+		err := errors.Join(a.pipeline.Suspend(bound, r.Destination, noteOf(r)), a.broker.Leave(bound, record.TransformGroup(r.Destination)))
 		cancel()
 		if err != nil {
 			a.log.Warn("a destination that is replayed did not leave its group cleanly", slog.String("destination", r.Destination), slog.Any("error", err))

@@ -15,7 +15,7 @@ import (
 
 	"eventserver/app"
 	"eventserver/infra/progress"
-	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // A kill between the storing of what was transformed and its commit made every
@@ -34,14 +34,14 @@ func TestKillBetweenStoreAndCommit(t *testing.T) {
 	}
 	t.Cleanup(client.Close)
 	admin := kadm.NewClient(client)
-	group := router.TransformGroup("p")
+	group := record.TransformGroup("p")
 	commits := func() map[int32]kadm.OffsetResponse {
 		t.Helper()
 		all, err := admin.FetchOffsets(t.Context(), group)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return all[router.EventsTopic]
+		return all[record.EventsTopic]
 	}
 	// back leaves the commits of a server that was killed before it could commit
 	// any of what it did; without notes, those of a tool that sets the group back.
@@ -58,7 +58,7 @@ func TestKillBetweenStoreAndCommit(t *testing.T) {
 				text, _ = progress.Codec{Limit: 4096}.Encode(progress.State{Note: state.Note})
 				text += "="
 			}
-			to.Add(kadm.Offset{Topic: router.EventsTopic, Partition: p, LeaderEpoch: -1, Metadata: text})
+			to.Add(kadm.Offset{Topic: record.EventsTopic, Partition: p, LeaderEpoch: -1, Metadata: text})
 		}
 		if err := admin.CommitAllOffsets(t.Context(), group, to); err != nil { // the server has left
 			t.Fatal(err)
@@ -102,7 +102,7 @@ func TestKillBetweenStoreAndCommit(t *testing.T) {
 		}
 		stored += want
 		got := int64(0)
-		ends, err := admin.ListEndOffsets(t.Context(), router.DestinationTopic("p"))
+		ends, err := admin.ListEndOffsets(t.Context(), record.DestinationTopic("p"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +176,7 @@ func TestReplayOfWhatIsNotCommitted(t *testing.T) {
 	cluster.ControlKey(int16(kmsg.OffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
 		commit := req.(*kmsg.OffsetCommitRequest)
-		if commit.Group != router.TransformGroup("moving") || over.Load() || !keepsMore(commit, 10) { // the replay's own says 10
+		if commit.Group != record.TransformGroup("moving") || over.Load() || !keepsMore(commit, 10) { // the replay's own says 10
 			return nil, nil, false
 		}
 		answer := commit.ResponseKind().(*kmsg.OffsetCommitResponse)

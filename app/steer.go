@@ -13,12 +13,13 @@ import (
 	"eventserver/infra"
 	"eventserver/router"
 	"eventserver/router/control"
+	"eventserver/router/record"
 )
 
 // openControl reads what operators did before this start, and has the pipeline
 // go by it before its first attempt.
 func (a *App) openControl(ctx context.Context) error {
-	if err := a.broker.EnsureTopics(ctx, append(control.Topics(), infra.Topic{Name: router.EventsTopic})...); err != nil {
+	if err := a.broker.EnsureTopics(ctx, append(control.Topics(), infra.Topic{Name: record.EventsTopic})...); err != nil {
 		return fmt.Errorf("topics: %w", err)
 	}
 	var err error

@@ -16,6 +16,7 @@ import (
 	"eventserver/router/control"
 	"eventserver/router/plural"
 	"eventserver/router/poison"
+	"eventserver/router/record"
 )
 
 // steering is the destinations' and the reload's part of the admin API.
@@ -246,6 +247,6 @@ func LookAtDestinations(ctx context.Context, cfg *config.Config, o Options) ([]a
 }
 
 // neverAgain is for a look that redrives nothing.
-func neverAgain(context.Context, string, *message.Message, router.Redrive) (*message.Message, error) {
+func neverAgain(context.Context, string, *message.Message, record.Redrive) (*message.Message, error) {
 	return nil, errors.New("nothing is redriven here")
 }

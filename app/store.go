@@ -15,6 +15,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // Store puts events straight on the events topic, as the HTTP front does: held
@@ -47,7 +48,7 @@ func OpenStore(ctx context.Context, cfg *config.Config, o Options) (_ *Store, er
 	if s.broker, err = o.openBroker(ctx, cfg, log, hooks{}); err != nil {
 		return nil, err
 	}
-	if err := s.broker.EnsureTopics(ctx, infra.Topic{Name: router.EventsTopic}); err != nil {
+	if err := s.broker.EnsureTopics(ctx, infra.Topic{Name: record.EventsTopic}); err != nil {
 		return nil, errors.Join(fmt.Errorf("topics: %w", err), s.broker.Close())
 	}
 	return s, nil
@@ -102,7 +103,7 @@ func (s *Store) settle(ctx context.Context, e *destinations.Event, keyed bool) e
 }
 
 func (s *Store) publish(events []destinations.Event) error {
-	recs, err := router.Records(events)
+	recs, err := record.EncodeEvents(events)
 	if err != nil {
 		return err
 	}

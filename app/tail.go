@@ -14,6 +14,7 @@ import (
 	"eventserver/app/config"
 	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // TailConfig says what Tail shows. The zero value is every event that is
@@ -122,11 +123,11 @@ func (c TailConfig) check(now time.Time, dash string) (begin, error) {
 func (c TailConfig) topic() string {
 	switch {
 	case c.Poison:
-		return router.PoisonTopic(c.Destination)
+		return record.PoisonTopic(c.Destination)
 	case c.Destination != "":
-		return router.DestinationTopic(c.Destination)
+		return record.DestinationTopic(c.Destination)
 	}
-	return router.EventsTopic
+	return record.EventsTopic
 }
 
 // known says which topics there are.

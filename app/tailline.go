@@ -16,7 +16,7 @@ import (
 	"eventserver/app/admin"
 	"eventserver/destinations/log"
 	"eventserver/infra"
-	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // tailLine is one record as Tail shows it; its JSON is a line of --json.
@@ -29,7 +29,7 @@ const (
 
 // read takes what it can from a record: a topic is shown whatever is in it.
 func (c TailConfig) read(m *message.Message, at time.Time) *tailLine {
-	e, err := router.DecodeEvent(m)
+	e, err := record.DecodeEvent(m)
 	l := &tailLine{Topic: m.Metadata.Get(infra.MetaTopic), Partition: infra.Partition(m), Offset: infra.Offset(m),
 		ID: e.ID, Type: e.Type, Source: e.Source, Key: m.Metadata.Get(infra.MetaKey), ContentType: e.ContentType, Metadata: e.Metadata,
 		Data: e.Data, Time: stampOf(e.Time)}
@@ -40,12 +40,12 @@ func (c TailConfig) read(m *message.Message, at time.Time) *tailLine {
 		e.ReceivedAt = at
 	}
 	l.ReceivedAt = stampOf(e.ReceivedAt)
-	if mark, is := router.DecodeMark(m); c.Poison && is {
+	if mark, is := record.DecodeMark(m); c.Poison && is {
 		l.TailMark = &admin.TailMark{Mark: mark.Kind, Of: mark.Of.String(), By: mark.By, Run: mark.Run, Event: mark.EventID}
 		return l
 	}
 	if c.Destination != "" && err == nil {
-		d, derr := router.DecodeDelivery(c.Destination, m)
+		d, derr := record.DecodeDelivery(c.Destination, m)
 		if err = derr; err == nil {
 			if l.Redrives = d.Redrives; !c.Bare {
 				l.Headers = d.Payload.Headers
@@ -56,7 +56,7 @@ func (c TailConfig) read(m *message.Message, at time.Time) *tailLine {
 		}
 	}
 	if c.Poison {
-		g := router.DecodePoison(c.Destination, m)
+		g := record.DecodePoison(c.Destination, m)
 		l.TailPoison = &admin.TailPoison{Stage: g.Stage, Reason: g.Reason, Detail: g.Detail, Attempts: g.Attempts, First: stampOf(g.First), Last: stampOf(g.Last), LeftOut: g.LeftOut}
 	}
 	if err != nil {

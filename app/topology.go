@@ -9,8 +9,8 @@ import (
 
 	"eventserver/app/config"
 	"eventserver/app/textfile"
-	"eventserver/router"
 	"eventserver/router/control"
+	"eventserver/router/record"
 )
 
 // Topology is what a configuration makes, for programs. No secret is in it.
@@ -38,11 +38,11 @@ type TopologyDestination struct {
 func TopologyOf(cfg *config.Config) Topology {
 	b := cfg.Broker
 	t := Topology{Addr: cfg.HTTP.Addr, Broker: b.Kind, Partitions: int(b.Partitions), Ordering: cfg.Ordering,
-		EventsTopic: topicName(cfg, router.EventsTopic), Destinations: []TopologyDestination{}}
+		EventsTopic: topicName(cfg, record.EventsTopic), Destinations: []TopologyDestination{}}
 	for _, d := range cfg.Destinations {
 		t.Destinations = append(t.Destinations, TopologyDestination{ID: d.ID, Kind: d.Kind, Types: append([]string{}, d.Types...),
-			TransformGroup: groupName(cfg, router.TransformGroup(d.ID)), Topic: topicName(cfg, router.DestinationTopic(d.ID)),
-			DeliverGroup: groupName(cfg, router.DeliverGroup(d.ID)), PoisonTopic: topicName(cfg, router.PoisonTopic(d.ID))})
+			TransformGroup: groupName(cfg, record.TransformGroup(d.ID)), Topic: topicName(cfg, record.DestinationTopic(d.ID)),
+			DeliverGroup: groupName(cfg, record.DeliverGroup(d.ID)), PoisonTopic: topicName(cfg, record.PoisonTopic(d.ID))})
 	}
 	return t
 }
@@ -69,16 +69,16 @@ func groupName(cfg *config.Config, name string) string {
 // unknownTopics finds names in broker.topics that no topic of ours has. Those of
 // any destination are known: what was removed keeps its topics until forgotten.
 func unknownTopics(cfg *config.Config) error {
-	known := []string{router.EventsTopic, control.Topic}
+	known := []string{record.EventsTopic, control.Topic}
 	for _, d := range cfg.Destinations {
-		known = append(known, router.DestinationTopic(d.ID), router.PoisonTopic(d.ID))
+		known = append(known, record.DestinationTopic(d.ID), record.PoisonTopic(d.ID))
 	}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(cfg.Broker.Topics)) {
-		if name == router.EventsTopic || name == control.Topic || destinationOf(name) != "" {
+		if name == record.EventsTopic || name == control.Topic || destinationOf(name) != "" {
 			continue
 		}
-		cure := fmt.Sprintf("write one of %s, %s, %s, %s", router.EventsTopic, control.Topic, router.DestinationTopic("ID"), router.PoisonTopic("ID"))
+		cure := fmt.Sprintf("write one of %s, %s, %s, %s", record.EventsTopic, control.Topic, record.DestinationTopic("ID"), record.PoisonTopic("ID"))
 		if near := textfile.Nearest(name, known, 2); near != "" {
 			cure = fmt.Sprintf("did you mean %q?", near)
 		}
@@ -94,7 +94,7 @@ func misspeltTopics(cfg *config.Config) error {
 	ids := map[string]bool{}
 	for _, d := range cfg.Destinations {
 		ids[d.ID] = true
-		for _, name := range []string{router.DestinationTopic(d.ID), router.PoisonTopic(d.ID)} {
+		for _, name := range []string{record.DestinationTopic(d.ID), record.PoisonTopic(d.ID)} {
 			if _, given := cfg.Broker.Topics[name]; !given {
 				free = append(free, name)
 			}
@@ -112,7 +112,7 @@ func misspeltTopics(cfg *config.Config) error {
 
 // destinationOf is the id in the name of a destination's topic, or "".
 func destinationOf(topic string) string {
-	for _, prefix := range []string{router.DestinationTopic(""), router.PoisonTopic("")} {
+	for _, prefix := range []string{record.DestinationTopic(""), record.PoisonTopic("")} {
 		if id, ok := strings.CutPrefix(topic, prefix); ok {
 			return id
 		}

@@ -12,6 +12,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // A batch that was told to come again in ten minutes waited in its place: with
@@ -108,9 +109,9 @@ func TestUndecodableIsNotOvertaken(t *testing.T) {
 			return nil
 		})
 		r = newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 5, MaxWait: time.Second}})
-		in := r.broker.subs[DeliverGroup("d")].ch
+		in := r.broker.subs[record.DeliverGroup("d")].ch
 		bad := delivery("u", "u-0")
-		bad.Metadata.Set(hSequence, "no number")
+		bad.Metadata.Set("es_sequence", "no number")
 		msgs := []*message.Message{bad, delivery("u", "u-1"), delivery("v", "v-0"), delivery("u", "u-2"), delivery("x", "x-0")}
 		for _, m := range msgs {
 			in <- m

@@ -8,6 +8,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
+	"eventserver/router/record"
 )
 
 // Waiting is what one key of a destination waits for: its first event that is
@@ -124,7 +125,7 @@ func (r *running) waiting(s *stage, key string) (Waiting, bool) {
 	w.Reason, w.Since, w.Next, w.Blocked, w.Waiting = l.Reason, l.Since, l.Next, l.Blocked, l.All
 	w.Attempts, w.Counted = l.History.Tries, l.History.Counted
 	for _, m := range l.Behind {
-		w.Behind = append(w.Behind, Queued{EventID(m), infra.Partition(m), infra.Offset(m)})
+		w.Behind = append(w.Behind, Queued{record.EventID(m), infra.Partition(m), infra.Offset(m)})
 	}
 	if err := l.History.Err; err != nil {
 		w.Last = detail(err, l.First.Payload)
@@ -134,6 +135,6 @@ func (r *running) waiting(s *stage, key string) (Waiting, bool) {
 
 func (w *Waiting) identify(m *message.Message) {
 	w.Key = m.Metadata.Get(infra.MetaKey)
-	w.EventID, w.EventType = EventID(m), EventType(m)
+	w.EventID, w.EventType = record.EventID(m), record.EventType(m)
 	w.Partition, w.Offset = infra.Partition(m), infra.Offset(m)
 }

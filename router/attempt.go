@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"eventserver/infra"
+	"eventserver/router/record"
 	"eventserver/router/schedule"
 )
 
@@ -129,5 +130,5 @@ func (s *scheduler) stuck(err error) error {
 	if n == 0 {
 		return err
 	}
-	return fmt.Errorf("%w: %d under way, the longest for %s: event %s", err, n, now.Sub(since).Round(time.Millisecond), EventID(first))
+	return fmt.Errorf("%w: %d under way, the longest for %s: event %s", err, n, now.Sub(since).Round(time.Millisecond), record.EventID(first))
 }

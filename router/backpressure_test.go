@@ -12,6 +12,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // downDest answers with err until it is up.
@@ -26,7 +27,7 @@ func downDest(err error) (d *funcDest, up *atomic.Bool) {
 }
 
 // readMost is what the transform stage was told to read at most; 0: it has no bound.
-func (r *rig) readMost() int64 { return r.broker.subs[TransformGroup("d")].most.Load() }
+func (r *rig) readMost() int64 { return r.broker.subs[record.TransformGroup("d")].most.Load() }
 
 // deliverEach hands out the first event of a number of users.
 func (r *rig) deliverEach(users int) {
@@ -60,7 +61,7 @@ func TestNothingIsTransformedFarAhead(t *testing.T) {
 					t.Errorf("it reads up to %d messages", n)
 				}
 				last := fmt.Sprint("k", len(r.stored()))
-				if w := r.pipeline.Waiting("d", last); len(w) != 1 || w[0].Stage != stageTransform || w[0].Reason != reason {
+				if w := r.pipeline.Waiting("d", last); len(w) != 1 || w[0].Stage != record.StageTransform || w[0].Reason != reason {
 					t.Errorf("%s waits for %+v", last, w)
 				}
 				if s, _ := r.pipeline.Status("d"); s.Waits != reason {
@@ -110,7 +111,7 @@ func TestTransformGoesOnWhenThePartitionsGo(t *testing.T) {
 		r.pipeline.Pause("d", Note{})
 		owned, end, _ := claim(t)
 		for n := range 10 {
-			r.broker.subs[DeliverGroup("d")].ch <- within(owned, delivery(fmt.Sprint("waiting", n), fmt.Sprint("waiting", n, "-0")))
+			r.broker.subs[record.DeliverGroup("d")].ch <- within(owned, delivery(fmt.Sprint("waiting", n), fmt.Sprint("waiting", n, "-0")))
 		}
 		msgs := r.acceptEach(3000)
 		elapse(0)
@@ -126,8 +127,8 @@ func TestTransformGoesOnWhenThePartitionsGo(t *testing.T) {
 // handOn lets time pass and hands the deliver stage what is stored for it, from the nth on.
 func (r *rig) handOn(n int, d time.Duration) int {
 	for end := time.Now().Add(d); time.Now().Before(end); elapse(10 * time.Millisecond) {
-		for _, m := range r.broker.pub.of(DestinationTopic("d"))[n:] {
-			r.broker.subs[DeliverGroup("d")].ch <- received(m)
+		for _, m := range r.broker.pub.of(record.DestinationTopic("d"))[n:] {
+			r.broker.subs[record.DeliverGroup("d")].ch <- received(m)
 			n++
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/record"
 	"eventserver/router/schedule"
 )
 
@@ -46,7 +47,7 @@ func (b *batcher) attempt(ctx context.Context, a *attempt) error {
 	msgs := make([]*message.Message, 0, len(a.Deliveries)) // of the deliveries
 	bad := ""                                              // key whose later events wait for a bad one
 	for i, of := range a.Deliveries {
-		d, err := DecodeDelivery(b.id, of.Message)
+		d, err := record.DecodeDelivery(b.id, of.Message)
 		if err != nil || bad != "" && bad == of.Key() {
 			bad = of.Key()
 			a.verdict(i, schedule.Verdict{Kind: schedule.Single}) // alone it goes to the poison queue
@@ -98,12 +99,12 @@ func (b *batcher) call(ctx context.Context, deliveries []destinations.Delivery, 
 	began := time.Now()
 	if b.spans == nil {
 		err := b.deliver(ctx, deliveries, msgs)
-		b.metrics.Attempt(class(ctx, err), time.Since(began), deliveries[0].Metadata[traceparent])
+		b.metrics.Attempt(class(ctx, err), time.Since(began), deliveries[0].Metadata[record.Traceparent])
 		return err
 	}
 	call, ended := b.spans.batch(ctx, deliveries, msgs)
 	err := b.deliver(call, deliveries, msgs)
-	b.metrics.Attempt(class(ctx, err), time.Since(began), destinations.CallMetadata(call)[traceparent])
+	b.metrics.Attempt(class(ctx, err), time.Since(began), destinations.CallMetadata(call)[record.Traceparent])
 	ended(class(ctx, err), err)
 	return err
 }
@@ -114,7 +115,7 @@ func (b *batcher) delivered(deliveries []destinations.Delivery) {
 	for i := range deliveries {
 		b.recent.add(deliveries[i].EventID, deliveries[i].Key, metrics.Delivered, deliveries[i].Attempt, now)
 		if at := since(&deliveries[i], now); !at.IsZero() {
-			b.metrics.Latency.Observe(now.Sub(at).Seconds(), deliveries[i].Metadata[traceparent])
+			b.metrics.Latency.Observe(now.Sub(at).Seconds(), deliveries[i].Metadata[record.Traceparent])
 		}
 	}
 }

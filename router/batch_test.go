@@ -15,6 +15,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // batchDest takes batches and remembers them.
@@ -56,7 +57,7 @@ func (d *batchDest) seen() [][]string {
 func (r *rig) send(keys, each int) {
 	for n := range each {
 		for k := range keys {
-			r.broker.subs[DeliverGroup("d")].ch <- delivery(fmt.Sprint("k", k), fmt.Sprintf("k%d-%d", k, n))
+			r.broker.subs[record.DeliverGroup("d")].ch <- delivery(fmt.Sprint("k", k), fmt.Sprintf("k%d-%d", k, n))
 		}
 	}
 }
@@ -186,8 +187,8 @@ func TestBatchEndsWithAClaim(t *testing.T) {
 				r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 2}, Timeout: time.Hour})
 				ctx, end, cut := claim(t)
 				a, b := within(ctx, delivery("a", "a1")), delivery("b", "b1")
-				r.broker.subs[DeliverGroup("d")].ch <- a
-				r.broker.subs[DeliverGroup("d")].ch <- b
+				r.broker.subs[record.DeliverGroup("d")].ch <- a
+				r.broker.subs[record.DeliverGroup("d")].ch <- b
 				<-d.began
 				end()
 				time.AfterFunc(grace, cut)
@@ -258,7 +259,7 @@ func TestUnavailableEventOfABatch(t *testing.T) {
 					return nil
 				})
 				r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 100, MaxWait: 20 * time.Millisecond}, Retry: Retry{Attempts: 3, Max: 2 * time.Second}})
-				in := r.broker.subs[DeliverGroup("d")].ch
+				in := r.broker.subs[record.DeliverGroup("d")].ch
 				in <- delivery("bad", "bad-0")
 				const users, seconds = 20, 300
 				for n := range seconds {
@@ -303,7 +304,7 @@ func TestConcurrencyBoundsCalls(t *testing.T) {
 		d.id = "d"
 		r := newRig(t, Destination{Destination: d, Concurrency: 2, Batch: Batch{MaxEvents: 10}, Timeout: time.Hour})
 		for n := range 10 { // ten batches, since nothing more comes within MaxWait
-			r.broker.subs[DeliverGroup("d")].ch <- delivery(fmt.Sprint("k", n), fmt.Sprint("e", n))
+			r.broker.subs[record.DeliverGroup("d")].ch <- delivery(fmt.Sprint("k", n), fmt.Sprint("e", n))
 			elapse(time.Second)
 		}
 		if n := len(d.began); n != 2 {

@@ -13,6 +13,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // BenchmarkDeliver is what the router costs for one event: from the
@@ -37,7 +38,7 @@ func BenchmarkDeliver(b *testing.B) {
 	for i := range records {
 		records[i] = delivery(fmt.Sprint("user-", i), fmt.Sprint("event-", i))
 	}
-	in := broker.subs[DeliverGroup("d")].ch
+	in := broker.subs[record.DeliverGroup("d")].ch
 	claim, end := context.WithCancel(b.Context())
 	defer end()
 	var underway sync.WaitGroup

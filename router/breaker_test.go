@@ -10,6 +10,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // receiver answers by key, and counts.
@@ -73,7 +74,7 @@ func TestOutagePausesAndSpendsNoAttempts(t *testing.T) {
 					Breaker: Breaker{Failures: 5, Initial: time.Second, Max: 10 * time.Second}})
 				for k := range keys {
 					for n := range each {
-						r.broker.subs[DeliverGroup("d")].ch <- delivery(fmt.Sprint("k", k), fmt.Sprintf("k%d-%d", k, n))
+						r.broker.subs[record.DeliverGroup("d")].ch <- delivery(fmt.Sprint("k", k), fmt.Sprintf("k%d-%d", k, n))
 					}
 				}
 				elapse(time.Minute)

@@ -11,6 +11,7 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router/plural"
+	"eventserver/router/record"
 )
 
 // Damage is what cannot be read of what the broker has stored. The broker tells it,
@@ -77,7 +78,7 @@ func (d *Damage) Met(e *infra.DamageError) {
 func (d *Damage) Passed(group string, e *infra.DamageError) {
 	d.Met(e)
 	_, id, ok := strings.Cut(group, ".")
-	if !ok || group != TransformGroup(id) && group != DeliverGroup(id) {
+	if !ok || group != record.TransformGroup(id) && group != record.DeliverGroup(id) {
 		return
 	}
 	d.mu.Lock()

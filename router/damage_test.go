@@ -13,6 +13,7 @@ import (
 
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // What a destination was not given is its problem; a damaged file is everybody's.
@@ -40,15 +41,15 @@ func TestDamageIsAProblem(t *testing.T) {
 	if testutil.ToFloat64(m.BrokerDamaged) != 0 {
 		t.Error("damaged from the start")
 	}
-	lost := &infra.DamageError{Topic: EventsTopic, Partition: 2, Offsets: infra.Span{From: 7, To: 10}, Err: errors.New("checksum")}
-	d.Passed(TransformGroup("a"), lost)
-	d.Passed(TransformGroup("a"), lost) // it came by again
+	lost := &infra.DamageError{Topic: record.EventsTopic, Partition: 2, Offsets: infra.Span{From: 7, To: 10}, Err: errors.New("checksum")}
+	d.Passed(record.TransformGroup("a"), lost)
+	d.Passed(record.TransformGroup("a"), lost) // it came by again
 	d.Passed("a group of somebody else", lost)
 	has("a", "3 records cannot be read and were passed over, the last at topic events, partition 2, offsets 7 to 9")
-	d.Passed(TransformGroup("a"), &infra.DamageError{Topic: EventsTopic, Partition: 2, Offsets: infra.Span{From: 5, To: 10}, Err: errors.New("checksum")})
+	d.Passed(record.TransformGroup("a"), &infra.DamageError{Topic: record.EventsTopic, Partition: 2, Offsets: infra.Span{From: 5, To: 10}, Err: errors.New("checksum")})
 	has("a", "5 records", "offsets 5 to 9") // and set back
 	has("b")
-	d.Passed(DeliverGroup("a"), &infra.DamageError{Topic: DestinationTopic("a"), Offsets: infra.Span{From: 1, To: 2}, File: "data/log/000012.sst", Err: errors.New("checksum")})
+	d.Passed(record.DeliverGroup("a"), &infra.DamageError{Topic: record.DestinationTopic("a"), Offsets: infra.Span{From: 1, To: 2}, File: "data/log/000012.sst", Err: errors.New("checksum")})
 	has("a", "6 records", "topic dest.a, partition 0, offsets 1 to 1", "damaged files", "data/log/000012.sst")
 	has("b", "damaged files", "data/log/000012.sst")
 	for range 2 {

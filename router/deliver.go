@@ -11,6 +11,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // attemptContext is that of one attempt: it ends after d, or with the grace of
@@ -41,7 +42,7 @@ func observe(m *metrics.Destination) message.HandlerMiddleware {
 			ctx, began := msg.Context(), time.Now()
 			out, err := next(msg)
 			if err == nil || !errors.As(err, new(*giveUp)) { // else it does not decode, and nobody was asked
-				m.Attempt(class(ctx, err), time.Since(began), msg.Metadata[hTraceparent])
+				m.Attempt(class(ctx, err), time.Since(began), msg.Metadata[record.HeaderTraceparent])
 			}
 			return out, err
 		}
@@ -74,7 +75,7 @@ type deliverer struct {
 
 func (d *deliverer) handle(msg *message.Message) error {
 	ctx := msg.Context()
-	delivery, err := DecodeDelivery(d.dest.ID(), msg)
+	delivery, err := record.DecodeDelivery(d.dest.ID(), msg)
 	if err != nil {
 		return giveUpNow(metrics.ReasonUndecodable, err)
 	}
@@ -96,7 +97,7 @@ func (d *deliverer) handle(msg *message.Message) error {
 		d.metrics.Finished(metrics.Delivered)
 		d.recent.add(delivery.EventID, delivery.Key, metrics.Delivered, delivery.Attempt, now)
 		if at := since(&delivery, now); !at.IsZero() {
-			d.metrics.Latency.Observe(now.Sub(at).Seconds(), delivery.Metadata[traceparent])
+			d.metrics.Latency.Observe(now.Sub(at).Seconds(), delivery.Metadata[record.Traceparent])
 		}
 		return nil
 	case errors.Is(err, destinations.ErrSkip):

@@ -11,6 +11,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/infra"
+	"eventserver/router/record"
 )
 
 // Waiting for a slot aged a delivery: at a receiver that was only slow, a second
@@ -54,7 +55,7 @@ func TestUndecodableRecordsBlameNoReceiver(t *testing.T) {
 		for i := range 50 {
 			m := message.NewMessage(fmt.Sprint("foreign", i), []byte("x"))
 			m.Metadata.Set(infra.MetaKey, fmt.Sprint("f", i))
-			r.broker.subs[DeliverGroup("d")].ch <- m
+			r.broker.subs[record.DeliverGroup("d")].ch <- m
 		}
 		elapse(time.Millisecond)
 		if s, _ := r.pipeline.Status("d"); s.Breaker.Open || s.Failing != nil {

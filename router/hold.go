@@ -10,6 +10,7 @@ import (
 
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/record"
 	"eventserver/router/schedule"
 )
 
@@ -39,7 +40,7 @@ func (h *hold) saw(of any, results []result) (held bool) {
 		r := &results[i]
 		switch {
 		case r.stays():
-			h.guard.Report(t, of, OrderKey(r.msg), schedule.Final, newTold(r.given.err, r.msg))
+			h.guard.Report(t, of, record.OrderKey(r.msg), schedule.Final, newTold(r.given.err, r.msg))
 		case r.rec != nil && r.given == nil:
 			h.guard.Report(t, of, "", schedule.Success, nil)
 		default: // of a skipped event nobody knows whether it would have failed

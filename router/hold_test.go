@@ -14,6 +14,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // badTransform is a destination whose transformation fails for everybody but the first,
@@ -67,14 +68,14 @@ func TestABadTransformPoisonsNoBacklog(t *testing.T) {
 		}
 		s, _ := r.pipeline.Status("d")
 		why := s.Why(time.Now())
-		if s.State != StateHeld || s.Hold.Stage != stageTransform || len(s.Problems(time.Now())) != 1 || r.metric("eventserver_destination_held", nil) != 1 {
+		if s.State != StateHeld || s.Hold.Stage != record.StageTransform || len(s.Problems(time.Now())) != 1 || r.metric("eventserver_destination_held", nil) != 1 {
 			t.Errorf("state %s, hold %+v, problems %q", s.State, s.Hold, s.Problems(time.Now()))
 		}
 		if !strings.HasPrefix(why, "held since ") || !strings.Contains(why, "transformation fails") || !strings.Contains(why, "no such key") || strings.Contains(why, "-0") {
 			t.Errorf("why: %s", why)
 		}
 		w := r.pipeline.Waiting("d", fmt.Sprint("k", poisoned))
-		if len(w) != 1 || w[0].Stage != stageTransform || w[0].Reason != metrics.WaitHeld || w[0].Next.IsZero() {
+		if len(w) != 1 || w[0].Stage != record.StageTransform || w[0].Reason != metrics.WaitHeld || w[0].Next.IsZero() {
 			t.Errorf("it waits for %+v", w)
 		}
 		dest.good.Store(true)
@@ -211,7 +212,7 @@ func TestBadEventsHoldNoTransformation(t *testing.T) {
 			m := received(message.NewMessage("foreign", nil))
 			m.Metadata = message.Metadata{infra.MetaKey: fmt.Sprint("foreign", n)}
 			msgs = append(msgs, m)
-			r.broker.subs[TransformGroup("d")].ch <- m
+			r.broker.subs[record.TransformGroup("d")].ch <- m
 		}
 		elapse(0)
 		wantVerdicts(t, msgs, "acked")
@@ -297,7 +298,7 @@ func TestAHoldLetsOtherPartitionsGoOn(t *testing.T) {
 		r := newRig(t, Destination{Destination: dest, FloodGuard: 2})
 		running := r.pipeline.find("d")
 		tr := &transformer{dest: &running.dest, storing: r.pipeline.storing, stored: func(time.Time, error) {}, metrics: running.metrics,
-			poison: &poisonQueue{destination: "d", stage: stageTransform, metrics: running.metrics, log: discard, recent: &running.recent},
+			poison: &poisonQueue{destination: "d", stage: record.StageTransform, metrics: running.metrics, log: discard, recent: &running.recent},
 			waits:  &runWaits{}, hold: running.hold, ahead: &backpressure{}, draining: make(chan struct{}), log: discard}
 		good := &infra.Part{Partition: 1, Messages: []*message.Message{recordOf("first", "f")}}
 		bad := &infra.Part{Partition: 2, Messages: []*message.Message{recordOf("k1", "k1-0"), recordOf("k2", "k2-0"), recordOf("first", "g"), recordOf("k1", "k1-1"), recordOf("k2", "k2-1")}}

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"eventserver/router/record"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -8,7 +9,7 @@ import (
 // Publish stores records of events on their topic, with spans when tracer is
 // not nil; system is Config.TraceSystem.
 func Publish(pub message.Publisher, tracer trace.Tracer, system string, recs []*message.Message) error {
-	return newSpans(tracer, system, "", "").publish(pub, EventsTopic, recs)
+	return newSpans(tracer, system, "", "").publish(pub, record.EventsTopic, recs)
 }
 
 // ingester stores the events of a request. The request is answered when it
@@ -19,9 +20,9 @@ type ingester struct {
 }
 
 func (i ingester) handle(msg *message.Message) error {
-	recs, err := records(msg)
+	recs, err := record.DecodeIngest(msg)
 	if err != nil {
 		return err
 	}
-	return i.spans.publish(i.pub, EventsTopic, recs)
+	return i.spans.publish(i.pub, record.EventsTopic, recs)
 }

@@ -15,6 +15,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // limitPub refuses what is larger than limit, as the publisher of a broker does.
@@ -99,8 +100,8 @@ func TestTooLargeForThePoisonQueue(t *testing.T) {
 		group  string
 		source *message.Message
 	}{
-		{stageTransform, TransformGroup("d"), stands(EncodeEvent(event), EventsTopic, 3, 17)},
-		{stageDeliver, DeliverGroup("d"), stands(encodeDelivery(event, destinations.Payload{Body: body, Headers: map[string]string{"h": "2"}}, 41), DestinationTopic("d"), 3, 17)},
+		{record.StageTransform, record.TransformGroup("d"), stands(record.EncodeEvent(event), record.EventsTopic, 3, 17)},
+		{record.StageDeliver, record.DeliverGroup("d"), stands(record.EncodeDelivery(event, destinations.Payload{Body: body, Headers: map[string]string{"h": "2"}}, 41), record.DestinationTopic("d"), 3, 17)},
 	} {
 		t.Run(c.stage, func(t *testing.T) {
 			run(t, func(t *testing.T) {
@@ -111,28 +112,28 @@ func TestTooLargeForThePoisonQueue(t *testing.T) {
 				elapse(time.Second)
 				wantVerdict(t, big, "acked")
 				wantVerdict(t, r.deliver("d", "u", "next")[0], "acked")
-				recs := r.broker.pub.of(PoisonTopic("d"))
+				recs := r.broker.pub.of(record.PoisonTopic("d"))
 				if len(recs) != 2 {
 					t.Fatalf("%d in the poison queue, want 2", len(recs))
 				}
-				g := DecodePoison("d", recs[0])
+				g := record.DecodePoison("d", recs[0])
 				if g.EventID != "big" || g.Key != "u" || g.Stage != c.stage || fmt.Sprint(g.LeftOut) != "[body]" || len(g.Body) != 0 || g.Size != len(body) ||
 					g.Source.String() != c.source.Metadata[infra.MetaTopic]+"/3:17" || recs[0].Metadata["es_meta_m"] != "1" {
 					t.Errorf("%+v", g)
 				}
-				whole, err := Whole(recs[0], c.source)
+				whole, err := record.Whole(recs[0], c.source)
 				if err != nil || string(whole.Payload) != string(body) {
 					t.Fatalf("%v", err)
 				}
 				want := giveUpNow("", errPlain).poisonRecord(c.source, c.stage).Metadata
 				for k, v := range whole.Metadata {
-					if !strings.HasPrefix(k, hPoison) && want[k] != v {
+					if !strings.HasPrefix(k, "es_poison_") && want[k] != v {
 						t.Errorf("%s: %q, want %q", k, v, want[k])
 					}
 				}
 				other := stands(c.source, c.source.Metadata[infra.MetaTopic], 3, 17)
 				other.Payload = []byte("x")
-				if _, err := Whole(recs[0], other); !errors.Is(err, ErrOther) {
+				if _, err := record.Whole(recs[0], other); !errors.Is(err, record.ErrOther) {
 					t.Errorf("another record at its place: %v", err)
 				}
 			})
@@ -149,35 +150,35 @@ func TestPartsThatAreLeftOut(t *testing.T) {
 		name, value string
 		want        string
 	}{
-		{hHeader + "h", large, "[body headers]"},
+		{"es_header_" + "h", large, "[body headers]"},
 		{"theirs", large, "[body headers other]"},
 		{"ce_theirs", large, "[body headers other]"},
-		{hMeta + "m", large, "[body headers other context]"},
-		{hMeta + large, "", "[body headers other context]"},
+		{"es_meta_" + "m", large, "[body headers other context]"},
+		{"es_meta_" + large, "", "[body headers other context]"},
 		{infra.MetaKey, large, "[body headers other context long]"},
-		{hID, large, "[body headers other context long]"},
+		{record.HeaderID, large, "[body headers other context long]"},
 	} {
 		run(t, func(t *testing.T) {
 			r := newLimitRig(t, limit, Destination{Destination: newPlan("d", destinations.Permanent(errPlain))})
-			m := stands(delivery("u", "e1"), DestinationTopic("d"), 0, 1)
-			m.Metadata[hHeader+"small"], m.Metadata["other"], m.Metadata[hMeta+"small"] = "1", "1", "1"
+			m := stands(delivery("u", "e1"), record.DestinationTopic("d"), 0, 1)
+			m.Metadata["es_header_"+"small"], m.Metadata["other"], m.Metadata["es_meta_"+"small"] = "1", "1", "1"
 			m.Metadata[c.name] = c.value
-			if c.name == hID {
+			if c.name == record.HeaderID {
 				m.UUID = large
 			}
 			source := maps.Clone(m.Metadata)
-			r.broker.subs[DeliverGroup("d")].ch <- m
+			r.broker.subs[record.DeliverGroup("d")].ch <- m
 			elapse(time.Minute)
 			wantVerdict(t, m, "acked")
-			recs := r.broker.pub.of(PoisonTopic("d"))
+			recs := r.broker.pub.of(record.PoisonTopic("d"))
 			if len(recs) != 1 {
 				t.Fatalf("%.20s: %d in the poison queue, want 1", c.name, len(recs))
 			}
-			if g := DecodePoison("d", recs[0]); fmt.Sprint(g.LeftOut) != c.want || g.Stage != stageDeliver || g.Reason != metrics.ReasonPermanent {
+			if g := record.DecodePoison("d", recs[0]); fmt.Sprint(g.LeftOut) != c.want || g.Stage != record.StageDeliver || g.Reason != metrics.ReasonPermanent {
 				t.Errorf("%.20s: %+v, want %s left out", c.name, g, c.want)
 			}
 			m.Metadata = source
-			whole, err := Whole(recs[0], m)
+			whole, err := record.Whole(recs[0], m)
 			if err != nil || whole.Metadata[c.name] != c.value || string(whole.Payload) != string(m.Payload) {
 				t.Errorf("%.20s: its source does not make it whole: %v", c.name, err)
 			}

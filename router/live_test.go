@@ -17,6 +17,7 @@ import (
 	"eventserver/infra/brokertest/inmemory"
 	"eventserver/infra/pubsub"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // countingBroker counts who joins, so that a test sees that nobody else did.
@@ -164,7 +165,7 @@ func newLiveRig(t *testing.T, dests ...Destination) *liveRig {
 func (r *liveRig) topics(t *testing.T, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
-		if err := r.broker.EnsureTopics(t.Context(), Topics(id)...); err != nil {
+		if err := r.broker.EnsureTopics(t.Context(), record.Topics(id)...); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -174,7 +175,7 @@ func (r *liveRig) topics(t *testing.T, ids ...string) {
 func (r *liveRig) publish(t *testing.T, from, n int) {
 	t.Helper()
 	for i := range n {
-		if err := r.broker.Publisher(infra.Durable).Publish(EventsTopic, recordOf(fmt.Sprint("k", (from+i)%5), fmt.Sprintf("e%05d", from+i))); err != nil {
+		if err := r.broker.Publisher(infra.Durable).Publish(record.EventsTopic, recordOf(fmt.Sprint("k", (from+i)%5), fmt.Sprintf("e%05d", from+i))); err != nil {
 			t.Error(err)
 		}
 	}
@@ -233,9 +234,9 @@ func TestChangesOfOneDestinationLoseNothingAndTouchNoOther(t *testing.T) {
 	moving.await(t, rounds*each)
 	moving.check(t, "the changed destination", true) // a cut repeats
 	steady.check(t, "the other", false)
-	if r.find("steady") != before || r.broker.joined(TransformGroup("steady")) != 1 || r.broker.joined(DeliverGroup("steady")) != 1 {
+	if r.find("steady") != before || r.broker.joined(record.TransformGroup("steady")) != 1 || r.broker.joined(record.DeliverGroup("steady")) != 1 {
 		t.Errorf("the other destination was started again: it joined %d and %d times",
-			r.broker.joined(TransformGroup("steady")), r.broker.joined(DeliverGroup("steady")))
+			r.broker.joined(record.TransformGroup("steady")), r.broker.joined(record.DeliverGroup("steady")))
 	}
 	if err := r.Ready(); err != nil {
 		t.Error(err)
@@ -278,7 +279,7 @@ func TestAReplacementThatDoesNotStart(t *testing.T) {
 	got := newSequence()
 	r := newLiveRig(t, got.destination("moving"))
 	r.topics(t, "new")
-	r.broker.fail[DeliverGroup("new")] = -1
+	r.broker.fail[record.DeliverGroup("new")] = -1
 	if err := r.Add(t.Context(), got.destination("new")); !errors.Is(err, errPlain) {
 		t.Errorf("Add that cannot join: %v", err)
 	}
@@ -286,7 +287,7 @@ func TestAReplacementThatDoesNotStart(t *testing.T) {
 		t.Error("a destination that did not start is listed")
 	}
 	r.broker.mu.Lock()
-	r.broker.fail[DeliverGroup("moving")] = launchTries
+	r.broker.fail[record.DeliverGroup("moving")] = launchTries
 	r.broker.mu.Unlock()
 	if err := r.Replace(t.Context(), newSequence().destination("moving")); !errors.Is(err, errPlain) {
 		t.Errorf("Replace that cannot join: %v", err)

@@ -18,6 +18,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -29,13 +30,13 @@ var (
 
 // record is what the events topic holds for one event of a key.
 func recordOf(key, id string) *message.Message {
-	return received(EncodeEvent(destinations.Event{ID: id, Key: key, Type: "t", ReceivedAt: time.Now(), Data: []byte(`{"id":"` + id + `"}`)}))
+	return received(record.EncodeEvent(destinations.Event{ID: id, Key: key, Type: "t", ReceivedAt: time.Now(), Data: []byte(`{"id":"` + id + `"}`)}))
 }
 
 // delivery is what a destination's topic holds for one event of a key.
 func delivery(key, id string) *message.Message {
 	e := destinations.Event{ID: id, Key: key, Type: "t", ReceivedAt: time.Now()}
-	return received(encodeDelivery(e, destinations.Payload{ContentType: "application/json", Body: []byte(`{"id":"` + id + `"}`)}, 7))
+	return received(record.EncodeDelivery(e, destinations.Payload{ContentType: "application/json", Body: []byte(`{"id":"` + id + `"}`)}, 7))
 }
 
 // received is a message as a subscriber hands it out: it can be waited for.
@@ -302,17 +303,17 @@ func (r *rig) deliver(id, key string, events ...string) []*message.Message {
 	msgs := make([]*message.Message, len(events))
 	for i, e := range events {
 		msgs[i] = delivery(key, e)
-		r.broker.subs[DeliverGroup(id)].ch <- msgs[i]
+		r.broker.subs[record.DeliverGroup(id)].ch <- msgs[i]
 	}
 	synctest.Wait()
 	return msgs
 }
 
 // poisoned are the records of the destination's poison queue.
-func (r *rig) poisoned(id string) []GivenUp {
-	var out []GivenUp
-	for _, m := range r.broker.pub.of(PoisonTopic(id)) {
-		out = append(out, DecodePoison(id, m))
+func (r *rig) poisoned(id string) []record.GivenUp {
+	var out []record.GivenUp
+	for _, m := range r.broker.pub.of(record.PoisonTopic(id)) {
+		out = append(out, record.DecodePoison(id, m))
 	}
 	return out
 }

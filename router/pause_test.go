@@ -10,6 +10,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // A paused destination makes no attempt and spends nothing, however long.
@@ -108,7 +109,7 @@ func TestPauseLetsGo(t *testing.T) {
 		r.pipeline.Pause("d", Note{})
 		ctx, cancel := context.WithCancel(t.Context())
 		m := within(ctx, delivery("ada", "e1"))
-		r.broker.subs[DeliverGroup("d")].ch <- m
+		r.broker.subs[record.DeliverGroup("d")].ch <- m
 		synctest.Wait()
 		cancel()
 		synctest.Wait()
@@ -130,7 +131,7 @@ func TestWhatMayNotStartIsNotRead(t *testing.T) {
 			if want > 0 {
 				want += backoffs
 			}
-			if got := r.broker.subs[DeliverGroup("d")].most.Load(); got != want {
+			if got := r.broker.subs[record.DeliverGroup("d")].most.Load(); got != want {
 				t.Errorf("%s: bounded to %d, want %d", when, got, want)
 			}
 		}

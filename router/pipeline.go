@@ -17,6 +17,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // Destination is a place that events go to, with what the router does for it.
@@ -172,9 +173,9 @@ func New(cfg Config) (*Pipeline, error) {
 
 // Topics lists what must exist before Run.
 func (p *Pipeline) Topics() []infra.Topic {
-	topics := []infra.Topic{{Name: EventsTopic}}
+	topics := []infra.Topic{{Name: record.EventsTopic}}
 	for _, d := range p.all() {
-		topics = append(topics, Topics(d.id)[1:]...)
+		topics = append(topics, record.Topics(d.id)[1:]...)
 	}
 	return topics
 }

@@ -13,6 +13,7 @@ import (
 
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // OnExhausted says what happens to a key after one of its deliveries went to
@@ -111,7 +112,7 @@ func (p *poisonQueue) store(ctx context.Context, g *giveUp) error {
 // kept tells of msg, whose record is in the poison queue.
 func (p *poisonQueue) kept(ctx context.Context, msg *message.Message, g *giveUp) {
 	p.metrics.Poisoned(g.reason)
-	p.recent.add(EventID(msg), msg.Metadata.Get(infra.MetaKey), metrics.Poisoned, g.attempts, time.Now())
+	p.recent.add(record.EventID(msg), msg.Metadata.Get(infra.MetaKey), metrics.Poisoned, g.attempts, time.Now())
 	level := slog.LevelDebug
 	before, first := p.say(g.reason)
 	if first {
@@ -119,8 +120,8 @@ func (p *poisonQueue) kept(ctx context.Context, msg *message.Message, g *giveUp)
 	}
 	if p.log.Enabled(ctx, level) {
 		p.log.Log(ctx, level, "moved to the poison queue",
-			slog.String("event", EventID(msg)), slog.String("stage", p.stage), slog.String("reason", g.reason),
-			slog.Int("attempts", g.attempts), slog.Int64("offset", infra.Offset(msg)), slog.String("detail", clean(masked(words(g.err), msg.Payload, append(headersOf(msg.Metadata), msg.Metadata[infra.MetaKey])...))),
+			slog.String("event", record.EventID(msg)), slog.String("stage", p.stage), slog.String("reason", g.reason),
+			slog.Int("attempts", g.attempts), slog.Int64("offset", infra.Offset(msg)), slog.String("detail", clean(masked(words(g.err), msg.Payload, append(record.HeaderValues(msg.Metadata), msg.Metadata[infra.MetaKey])...))),
 			slog.Int("unlogged_before", before))
 	}
 	switch p.on { // the seam for policies that hold the key
@@ -171,17 +172,17 @@ func (p *poisonQueue) lighter(rec *message.Message, err error) *message.Message 
 	if !errors.Is(err, infra.ErrTooLarge) {
 		return nil
 	}
-	out := lighter(rec)
+	out := record.Lighter(rec)
 	if out == nil {
 		return nil
 	}
 	if before, ok := p.say(partsLeftOut); ok {
-		left := DecodePoison(p.destination, out)
+		left := record.DecodePoison(p.destination, out)
 		p.log.Warn("a record is too large for the poison queue, which keeps it without some of its parts",
-			slog.String("event", EventID(rec)), slog.String("stage", p.stage), slog.String("left_out", strings.Join(left.LeftOut, ",")),
+			slog.String("event", record.EventID(rec)), slog.String("stage", p.stage), slog.String("left_out", strings.Join(left.LeftOut, ",")),
 			slog.String("source", left.Source.String()), slog.Int("unlogged_before", before))
 	}
 	return out
 }
 
-func (p *poisonQueue) topic() string { return PoisonTopic(p.destination) }
+func (p *poisonQueue) topic() string { return record.PoisonTopic(p.destination) }

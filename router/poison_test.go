@@ -10,6 +10,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // With Watermill's PoisonQueue a limit of 3 became 413 calls in half a second
@@ -51,8 +52,8 @@ func TestUndecodableRecordsArePoisoned(t *testing.T) {
 	run(t, func(t *testing.T) {
 		p := newPlan("d", nil)
 		r := newRig(t, Destination{Destination: p})
-		for _, group := range []string{TransformGroup("d"), DeliverGroup("d")} {
-			for name, broken := range map[string]string{hID: "", hReceived: "yesterday", hTime: "noon"} {
+		for _, group := range []string{record.TransformGroup("d"), record.DeliverGroup("d")} {
+			for name, broken := range map[string]string{record.HeaderID: "", record.HeaderReceived: "yesterday", "ce_time": "noon"} {
 				m := delivery("u", "e1")
 				m.Metadata[name] = broken
 				r.broker.subs[group].ch <- m
@@ -105,8 +106,8 @@ func TestTransformStage(t *testing.T) {
 		r := newRig(t, Destination{Destination: dest, Types: []string{"t"}, Filter: filter, Transform: transform})
 		send := func(id, typ string) {
 			m := recordOf("u", id)
-			m.Metadata[hType] = typ
-			r.broker.subs[TransformGroup("d")].ch <- m
+			m.Metadata[record.HeaderType] = typ
+			r.broker.subs[record.TransformGroup("d")].ch <- m
 			synctest.Wait()
 			wantVerdict(t, m, "acked")
 		}
@@ -115,11 +116,11 @@ func TestTransformStage(t *testing.T) {
 		}
 		send("other type", "other")
 		send("good", "t")
-		out := r.broker.pub.of(DestinationTopic("d"))
+		out := r.broker.pub.of(record.DestinationTopic("d"))
 		if len(out) != 1 {
 			t.Fatalf("%d for the destination, want 1", len(out))
 		}
-		d, err := DecodeDelivery("d", out[0])
+		d, err := record.DecodeDelivery("d", out[0])
 		if err != nil || d.EventID != "good" || string(d.Payload.Body) != `"made"` || d.Payload.ContentType != "application/json" || d.Payload.Headers["x"] != "1" {
 			t.Errorf("%+v %v", d, err)
 		}
@@ -145,10 +146,10 @@ func TestTransformWaitsForTheBroker(t *testing.T) {
 		r := newRig(t, Destination{Destination: newPlan("d", nil)})
 		r.broker.pub.fails = 3
 		m := recordOf("u", "e1")
-		r.broker.subs[TransformGroup("d")].ch <- m
+		r.broker.subs[record.TransformGroup("d")].ch <- m
 		elapse(time.Minute)
 		wantVerdict(t, m, "acked")
-		if n := len(r.broker.pub.of(DestinationTopic("d"))); n != 1 {
+		if n := len(r.broker.pub.of(record.DestinationTopic("d"))); n != 1 {
 			t.Errorf("%d published, want 1", n)
 		}
 	})

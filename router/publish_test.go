@@ -21,6 +21,7 @@ import (
 	"eventserver/infra/pubsub"
 	"eventserver/metrics"
 	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // counter counts the deliveries of each event, and tells when there are some.
@@ -76,7 +77,7 @@ type lateBroker struct {
 
 func (b *lateBroker) Subscriber(group string, cfg infra.SubscriberConfig) (infra.Subscriber, error) {
 	sub, err := b.Broker.Subscriber(group, cfg)
-	if err == nil && group == router.TransformGroup("d") {
+	if err == nil && group == record.TransformGroup("d") {
 		sub = &lateSub{sub, b}
 	}
 	return sub, err
@@ -152,14 +153,14 @@ func TestPartitionThatTakesNothing(t *testing.T) {
 	if err := b.EnsureTopics(t.Context(), p.Topics()...); err != nil {
 		t.Fatal(err)
 	}
-	refusal := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: router.DestinationTopic("d"), Partitions: []int32{away},
+	refusal := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: record.DestinationTopic("d"), Partitions: []int32{away},
 		Err: kerr.NotEnoughReplicas, Count: -1})
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(context.Background()) }()
 
 	accept := func(key string, n int) {
 		e := destinations.Event{ID: fmt.Sprint(key, "-", n), Key: key, ReceivedAt: time.Now(), Data: []byte("{}")}
-		if err := b.Publisher(infra.Durable).Publish(router.EventsTopic, router.EncodeEvent(e)); err != nil {
+		if err := b.Publisher(infra.Durable).Publish(record.EventsTopic, record.EncodeEvent(e)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"eventserver/router/record"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,7 +12,7 @@ import (
 func TestReadinessIsLatched(t *testing.T) {
 	dest := func(id string) Destination { return Destination{Destination: &funcDest{id: id}} }
 	r := newRig(t, dest("a"), dest("b"))
-	of := r.broker.subs[DeliverGroup("b")]
+	of := r.broker.subs[record.DeliverGroup("b")]
 	of.away.Store(true)
 	require.ErrorContains(t, r.pipeline.Ready(), "destination b has no partitions assigned yet")
 	of.away.Store(false)

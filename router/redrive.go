@@ -12,23 +12,24 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router/plural"
+	"eventserver/router/record"
 )
 
 // Again transforms what the transform stage gave up, with the destination as it
 // is configured now, and makes the record for DestinationTopic. The error is
 // destinations.ErrSkip when the destination does not want it; any other is why
 // it fails again. limit is in bytes, 0 for none.
-func (d *Destination) Again(ctx context.Context, poison *message.Message, r Redrive, limit int) (*message.Message, error) {
-	rec, err := d.record(ctx, poison, Sequence(poison), limit)
+func (d *Destination) Again(ctx context.Context, poison *message.Message, r record.Redrive, limit int) (*message.Message, error) {
+	rec, err := d.record(ctx, poison, record.Sequence(poison), limit)
 	if err != nil {
 		return nil, err
 	}
-	r.sign(rec, poison)
+	r.Sign(rec, poison)
 	return rec, nil
 }
 
 // Again is Destination.Again with the destination that runs now.
-func (p *Pipeline) Again(ctx context.Context, id string, poison *message.Message, r Redrive) (*message.Message, error) {
+func (p *Pipeline) Again(ctx context.Context, id string, poison *message.Message, r record.Redrive) (*message.Message, error) {
 	running := p.find(id)
 	if running == nil {
 		return nil, fmt.Errorf("there is no destination %q any more", id)
@@ -39,11 +40,11 @@ func (p *Pipeline) Again(ctx context.Context, id string, poison *message.Message
 // Rehearse gives what the destination would be sent of an accepted event, by the
 // way of the server: as a record of the events topic, and within the same limit.
 func (d *Destination) Rehearse(ctx context.Context, e destinations.Event, limit int) (destinations.Payload, error) {
-	rec, err := d.record(ctx, EncodeEvent(e), 0, limit)
+	rec, err := d.record(ctx, record.EncodeEvent(e), 0, limit)
 	if err != nil {
 		return destinations.Payload{}, err
 	}
-	sent, err := DecodeDelivery(d.Destination.ID(), rec)
+	sent, err := record.DecodeDelivery(d.Destination.ID(), rec)
 	return sent.Payload, err
 }
 
@@ -54,7 +55,7 @@ type accepted struct {
 }
 
 func decoded(msg *message.Message) any {
-	e, err := DecodeEvent(msg)
+	e, err := record.DecodeEvent(msg)
 	return &accepted{e, err}
 }
 
@@ -78,7 +79,7 @@ func (d *Destination) record(ctx context.Context, msg *message.Message, sequence
 	if size := payloadSize(p); limit > 0 && size > limit {
 		return nil, giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result has %s, at most %s allowed", plural.Count(size, "byte"), plural.Count(limit, "byte is", "bytes are")))
 	}
-	return encodeDelivery(e, p, sequence), nil
+	return record.EncodeDelivery(e, p, sequence), nil
 }
 
 // Skipped reports whether an error of Again says that the destination does not

@@ -15,12 +15,13 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // poisonRecord is what a poison queue has of one event.
 func poisonRecord(stage string) *message.Message {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
-	m := router.EncodeEvent(destinations.Event{ID: "e1", Type: "order.placed", Source: "shop", Key: "ada", Time: at, ReceivedAt: at,
+	m := record.EncodeEvent(destinations.Event{ID: "e1", Type: "order.placed", Source: "shop", Key: "ada", Time: at, ReceivedAt: at,
 		ContentType: "application/json", Metadata: map[string]string{"traceparent": "00-1"}, Data: []byte(`{"n": 1}`)})
 	for k, v := range map[string]string{"es_sequence": "41", "es_header_X-A": "a", "es_poison_stage": stage, "es_poison_reason": "attempts",
 		"es_poison_detail": "no", "es_poison_attempts": "3", infra.MetaPartition: "2", infra.MetaOffset: "7"} {
@@ -32,12 +33,12 @@ func poisonRecord(stage string) *message.Message {
 func TestRedrivenKeepsTheDelivery(t *testing.T) {
 	now := time.Now().UTC()
 	p := poisonRecord("deliver")
-	first, err := router.DecodeDelivery("d", p)
+	first, err := record.DecodeDelivery("d", p)
 	require.NoError(t, err)
 	for n := 1; n <= 3; n++ {
-		r := router.Redrive{Of: router.PositionOf(p), Run: "r1", At: now}
-		out := router.Redriven(p, r)
-		got, err := router.DecodeDelivery("d", out)
+		r := record.Redrive{Of: record.PositionOf(p), Run: "r1", At: now}
+		out := record.Redriven(p, r)
+		got, err := record.DecodeDelivery("d", out)
 		require.NoError(t, err)
 		want := first
 		want.Redrives, want.RedrivenAt = n, now
@@ -45,14 +46,14 @@ func TestRedrivenKeepsTheDelivery(t *testing.T) {
 		for k := range out.Metadata {
 			assert.NotContains(t, k, "es_poison")
 		}
-		back, ok := router.DecodeRedrive(out)
+		back, ok := record.DecodeRedrive(out)
 		assert.True(t, ok)
 		assert.Equal(t, r, back)
 		p = out
 		p.Metadata[infra.MetaPartition], p.Metadata[infra.MetaOffset] = "2", fmt.Sprint(7+n)
-		assert.Equal(t, n, router.DecodePoison("d", p).Redrives)
+		assert.Equal(t, n, record.DecodePoison("d", p).Redrives)
 	}
-	_, ok := router.DecodeRedrive(poisonRecord("deliver"))
+	_, ok := record.DecodeRedrive(poisonRecord("deliver"))
 	assert.False(t, ok)
 }
 
@@ -71,10 +72,10 @@ func (u *upper) Transform(_ context.Context, e destinations.Event) (destinations
 func TestAgainTransformsAsConfiguredNow(t *testing.T) {
 	u := &upper{}
 	d := &router.Destination{Destination: u}
-	r := router.Redrive{Of: router.Position{Partition: 2, Offset: 7}, Run: "r1", At: time.Now().UTC()}
+	r := record.Redrive{Of: record.Position{Partition: 2, Offset: 7}, Run: "r1", At: time.Now().UTC()}
 	rec, err := d.Again(t.Context(), poisonRecord("transform"), r, 0)
 	require.NoError(t, err)
-	got, err := router.DecodeDelivery("d", rec)
+	got, err := record.DecodeDelivery("d", rec)
 	require.NoError(t, err)
 	assert.Equal(t, "made of {\"n\": 1}", string(got.Payload.Body))
 	assert.Equal(t, int64(41), got.Sequence, "that of the event")
@@ -108,28 +109,28 @@ func TestAgainTransformsAsConfiguredNow(t *testing.T) {
 }
 
 func TestMarks(t *testing.T) {
-	m := router.Mark{Kind: router.MarkDiscarded, Of: router.Position{Partition: 3, Offset: 17}, By: "ann", Run: "r", EventID: "e", At: time.Now().UTC()}
-	msg := router.EncodeMark(m, "ada")
+	m := record.Mark{Kind: record.MarkDiscarded, Of: record.Position{Partition: 3, Offset: 17}, By: "ann", Run: "r", EventID: "e", At: time.Now().UTC()}
+	msg := record.EncodeMark(m, "ada")
 	assert.Equal(t, "ada", msg.Metadata[infra.MetaKey])
-	got, ok := router.DecodeMark(msg)
+	got, ok := record.DecodeMark(msg)
 	assert.True(t, ok)
 	assert.Equal(t, m, got)
-	_, ok = router.DecodeMark(poisonRecord("deliver"))
+	_, ok = record.DecodeMark(poisonRecord("deliver"))
 	assert.False(t, ok)
 	for _, bad := range []string{"", "3", "3:", ":4", "-1:4", "3:-4", "x:y", "3:4:5"} {
 		msg.Metadata["es_mark_of"] = bad
-		got, ok = router.DecodeMark(msg)
+		got, ok = record.DecodeMark(msg)
 		assert.True(t, ok)
-		assert.Equal(t, router.Position{Partition: -1, Offset: -1}, got.Of, bad)
+		assert.Equal(t, record.Position{Partition: -1, Offset: -1}, got.Of, bad)
 	}
 }
 
 // Every reason there is has one class.
 func TestReasonClasses(t *testing.T) {
-	for _, class := range []string{router.ClassPipeline, router.ClassReceiver} {
-		for _, reason := range router.Reasons(class) {
-			assert.Equal(t, class, router.ClassOf(reason), reason)
+	for _, class := range []string{record.ClassPipeline, record.ClassReceiver} {
+		for _, reason := range record.Reasons(class) {
+			assert.Equal(t, class, record.ClassOf(reason), reason)
 		}
 	}
-	assert.Len(t, router.Reasons(""), 7)
+	assert.Len(t, record.Reasons(""), 7)
 }

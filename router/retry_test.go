@@ -13,6 +13,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 func TestBackoffIsExponentialWithFullJitter(t *testing.T) {
@@ -229,7 +230,7 @@ func TestAnAttemptUnderWayOutlivesItsClaim(t *testing.T) {
 				r := newRig(t, Destination{Destination: d, Timeout: timeout})
 				ctx, end, cut := claim(t)
 				msg := within(ctx, delivery("u", "e1"))
-				r.broker.subs[DeliverGroup("d")].ch <- msg
+				r.broker.subs[record.DeliverGroup("d")].ch <- msg
 				<-began
 				drain := func(when string) {
 					if c.drain == when {
@@ -307,14 +308,14 @@ func TestNothingIsPoisonedByTheEndOfAClaim(t *testing.T) {
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
 					m := within(ctx, delivery("u", "e1"))
-					r.broker.subs[DeliverGroup("d")].ch <- m
+					r.broker.subs[record.DeliverGroup("d")].ch <- m
 					synctest.Wait()
 					end(r, cancel)
 					synctest.Wait()
 					close(release) // a drain lets the attempt come to its own end
 					synctest.Wait()
 					wantVerdict(t, m, "nacked")
-					if n := len(r.broker.pub.of(PoisonTopic("d"))); n != 0 || asked != 1 {
+					if n := len(r.broker.pub.of(record.PoisonTopic("d"))); n != 0 || asked != 1 {
 						t.Errorf("%d poisoned after %d attempts", n, asked)
 					}
 				})

@@ -11,6 +11,7 @@ import (
 
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // running is one destination as it is served: its two stages and what they
@@ -38,7 +39,7 @@ func (p *Pipeline) newRunning(d Destination) (*running, error) {
 	r := &running{id: id, dest: d, pipeline: p, backlog: backlog{lag: noLag(id)}}
 	var err error
 	r.health.log, r.hold = log, newHold(&r.dest, log)
-	if r.deliver, err = p.newStage(stageDeliver, id, DeliverGroup(id), DestinationTopic(id), infra.SubscriberConfig{Receipts: true}); err != nil {
+	if r.deliver, err = p.newStage(record.StageDeliver, id, record.DeliverGroup(id), record.DestinationTopic(id), infra.SubscriberConfig{Receipts: true}); err != nil {
 		return nil, err
 	}
 	r.deliver.source.schedule(&r.dest, !p.cfg.Unordered, p.cfg.closeTimeout, log)
@@ -68,16 +69,16 @@ func (r *running) newTransform() (*stage, error) {
 	if p.cfg.Unordered {
 		read = infra.SubscriberConfig{}
 	}
-	s, err := p.newStage(stageTransform, r.id, TransformGroup(r.id), EventsTopic, read)
+	s, err := p.newStage(record.StageTransform, r.id, record.TransformGroup(r.id), record.EventsTopic, read)
 	if err != nil {
 		return nil, err
 	}
 	r.scheduler().ahead.attach(s.source.Subscriber)
 	spans := r.spans()
-	poison := &poisonQueue{destination: r.id, stage: stageTransform, on: d.OnExhausted, metrics: r.metrics, spans: spans, log: log, recent: &r.recent}
+	poison := &poisonQueue{destination: r.id, stage: record.StageTransform, on: d.OnExhausted, metrics: r.metrics, spans: spans, log: log, recent: &r.recent}
 	t := &transformer{dest: d, pub: p.cfg.Broker.Publisher(infra.Step), storing: p.storing, stored: p.cfg.Metrics.Stored(s.kind), limit: p.cfg.MaxPayloadBytes, poison: poison, metrics: r.metrics, spans: spans,
 		waits: &s.waits, hold: r.hold, ahead: r.scheduler().ahead, draining: s.draining, log: log}
-	s.router.AddConsumerHandler(s.name, EventsTopic, s.source, t.handle).AddMiddleware(roomyStack, p.cfg.Metrics.Handler(s.kind), middleware.Recoverer)
+	s.router.AddConsumerHandler(s.name, record.EventsTopic, s.source, t.handle).AddMiddleware(roomyStack, p.cfg.Metrics.Handler(s.kind), middleware.Recoverer)
 	return s, nil
 }
 
@@ -86,11 +87,11 @@ func (r *running) handleDeliver(log *slog.Logger) {
 	handle, around := attempts{
 		dest: d.Destination, batches: d.Batch.On(), retry: d.Retry, timeout: d.Timeout,
 		scheduler: s.source.scheduler, health: &r.health, recent: &r.recent,
-		poison:  &poisonQueue{pub: p.publisher(s.kind, infra.Step), destination: r.id, stage: stageDeliver, on: d.OnExhausted, metrics: r.metrics, spans: spans, log: log, recent: &r.recent},
+		poison:  &poisonQueue{pub: p.publisher(s.kind, infra.Step), destination: r.id, stage: record.StageDeliver, on: d.OnExhausted, metrics: r.metrics, spans: spans, log: log, recent: &r.recent},
 		spans:   spans,
 		metrics: r.metrics, handler: p.cfg.Metrics.Handler(s.kind), log: log,
 	}.chain()
-	s.router.AddConsumerHandler(s.name, DestinationTopic(r.id), s.source, handle).AddMiddleware(around...)
+	s.router.AddConsumerHandler(s.name, record.DestinationTopic(r.id), s.source, handle).AddMiddleware(around...)
 }
 
 func (r *running) spans() *spans {

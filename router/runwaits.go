@@ -8,6 +8,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
+	"eventserver/router/record"
 )
 
 // runWaits is a transform stage's register of the runs that do not go on at once, so
@@ -55,7 +56,7 @@ func (r *runWaits) of(key string) (*message.Message, runWait) {
 	for w := range r.all {
 		for _, part := range w.parts {
 			for _, m := range part.Messages {
-				if OrderKey(m) == key {
+				if record.OrderKey(m) == key {
 					return m, *w
 				}
 			}

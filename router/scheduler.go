@@ -11,6 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
+	"eventserver/router/record"
 	"eventserver/router/schedule"
 )
 
@@ -229,7 +230,7 @@ func (s *scheduler) tell(notices []schedule.Notice) {
 
 // arrive takes one message in its place.
 func (s *scheduler) arrive(msg *message.Message) {
-	key := OrderKey(msg)
+	key := record.OrderKey(msg)
 	now := s.lock()
 	s.givesBack = s.returns && infra.HasReceipt(msg)
 	taken := s.m.Arrive(now, key, msg, s.claimOf(msg))

@@ -15,6 +15,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/infra"
+	"eventserver/router/record"
 )
 
 // schedulerOf is a scheduler in a bubble over a channel, without a router.
@@ -364,7 +365,7 @@ func TestWhatWaitsHasNoGoroutine(t *testing.T) {
 				deliver: func(context.Context, destinations.Delivery) error { return fault }}})
 			before := runtime.NumGoroutine()
 			for i := range users {
-				r.broker.subs[DeliverGroup("d")].ch <- delivery(fmt.Sprint("u", i), fmt.Sprint("e", i))
+				r.broker.subs[record.DeliverGroup("d")].ch <- delivery(fmt.Sprint("u", i), fmt.Sprint("e", i))
 			}
 			synctest.Wait()
 			if n := r.metric("eventserver_buffered_messages", nil); n != users {

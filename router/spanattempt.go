@@ -10,6 +10,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // middlewares are what a delivery passes through for its spans: one around all
@@ -24,12 +25,12 @@ func (s *spans) middlewares() (delivery, attempt []message.HandlerMiddleware) {
 // delivery is the span from the first attempt of a delivery to its end, with its waits:
 // the attempts stand side by side in it. The scheduler keeps it between them, and ends it.
 func (s *spans) delivery(next message.HandlerFunc) message.HandlerFunc {
-	topic, group := DestinationTopic(s.id), DeliverGroup(s.id)
+	topic, group := record.DestinationTopic(s.id), record.DeliverGroup(s.id)
 	return func(msg *message.Message) ([]*message.Message, error) {
 		ctx := msg.Context()
 		a := attemptOf(ctx)
 		if a.kept == nil {
-			_, span := s.start(ctx, traceOf(msg.Metadata), "process "+topic, trace.SpanKindConsumer)
+			_, span := s.start(ctx, record.TraceOf(msg.Metadata), "process "+topic, trace.SpanKindConsumer)
 			if span.IsRecording() {
 				s.read(span, topic, group, msg)
 			}
@@ -76,7 +77,7 @@ func (s *spans) sent(ctx context.Context, metadata map[string]string) map[string
 	if metadata == nil {
 		metadata = map[string]string{}
 	}
-	SetTrace(trace.SpanContextFromContext(ctx), metadata)
+	record.SetTrace(trace.SpanContextFromContext(ctx), metadata)
 	return metadata
 }
 
@@ -89,7 +90,7 @@ func (s *spans) batch(ctx context.Context, deliveries []destinations.Delivery, m
 	links := make([]trace.Link, 0, len(msgs))
 	var parent trace.SpanContext
 	for i, msg := range msgs {
-		p := traceOf(msg.Metadata)
+		p := record.TraceOf(msg.Metadata)
 		parents[i] = p
 		if p.IsValid() && (!parent.IsValid() || p.IsSampled() && !parent.IsSampled()) {
 			parent = p
@@ -105,7 +106,7 @@ func (s *spans) batch(ctx context.Context, deliveries []destinations.Delivery, m
 		_, each[i] = s.start(ctx, parents[i], "deliver "+s.id, trace.SpanKindClient, link)
 		deliveries[i].Metadata = s.sent(trace.ContextWithSpan(ctx, each[i]), deliveries[i].Metadata)
 		if each[i].IsRecording() {
-			s.read(each[i], DestinationTopic(s.id), DeliverGroup(s.id), msg)
+			s.read(each[i], record.DestinationTopic(s.id), record.DeliverGroup(s.id), msg)
 		}
 	}
 	if span.IsRecording() {

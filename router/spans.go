@@ -14,6 +14,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // Attributes of our own, beside OpenTelemetry's. What may stand in a span is an
@@ -69,8 +70,8 @@ func (s *spans) start(ctx context.Context, parent trace.SpanContext, name string
 // event is what a span tells of a record.
 func (s *spans) event(span trace.Span, md message.Metadata) {
 	span.SetAttributes(s.common...)
-	span.SetAttributes(semconv.CloudEventsEventID(md[hID]))
-	if typ := md[hType]; typ != "" {
+	span.SetAttributes(semconv.CloudEventsEventID(md[record.HeaderID]))
+	if typ := md[record.HeaderType]; typ != "" {
 		span.SetAttributes(semconv.CloudEventsEventType(typ))
 	}
 }
@@ -122,14 +123,14 @@ func (s *spans) publishing(topic string, recs []*message.Message) (ended func(er
 	for i, rec := range recs {
 		parent := trace.SpanContextFromContext(rec.Context())
 		if !parent.IsValid() {
-			parent = traceOf(rec.Metadata)
+			parent = record.TraceOf(rec.Metadata)
 		}
 		if i == 0 || !parent.IsValid() || !parent.Equal(last) {
 			_, span := s.start(context.Background(), parent, "publish "+topic, trace.SpanKindProducer)
 			all, last = append(all, span), parent
 		}
 		of[i] = all[len(all)-1]
-		stamp(of[i].SpanContext(), rec.Metadata)
+		record.StampTrace(of[i].SpanContext(), rec.Metadata)
 	}
 	for _, span := range all {
 		if !span.IsRecording() {
@@ -173,10 +174,10 @@ func (s *spans) publishing(topic string, recs []*message.Message) (ended func(er
 
 // transform runs make in a span. The record goes on under it.
 func (s *spans) transform(ctx context.Context, msg *message.Message, make func(context.Context, *message.Message) (*message.Message, error)) (*message.Message, error) {
-	tctx, span := s.start(ctx, traceOf(msg.Metadata), "transform "+s.id, trace.SpanKindConsumer)
+	tctx, span := s.start(ctx, record.TraceOf(msg.Metadata), "transform "+s.id, trace.SpanKindConsumer)
 	defer span.End()
 	if span.IsRecording() {
-		s.read(span, EventsTopic, TransformGroup(s.id), msg)
+		s.read(span, record.EventsTopic, record.TransformGroup(s.id), msg)
 	}
 	rec, err := make(tctx, msg)
 	var given *giveUp
@@ -216,7 +217,7 @@ func (s *spans) poisons(ctx context.Context, g *giveUp, topic string, rec *messa
 		parent = trace.SpanContextFromContext(ctx)
 	}
 	if !parent.IsValid() {
-		parent = traceOf(rec.Metadata)
+		parent = record.TraceOf(rec.Metadata)
 	}
 	rec.SetContext(trace.ContextWithSpanContext(rec.Context(), parent))
 	publishing := s.publishing(topic, []*message.Message{rec})

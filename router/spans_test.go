@@ -1,6 +1,7 @@
 package router
 
 import (
+	"eventserver/router/record"
 	"testing"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -22,13 +23,13 @@ func TestNoTracerCostsNothing(t *testing.T) {
 	}
 	recs := []*message.Message{recordOf("k", "e")}
 	var pub message.Publisher = sink{}
-	if n := testing.AllocsPerRun(100, func() { _ = s.publish(pub, EventsTopic, recs) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { _ = s.publish(pub, record.EventsTopic, recs) }); n != 0 {
 		t.Errorf("publish allocates %v times", n)
 	}
 	in := ingester{pub: pub}
 	direct := testing.AllocsPerRun(100, func() {
-		recs, _ := records(recs[0])
-		_ = pub.Publish(EventsTopic, recs...)
+		recs, _ := record.DecodeIngest(recs[0])
+		_ = pub.Publish(record.EventsTopic, recs...)
 	})
 	if n := testing.AllocsPerRun(100, func() { _ = in.handle(recs[0]) }); n != direct {
 		t.Errorf("ingest allocates %v times, without spans in the code %v", n, direct)
@@ -43,16 +44,16 @@ func TestNoTracerCostsNothing(t *testing.T) {
 func TestStamp(t *testing.T) {
 	id, span := trace.TraceID{1}, trace.SpanID{2}
 	sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: span, TraceFlags: trace.FlagsSampled})
-	md := message.Metadata{hTraceparent: "nonsense", hTracestate: "a=b", hMeta + "x": "y"}
-	if traceOf(md).IsValid() {
+	md := message.Metadata{record.HeaderTraceparent: "nonsense", "es_meta_tracestate": "a=b", "es_meta_" + "x": "y"}
+	if record.TraceOf(md).IsValid() {
 		t.Error("nonsense is valid")
 	}
-	stamp(trace.SpanContext{}, md)
-	if md[hTraceparent] != "nonsense" || md[hTracestate] != "a=b" {
+	record.StampTrace(trace.SpanContext{}, md)
+	if md[record.HeaderTraceparent] != "nonsense" || md["es_meta_tracestate"] != "a=b" {
 		t.Errorf("no span changed it: %v", md)
 	}
-	stamp(sc, md)
-	if got := traceOf(md); got.TraceID() != id || got.SpanID() != span || !got.IsSampled() || md[hTracestate] != "" || md[hMeta+"x"] != "y" {
+	record.StampTrace(sc, md)
+	if got := record.TraceOf(md); got.TraceID() != id || got.SpanID() != span || !got.IsSampled() || md["es_meta_tracestate"] != "" || md["es_meta_"+"x"] != "y" {
 		t.Errorf("%v", md)
 	}
 }

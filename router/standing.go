@@ -10,6 +10,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
+	"eventserver/router/record"
 )
 
 // standing finds the events that the transform group has stored in the
@@ -40,7 +41,7 @@ func (s *standing) at(ctx context.Context, at infra.Resumption) infra.Resumed {
 	ctx, cancel := context.WithTimeout(ctx, standingTimeout)
 	defer cancel()
 	out := infra.Resumed{Note: at.Note}
-	bounds, err := s.reader.Bounds(ctx, DestinationTopic(s.id), time.Time{})
+	bounds, err := s.reader.Bounds(ctx, record.DestinationTopic(s.id), time.Time{})
 	if err != nil {
 		s.told(err)
 		return out
@@ -59,13 +60,13 @@ func (s *standing) at(ctx context.Context, at infra.Resumption) infra.Resumed {
 	for to := b.End; to > from; to -= standingChunk {
 		found, looked := false, false
 		chunk := map[int32]infra.Range{at.Partition: {From: max(from, to-standingChunk), To: to}}
-		err := s.reader.Scan(ctx, DestinationTopic(s.id), chunk, func(m *message.Message, _ time.Time) error {
-			if redrives(m) > 0 { // of any time
+		err := s.reader.Scan(ctx, record.DestinationTopic(s.id), chunk, func(m *message.Message, _ time.Time) error {
+			if record.Redrives(m) > 0 { // of any time
 				return nil
 			}
 			looked = true
-			if sequence := Sequence(m); sequence >= at.Position {
-				out.Done[sequence], found = infra.Identity{UUID: EventID(m), Key: m.Metadata.Get(infra.MetaKey)}, true
+			if sequence := record.Sequence(m); sequence >= at.Position {
+				out.Done[sequence], found = infra.Identity{UUID: record.EventID(m), Key: m.Metadata.Get(infra.MetaKey)}, true
 			}
 			return nil
 		})

@@ -9,6 +9,7 @@ import (
 
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // state is what metrics ask at each scrape.
@@ -22,7 +23,7 @@ func (r *running) state() metrics.State {
 	r.mu.Lock()
 	transform := r.transform
 	r.mu.Unlock()
-	for name, stage := range map[string]*stage{stageTransform: transform, stageDeliver: r.deliver} {
+	for name, stage := range map[string]*stage{record.StageTransform: transform, record.StageDeliver: r.deliver} {
 		reader := metrics.Reader{Stage: name}
 		if stage == nil { // a replay holds it
 			s.Readers = append(s.Readers, reader)
@@ -89,8 +90,8 @@ func (p *Pipeline) Refresh(ctx context.Context) {
 // noLag is what is shown until the broker has been asked for the first time.
 func noLag(id string) []metrics.Lag {
 	return []metrics.Lag{
-		{Topic: EventsTopic, Group: TransformGroup(id)},
-		{Topic: DestinationTopic(id), Group: DeliverGroup(id)},
+		{Topic: record.EventsTopic, Group: record.TransformGroup(id)},
+		{Topic: record.DestinationTopic(id), Group: record.DeliverGroup(id)},
 	}
 }
 
@@ -152,8 +153,8 @@ func (b *backlog) age(ctx context.Context, reader infra.Reader, topic string, pr
 		}
 	}
 	return infra.Readable(reader.Scan(ctx, topic, ranges, func(m *message.Message, stored time.Time) error {
-		at, err := time.Parse(time.RFC3339Nano, m.Metadata.Get(hReceived))
-		if redriven := redrivenAt(m); !redriven.IsZero() { // it was not on its way in between
+		at, err := time.Parse(time.RFC3339Nano, m.Metadata.Get(record.HeaderReceived))
+		if redriven := record.RedrivenAt(m); !redriven.IsZero() { // it was not on its way in between
 			at, err = redriven, nil
 		}
 		if err != nil || at.After(stored) { // written by another program

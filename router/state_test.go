@@ -15,19 +15,20 @@ import (
 	"eventserver/infra/brokertest/inmemory"
 	"eventserver/infra/pubsub"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // What is oldest is asked of the topics: it counts before a message is read, in
 // both stages, and whichever was done above it.
 func TestBacklogIsExact(t *testing.T) {
 	b := inmemory.Open(t, 0, pubsub.Config{})
-	if err := b.EnsureTopics(t.Context(), infra.Topic{Name: EventsTopic}, infra.Topic{Name: DestinationTopic("d")}); err != nil {
+	if err := b.EnsureTopics(t.Context(), infra.Topic{Name: record.EventsTopic}, infra.Topic{Name: record.DestinationTopic("d")}); err != nil {
 		t.Fatal(err)
 	}
 	noon := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	accept := func(topic, key, id string, minute int) {
 		t.Helper()
-		m := received(EncodeEvent(destinations.Event{ID: id, Key: key, ReceivedAt: noon.Add(time.Duration(minute) * time.Minute)}))
+		m := received(record.EncodeEvent(destinations.Event{ID: id, Key: key, ReceivedAt: noon.Add(time.Duration(minute) * time.Minute)}))
 		if err := b.Publisher(infra.Durable).Publish(topic, m); err != nil {
 			t.Fatal(err)
 		}
@@ -38,25 +39,25 @@ func TestBacklogIsExact(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := []metrics.Lag{{Topic: EventsTopic, Group: TransformGroup("d"), Messages: events}, {Topic: DestinationTopic("d"), Group: DeliverGroup("d"), Messages: deliveries}}
+		want := []metrics.Lag{{Topic: record.EventsTopic, Group: record.TransformGroup("d"), Messages: events}, {Topic: record.DestinationTopic("d"), Group: record.DeliverGroup("d"), Messages: deliveries}}
 		if got.lag[0] != want[0] || got.lag[1] != want[1] || !got.oldest.Equal(oldest) {
 			t.Errorf("%s: %v, oldest %v; want %v, %v", what, got.lag, got.oldest, want, oldest)
 		}
 	}
 	check("nothing", 0, 0, time.Time{})
-	accept(EventsTopic, "a", "1", 5)
-	accept(EventsTopic, "a", "2", 6)
-	accept(EventsTopic, "e", "3", 3) // in another partition than a
-	accept(DestinationTopic("d"), "c", "4", 2)
-	accept(DestinationTopic("d"), "c", "5", 4)
+	accept(record.EventsTopic, "a", "1", 5)
+	accept(record.EventsTopic, "a", "2", 6)
+	accept(record.EventsTopic, "e", "3", 3) // in another partition than a
+	accept(record.DestinationTopic("d"), "c", "4", 2)
+	accept(record.DestinationTopic("d"), "c", "5", 4)
 	check("nobody has read", 3, 2, noon.Add(2*time.Minute))
 
-	s, err := b.Subscriber(DeliverGroup("d"), infra.SubscriberConfig{})
+	s, err := b.Subscriber(record.DeliverGroup("d"), infra.SubscriberConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	in, err := s.Subscribe(t.Context(), DestinationTopic("d"))
+	in, err := s.Subscribe(t.Context(), record.DestinationTopic("d"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func TestBacklogIsExact(t *testing.T) {
 	settle := func(m *message.Message, left int64) {
 		m.Ack()
 		for lag := int64(-1); lag != left; { // what is done is kept a moment later
-			if lag, err = infra.LagOf(t.Context(), b, DeliverGroup("d"), DestinationTopic("d")); err != nil {
+			if lag, err = infra.LagOf(t.Context(), b, record.DeliverGroup("d"), record.DestinationTopic("d")); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -90,10 +91,10 @@ func (a *asking) Progress(ctx context.Context, of ...infra.GroupTopic) []infra.G
 // know of one says nothing of the others.
 func TestBacklogsAreAskedForTogether(t *testing.T) {
 	b := &asking{Broker: inmemory.Open(t, 0, pubsub.Config{})}
-	if err := b.EnsureTopics(t.Context(), infra.Topic{Name: EventsTopic}, infra.Topic{Name: DestinationTopic("a")}, infra.Topic{Name: DestinationTopic("b")}); err != nil {
+	if err := b.EnsureTopics(t.Context(), infra.Topic{Name: record.EventsTopic}, infra.Topic{Name: record.DestinationTopic("a")}, infra.Topic{Name: record.DestinationTopic("b")}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Publisher(infra.Durable).Publish(DestinationTopic("b"), recordOf("k", "1")); err != nil {
+	if err := b.Publisher(infra.Durable).Publish(record.DestinationTopic("b"), recordOf("k", "1")); err != nil {
 		t.Fatal(err)
 	}
 	var mu sync.Mutex

@@ -8,6 +8,7 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router/plural"
+	"eventserver/router/record"
 	"eventserver/router/schedule"
 )
 
@@ -86,9 +87,9 @@ type HoldStatus struct {
 }
 
 func (r *running) holdStatus(deliver schedule.HoldState) HoldStatus {
-	stage, h := stageDeliver, deliver
+	stage, h := record.StageDeliver, deliver
 	if !h.Held {
-		stage, h = stageTransform, r.hold.state()
+		stage, h = record.StageTransform, r.hold.state()
 	}
 	if !h.Held {
 		return HoldStatus{}
@@ -107,7 +108,7 @@ func (h HoldStatus) Words(now time.Time) string {
 		probe = "the next probe is at " + clock(now, h.Until)
 	}
 	why := "it refuses one user after the other"
-	if h.Stage == stageTransform {
+	if h.Stage == record.StageTransform {
 		why = "its schema, filter or transformation fails for one user after the other"
 	}
 	return fmt.Sprintf("held since %s, because %s; nothing more is given up, and %s: %s", clock(now, h.Since), why, probe, h.Cause)

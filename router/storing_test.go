@@ -16,6 +16,7 @@ import (
 
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // A broker whose disk was full answered every ping: the server was ready, nobody
@@ -46,7 +47,7 @@ func TestBrokerThatStoresNothing(t *testing.T) {
 		watermill := newQuietLogger(logger)
 		w := watched{pub, p.storing}
 		post := func() {
-			if err := w.Publish(EventsTopic, message.NewMessage("e", nil)); err != nil {
+			if err := w.Publish(record.EventsTopic, message.NewMessage("e", nil)); err != nil {
 				watermill.Error("Handler returned error", fmt.Errorf("ingest: %w", err), nil)
 			}
 			elapse(0)
@@ -108,7 +109,7 @@ func TestGoneBrokerIsNoFullDisk(t *testing.T) {
 		pub.fails = -1
 		pub.mu.Unlock()
 		for range storeFailures {
-			if err := (watched{pub, p.storing}).Publish(EventsTopic, message.NewMessage("e", nil)); err == nil {
+			if err := (watched{pub, p.storing}).Publish(record.EventsTopic, message.NewMessage("e", nil)); err == nil {
 				t.Error("it was stored")
 			}
 		}

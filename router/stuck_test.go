@@ -14,6 +14,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/infra"
+	"eventserver/router/record"
 )
 
 // stuckRig has a destination "d" with an attempt of event e1 that takes no notice of its
@@ -31,7 +32,7 @@ func stuckRig(t *testing.T, log io.Writer) (r *rig, settled <-chan bool) {
 	r.closes = true
 	t.Cleanup(func() { close(released) })
 	msg, settled := receipted(t, delivery("u", "e1"))
-	r.broker.subs[DeliverGroup("d")].ch <- msg
+	r.broker.subs[record.DeliverGroup("d")].ch <- msg
 	<-began
 	return r, settled
 }
@@ -57,7 +58,7 @@ func TestAStuckAttemptDoesNotHoldUpAReload(t *testing.T) {
 		t.Error("the event of the stuck attempt counts as done")
 	}
 	again, settled := receipted(t, delivery("u", "e1"))
-	r.broker.subs[DeliverGroup("d")].ch <- again
+	r.broker.subs[record.DeliverGroup("d")].ch <- again
 	if !<-settled || len(next.asked()) != 1 {
 		t.Error("the new one did not take the event")
 	}

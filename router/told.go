@@ -10,6 +10,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
 	"eventserver/infra"
+	"eventserver/router/record"
 )
 
 // What is told of an error, and to whom. The poison queue keeps an error's own
@@ -36,7 +37,7 @@ func (t *told) LogText() string {
 
 func (t *told) masked(text string) string {
 	for _, m := range t.of {
-		text = masked(text, m.Payload, append(headersOf(m.Metadata), m.Metadata[infra.MetaKey])...)
+		text = masked(text, m.Payload, append(record.HeaderValues(m.Metadata), m.Metadata[infra.MetaKey])...)
 	}
 	return text
 }

@@ -11,6 +11,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/record"
 	"eventserver/router/schedule"
 )
 
@@ -33,7 +34,7 @@ func BenchmarkGivenUp(b *testing.B) {
 		msg.Payload = []byte(body)
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				giveUpNow(metrics.ReasonPermanent, err).poisonRecord(msg, stageDeliver)
+				giveUpNow(metrics.ReasonPermanent, err).poisonRecord(msg, record.StageDeliver)
 			}
 		})
 	}

@@ -15,6 +15,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/infra"
+	"eventserver/router/record"
 )
 
 func TestMasked(t *testing.T) {
@@ -72,7 +73,7 @@ func TestMaskedHoldsNoValue(t *testing.T) {
 }
 
 func TestLogged(t *testing.T) {
-	of := []*message.Message{{Payload: []byte(`{"name":"Lovelace"}`), Metadata: message.Metadata{infra.MetaKey: "ada-lovelace", hMeta + "x-tenant": "acme-corp"}}}
+	of := []*message.Message{{Payload: []byte(`{"name":"Lovelace"}`), Metadata: message.Metadata{infra.MetaKey: "ada-lovelace", "es_meta_" + "x-tenant": "acme-corp"}}}
 	var m map[string]int
 	var runtimePanic any
 	func() {
@@ -100,7 +101,7 @@ func TestLogged(t *testing.T) {
 		t.Error(got)
 	}
 	// Nor has it what the event's headers carry, as they are or quoted by the receiver.
-	headers := headersOf(message.Metadata{"es_meta_x-tenant": "acme-corp", "es_meta_x-note": `a "b"/c`, "es_header_x-out": "for-the-receiver", "es_meta_x-list": "first-one, second-one", "ce_id": "e1-of-them"})
+	headers := record.HeaderValues(message.Metadata{"es_meta_x-tenant": "acme-corp", "es_meta_x-note": `a "b"/c`, "es_header_x-out": "for-the-receiver", "es_meta_x-list": "first-one, second-one", "ce_id": "e1-of-them"})
 	for text, want := range map[string]string{
 		"answered 400: X-Tenant: acme-corp":                               "answered 400: X-Tenant: [event]",
 		`answered 400: {"x-note":"a \"b\"/c","x-out":"for-the-receiver"}`: `answered 400: {"x-note":"[event]","x-out":"[event]"}`,
@@ -111,7 +112,7 @@ func TestLogged(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
-	batch := []*message.Message{{Metadata: message.Metadata{hMeta + "x-tenant": "acme-corp"}}, {Metadata: message.Metadata{hMeta + "x-tenant": "other-corp"}}}
+	batch := []*message.Message{{Metadata: message.Metadata{"es_meta_" + "x-tenant": "acme-corp"}}, {Metadata: message.Metadata{"es_meta_" + "x-tenant": "other-corp"}}}
 	if got := (&apart{told{errors.New("refused acme-corp and other-corp"), batch}}).Error(); got != "refused [event] and [event]" {
 		t.Error(got)
 	}

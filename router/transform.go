@@ -12,6 +12,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // Filter decides whether a destination wants an event.
@@ -45,7 +46,7 @@ func (d *Destination) only(m *metrics.Destination) infra.Only {
 		return infra.Only{}
 	}
 	return infra.Only{
-		Header: hType, Match: func(typ string) bool { return MatchTypes(d.Types, typ) }, Mark: hID,
+		Header: record.HeaderType, Match: func(typ string) bool { return MatchTypes(d.Types, typ) }, Mark: record.HeaderID,
 		Skipped: func(n int) { m.FinishedMany(metrics.Skipped, n) },
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // transformRuns bounds what is transformed and stored at once.
@@ -79,7 +80,7 @@ func tooLarge(err error) *giveUp {
 	return giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result does not fit: %w", err))
 }
 
-func (t *transformer) topic() string { return DestinationTopic(t.dest.Destination.ID()) }
+func (t *transformer) topic() string { return record.DestinationTopic(t.dest.Destination.ID()) }
 
 // result is what became of one event of a run.
 type result struct {

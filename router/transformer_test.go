@@ -18,6 +18,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // pickyPub stores what it is given but for what it refuses, as when one
@@ -38,7 +39,7 @@ type pickyPub struct {
 
 func (p *pickyPub) Publish(topic string, msgs ...*message.Message) error {
 	<-p.begin
-	if topic == DestinationTopic("d") {
+	if topic == record.DestinationTopic("d") {
 		var ids []string
 		for _, m := range msgs {
 			ids = append(ids, m.UUID)
@@ -124,7 +125,7 @@ func newPickyRig(t *testing.T, refuse func(topic, key string) bool, d Destinatio
 // accept puts an event on the events topic.
 func (r *rig) accept(key, id string) *message.Message {
 	m := recordOf(key, id)
-	r.broker.subs[TransformGroup("d")].ch <- m
+	r.broker.subs[record.TransformGroup("d")].ch <- m
 	return m
 }
 
@@ -142,7 +143,7 @@ func (r *rig) acceptEach(users int) []*message.Message {
 func (r *rig) stored() map[string]int {
 	r.Helper()
 	times, last := map[string]int{}, map[string]string{}
-	for _, m := range r.broker.pub.of(DestinationTopic("d")) {
+	for _, m := range r.broker.pub.of(record.DestinationTopic("d")) {
 		key := m.Metadata.Get(infra.MetaKey)
 		if m.UUID <= last[key] {
 			r.Errorf("%s came behind %s", m.UUID, last[key])
@@ -162,7 +163,9 @@ func wantVerdicts(tb testing.TB, msgs []*message.Message, want string) {
 }
 
 func onTopicOfD(key string) func(topic, of string) bool {
-	return func(topic, of string) bool { return topic == DestinationTopic("d") && strings.HasPrefix(of, key) }
+	return func(topic, of string) bool {
+		return topic == record.DestinationTopic("d") && strings.HasPrefix(of, key)
+	}
 }
 
 // Of a run the broker took all but one record. The others are not stored again while
@@ -238,7 +241,7 @@ func newFailing() *funcDest {
 	}}
 }
 
-func poisonOfD(topic, _ string) bool { return topic == PoisonTopic("d") }
+func poisonOfD(topic, _ string) bool { return topic == record.PoisonTopic("d") }
 
 // One event failed its transformation while the poison queue could not be written.
 // The others of its run are stored all the same, once.
@@ -252,13 +255,13 @@ func TestPoisonQueueAway(t *testing.T) {
 		if got := r.stored(); len(got) != 20 {
 			t.Errorf("stored meanwhile: %v", got)
 		}
-		if w := r.pipeline.Waiting("d", "k3"); len(w) != 1 || w[0].Stage != stageTransform || w[0].Reason != metrics.WaitBroker {
+		if w := r.pipeline.Waiting("d", "k3"); len(w) != 1 || w[0].Stage != record.StageTransform || w[0].Reason != metrics.WaitBroker {
 			t.Errorf("it waits for %+v, want the broker", w)
 		}
 		pub.away.Store(false)
 		elapse(time.Minute)
 		wantVerdicts(t, msgs, "acked")
-		if got := r.poisoned("d"); len(got) != 1 || got[0].EventID != "k3-0" || got[0].Stage != stageTransform {
+		if got := r.poisoned("d"); len(got) != 1 || got[0].EventID != "k3-0" || got[0].Stage != record.StageTransform {
 			t.Errorf("poisoned %+v, want k3-0 alone", got)
 		}
 		if got := r.stored(); len(got) != 20 {
@@ -303,7 +306,7 @@ func TestSlowTransformIsGivenUp(t *testing.T) {
 				pub.start()
 				elapse(time.Second)
 				wantVerdicts(t, msgs, "")
-				if w := r.pipeline.Waiting("d", fmt.Sprint("k", at)); len(w) != 1 || w[0].Stage != stageTransform || w[0].Reason != metrics.WaitAttempt {
+				if w := r.pipeline.Waiting("d", fmt.Sprint("k", at)); len(w) != 1 || w[0].Stage != record.StageTransform || w[0].Reason != metrics.WaitAttempt {
 					t.Errorf("it waits for %+v, want its transformation", w)
 				}
 				elapse(5 * time.Second)

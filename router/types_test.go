@@ -14,6 +14,7 @@ import (
 	"eventserver/infra/brokertest/inmemory"
 	"eventserver/infra/pubsub"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // eventually waits until ok says so.
@@ -63,11 +64,11 @@ func TestTypesLeaveOut(t *testing.T) {
 	for i := range rounds {
 		for _, typ := range types {
 			id := fmt.Sprint(typ, "-", i)
-			msgs = append(msgs, EncodeEvent(destinations.Event{ID: id, Type: typ, Key: fmt.Sprint("u", i), ReceivedAt: time.Now(), Data: []byte("{}")}))
+			msgs = append(msgs, record.EncodeEvent(destinations.Event{ID: id, Type: typ, Key: fmt.Sprint("u", i), ReceivedAt: time.Now(), Data: []byte("{}")}))
 		}
 	}
 	foreign := message.NewMessage("foreign", []byte("?"))
-	if err := mem.Publisher(infra.Durable).Publish(EventsTopic, append(msgs, foreign)...); err != nil {
+	if err := mem.Publisher(infra.Durable).Publish(record.EventsTopic, append(msgs, foreign)...); err != nil {
 		t.Fatal(err)
 	}
 	all.await(t, len(msgs))
@@ -80,7 +81,7 @@ func TestTypesLeaveOut(t *testing.T) {
 		return r.metric("eventserver_deliveries_total", map[string]string{"destination": "picky", "outcome": metrics.Skipped}) == 3*rounds
 	})
 	eventually(t, "nothing waits", func() bool {
-		lag, err := infra.LagOf(t.Context(), mem, TransformGroup("picky"), EventsTopic)
+		lag, err := infra.LagOf(t.Context(), mem, record.TransformGroup("picky"), record.EventsTopic)
 		return err == nil && lag == 0
 	})
 	some.check(t, "picky", false)

@@ -12,6 +12,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // waitsFor is why the destination "d" does not go on with key.
@@ -21,7 +22,7 @@ func (r *rig) waitsFor(key string) Waiting {
 	if len(all) != 1 {
 		r.Fatalf("key %s waits in %d stages: %+v", key, len(all), all)
 	}
-	if w := all[0]; w.Stage != stageDeliver || w.Key != key {
+	if w := all[0]; w.Stage != record.StageDeliver || w.Key != key {
 		r.Errorf("key %s: %+v", key, w)
 	}
 	return all[0]
@@ -271,10 +272,10 @@ func TestWaitingForTheBroker(t *testing.T) {
 	run(t, func(t *testing.T) {
 		r := newRig(t, Destination{Destination: &funcDest{id: "d", deliver: func(context.Context, destinations.Delivery) error { return nil }}})
 		r.broker.pub.fails = 1
-		r.broker.subs[TransformGroup("d")].ch <- recordOf("u1", "e1")
+		r.broker.subs[record.TransformGroup("d")].ch <- recordOf("u1", "e1")
 		synctest.Wait()
 		all := r.pipeline.Waiting("d", "u1")
-		if len(all) != 1 || all[0].Stage != stageTransform || all[0].Reason != metrics.WaitBroker || all[0].EventID != "e1" {
+		if len(all) != 1 || all[0].Stage != record.StageTransform || all[0].Reason != metrics.WaitBroker || all[0].EventID != "e1" {
 			t.Errorf("not stored: %+v", all)
 		}
 		elapse(time.Second)
@@ -292,7 +293,7 @@ func TestWaitingWithoutAKey(t *testing.T) {
 		r := newRig(t, Destination{Destination: &funcDest{id: "d",
 			deliver: func(context.Context, destinations.Delivery) error { return <-verdicts }}})
 		msg := r.deliver("d", "", "e1")[0]
-		all := r.pipeline.Waiting("d", OrderKey(msg))
+		all := r.pipeline.Waiting("d", record.OrderKey(msg))
 		if len(all) != 1 || all[0].EventID != "e1" || all[0].Key != "" {
 			t.Errorf("%+v", all)
 		}

@@ -15,7 +15,7 @@ import (
 	"eventserver/app/schema"
 	"eventserver/destinations"
 	"eventserver/metrics"
-	"eventserver/router"
+	"eventserver/router/record"
 )
 
 func (s *Server) limits() envelope.Limits {
@@ -158,7 +158,7 @@ func (s *Server) store(r *http.Request, in *intake, events []destinations.Event)
 	if !ok {
 		return busy(http.StatusServiceUnavailable, "the server is starting; send the events again", time.Second)
 	}
-	msg := router.EncodeIngest(events)
+	msg := record.EncodeIngest(events)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), s.cfg.PublishTimeout)
 	defer cancel()
 	answer := &verdict{}

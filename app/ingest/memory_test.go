@@ -21,7 +21,7 @@ import (
 	"eventserver/app/ingest/envelope"
 	"eventserver/destinations"
 	"eventserver/metrics"
-	"eventserver/router"
+	"eventserver/router/record"
 )
 
 func limited(t testing.TB, cfg Config) *Server {
@@ -309,8 +309,8 @@ func TestDecodingCostsWhatItIsCharged(t *testing.T) {
 				if p != nil {
 					t.Fatalf("%+v", p)
 				}
-				msg := router.EncodeIngest(events)
-				recs, err := router.Records([]destinations.Event{{ID: "e", Key: "e"}})
+				msg := record.EncodeIngest(events)
+				recs, err := record.EncodeEvents([]destinations.Event{{ID: "e", Key: "e"}})
 				runtime.ReadMemStats(&after)
 				if err != nil {
 					t.Fatal(err)

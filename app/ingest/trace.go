@@ -10,7 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"eventserver/destinations"
-	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // traced makes a span of each request. It has the method, the route and the
@@ -52,7 +52,7 @@ func (s *Server) metadata(r *http.Request) map[string]string {
 	if md == nil {
 		md = map[string]string{}
 	}
-	router.SetTrace(trace.SpanContextFromContext(r.Context()), md)
+	record.SetTrace(trace.SpanContextFromContext(r.Context()), md)
 	return md
 }
 

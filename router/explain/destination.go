@@ -11,6 +11,7 @@ import (
 
 	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // evidence is what the topics and groups say of the event at one destination.
@@ -30,7 +31,7 @@ type evidence struct {
 type destRecord struct {
 	DeliveryRecord
 	orderKey string
-	redrive  router.Position
+	redrive  record.Position
 }
 
 // predecessor is a record of the same key, or partition.
@@ -53,7 +54,7 @@ func (c *inquiry) destination(ctx context.Context, d *router.Destination, transf
 	}
 	err := c.records(ctx, e)
 	if err == nil {
-		e.delivered, err = infra.ProgressOf(ctx, c.x.cfg.Groups, router.DeliverGroup(e.id), router.DestinationTopic(e.id))
+		e.delivered, err = infra.ProgressOf(ctx, c.x.cfg.Groups, record.DeliverGroup(e.id), record.DestinationTopic(e.id))
 	}
 	if errors.Is(err, infra.ErrNoTopic) { // it is in the configuration, and no server has run with it
 		e.gone = false
@@ -98,12 +99,12 @@ func (c *inquiry) limited(ctx context.Context, topic string, ranges map[int32]in
 }
 
 func (c *inquiry) records(ctx context.Context, e *evidence) error {
-	topic := router.DestinationTopic(e.id)
+	topic := record.DestinationTopic(e.id)
 	only, err := c.place(ctx, topic)
 	if err != nil {
 		return err
 	}
-	done, err := infra.ProgressOf(ctx, c.x.cfg.Groups, router.DeliverGroup(e.id), topic)
+	done, err := infra.ProgressOf(ctx, c.x.cfg.Groups, record.DeliverGroup(e.id), topic)
 	if err != nil {
 		return err
 	}
@@ -118,8 +119,8 @@ func (c *inquiry) records(ctx context.Context, e *evidence) error {
 	}
 	err = c.limited(ctx, topic, ranges, only, func(m *message.Message, at time.Time) {
 		p, offset := infra.Partition(m), infra.Offset(m)
-		id := router.EventID(m)
-		if key := router.OrderKey(m); id != c.q.ID {
+		id := record.EventID(m)
+		if key := record.OrderKey(m); id != c.q.ID {
 			ordered := keys[key] || len(keys) == 0 && key == c.q.Key
 			if c.x.cfg.ByPartition {
 				ordered = len(e.others) < mostOthers
@@ -133,11 +134,11 @@ func (c *inquiry) records(ctx context.Context, e *evidence) error {
 			return
 		}
 		c.cameFrom(m)
-		r := destRecord{orderKey: router.OrderKey(m), DeliveryRecord: DeliveryRecord{
-			Partition: p, Offset: offset, Stored: at.UTC(), Sequence: router.Sequence(m),
+		r := destRecord{orderKey: record.OrderKey(m), DeliveryRecord: DeliveryRecord{
+			Partition: p, Offset: offset, Stored: at.UTC(), Sequence: record.Sequence(m),
 		}}
-		r.redrive = router.Position{Partition: -1, Offset: -1}
-		if of, is := router.DecodeRedrive(m); is {
+		r.redrive = record.Position{Partition: -1, Offset: -1}
+		if of, is := record.DecodeRedrive(m); is {
 			r.redrive, r.RedriveOf = of.Of, of.Of.String()
 		}
 		e.records = append(e.records, r)
@@ -150,7 +151,7 @@ func (c *inquiry) records(ctx context.Context, e *evidence) error {
 }
 
 func (c *inquiry) poisoned(ctx context.Context, e *evidence) error {
-	topic := router.PoisonTopic(e.id)
+	topic := record.PoisonTopic(e.id)
 	only, err := c.place(ctx, topic)
 	if err != nil {
 		return err
@@ -159,27 +160,27 @@ func (c *inquiry) poisoned(ctx context.Context, e *evidence) error {
 	if err != nil {
 		return err
 	}
-	marks := map[router.Position]router.Mark{}
+	marks := map[record.Position]record.Mark{}
 	err = c.limited(ctx, topic, ranges, only, func(m *message.Message, at time.Time) {
-		if mark, is := router.DecodeMark(m); is {
+		if mark, is := record.DecodeMark(m); is {
 			if mark.EventID == c.q.ID || mark.EventID == "" {
 				marks[mark.Of] = mark
 			}
 			return
 		}
-		if router.EventID(m) != c.q.ID || !e.ours(m.Metadata.Get(infra.MetaKey)) {
+		if record.EventID(m) != c.q.ID || !e.ours(m.Metadata.Get(infra.MetaKey)) {
 			return
 		}
 		c.cameFrom(m)
-		g := router.DecodePoison(e.id, m)
+		g := record.DecodePoison(e.id, m)
 		e.poison = append(e.poison, PoisonedAttempt{
-			Partition: infra.Partition(m), Offset: infra.Offset(m), Stored: at.UTC(), Stage: g.Stage, Class: router.ClassOf(g.Reason),
+			Partition: infra.Partition(m), Offset: infra.Offset(m), Stored: at.UTC(), Stage: g.Stage, Class: record.ClassOf(g.Reason),
 			Reason: g.Reason, Detail: g.Detail, Attempts: g.Attempts, First: g.First.UTC(), Last: g.Last.UTC(),
 		})
 	})
 	for i := range e.poison {
 		p := &e.poison[i]
-		if m, ok := marks[router.Position{Partition: p.Partition, Offset: p.Offset}]; ok {
+		if m, ok := marks[record.Position{Partition: p.Partition, Offset: p.Offset}]; ok {
 			p.Mark, p.MarkedBy, p.MarkedAt = m.Kind, m.By, m.At.UTC()
 		}
 	}
@@ -205,11 +206,11 @@ func (e *evidence) lastRecord() *destRecord {
 }
 
 // givenUp is the poison record of the stage that is not older than since, or nil.
-func (e *evidence) givenUp(transform bool, since time.Time, not router.Position) *PoisonedAttempt {
+func (e *evidence) givenUp(transform bool, since time.Time, not record.Position) *PoisonedAttempt {
 	for i := len(e.poison) - 1; i >= 0; i-- {
 		p := &e.poison[i]
-		is := (router.GivenUp{Stage: p.Stage}).Transforms()
-		if is == transform && !p.Stored.Before(since) && (router.Position{Partition: p.Partition, Offset: p.Offset}) != not {
+		is := (record.GivenUp{Stage: p.Stage}).Transforms()
+		if is == transform && !p.Stored.Before(since) && (record.Position{Partition: p.Partition, Offset: p.Offset}) != not {
 			return p
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // Live is the scheduler of this process; router.Pipeline is one.
@@ -184,7 +185,7 @@ type origin struct {
 
 // cameFrom remembers the origin of a record of the event.
 func (c *inquiry) cameFrom(m *message.Message) {
-	o := origin{m.Metadata.Get(infra.MetaKey), router.Sequence(m)}
+	o := origin{m.Metadata.Get(infra.MetaKey), record.Sequence(m)}
 	if o.key == "" || o.sequence < 0 {
 		return
 	}
@@ -208,7 +209,7 @@ func (c *inquiry) note(format string, args ...any) {
 func (c *inquiry) progress(ctx context.Context, dests []router.Destination) ([]map[int32]infra.Progress, error) {
 	of := make([]infra.GroupTopic, len(dests))
 	for i, d := range dests {
-		of[i] = infra.GroupTopic{Group: router.TransformGroup(d.Destination.ID()), Topic: router.EventsTopic}
+		of[i] = infra.GroupTopic{Group: record.TransformGroup(d.Destination.ID()), Topic: record.EventsTopic}
 	}
 	out := make([]map[int32]infra.Progress, len(dests))
 	for i, p := range c.x.cfg.Groups.Progress(ctx, of...) {

@@ -21,6 +21,7 @@ import (
 	"eventserver/infra/pubsub"
 	"eventserver/metrics"
 	"eventserver/router"
+	"eventserver/router/record"
 )
 
 func TestMain(m *testing.M) {
@@ -124,7 +125,7 @@ func (r *rig) publish(key, typ string, n int) (ids []string) {
 func (r *rig) store(id, key, typ string) {
 	r.Helper()
 	e := destinations.Event{ID: id, Key: key, Type: typ, ReceivedAt: time.Now(), ContentType: "application/json", Data: []byte(`{}`)}
-	require.NoError(r, r.broker.Publisher(infra.Durable).Publish(router.EventsTopic, router.EncodeEvent(e)))
+	require.NoError(r, r.broker.Publisher(infra.Durable).Publish(record.EventsTopic, record.EncodeEvent(e)))
 }
 
 func (r *rig) ask(id string) DestinationExplanation {
@@ -162,7 +163,7 @@ func TestDelivered(t *testing.T) {
 	out, err := r.explain.Explain(t.Context(), Question{ID: id})
 	require.NoError(t, err)
 	require.Len(t, out.Accepted, 1)
-	assert.Equal(t, router.EventsTopic, out.Accepted[0].Topic)
+	assert.Equal(t, record.EventsTopic, out.Accepted[0].Topic)
 	assert.Equal(t, "u1", out.Accepted[0].Key)
 	assert.Equal(t, "t", out.Accepted[0].Type)
 	assert.WithinRange(t, out.Accepted[0].Received, before, time.Now())
@@ -315,8 +316,8 @@ func TestPoisonedByBothStages(t *testing.T) {
 
 	// An operator discards one and redrives the other, which is taken now.
 	p := r.ask(broken).Poison[0]
-	mark := router.Mark{Kind: router.MarkDiscarded, Of: router.Position{Partition: p.Partition, Offset: p.Offset}, By: "ada", EventID: broken, At: time.Now()}
-	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(router.PoisonTopic("d"), router.EncodeMark(mark, "u1")))
+	mark := record.Mark{Kind: record.MarkDiscarded, Of: record.Position{Partition: p.Partition, Offset: p.Offset}, By: "ada", EventID: broken, At: time.Now()}
+	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(record.PoisonTopic("d"), record.EncodeMark(mark, "u1")))
 	got = r.ask(broken)
 	assert.Equal(t, StateDiscarded, got.State)
 	assert.Contains(t, got.Why, "discarded by ada")
@@ -325,19 +326,19 @@ func TestPoisonedByBothStages(t *testing.T) {
 	d.answers = nil
 	r.run(router.Destination{Destination: d})
 	p = r.ask(id).Poison[0]
-	of := router.Position{Partition: p.Partition, Offset: p.Offset}
+	of := record.Position{Partition: p.Partition, Offset: p.Offset}
 	var rec *message.Message
-	reader, err := r.broker.Bounds(t.Context(), router.PoisonTopic("d"), time.Time{})
+	reader, err := r.broker.Bounds(t.Context(), record.PoisonTopic("d"), time.Time{})
 	require.NoError(t, err)
-	require.NoError(t, r.broker.Scan(t.Context(), router.PoisonTopic("d"), ranges(reader), func(m *message.Message, _ time.Time) error {
-		if router.PositionOf(m) == of {
+	require.NoError(t, r.broker.Scan(t.Context(), record.PoisonTopic("d"), ranges(reader), func(m *message.Message, _ time.Time) error {
+		if record.PositionOf(m) == of {
 			rec = m
 		}
 		return nil
 	}))
-	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(router.DestinationTopic("d"), router.Redriven(rec, router.Redrive{Of: of, Run: "r", At: time.Now()})))
-	mark = router.Mark{Kind: router.MarkRedriven, Of: of, By: "ada", EventID: id, At: time.Now()}
-	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(router.PoisonTopic("d"), router.EncodeMark(mark, "u1")))
+	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(record.DestinationTopic("d"), record.Redriven(rec, record.Redrive{Of: of, Run: "r", At: time.Now()})))
+	mark = record.Mark{Kind: record.MarkRedriven, Of: of, By: "ada", EventID: id, At: time.Now()}
+	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(record.PoisonTopic("d"), record.EncodeMark(mark, "u1")))
 	got = r.await(id, StateDelivered)
 	require.Len(t, got.Records, 2)
 	assert.Equal(t, of.String(), got.Records[1].RedriveOf)
@@ -483,7 +484,7 @@ func TestRecordsOfOthers(t *testing.T) {
 	bare.Metadata["ce_id"] = "bare"
 	bad := message.NewMessage("bad", []byte(`{}`))
 	bad.Metadata["ce_id"], bad.Metadata["ce_time"] = "bad", "yesterday"
-	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(router.EventsTopic, bare, bad))
+	require.NoError(t, r.broker.Publisher(infra.Durable).Publish(record.EventsTopic, bare, bad))
 	since := time.Now().Add(-time.Minute)
 	eventually := func(id, state string) *Explanation {
 		t.Helper()
@@ -568,11 +569,11 @@ func TestWithoutAKey(t *testing.T) {
 	bare := message.NewMessage("record", []byte(`{}`))
 	bare.Metadata["ce_id"] = "a b"
 	c.occurs(bare, time.Now())
-	only, err := c.place(t.Context(), router.PoisonTopic("d"))
+	only, err := c.place(t.Context(), record.PoisonTopic("d"))
 	require.NoError(t, err)
 	assert.Nil(t, only, "everywhere")
 	v := &DestinationExplanation{}
-	c.given(&evidence{id: "d"}, &PoisonedAttempt{Class: router.ClassPipeline}, v)
+	c.given(&evidence{id: "d"}, &PoisonedAttempt{Class: record.ClassPipeline}, v)
 	assert.Contains(t, v.Do, "eventserver poison redrive --destination d --event 'a b'", "--key finds nothing")
 }
 

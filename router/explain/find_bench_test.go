@@ -15,6 +15,7 @@ import (
 	"eventserver/infra/kafka"
 	"eventserver/infra/pubsub"
 	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // BenchmarkFind finds an event in the middle of 1,000,000 that came within a
@@ -31,7 +32,7 @@ func BenchmarkFind(b *testing.B) {
 	broker, err := pubsub.New(log, pubsub.Config{})
 	require.NoError(b, err)
 	b.Cleanup(func() { _ = broker.Close() })
-	require.NoError(b, broker.EnsureTopics(b.Context(), infra.Topic{Name: router.EventsTopic}, infra.Topic{Name: router.DestinationTopic("d")}, infra.Topic{Name: router.PoisonTopic("d")}))
+	require.NoError(b, broker.EnsureTopics(b.Context(), infra.Topic{Name: record.EventsTopic}, infra.Topic{Name: record.DestinationTopic("d")}, infra.Topic{Name: record.PoisonTopic("d")}))
 	began := time.Now().Add(-24 * time.Hour)
 	id := fill(b, addrs, began, events)
 
@@ -76,8 +77,8 @@ func fill(b *testing.B, addrs []string, began time.Time, n int) (middle string) 
 		if i == n/2+1 {
 			id = "order-1" // of u1
 		}
-		m := router.EncodeEvent(destinations.Event{ID: id, Key: key, Type: "t", ReceivedAt: at, Data: []byte(`{"n":1}`)})
-		rec := &kgo.Record{Topic: router.EventsTopic, Key: []byte(key), Value: m.Payload, Timestamp: at}
+		m := record.EncodeEvent(destinations.Event{ID: id, Key: key, Type: "t", ReceivedAt: at, Data: []byte(`{"n":1}`)})
+		rec := &kgo.Record{Topic: record.EventsTopic, Key: []byte(key), Value: m.Payload, Timestamp: at}
 		for k, v := range m.Metadata {
 			if k != infra.MetaKey {
 				rec.Headers = append(rec.Headers, kgo.RecordHeader{Key: k, Value: []byte(v)})

@@ -20,6 +20,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // uuidOf is a UUIDv7 of a time.
@@ -92,7 +93,7 @@ type trimmed struct{ infra.Reader }
 
 func (b trimmed) Bounds(ctx context.Context, topic string, since time.Time) (map[int32]infra.Bounds, error) {
 	out, err := b.Reader.Bounds(ctx, topic, since)
-	if topic == router.EventsTopic {
+	if topic == record.EventsTopic {
 		for p, at := range out {
 			out[p] = infra.Bounds{Oldest: at.End, At: at.End, End: at.End}
 		}
@@ -192,7 +193,7 @@ func TestDamagedRecordOfADestination(t *testing.T) {
 	r := newRig(t, router.Destination{Destination: &receiver{id: "d"}})
 	r.store("e1", "u", "t")
 	r.await("e1", StateDelivered)
-	x, err := New(Config{Reader: unreadable{r.broker, router.DestinationTopic("d")}, Groups: r.broker, Destinations: r.pipeline.Configured})
+	x, err := New(Config{Reader: unreadable{r.broker, record.DestinationTopic("d")}, Groups: r.broker, Destinations: r.pipeline.Configured})
 	require.NoError(t, err)
 	out, err := x.Explain(t.Context(), Question{ID: "e1"})
 	require.NoError(t, err)

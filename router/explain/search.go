@@ -11,8 +11,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
-	"eventserver/router"
 	"eventserver/router/plural"
+	"eventserver/router/record"
 )
 
 // errEnough ends a scan that has read as much as it may.
@@ -136,13 +136,13 @@ func (c *inquiry) ranges(ctx context.Context, topic string, w window, only []int
 func (c *inquiry) accepted(ctx context.Context) error {
 	places := [][]int32{nil}
 	if c.q.Key != "" {
-		p, err := c.x.cfg.Reader.Place(ctx, router.EventsTopic, c.q.Key)
+		p, err := c.x.cfg.Reader.Place(ctx, record.EventsTopic, c.q.Key)
 		if err != nil {
 			return err
 		}
 		places = [][]int32{{p}, nil} // another program may have put it elsewhere
 	}
-	s := &search{c: c, topic: router.EventsTopic}
+	s := &search{c: c, topic: record.EventsTopic}
 	for _, w := range c.likely() {
 		for _, only := range places {
 			if done, err := c.look(ctx, s, w, only); done || err != nil {
@@ -166,12 +166,12 @@ const firstLook = 4096
 
 // look searches a window. done: the event was found, or no more may be read.
 func (c *inquiry) look(ctx context.Context, s *search, w window, only []int32) (done bool, err error) {
-	all, gone, err := c.ranges(ctx, router.EventsTopic, w, only)
+	all, gone, err := c.ranges(ctx, record.EventsTopic, w, only)
 	if err != nil {
 		return false, err
 	}
 	c.gone = c.gone || gone
-	searched := SearchedTopic{Topic: router.EventsTopic, Partitions: len(all), From: w.from, To: w.to}
+	searched := SearchedTopic{Topic: record.EventsTopic, Partitions: len(all), From: w.from, To: w.to}
 	for size, more := int64(firstLook), true; more && !done; size *= 2 {
 		more = false
 		part := make(map[int32]infra.Range, len(all))
@@ -209,19 +209,19 @@ func (c *inquiry) retrace(ctx context.Context) error {
 	if len(c.origins) == 0 {
 		return nil
 	}
-	bounds, err := c.x.cfg.Reader.Bounds(ctx, router.EventsTopic, time.Time{})
+	bounds, err := c.x.cfg.Reader.Bounds(ctx, record.EventsTopic, time.Time{})
 	if err != nil {
 		return err
 	}
 	for o := range c.origins {
-		p, err := c.x.cfg.Reader.Place(ctx, router.EventsTopic, o.key)
+		p, err := c.x.cfg.Reader.Place(ctx, record.EventsTopic, o.key)
 		if err != nil {
 			return err
 		}
 		if b := bounds[p]; o.sequence < b.Oldest || o.sequence >= b.End {
 			continue
 		}
-		s := &search{c: c, topic: router.EventsTopic}
+		s := &search{c: c, topic: record.EventsTopic}
 		if _, _, err := s.scan(ctx, map[int32]infra.Range{p: {From: o.sequence, To: o.sequence + 1}}, c.occurs); err != nil {
 			return err
 		}
@@ -232,12 +232,12 @@ func (c *inquiry) retrace(ctx context.Context) error {
 
 // occurs takes a record of the topic of events, if it is one of the event.
 func (c *inquiry) occurs(m *message.Message, at time.Time) {
-	if router.EventID(m) != c.q.ID {
+	if record.EventID(m) != c.q.ID {
 		return
 	}
-	e, err := router.DecodeEvent(m)
-	o := occurrence{event: e, err: err, orderKey: router.OrderKey(m), keyless: m.Metadata.Get(infra.MetaKey) == "", AcceptedAt: AcceptedAt{
-		Topic: router.EventsTopic, Partition: infra.Partition(m), Offset: infra.Offset(m), Stored: at.UTC(), Received: e.ReceivedAt.UTC(),
+	e, err := record.DecodeEvent(m)
+	o := occurrence{event: e, err: err, orderKey: record.OrderKey(m), keyless: m.Metadata.Get(infra.MetaKey) == "", AcceptedAt: AcceptedAt{
+		Topic: record.EventsTopic, Partition: infra.Partition(m), Offset: infra.Offset(m), Stored: at.UTC(), Received: e.ReceivedAt.UTC(),
 		Key: e.Key, Type: e.Type, Source: e.Source,
 	}}
 	if e.ReceivedAt.IsZero() {

@@ -11,6 +11,7 @@ import (
 	"eventserver/metrics"
 	"eventserver/router"
 	"eventserver/router/plural"
+	"eventserver/router/record"
 )
 
 // judge says what became of the event at one destination.
@@ -86,7 +87,7 @@ func (c *inquiry) judgeDone(e *evidence, r *destRecord, v *DestinationExplanatio
 func (c *inquiry) given(e *evidence, p *PoisonedAttempt, v *DestinationExplanation) {
 	v.State, v.Stage, v.Reason, v.Attempts, v.LastAnswer, v.Since = StatePoisoned, p.Stage, p.Reason, p.Attempts, p.Detail, p.Stored
 	what := fmt.Sprintf("given up after %s (%s): %s", plural.Count(p.Attempts, "attempt"), p.Reason, p.Detail)
-	if p.Class == router.ClassPipeline {
+	if p.Class == record.ClassPipeline {
 		what = fmt.Sprintf("given up before it was sent, in the %s stage (%s): %s", p.Stage, p.Reason, p.Detail)
 	}
 	by := ""
@@ -94,11 +95,11 @@ func (c *inquiry) given(e *evidence, p *PoisonedAttempt, v *DestinationExplanati
 		by = " by " + p.MarkedBy
 	}
 	switch p.Mark {
-	case router.MarkDiscarded:
+	case record.MarkDiscarded:
 		v.State, v.Since, v.Why = StateDiscarded, p.MarkedAt, fmt.Sprintf("discarded%s at %s; %s", by, clock(p.MarkedAt), what)
-	case router.MarkSkipped:
+	case record.MarkSkipped:
 		v.State, v.Since, v.Why = StateFiltered, p.MarkedAt, fmt.Sprintf("redriven%s at %s: the destination does not want it any more; it was %s", by, clock(p.MarkedAt), what)
-	case router.MarkRedriven:
+	case record.MarkRedriven:
 		if e.gone {
 			v.State, v.Since, v.Why = StateTrimmed, p.MarkedAt, fmt.Sprintf("redriven%s at %s, and the record of that is deleted: delivered, most likely; before, it was %s", by, clock(p.MarkedAt), what)
 			return
@@ -107,7 +108,7 @@ func (c *inquiry) given(e *evidence, p *PoisonedAttempt, v *DestinationExplanati
 	default:
 		v.Why = what
 		fix := "fix the receiver"
-		if p.Class == router.ClassPipeline {
+		if p.Class == record.ClassPipeline {
 			fix = "fix the destination's filter, transform or schema"
 		}
 		v.Do = fmt.Sprintf("%s, then: eventserver poison redrive --destination %s%s", fix, e.id, c.meant())
@@ -121,11 +122,11 @@ func (c *inquiry) judgeEvent(ctx context.Context, e *evidence, v *DestinationExp
 			c.judgeDone(e, &destRecord{}, v)
 			return nil
 		}
-		if p := e.givenUp(true, time.Time{}, router.Position{Partition: -1}); p != nil {
+		if p := e.givenUp(true, time.Time{}, record.Position{Partition: -1}); p != nil {
 			c.given(e, p, v)
 			return nil
 		}
-		if p := e.givenUp(false, time.Time{}, router.Position{Partition: -1}); p != nil {
+		if p := e.givenUp(false, time.Time{}, record.Position{Partition: -1}); p != nil {
 			c.given(e, p, v)
 			return nil
 		}
@@ -140,7 +141,7 @@ func (c *inquiry) judgeEvent(ctx context.Context, e *evidence, v *DestinationExp
 	if !progress.Done(e.last.Offset) {
 		return c.untransformed(ctx, e, progress, v)
 	}
-	if p := e.givenUp(true, e.last.Stored.Truncate(time.Millisecond), router.Position{Partition: -1}); p != nil {
+	if p := e.givenUp(true, e.last.Stored.Truncate(time.Millisecond), record.Position{Partition: -1}); p != nil {
 		c.given(e, p, v)
 		return nil
 	}
@@ -148,7 +149,7 @@ func (c *inquiry) judgeEvent(ctx context.Context, e *evidence, v *DestinationExp
 		c.judgeDone(e, &destRecord{DeliveryRecord: DeliveryRecord{Stored: e.last.Stored.Truncate(time.Millisecond)}}, v)
 		return nil
 	}
-	if p := e.givenUp(false, e.last.Stored.Truncate(time.Millisecond), router.Position{Partition: -1}); p != nil { // the record that it was is deleted
+	if p := e.givenUp(false, e.last.Stored.Truncate(time.Millisecond), record.Position{Partition: -1}); p != nil { // the record that it was is deleted
 		c.given(e, p, v)
 		return nil
 	}
@@ -173,7 +174,7 @@ func (c *inquiry) judgeEvent(ctx context.Context, e *evidence, v *DestinationExp
 		if err != nil {
 			would = "poisoned"
 		}
-		v.State, v.Why = StateNothing, "it was passed over when it was transformed"+c.orUnreadable(router.DestinationTopic(e.id))+"; as the destination is configured now, it would be "+would
+		v.State, v.Why = StateNothing, "it was passed over when it was transformed"+c.orUnreadable(record.DestinationTopic(e.id))+"; as the destination is configured now, it would be "+would
 		v.Do = "if it should be sent: eventserver replay " + e.id + " --since " + e.last.Stored.Format(time.RFC3339) + " (with --dry-run first)"
 	}
 	return nil
@@ -226,7 +227,7 @@ func (c *inquiry) untransformed(ctx context.Context, e *evidence, progress infra
 		return nil
 	}
 	v.Why = fmt.Sprintf("it is not transformed yet; %s of its partition %s before it", plural.Count(v.Ahead, "event"), plural.Verb(v.Ahead, "is", "are"))
-	return c.owner(ctx, router.TransformGroup(e.id), router.EventsTopic, e.last.Partition, v)
+	return c.owner(ctx, record.TransformGroup(e.id), record.EventsTopic, e.last.Partition, v)
 }
 
 // judgeUndone: its record in the destination's topic is not done.
@@ -275,7 +276,7 @@ func (c *inquiry) judgeUndone(ctx context.Context, e *evidence, r *destRecord, v
 			v.Why += "; " + why
 		}
 	}
-	return c.owner(ctx, router.DeliverGroup(e.id), router.DestinationTopic(e.id), r.Partition, v)
+	return c.owner(ctx, record.DeliverGroup(e.id), record.DestinationTopic(e.id), r.Partition, v)
 }
 
 // first: nothing of its user is before it.

@@ -9,7 +9,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
-	"eventserver/router"
+	"eventserver/router/record"
 )
 
 const (
@@ -92,7 +92,7 @@ func (j *job) wait(ctx context.Context, todo []step) error {
 // publish that fails may have stored some of its records, and not the first. It
 // returns the steps that are to be marked.
 func (j *job) send(todo []step) (done []step, err error) {
-	topic := router.DestinationTopic(j.destination)
+	topic := record.DestinationTopic(j.destination)
 	stuck := map[string]bool{} // keys of which one of todo did not fit; what stays of others came later than theirs
 	for len(todo) > 0 {
 		var wave, later []step
@@ -152,13 +152,13 @@ func (j *job) sendSmall(topic string, wave []step, stuck map[string]bool) (store
 // mark settles items in the queue itself.
 func (j *job) mark(ctx context.Context, done []step) error {
 	msgs := make([]*message.Message, len(done))
-	at := make([]router.Position, len(done))
+	at := make([]record.Position, len(done))
 	now := j.s.cfg.Now()
 	for i := range done {
 		if m := &done[i].mark; m.At.IsZero() {
 			m.At = now
 		}
-		msgs[i], at[i] = router.EncodeMark(done[i].mark, done[i].key), done[i].mark.Of
+		msgs[i], at[i] = record.EncodeMark(done[i].mark, done[i].key), done[i].mark.Of
 	}
 	if err := j.publishMarks(ctx, msgs); err != nil {
 		j.unsure = true
@@ -207,9 +207,9 @@ func (j *job) count(done []step) {
 		kinds[s.mark.Kind]++
 	}
 	j.note(func(r *Run) {
-		r.Redriven += kinds[router.MarkRedriven]
-		r.Discarded += kinds[router.MarkDiscarded]
-		r.Skipped += kinds[router.MarkSkipped]
+		r.Redriven += kinds[record.MarkRedriven]
+		r.Discarded += kinds[record.MarkDiscarded]
+		r.Skipped += kinds[record.MarkSkipped]
 	})
 	if j.order.DryRun {
 		return

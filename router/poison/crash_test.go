@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"eventserver/infra"
-	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // A redrive is killed at each of its publishes, before, in the middle of and
@@ -69,7 +69,7 @@ func TestRunsAgainstAModel(t *testing.T) {
 		filters := rapid.Custom(func(t *rapid.T) Filter {
 			f := Filter{Key: rapid.SampledFrom(keys).Draw(t, "key")}
 			if rapid.Bool().Draw(t, "class?") {
-				f.Class = rapid.SampledFrom([]string{router.ClassPipeline, router.ClassReceiver}).Draw(t, "class")
+				f.Class = rapid.SampledFrom([]string{record.ClassPipeline, record.ClassReceiver}).Draw(t, "class")
 			}
 			if rapid.IntRange(0, 9).Draw(t, "id?") == 0 {
 				f.EventID = fmt.Sprint("e", rapid.IntRange(0, 20).Draw(t, "id"))
@@ -129,10 +129,10 @@ func TestRunsAgainstAModel(t *testing.T) {
 func checkOrder(t require.TestingT, w *world, run string) {
 	last := map[string]int64{}
 	for _, m := range w.all("dest.d") {
-		if r, _ := router.DecodeRedrive(m); r.Run != run {
+		if r, _ := record.DecodeRedrive(m); r.Run != run {
 			continue
 		}
-		d, err := router.DecodeDelivery("d", m)
+		d, err := record.DecodeDelivery("d", m)
 		require.NoError(t, err)
 		if before, ok := last[d.Key]; ok {
 			require.LessOrEqual(t, before, d.Sequence, d.Key)
@@ -150,7 +150,7 @@ func checkOnce(t require.TestingT, w *world, items int) {
 	}
 	marks := map[string][]string{}
 	for _, m := range w.all("poison.d") {
-		if mark, is := router.DecodeMark(m); is && !slices.Contains(marks[mark.EventID], mark.Kind) {
+		if mark, is := record.DecodeMark(m); is && !slices.Contains(marks[mark.EventID], mark.Kind) {
 			marks[mark.EventID] = append(marks[mark.EventID], mark.Kind)
 		}
 	}
@@ -158,7 +158,7 @@ func checkOnce(t require.TestingT, w *world, items int) {
 		id := fmt.Sprint("e", n)
 		require.Len(t, marks[id], 1, id)
 		want := 0
-		if marks[id][0] == router.MarkRedriven {
+		if marks[id][0] == record.MarkRedriven {
 			want = 1
 		}
 		require.Equal(t, want, sent[id], "%s is %s", id, marks[id][0])
@@ -177,7 +177,7 @@ func TestWhoSleptTooLongSendsNothing(t *testing.T) {
 	w.put(item{id: "b1", key: "ada", stage: "transform"})
 	slept.cfg.Again = func() (f againFunc) {
 		was := slept.cfg.Again
-		return func(ctx ctx, d string, m msg, r router.Redrive) (msg, error) {
+		return func(ctx ctx, d string, m msg, r record.Redrive) (msg, error) {
 			if n++; n == 1 {
 				close(asleep)
 				<-wake

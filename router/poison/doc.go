@@ -2,7 +2,7 @@
 // is listed, counted, shown, redriven and discarded, over any broker.
 //
 // A poison queue is the topic poison.<destination>, and nothing else: what was
-// given up, and marks that settle it (router.Mark), in one log that explains
+// given up, and marks that settle it (record.Mark), in one log that explains
 // itself. What has no mark waits for an operator.
 //
 //	service.go  what it is made of

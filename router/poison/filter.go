@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // filter is an Filter that was understood.
 type filter struct {
 	class, reason, typ, key, event string
-	at                             *router.Position
+	at                             *record.Position
 	since, until                   time.Time // zero: open
 }
 
@@ -20,21 +21,21 @@ type filter struct {
 func parse(f Filter, now time.Time) (*filter, error) {
 	m := &filter{class: f.Class, reason: f.Reason, typ: f.Type, key: f.Key, event: f.EventID}
 	switch f.Class {
-	case "", router.ClassPipeline, router.ClassReceiver:
+	case "", record.ClassPipeline, record.ClassReceiver:
 	default:
 		return nil, invalid(fmt.Sprintf("reason_class: %.40q is not pipeline or receiver", f.Class))
 	}
-	if all := router.Reasons(""); f.Reason != "" && !slices.Contains(all, f.Reason) {
+	if all := record.Reasons(""); f.Reason != "" && !slices.Contains(all, f.Reason) {
 		return nil, invalid(fmt.Sprintf("reason: %.40q is not one of %s", f.Reason, strings.Join(all, ", ")))
 	}
-	if f.Class != "" && f.Reason != "" && router.ClassOf(f.Reason) != f.Class {
-		return nil, invalid(fmt.Sprintf("reason: %s is of class %s, and reason_class says %s; leave one of them out", f.Reason, router.ClassOf(f.Reason), f.Class))
+	if f.Class != "" && f.Reason != "" && record.ClassOf(f.Reason) != f.Class {
+		return nil, invalid(fmt.Sprintf("reason: %s is of class %s, and reason_class says %s; leave one of them out", f.Reason, record.ClassOf(f.Reason), f.Class))
 	}
 	if p := strings.TrimSuffix(f.Type, ".*"); f.Type != "*" && strings.Contains(p, "*") {
 		return nil, invalid(fmt.Sprintf("type: %.40q is not a pattern; write a whole type, a prefix with .* behind it, or *", f.Type))
 	}
 	if f.Position != "" {
-		at, err := router.ParsePosition(f.Position)
+		at, err := record.ParsePosition(f.Position)
 		if err != nil {
 			return nil, invalid("position: " + err.Error())
 		}
@@ -80,13 +81,13 @@ func (f *filter) singly() bool { return f.event != "" || f.at != nil }
 func narrow(f Filter) bool { return f != Filter{} }
 
 // match reports whether an item is meant. It was given up at that time.
-func (f *filter) match(g router.GivenUp, pos router.Position, at time.Time) bool {
+func (f *filter) match(g record.GivenUp, pos record.Position, at time.Time) bool {
 	switch {
 	case f.at != nil && *f.at != pos,
 		f.event != "" && f.event != g.EventID,
 		f.key != "" && f.key != g.Key,
 		f.reason != "" && f.reason != g.Reason,
-		f.class != "" && f.class != router.ClassOf(g.Reason),
+		f.class != "" && f.class != record.ClassOf(g.Reason),
 		f.typ != "" && !router.MatchTypes([]string{f.typ}, g.EventType),
 		!f.since.IsZero() && at.Before(f.since),
 		!f.until.IsZero() && !at.Before(f.until):

@@ -8,7 +8,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
-	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // index knows which records of a poison queue are settled. It reads what has
@@ -36,7 +36,7 @@ type part struct {
 }
 
 func newIndex(reader infra.Reader, destination string, hash func(string) uint64) *index {
-	return &index{reader: reader, topic: router.PoisonTopic(destination), hash: hash, busy: make(chan struct{}, 1), parts: map[int32]*part{}}
+	return &index{reader: reader, topic: record.PoisonTopic(destination), hash: hash, busy: make(chan struct{}, 1), parts: map[int32]*part{}}
 }
 
 func newPart() *part {
@@ -99,16 +99,16 @@ func (x *index) refresh(ctx context.Context) (map[int32]infra.Range, error) {
 }
 
 func (x *index) take(m *message.Message) {
-	pos := router.PositionOf(m)
+	pos := record.PositionOf(m)
 	at := x.parts[pos.Partition]
 	at.next = pos.Offset + 1
-	if mark, is := router.DecodeMark(m); is {
+	if mark, is := record.DecodeMark(m); is {
 		at.settled.Add(uint64(pos.Offset))
 		x.mark(mark.Of)
 		return
 	}
 	at.waiting++
-	g := router.DecodePoison("", m)
+	g := record.DecodePoison("", m)
 	if g.Key == "" {
 		return
 	}
@@ -122,7 +122,7 @@ func (x *index) take(m *message.Message) {
 	}
 }
 
-func (x *index) mark(of router.Position) {
+func (x *index) mark(of record.Position) {
 	if at := x.parts[of.Partition]; at != nil && of.Offset >= at.low && at.settled.CheckedAdd(uint64(of.Offset)) {
 		at.waiting--
 	}
@@ -156,7 +156,7 @@ func (p *part) tidy() {
 }
 
 // settle notes marks that were written, before they are read.
-func (x *index) settle(ctx context.Context, of ...router.Position) error {
+func (x *index) settle(ctx context.Context, of ...record.Position) error {
 	if err := x.lock(ctx); err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func (x *index) settle(ctx context.Context, of ...router.Position) error {
 
 // open reports whether an item waits for an operator, and whether its key's
 // items are in another order than their sequence.
-func (x *index) open(ctx context.Context, at router.Position, key string) (waits, mixed bool, err error) {
+func (x *index) open(ctx context.Context, at record.Position, key string) (waits, mixed bool, err error) {
 	if err := x.lock(ctx); err != nil {
 		return false, false, err
 	}

@@ -14,6 +14,7 @@ import (
 	"eventserver/infra"
 	"eventserver/router"
 	"eventserver/router/plural"
+	"eventserver/router/record"
 )
 
 const (
@@ -48,14 +49,14 @@ type job struct {
 
 // sequence is where an item is, and its place among those of its key.
 type sequence struct {
-	at       router.Position
+	at       record.Position
 	sequence int64
 }
 
 // step is what is to be done with one item.
 type step struct {
 	key  string
-	mark router.Mark
+	mark record.Mark
 	rec  *sent // nil: only the mark
 }
 
@@ -83,7 +84,7 @@ func (j *job) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	err = j.s.scanParts(ctx, j.destination, j.match, router.Position{},
+	err = j.s.scanParts(ctx, j.destination, j.match, record.Position{},
 		func(e *entry) error { return j.one(ctx, e) }, func() error { return j.partition(ctx) })
 	if errors.Is(err, errEnough) {
 		err = nil
@@ -137,7 +138,7 @@ func (j *job) decide(ctx context.Context, e *entry) error {
 			r.First = append(r.First, e.item())
 		}
 	})
-	s := step{key: e.Key, mark: router.Mark{Kind: router.MarkDiscarded, Of: e.at, By: j.h.run.By, Run: j.h.run.ID, EventID: e.EventID}}
+	s := step{key: e.Key, mark: record.Mark{Kind: record.MarkDiscarded, Of: e.at, By: j.h.run.By, Run: j.h.run.ID, EventID: e.EventID}}
 	if j.order.Action == actionDiscard {
 		return j.add(ctx, s)
 	}
@@ -159,10 +160,10 @@ func (j *job) decide(ctx context.Context, e *entry) error {
 			return nil
 		}
 	}
-	r := router.Redrive{Of: e.at, Run: j.h.run.ID, At: j.s.cfg.Now()}
-	s.mark.Kind = router.MarkRedriven
+	r := record.Redrive{Of: e.at, Run: j.h.run.ID, At: j.s.cfg.Now()}
+	s.mark.Kind = record.MarkRedriven
 	if !e.Transforms() {
-		s.rec = &sent{msg: router.Redriven(e.msg, r), e: e}
+		s.rec = &sent{msg: record.Redriven(e.msg, r), e: e}
 		return j.add(ctx, s)
 	}
 	rec, err := j.transform(ctx, e, r)
@@ -172,7 +173,7 @@ func (j *job) decide(ctx context.Context, e *entry) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case router.Skipped(err):
-		s.mark.Kind = router.MarkSkipped
+		s.mark.Kind = record.MarkSkipped
 	default:
 		reason, text := router.Failure(err, e.msg)
 		j.leave(e, reason+" again: "+text, func(r *Run) { r.Failed++ })
@@ -185,7 +186,7 @@ func (j *job) decide(ctx context.Context, e *entry) error {
 // hold the queue.
 const transformTimeout = 10 * time.Second
 
-func (j *job) transform(ctx context.Context, e *entry, r router.Redrive) (*message.Message, error) {
+func (j *job) transform(ctx context.Context, e *entry, r record.Redrive) (*message.Message, error) {
 	ctx, cancel := context.WithTimeout(ctx, transformTimeout)
 	defer cancel()
 	return j.s.cfg.Again(ctx, j.destination, e.msg, r)

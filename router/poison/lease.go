@@ -11,8 +11,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
-	"eventserver/router"
 	"eventserver/router/control"
+	"eventserver/router/record"
 )
 
 const (
@@ -129,7 +129,7 @@ func (l *lease) tell(ctx context.Context, phase string) error {
 	r.Phase, r.At = phase, l.s.cfg.Now()
 	if l.own.Action == actionRedrive {
 		var err error
-		if r.From, err = l.s.ends(ctx, router.DestinationTopic(l.own.Destination)); err != nil {
+		if r.From, err = l.s.ends(ctx, record.DestinationTopic(l.own.Destination)); err != nil {
 			return err
 		}
 	}

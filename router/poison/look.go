@@ -14,14 +14,14 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
-	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // entry is a record of a poison queue that is being looked at.
 type entry struct {
-	router.GivenUp
+	record.GivenUp
 	msg   *message.Message
-	at    router.Position
+	at    record.Position
 	when  time.Time // it was given up
 	mixed bool      // its key's items are in another order than their sequence
 }
@@ -29,7 +29,7 @@ type entry struct {
 func (e *entry) item() Item {
 	return Item{
 		Destination: e.Destination, Position: e.at.String(), EventID: e.EventID, Key: e.Key, Type: e.EventType, Stage: e.Stage,
-		Class: router.ClassOf(e.Reason), Reason: e.Reason, Detail: e.Detail, Attempts: e.Attempts,
+		Class: record.ClassOf(e.Reason), Reason: e.Reason, Detail: e.Detail, Attempts: e.Attempts,
 		First: e.First, Last: e.Last, ReceivedAt: e.ReceivedAt, PoisonedAt: e.when.UTC(), Sequence: e.Sequence, Redrives: e.Redrives, Size: e.Size,
 		LeftOut: e.LeftOut, Source: e.Source.String(),
 	}
@@ -40,12 +40,12 @@ var errEnough = errors.New("enough")
 
 // scan hands f what waits in a destination's queue and matches, by partition and
 // offset, beginning at from. What comes later is not seen.
-func (s *Service) scan(ctx context.Context, d string, m *filter, from router.Position, f func(*entry) error) error {
+func (s *Service) scan(ctx context.Context, d string, m *filter, from record.Position, f func(*entry) error) error {
 	return s.scanParts(ctx, d, m, from, f, func() error { return nil })
 }
 
 // scanParts is scan, and calls after at the end of each partition.
-func (s *Service) scanParts(ctx context.Context, d string, m *filter, from router.Position, f func(*entry) error, after func() error) error {
+func (s *Service) scanParts(ctx context.Context, d string, m *filter, from record.Position, f func(*entry) error, after func() error) error {
 	q := s.queue(d)
 	ranges, err := q.refresh(ctx)
 	if err != nil {
@@ -96,7 +96,7 @@ func (s *Service) since(ctx context.Context, topic string, since time.Time, rang
 
 func (s *Service) part(ctx context.Context, d string, q *index, m *filter, p int32, r infra.Range, f func(*entry) error) error {
 	return infra.Readable(s.cfg.Broker.Scan(ctx, q.topic, map[int32]infra.Range{p: r}, func(msg *message.Message, when time.Time) error {
-		e := &entry{GivenUp: router.DecodePoison(d, msg), msg: msg, at: router.PositionOf(msg), when: when}
+		e := &entry{GivenUp: record.DecodePoison(d, msg), msg: msg, at: record.PositionOf(msg), when: when}
 		waits, mixed, err := q.open(ctx, e.at, e.Key)
 		if err != nil || !waits || !m.match(e.GivenUp, e.at, when) {
 			return err
@@ -128,7 +128,7 @@ func (s *Service) List(ctx context.Context, q Query) (Page, error) {
 		if skipping && d != first {
 			return nil
 		}
-		begin := router.Position{}
+		begin := record.Position{}
 		if skipping {
 			begin, skipping = from, false
 		}
@@ -148,12 +148,12 @@ func (s *Service) List(ctx context.Context, q Query) (Page, error) {
 }
 
 // cursor reads where a page begins.
-func cursor(s string) (destination string, at router.Position, err error) {
+func cursor(s string) (destination string, at record.Position, err error) {
 	if s == "" {
 		return "", at, nil
 	}
 	destination, pos, _ := strings.Cut(s, "/")
-	if at, err = router.ParsePosition(pos); err != nil || destination == "" {
+	if at, err = record.ParsePosition(pos); err != nil || destination == "" {
 		return "", at, invalid(fmt.Sprintf("after: %.60q is not the next of a page", s))
 	}
 	return destination, at, nil
@@ -169,7 +169,7 @@ func (s *Service) Counts(ctx context.Context, f Filter) (Counts, error) {
 	err = s.each(f.Destination, func(d string) error {
 		total := Total{Destination: d, Reasons: []Count{}}
 		reasons := map[string]int{}
-		err := s.scan(ctx, d, m, router.Position{}, func(e *entry) error {
+		err := s.scan(ctx, d, m, record.Position{}, func(e *entry) error {
 			reasons[e.Reason]++
 			total.Count++
 			if total.Oldest.IsZero() || e.when.Before(total.Oldest) {
@@ -184,7 +184,7 @@ func (s *Service) Counts(ctx context.Context, f Filter) (Counts, error) {
 			return err
 		}
 		for _, reason := range slices.Sorted(maps.Keys(reasons)) {
-			total.Reasons = append(total.Reasons, Count{Class: router.ClassOf(reason), Reason: reason, Count: reasons[reason]})
+			total.Reasons = append(total.Reasons, Count{Class: record.ClassOf(reason), Reason: reason, Count: reasons[reason]})
 		}
 		out.Count += total.Count
 		out.Destinations = append(out.Destinations, total)
@@ -217,7 +217,7 @@ func (s *Service) Show(ctx context.Context, destination, item string, payload bo
 	var partial []*entry // of the records, those of which parts are left out; nil: others
 	marks := map[string]*Mark{}
 	err := s.each(destination, func(d string) error {
-		topic := router.PoisonTopic(d)
+		topic := record.PoisonTopic(d)
 		bounds, err := s.cfg.Broker.Bounds(ctx, topic, time.Time{})
 		if err != nil {
 			return err
@@ -227,15 +227,15 @@ func (s *Service) Show(ctx context.Context, destination, item string, payload bo
 			ranges[p] = infra.Range{From: b.Oldest, To: b.End}
 		}
 		return infra.Readable(s.cfg.Broker.Scan(ctx, topic, ranges, func(msg *message.Message, when time.Time) error {
-			at := router.PositionOf(msg)
-			if mark, is := router.DecodeMark(msg); is {
+			at := record.PositionOf(msg)
+			if mark, is := record.DecodeMark(msg); is {
 				of := mark.Of.String()
 				if marks[of] == nil && (mark.EventID == item || of == item) {
 					marks[of] = &Mark{Mark: mark.Kind, By: mark.By, Run: mark.Run, At: mark.At, Position: at.String()}
 				}
 				return nil
 			}
-			e := &entry{GivenUp: router.DecodePoison(d, msg), msg: msg, at: at, when: when}
+			e := &entry{GivenUp: record.DecodePoison(d, msg), msg: msg, at: at, when: when}
 			if e.EventID == item || at.String() == item {
 				out.Records = append(out.Records, recordOf(e, payload))
 				if e.LeftOut == nil {
@@ -270,7 +270,7 @@ func (s *Service) Show(ctx context.Context, destination, item string, payload bo
 }
 
 func recordOf(e *entry, payload bool) Record {
-	r := Record{Item: e.item(), Headers: router.PoisonHeaders(e.msg, payload)}
+	r := Record{Item: e.item(), Headers: record.PoisonHeaders(e.msg, payload)}
 	body := []byte(e.msg.Payload)
 	switch {
 	case !payload:

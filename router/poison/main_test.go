@@ -18,6 +18,7 @@ import (
 	"eventserver/infra/brokertest/inmemory"
 	"eventserver/infra/pubsub"
 	"eventserver/router"
+	"eventserver/router/record"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,7 +36,7 @@ type world struct {
 func newWorld(t inmemory.Test) *world {
 	b := inmemory.Open(t, 3, pubsub.Config{})
 	w := &world{t: t, broker: b, clock: time.Now(), marks: map[string]int{}}
-	require.NoError(t, b.EnsureTopics(context.Background(), router.Topics("d")...))
+	require.NoError(t, b.EnsureTopics(context.Background(), record.Topics("d")...))
 	return w
 }
 
@@ -55,7 +56,7 @@ func (w *world) pass(d time.Duration) {
 func (w *world) service(pub message.Publisher) *Service {
 	d := &router.Destination{Destination: plain{}}
 	s, err := New(Config{Broker: w.broker, Publisher: pub, Now: w.now, Destinations: func() []string { return []string{"d"} },
-		Again: func(ctx context.Context, _ string, m *message.Message, r router.Redrive) (*message.Message, error) {
+		Again: func(ctx context.Context, _ string, m *message.Message, r record.Redrive) (*message.Message, error) {
 			if w.again != nil {
 				if err := w.again(m); err != nil {
 					return nil, err
@@ -103,7 +104,7 @@ func (w *world) put(items ...item) {
 		if it.body == "" {
 			it.body = fmt.Sprintf(`{"id":%q}`, it.id)
 		}
-		m := router.EncodeEvent(destinations.Event{ID: it.id, Key: it.key, Type: it.typ, ReceivedAt: w.now(), ContentType: "application/json",
+		m := record.EncodeEvent(destinations.Event{ID: it.id, Key: it.key, Type: it.typ, ReceivedAt: w.now(), ContentType: "application/json",
 			Metadata: map[string]string{"traceparent": "secret-context"}, Data: []byte(it.body)})
 		for k, v := range map[string]string{"es_sequence": fmt.Sprint(it.sequence), "es_poison_stage": it.stage, "es_poison_reason": it.reason,
 			"es_poison_detail": "why " + it.id, "es_poison_attempts": "3", "es_poison_first": w.now().Format(time.RFC3339Nano), "es_poison_last": w.now().Format(time.RFC3339Nano)} {
@@ -136,7 +137,7 @@ func (w *world) all(topic string) (out []*message.Message) {
 func (w *world) redriven() map[string][]string {
 	out := map[string][]string{}
 	for _, m := range w.all("dest.d") {
-		d, err := router.DecodeDelivery("d", m)
+		d, err := record.DecodeDelivery("d", m)
 		require.NoError(w.t, err)
 		out[d.Key] = append(out[d.Key], d.EventID)
 	}
@@ -222,5 +223,5 @@ func (k *killer) Close() error { return nil }
 type (
 	ctx       = context.Context
 	msg       = *message.Message
-	againFunc = func(ctx, string, msg, router.Redrive) (msg, error)
+	againFunc = func(ctx, string, msg, record.Redrive) (msg, error)
 )

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"eventserver/infra"
-	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // large is a broker whose poison queue has very many items, half of them
@@ -39,7 +39,7 @@ func (l *large) Scan(_ context.Context, _ string, ranges map[int32]infra.Range, 
 			m = message.NewMessage("", make([]byte, 1000))
 			m.Metadata = message.Metadata{"ce_id": fmt.Sprint("e", at), infra.MetaKey: fmt.Sprint("user", at%1000), "es_sequence": fmt.Sprint(at), "es_poison_stage": "deliver", "es_poison_reason": "age"}
 		} else {
-			m = router.EncodeMark(router.Mark{Kind: router.MarkRedriven, Of: router.Position{Offset: 2 * (at - l.items)}}, "k")
+			m = record.EncodeMark(record.Mark{Kind: record.MarkRedriven, Of: record.Position{Offset: 2 * (at - l.items)}}, "k")
 		}
 		m.Metadata[infra.MetaPartition], m.Metadata[infra.MetaOffset] = "0", fmt.Sprint(at)
 		if err := f(m, time.Now()); err != nil {
@@ -64,7 +64,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	b := &large{items: 60_000}
 	s, err := New(Config{Broker: b, Publisher: small{}, Destinations: func() []string { return []string{"d"} },
-		Again: func(context.Context, string, *message.Message, router.Redrive) (*message.Message, error) {
+		Again: func(context.Context, string, *message.Message, record.Redrive) (*message.Message, error) {
 			return nil, nil
 		}})
 	require.NoError(t, err)

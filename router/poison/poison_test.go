@@ -15,7 +15,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/infra"
-	"eventserver/router"
+	"eventserver/router/record"
 )
 
 type fields = Filter
@@ -144,9 +144,9 @@ func TestRedriveDeliveries(t *testing.T) {
 	assert.Empty(t, w.waiting(s))
 	assert.Equal(t, map[string][]string{"ada": {"a1", "a2"}, "bob": {"b1"}}, w.redriven())
 	for _, m := range w.all("dest.d") {
-		d, err := router.DecodeDelivery("d", m)
+		d, err := record.DecodeDelivery("d", m)
 		require.NoError(t, err)
-		r, ok := router.DecodeRedrive(m)
+		r, ok := record.DecodeRedrive(m)
 		require.True(t, ok)
 		assert.Equal(t, run.ID, r.Run)
 		switch d.EventID {
@@ -430,10 +430,10 @@ func TestAQueueMadeAnew(t *testing.T) {
 	_, err := do(s, Order{Action: actionDiscard})
 	require.NoError(t, err)
 	assert.Empty(t, w.waiting(s))
-	topic := router.PoisonTopic("d")
+	topic := record.PoisonTopic("d")
 	require.NoError(t, w.broker.DeleteTopics(t.Context(), topic))
 	s.Drop("d")
-	require.NoError(t, w.broker.EnsureTopics(t.Context(), router.Topics("d")...))
+	require.NoError(t, w.broker.EnsureTopics(t.Context(), record.Topics("d")...))
 	var want []string
 	for n := range 12 {
 		id := fmt.Sprint("new", n)

@@ -8,7 +8,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
-	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // recover writes the marks that runs which were killed did not get to write:
@@ -28,7 +28,7 @@ func (j *job) recover(ctx context.Context) error {
 }
 
 func (j *job) recoverOne(ctx context.Context, k *holder) error {
-	topic := router.DestinationTopic(j.destination)
+	topic := record.DestinationTopic(j.destination)
 	bounds, err := j.s.cfg.Broker.Bounds(ctx, topic, time.Time{})
 	if err != nil {
 		return err
@@ -50,16 +50,16 @@ func (j *job) recoverOne(ctx context.Context, k *holder) error {
 		return nil
 	}
 	if err := j.s.cfg.Broker.Scan(ctx, topic, ranges, func(m *message.Message, _ time.Time) error {
-		r, ok := router.DecodeRedrive(m)
+		r, ok := record.DecodeRedrive(m)
 		if !ok || r.Run != k.Run {
 			return nil
 		}
-		g := router.DecodePoison(j.destination, m)
+		g := record.DecodePoison(j.destination, m)
 		waits, _, err := j.q.open(ctx, r.Of, g.Key)
 		if err != nil || !waits {
 			return err
 		}
-		found = append(found, step{key: g.Key, mark: router.Mark{Kind: router.MarkRedriven, Of: r.Of, By: k.By, Run: k.Run, EventID: g.EventID, At: r.At}})
+		found = append(found, step{key: g.Key, mark: record.Mark{Kind: record.MarkRedriven, Of: r.Of, By: k.By, Run: k.Run, EventID: g.EventID, At: r.At}})
 		if len(found) < maxBatch {
 			return nil
 		}

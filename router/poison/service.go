@@ -14,7 +14,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
-	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // Config says what a Service works on.
@@ -25,7 +25,7 @@ type Config struct {
 	Destinations func() []string
 	// Again transforms an item of a destination once more, as
 	// router.Destination.Again does. It is called by one goroutine of each run.
-	Again func(ctx context.Context, destination string, poison *message.Message, r router.Redrive) (*message.Message, error)
+	Again func(ctx context.Context, destination string, poison *message.Message, r record.Redrive) (*message.Message, error)
 	// Settled is told of marks that were written, for metrics; nil: nobody is.
 	Settled func(mark string, n int)
 	// Publisher is the broker's durable one by default.

@@ -9,12 +9,12 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
-	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // goneError says that a source does not have what an item lacks.
 type goneError struct {
-	source router.Source
+	source record.Source
 	size   int
 	why    string
 }
@@ -28,7 +28,7 @@ func (g *goneError) Error() string {
 func (s *Service) complete(ctx context.Context, e *entry) error {
 	gone := func(why string) error { return &goneError{e.Source, e.Size, why} }
 	topic, at := e.Source.Topic, e.Source.At
-	if topic != router.EventsTopic && topic != router.DestinationTopic(e.Destination) {
+	if topic != record.EventsTopic && topic != record.DestinationTopic(e.Destination) {
 		return gone("where it was is not known")
 	}
 	bounds, err := s.cfg.Broker.Bounds(ctx, topic, time.Time{})
@@ -60,7 +60,7 @@ func (s *Service) complete(ctx context.Context, e *entry) error {
 	case source == nil:
 		return gone("the record was deleted")
 	}
-	whole, err := router.Whole(e.msg, source)
+	whole, err := record.Whole(e.msg, source)
 	if err != nil {
 		return gone(err.Error())
 	}

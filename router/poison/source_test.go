@@ -14,21 +14,21 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/infra"
-	"eventserver/router"
+	"eventserver/router/record"
 )
 
 // putPartial stores an event on a topic and a poison record of it without its body.
-func (w *world) putPartial(topic, stage, id string) (source router.Source) {
+func (w *world) putPartial(topic, stage, id string) (source record.Source) {
 	body := fmt.Appendf(nil, `{"id":%q}`, id)
-	m := router.EncodeEvent(destinations.Event{ID: id, Key: id, Type: "order.placed", ReceivedAt: w.now(), ContentType: "application/json", Data: body})
+	m := record.EncodeEvent(destinations.Event{ID: id, Key: id, Type: "order.placed", ReceivedAt: w.now(), ContentType: "application/json", Data: body})
 	m.Metadata["es_sequence"], m.Metadata["es_header_X-A"] = "41", "a"
-	if topic == router.EventsTopic {
+	if topic == record.EventsTopic {
 		delete(m.Metadata, "es_sequence")
 	}
 	require.NoError(w.t, w.broker.Publisher(infra.Durable).Publish(topic, m))
 	for _, stored := range w.all(topic) {
-		if router.EventID(stored) == id {
-			source = router.Source{Topic: topic, At: router.PositionOf(stored)}
+		if record.EventID(stored) == id {
+			source = record.Source{Topic: topic, At: record.PositionOf(stored)}
 		}
 	}
 	sum := sha256.Sum256(body)
@@ -48,7 +48,7 @@ func (w *world) putPartial(topic, stage, id string) (source router.Source) {
 // that is there, and an item whose body is gone stays and says why.
 func TestBodyFromTheSource(t *testing.T) {
 	t.Parallel()
-	for stage, topic := range map[string]string{"transform": router.EventsTopic, "deliver": router.DestinationTopic("d")} {
+	for stage, topic := range map[string]string{"transform": record.EventsTopic, "deliver": record.DestinationTopic("d")} {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
@@ -79,7 +79,7 @@ func TestBodyFromTheSource(t *testing.T) {
 			assert.Equal(t, 1, run.Redriven, "%+v", run)
 			sent := w.all("dest.d")
 			require.Len(t, sent, before+1)
-			d, err := router.DecodeDelivery("d", sent[before])
+			d, err := record.DecodeDelivery("d", sent[before])
 			require.NoError(t, err)
 			assert.JSONEq(t, `{"id":"e1"}`, string(d.Payload.Body))
 			assert.Equal(t, 1, d.Redrives)
@@ -102,7 +102,7 @@ func TestBodyThatIsGone(t *testing.T) {
 		"it holds another record there now": func(w *world, topic string) {
 			require.NoError(w.t, w.broker.DeleteTopics(context.Background(), topic))
 			require.NoError(w.t, w.broker.EnsureTopics(context.Background(), infra.Topic{Name: topic}))
-			m := router.EncodeEvent(destinations.Event{ID: "other", Key: "e1", ReceivedAt: time.Now(), Data: []byte(`{"id":"e1"}`)})
+			m := record.EncodeEvent(destinations.Event{ID: "other", Key: "e1", ReceivedAt: time.Now(), Data: []byte(`{"id":"e1"}`)})
 			require.NoError(w.t, w.broker.Publisher(infra.Durable).Publish(topic, m))
 		},
 	} {
@@ -119,7 +119,7 @@ func TestBodyThatIsGone(t *testing.T) {
 			assert.Equal(t, why, r.Gone)
 			assert.Empty(t, r.Data)
 			assert.Empty(t, r.DataBase64)
-			require.NoError(t, w.broker.EnsureTopics(t.Context(), router.Topics("d")...))
+			require.NoError(t, w.broker.EnsureTopics(t.Context(), record.Topics("d")...))
 			if why == "the topic was deleted" { // there it is made again by now
 				why = "the topic was made anew"
 			}

@@ -1,4 +1,4 @@
-package router
+package record
 
 import (
 	"testing"
@@ -37,7 +37,7 @@ func TestIngestMessage(t *testing.T) {
 				want[i+1].Metadata = want[i].Metadata
 			}
 		}
-		recs, err := records(EncodeIngest(want))
+		recs, err := DecodeIngest(EncodeIngest(want))
 		require.NoError(t, err)
 		require.Len(t, recs, len(want))
 		for i, rec := range recs {
@@ -56,12 +56,12 @@ func TestIngestMessageThatIsCutShort(t *testing.T) {
 	index := msg.Metadata[hBatch]
 	for n := 1; n < len(index); n++ {
 		msg.Metadata[hBatch] = index[:n]
-		if recs, err := records(msg); err == nil && len(recs) > 1 {
+		if recs, err := DecodeIngest(msg); err == nil && len(recs) > 1 {
 			t.Errorf("cut after %d of %d bytes: %d records", n, len(index), len(recs))
 		}
 	}
 	msg.Metadata[hBatch], msg.Payload = index, msg.Payload[:3]
-	if _, err := records(msg); err == nil {
+	if _, err := DecodeIngest(msg); err == nil {
 		t.Error("a payload that is too short is not seen")
 	}
 }

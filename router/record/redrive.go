@@ -1,4 +1,4 @@
-package router
+package record
 
 import (
 	"fmt"
@@ -121,12 +121,13 @@ func Redriven(poison *message.Message, r Redrive) *message.Message {
 			out.Metadata[k] = v
 		}
 	}
-	r.sign(out, poison)
+	r.Sign(out, poison)
 	return out
 }
 
-func (r Redrive) sign(out, poison *message.Message) {
-	out.Metadata[hRedrives] = strconv.Itoa(redrives(poison) + 1)
+// Sign puts the headers of a redrive into out, which was made of a poison record.
+func (r Redrive) Sign(out, poison *message.Message) {
+	out.Metadata[hRedrives] = strconv.Itoa(Redrives(poison) + 1)
 	out.Metadata[hRedriveOf] = r.Of.String()
 	out.Metadata[hRedriveRun] = r.Run
 	out.Metadata[hRedrivenAt] = r.At.UTC().Format(time.RFC3339Nano)
@@ -149,7 +150,8 @@ func DecodeRedrive(msg *message.Message) (Redrive, bool) {
 	return Redrive{Of: of, Run: md[hRedriveRun], At: at}, true
 }
 
-func redrives(msg *message.Message) int {
+// Redrives is how often a delivery was redriven.
+func Redrives(msg *message.Message) int {
 	if _, is := DecodeRedrive(msg); !is {
 		return 0
 	}
@@ -157,8 +159,8 @@ func redrives(msg *message.Message) int {
 	return n
 }
 
-// redrivenAt is zero for what was not redriven.
-func redrivenAt(msg *message.Message) time.Time {
+// RedrivenAt is zero for what was not redriven.
+func RedrivenAt(msg *message.Message) time.Time {
 	r, _ := DecodeRedrive(msg)
 	return r.At
 }

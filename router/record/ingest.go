@@ -1,4 +1,4 @@
-package router
+package record
 
 import (
 	"encoding/binary"
@@ -140,8 +140,8 @@ func (b *batchIndex) event() (e destinations.Event, size uint64) {
 
 var errBatchIndex = errors.New("decode batch: its index does not fit its payload")
 
-// records takes an ingest message apart into the records to store.
-func records(msg *message.Message) ([]*message.Message, error) {
+// DecodeIngest takes an ingest message apart into the records to store.
+func DecodeIngest(msg *message.Message) ([]*message.Message, error) {
 	index := batchIndex{rest: msg.Metadata.Get(hBatch)}
 	if index.rest == "" {
 		return []*message.Message{msg}, nil
@@ -160,9 +160,9 @@ func records(msg *message.Message) ([]*message.Message, error) {
 	return out, nil
 }
 
-// Records makes the records of events that are stored without the ingest
+// EncodeEvents makes the records of events that are stored without the ingest
 // handler. Every event needs an id and a key.
-func Records(events []destinations.Event) ([]*message.Message, error) {
+func EncodeEvents(events []destinations.Event) ([]*message.Message, error) {
 	out := make([]*message.Message, len(events))
 	for i, e := range events {
 		if e.ID == "" || e.Key == "" {

@@ -1,4 +1,4 @@
-package router
+package record
 
 import (
 	"context"
@@ -12,10 +12,10 @@ import (
 // W3C Trace Context travels with an event as metadata, as it does without spans:
 // each span that hands the event on puts itself in the place of the one before.
 const (
-	traceparent  = "traceparent"
-	tracestate   = "tracestate"
-	hTraceparent = hMeta + traceparent
-	hTracestate  = hMeta + tracestate
+	Traceparent       = "traceparent"
+	tracestate        = "tracestate"
+	HeaderTraceparent = hMeta + Traceparent
+	hTracestate       = hMeta + tracestate
 )
 
 // carrier is the metadata of a record, as the propagator sees it.
@@ -38,9 +38,9 @@ func (c carrier) Keys() []string {
 	return keys
 }
 
-// traceOf is the span that wrote a record, as far as it tells; not valid when
+// TraceOf is the span that wrote a record, as far as it tells; not valid when
 // it does not, or tells nonsense.
-func traceOf(md message.Metadata) trace.SpanContext {
+func TraceOf(md message.Metadata) trace.SpanContext {
 	return trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), carrier(md)))
 }
 
@@ -53,8 +53,8 @@ func SetTrace(sc trace.SpanContext, metadata map[string]string) {
 	}
 }
 
-// stamp is SetTrace for a record.
-func stamp(sc trace.SpanContext, md message.Metadata) {
+// StampTrace is SetTrace for a record.
+func StampTrace(sc trace.SpanContext, md message.Metadata) {
 	if sc.IsValid() {
 		delete(md, hTracestate)
 		propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(context.Background(), sc), carrier(md))

@@ -1,4 +1,4 @@
-package router
+package record
 
 import (
 	"fmt"
@@ -15,16 +15,16 @@ import (
 // Headers of a stored record. The ce_ ones are the CloudEvents Kafka binding,
 // so that other programs can read the topics; the es_ ones are ours.
 const (
-	hSpecVersion = "ce_specversion"
-	hID          = "ce_id"
-	hType        = "ce_type"
-	hSource      = "ce_source"
-	hTime        = "ce_time"
-	hContentType = "content-type"
-	hReceived    = "es_received_at"
-	hSequence    = "es_sequence"
-	hMeta        = "es_meta_"   // + name: allow-listed context of the event
-	hHeader      = "es_header_" // + name: a header of the payload
+	hSpecVersion   = "ce_specversion"
+	HeaderID       = "ce_id"
+	HeaderType     = "ce_type"
+	hSource        = "ce_source"
+	hTime          = "ce_time"
+	hContentType   = "content-type"
+	HeaderReceived = "es_received_at"
+	hSequence      = "es_sequence"
+	hMeta          = "es_meta_"   // + name: allow-listed context of the event
+	hHeader        = "es_header_" // + name: a header of the payload
 )
 
 // EncodeEvent makes the record of an accepted event. Its payload is e.Data.
@@ -36,10 +36,10 @@ func encodeMetadata(e destinations.Event) message.Metadata {
 	md := make(message.Metadata, headersOfEvent(e))
 	md[infra.MetaKey] = e.Key
 	md[hSpecVersion] = "1.0"
-	md[hID] = e.ID
+	md[HeaderID] = e.ID
 	received := e.ReceivedAt.UTC().Format(time.RFC3339Nano)
-	md[hReceived] = received
-	set(md, hType, e.Type)
+	md[HeaderReceived] = received
+	set(md, HeaderType, e.Type)
 	set(md, hSource, e.Source)
 	set(md, hContentType, e.ContentType)
 	switch {
@@ -85,23 +85,23 @@ func DecodeEvent(msg *message.Message) (destinations.Event, error) {
 func decodeEvent(msg *message.Message) (destinations.Event, error) {
 	md := msg.Metadata
 	e := destinations.Event{
-		ID: md[hID], Type: md[hType], Source: md[hSource], Key: md[infra.MetaKey],
+		ID: md[HeaderID], Type: md[HeaderType], Source: md[hSource], Key: md[infra.MetaKey],
 		ContentType: md[hContentType], Data: msg.Payload,
 	}
 	if e.ID == "" {
-		return e, fmt.Errorf("record has no %s header: it was not written by event-server", hID)
+		return e, fmt.Errorf("record has no %s header: it was not written by event-server", HeaderID)
 	}
 	if e.Key == "" {
 		e.Key = e.ID
 	}
 	var err error
-	if s := md[hReceived]; s != "" {
+	if s := md[HeaderReceived]; s != "" {
 		if e.ReceivedAt, err = time.Parse(time.RFC3339Nano, s); err != nil {
-			return e, fmt.Errorf("header %s: is not a time in RFC 3339", hReceived) // without what it is: other programs write here too
+			return e, fmt.Errorf("header %s: is not a time in RFC 3339", HeaderReceived) // without what it is: other programs write here too
 		}
 	}
 	e.Time = e.ReceivedAt
-	if s := md[hTime]; s != "" && s != md[hReceived] {
+	if s := md[hTime]; s != "" && s != md[HeaderReceived] {
 		if e.Time, err = time.Parse(time.RFC3339Nano, s); err != nil {
 			return e, fmt.Errorf("header %s: is not a time in RFC 3339", hTime)
 		}
@@ -128,9 +128,9 @@ func with(m map[string]string, name, value string) map[string]string {
 	return m
 }
 
-// encodeDelivery makes the record of p for one destination. The sequence is
+// EncodeDelivery makes the record of p for one destination. The sequence is
 // the event's offset in its partition: it rises with every event of a key.
-func encodeDelivery(e destinations.Event, p destinations.Payload, sequence int64) *message.Message {
+func EncodeDelivery(e destinations.Event, p destinations.Payload, sequence int64) *message.Message {
 	source := e
 	source.Data, source.ContentType = p.Body, p.ContentType
 	msg := EncodeEvent(source)
@@ -165,17 +165,17 @@ func DecodeDelivery(destination string, msg *message.Message) (destinations.Deli
 		ID: e.ID + ":" + destination, EventID: e.ID, EventType: e.Type, Key: e.Key, Destination: destination,
 		Attempt: 1, Time: e.Time, ReceivedAt: e.ReceivedAt, Sequence: seq, Metadata: e.Metadata,
 		Payload:  destinations.Payload{ContentType: e.ContentType, Headers: headers, Body: e.Data},
-		Redrives: redrives(msg), RedrivenAt: redrivenAt(msg),
+		Redrives: Redrives(msg), RedrivenAt: RedrivenAt(msg),
 	}, nil
 }
 
 // EventID is the id of the event that a message of any topic belongs to; "":
 // another program wrote it, and gave none.
-func EventID(msg *message.Message) string { return msg.Metadata[hID] }
+func EventID(msg *message.Message) string { return msg.Metadata[HeaderID] }
 
 // EventType is the type of the event that a message of any topic belongs to; "": it has
 // none.
-func EventType(msg *message.Message) string { return msg.Metadata[hType] }
+func EventType(msg *message.Message) string { return msg.Metadata[HeaderType] }
 
 // Sequence is the offset in EventsTopic of the event that a record of a
 // destination or of its poison queue was made of; -1: not known.
@@ -196,9 +196,9 @@ func OrderKey(msg *message.Message) string {
 	return "\x00" + msg.UUID + ":" + msg.Metadata.Get(infra.MetaPartition) + ":" + msg.Metadata.Get(infra.MetaOffset)
 }
 
-// headersOf are the values of the headers that a record carries for its event
+// HeaderValues are the values of the headers that a record carries for its event
 // and its receiver.
-func headersOf(md message.Metadata) []string {
+func HeaderValues(md message.Metadata) []string {
 	return parts(prefixed(md, hMeta), prefixed(md, hHeader))
 }
 

@@ -1,4 +1,4 @@
-package router
+package record
 
 import "eventserver/infra"
 
@@ -19,8 +19,8 @@ func DeliverGroup(id string) string { return "deliver." + id }
 
 // Stages of a destination: labels of metrics and of the poison queue.
 const (
-	stageTransform = "transform"
-	stageDeliver   = "deliver"
+	StageTransform = "transform"
+	StageDeliver   = "deliver"
 )
 
 // Topics lists the topics of a destination, the shared one included.

@@ -1,4 +1,4 @@
-package router
+package record
 
 import (
 	"crypto/sha256"
@@ -88,9 +88,9 @@ func parseSource(text string) Source {
 	return Source{topic, pos}
 }
 
-// encodePoison puts what g says of why msg was given up beside the headers of msg: its
+// EncodePoison puts what g says of why msg was given up beside the headers of msg: its
 // Stage, Reason, Detail, Attempts, First and Last.
-func encodePoison(msg *message.Message, g GivenUp) *message.Message {
+func EncodePoison(msg *message.Message, g GivenUp) *message.Message {
 	out := message.NewMessage(msg.UUID, msg.Payload)
 	out.Metadata = travelling(msg, g.Stage)
 	out.Metadata[hPoisonStage] = g.Stage
@@ -111,8 +111,8 @@ func travelling(msg *message.Message, stage string) message.Metadata {
 	_, redriven := DecodeRedrive(msg)
 	for name, value := range msg.Metadata {
 		switch {
-		case !strings.HasPrefix(name, "es_"), name == hReceived, strings.HasPrefix(name, hMeta):
-		case stage != stageDeliver: // the offset is the sequence, and nothing else was set
+		case !strings.HasPrefix(name, "es_"), name == HeaderReceived, strings.HasPrefix(name, hMeta):
+		case stage != StageDeliver: // the offset is the sequence, and nothing else was set
 			continue
 		case name == hSequence, strings.HasPrefix(name, hHeader):
 		case redriven && (name == hRedrives || name == hRedriveOf || name == hRedriveRun || name == hRedrivenAt):
@@ -127,9 +127,9 @@ func travelling(msg *message.Message, stage string) message.Metadata {
 	return md
 }
 
-// lighter is a poison record with one part less, for a broker that it is too large for;
+// Lighter is a poison record with one part less, for a broker that it is too large for;
 // nil: there is nothing more to leave out.
-func lighter(rec *message.Message) *message.Message {
+func Lighter(rec *message.Message) *message.Message {
 	leftOut := splitParts(rec.Metadata[hPoisonLeftOut])
 	if len(leftOut) == len(poisonParts) {
 		return nil
@@ -179,7 +179,7 @@ func leaves(part, name, value string) bool {
 // ours reports whether a header is one of event-server, or of a broker.
 func ours(name string) bool {
 	switch name {
-	case hSpecVersion, hID, hType, hSource, hTime, hContentType, infra.MetaKey, infra.MetaTopic, infra.MetaPartition, infra.MetaOffset:
+	case hSpecVersion, HeaderID, HeaderType, hSource, hTime, hContentType, infra.MetaKey, infra.MetaTopic, infra.MetaPartition, infra.MetaOffset:
 		return true
 	}
 	return strings.HasPrefix(name, "es_")
@@ -193,7 +193,7 @@ var ErrOther = errors.New("it holds another record there now")
 func Whole(poison, source *message.Message) (*message.Message, error) {
 	md := poison.Metadata
 	sum := sha256.Sum256(source.Payload)
-	if hex.EncodeToString(sum[:]) != md[hPoisonSum] || md[hID] != "" && md[hID] != source.Metadata[hID] {
+	if hex.EncodeToString(sum[:]) != md[hPoisonSum] || md[HeaderID] != "" && md[HeaderID] != source.Metadata[HeaderID] {
 		return nil, ErrOther
 	}
 	out := message.NewMessage(source.UUID, source.Payload)
@@ -211,16 +211,16 @@ func Whole(poison, source *message.Message) (*message.Message, error) {
 func DecodePoison(destination string, msg *message.Message) GivenUp {
 	md := msg.Metadata
 	g := GivenUp{
-		EventID: md[hID], EventType: md[hType], Key: md[infra.MetaKey], Destination: destination,
+		EventID: md[HeaderID], EventType: md[HeaderType], Key: md[infra.MetaKey], Destination: destination,
 		Stage: md[hPoisonStage], Reason: md[hPoisonReason], Detail: md[hPoisonDetail], Body: msg.Payload, Size: len(msg.Payload),
 		LeftOut: splitParts(md[hPoisonLeftOut]), Source: parseSource(md[hPoisonSource]),
 	}
 	g.Attempts, _ = strconv.Atoi(md[hPoisonAttempts])
 	g.First, _ = time.Parse(time.RFC3339Nano, md[hPoisonFirst])
 	g.Last, _ = time.Parse(time.RFC3339Nano, md[hPoisonLast])
-	g.ReceivedAt, _ = time.Parse(time.RFC3339Nano, md[hReceived])
+	g.ReceivedAt, _ = time.Parse(time.RFC3339Nano, md[HeaderReceived])
 	g.Sequence, _ = strconv.ParseInt(md[hSequence], 10, 64)
-	g.Redrives = redrives(msg)
+	g.Redrives = Redrives(msg)
 	if n, err := strconv.Atoi(md[hPoisonSize]); err == nil && len(g.LeftOut) > 0 {
 		g.Size = n
 	}
@@ -257,7 +257,7 @@ func Reasons(class string) []string {
 
 // Transforms reports whether a poison record has to be transformed again,
 // because it was given up before it was a delivery.
-func (g GivenUp) Transforms() bool { return g.Stage == stageTransform }
+func (g GivenUp) Transforms() bool { return g.Stage == StageTransform }
 
 // PoisonHeaders are the headers of a poison record, without those that GivenUp
 // has. The event's context and the payload's own headers may hold what only the
