@@ -16,6 +16,7 @@ import (
 	"eventserver/infra/brokertest/inmemory"
 	"eventserver/infra/pubsub"
 	"eventserver/metrics"
+	"eventserver/router/record"
 )
 
 // Two users whose events fail for ever opened the breaker. Their events filled all places,
@@ -56,9 +57,9 @@ func TestBusyUsersWhoFailKeepNobodyFromBeingRead(t *testing.T) {
 		t.Helper()
 		msgs := make([]*message.Message, events)
 		for n := range msgs {
-			msgs[n] = EncodeEvent(destinations.Event{ID: fmt.Sprint(key, "-", n), Key: key, Type: "t", ReceivedAt: time.Now(), Data: []byte(`{}`)})
+			msgs[n] = record.EncodeEvent(destinations.Event{ID: fmt.Sprint(key, "-", n), Key: key, Type: "t", ReceivedAt: time.Now(), Data: []byte(`{}`)})
 		}
-		if err := b.Publisher(infra.Durable).Publish(EventsTopic, msgs...); err != nil {
+		if err := b.Publisher(infra.Durable).Publish(record.EventsTopic, msgs...); err != nil {
 			t.Fatal(err)
 		}
 	}
