@@ -8,7 +8,7 @@ LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
 
 # Without cgo, as the image: C memory is not in Go's limit (docs/reliability.md).
 build:
-	CGO_ENABLED=0 $(GO) build -o bin/eventserver ./cmd/eventserver
+	CGO_ENABLED=0 $(GO) build -tags grpcnotrace -o bin/eventserver ./cmd/eventserver
 
 test:
 	$(GO) test -race -shuffle=on ./...

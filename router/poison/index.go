@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/RoaringBitmap/roaring/v2/roaring64"
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
@@ -12,7 +11,7 @@ import (
 )
 
 // index knows which records of a poison queue are settled. It reads what has
-// come since it was last asked, and keeps no record: a bitmap of offsets, and a
+// come since it was last asked, and keeps no record: a set of offsets, and a
 // number for each key that has something in the queue.
 type index struct {
 	reader infra.Reader
@@ -25,8 +24,9 @@ type index struct {
 // part is what is known of a partition.
 type part struct {
 	next    int64 // read up to there
+	end     int64 // of the partition, as of the last refresh
 	low     int64 // all below is settled, or is no item
-	settled *roaring64.Bitmap
+	settled offsets
 	waiting int64 // items that are not settled
 	// latest is the highest sequence of each key's items. Where a later item has
 	// a lower one, such as one that was given up after retries while the
@@ -40,7 +40,7 @@ func newIndex(reader infra.Reader, destination string, hash func(string) uint64)
 }
 
 func newPart() *part {
-	return &part{settled: roaring64.New(), latest: map[uint64]int64{}, mixed: map[uint64]struct{}{}}
+	return &part{latest: map[uint64]int64{}, mixed: map[uint64]struct{}{}}
 }
 
 func (x *index) lock(ctx context.Context) error {
@@ -79,7 +79,7 @@ func (x *index) refresh(ctx context.Context) (map[int32]infra.Range, error) {
 			x.parts[p] = newPart()
 		}
 		at := x.parts[p]
-		at.low, at.next = max(at.low, b.Oldest), max(at.next, b.Oldest)
+		at.end, at.low, at.next = b.End, max(at.low, b.Oldest), max(at.next, b.Oldest)
 		ranges[p] = infra.Range{From: at.next, To: b.End}
 	}
 	err = x.reader.Scan(ctx, x.topic, ranges, func(m *message.Message, _ time.Time) error { x.take(m); return nil })
@@ -103,7 +103,7 @@ func (x *index) take(m *message.Message) {
 	at := x.parts[pos.Partition]
 	at.next = pos.Offset + 1
 	if mark, is := record.DecodeMark(m); is {
-		at.settled.Add(uint64(pos.Offset))
+		at.settled.add(pos.Offset)
 		x.mark(mark.Of)
 		return
 	}
@@ -123,7 +123,8 @@ func (x *index) take(m *message.Message) {
 }
 
 func (x *index) mark(of record.Position) {
-	if at := x.parts[of.Partition]; at != nil && of.Offset >= at.low && at.settled.CheckedAdd(uint64(of.Offset)) {
+	at := x.parts[of.Partition]
+	if at != nil && of.Offset >= at.low && of.Offset < at.end+farthest && at.settled.add(of.Offset) {
 		at.waiting--
 	}
 }
@@ -143,11 +144,11 @@ func (x *index) waits(ctx context.Context) (n int64, err error) {
 // tidy drops what is settled without a gap.
 func (p *part) tidy() {
 	was := p.low
-	for p.low < p.next && p.settled.Contains(uint64(p.low)) {
+	for p.low < p.next && p.settled.has(p.low) {
 		p.low++
 	}
 	if p.low > was {
-		p.settled.RemoveRange(0, uint64(p.low))
+		p.settled.drop(p.low)
 	}
 	if p.low == p.next {
 		clear(p.latest)
@@ -175,7 +176,7 @@ func (x *index) open(ctx context.Context, at record.Position, key string) (waits
 	}
 	defer x.unlock()
 	p := x.parts[at.Partition]
-	if p == nil || at.Offset < p.low || p.settled.Contains(uint64(at.Offset)) {
+	if p == nil || at.Offset < p.low || p.settled.has(at.Offset) {
 		return false, false, nil
 	}
 	if key != "" {
