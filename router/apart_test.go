@@ -13,6 +13,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 // A batch that was told to come again in ten minutes waited in its place: with
@@ -20,7 +21,7 @@ import (
 // wait for themselves, and no less than they were told.
 func TestBackoffOfABatchHoldsNobodyElse(t *testing.T) {
 	const wait = 10 * time.Minute
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		began := time.Now()
 		var mu sync.Mutex
 		at := map[string][]time.Duration{}
@@ -31,21 +32,21 @@ func TestBackoffOfABatchHoldsNobodyElse(t *testing.T) {
 				at[id] = append(at[id], time.Since(began))
 			}
 			if slices.Equal(ids, []string{"k0-0", "k1-0"}) {
-				return destinations.RetryAfter(errPlain, wait)
+				return destinations.RetryAfter(routertest.ErrPlain, wait)
 			}
 			return nil
 		})
 		r := newRig(t, Destination{Destination: d, Concurrency: 1, Batch: Batch{MaxEvents: 2}})
 		r.send(2, 1)
-		elapse(time.Second)
+		routertest.Elapse(time.Second)
 		behind := r.deliver("d", "k0", "k0-1")
 		others := append(r.deliver("d", "x", "x-0"), r.deliver("d", "y", "y-0")...)
-		elapse(time.Second)
+		routertest.Elapse(time.Second)
 		wantVerdicts(t, others, "acked")
 		wantVerdicts(t, behind, "")
-		elapse(wait / 2)
+		routertest.Elapse(wait / 2)
 		wantVerdicts(t, behind, "")
-		elapse(wait)
+		routertest.Elapse(wait)
 		wantVerdicts(t, behind, "acked")
 		mu.Lock()
 		defer mu.Unlock()
@@ -77,18 +78,18 @@ func (d *attemptsDest) DeliverBatch(ctx context.Context, ds []destinations.Deliv
 // The first attempt of an event that found no company was said to be its
 // second, because its group of one had come apart.
 func TestAttemptNumberOfABatch(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		d := &attemptsDest{batchDest: newBatchDest(func(ids []string) error {
 			if len(ids) > 1 {
-				return errPlain
+				return routertest.ErrPlain
 			}
 			return nil
 		})}
 		r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 2}})
 		wantVerdicts(t, r.deliver("d", "alone", "alone-0"), "")
-		elapse(time.Second)
+		routertest.Elapse(time.Second)
 		r.send(2, 1)
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		for id, want := range map[string]string{"alone-0": "[1]", "k0-0": "[1 2]", "k1-0": "[1 2]"} {
 			if got, _ := d.attempts.Load(id); fmt.Sprint(got) != want {
 				t.Errorf("attempts of %s: %v, want %s", id, got, want)
@@ -100,7 +101,7 @@ func TestAttemptNumberOfABatch(t *testing.T) {
 // A record that cannot be decoded left its batch, and the same user's next event
 // was delivered in it: before it was known what became of the first one.
 func TestUndecodableIsNotOvertaken(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		var r *rig
 		d := newBatchDest(func(ids []string) error {
 			if slices.Contains(ids, "u-1") && len(r.poisoned("d")) == 0 {
@@ -109,14 +110,14 @@ func TestUndecodableIsNotOvertaken(t *testing.T) {
 			return nil
 		})
 		r = newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 5, MaxWait: time.Second}})
-		in := r.broker.subs[record.DeliverGroup("d")].ch
-		bad := delivery("u", "u-0")
+		in := r.broker.subs[record.DeliverGroup("d")].Ch
+		bad := routertest.Delivery("u", "u-0")
 		bad.Metadata.Set("es_sequence", "no number")
-		msgs := []*message.Message{bad, delivery("u", "u-1"), delivery("v", "v-0"), delivery("u", "u-2"), delivery("x", "x-0")}
+		msgs := []*message.Message{bad, routertest.Delivery("u", "u-1"), routertest.Delivery("v", "v-0"), routertest.Delivery("u", "u-2"), routertest.Delivery("x", "x-0")}
 		for _, m := range msgs {
 			in <- m
 		}
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		wantVerdicts(t, msgs, "acked")
 		if got := d.seen(); fmt.Sprint(got) != "[[v-0 x-0] [u-1] [u-2]]" {
 			t.Errorf("delivered %v", got)

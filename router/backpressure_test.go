@@ -13,12 +13,13 @@ import (
 	"eventserver/destinations"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 // downDest answers with err until it is up.
-func downDest(err error) (d *funcDest, up *atomic.Bool) {
+func downDest(err error) (d *routertest.FuncDest, up *atomic.Bool) {
 	up = &atomic.Bool{}
-	return &funcDest{id: "d", deliver: func(context.Context, destinations.Delivery) error {
+	return &routertest.FuncDest{Name: "d", OnDeliver: func(context.Context, destinations.Delivery) error {
 		if up.Load() {
 			return nil
 		}
@@ -27,7 +28,7 @@ func downDest(err error) (d *funcDest, up *atomic.Bool) {
 }
 
 // readMost is what the transform stage was told to read at most; 0: it has no bound.
-func (r *rig) readMost() int64 { return r.broker.subs[record.TransformGroup("d")].most.Load() }
+func (r *rig) readMost() int64 { return r.broker.subs[record.TransformGroup("d")].Most.Load() }
 
 // deliverEach hands out the first event of a number of users.
 func (r *rig) deliverEach(users int) {
@@ -41,10 +42,10 @@ func (r *rig) deliverEach(users int) {
 func TestNothingIsTransformedFarAhead(t *testing.T) {
 	const users = 3000
 	for reason, fault := range map[string]error{
-		metrics.WaitPaused: nil, metrics.WaitBreaker: destinations.Unavailable(errPlain), metrics.WaitHeld: destinations.Permanent(errPlain),
+		metrics.WaitPaused: nil, metrics.WaitBreaker: destinations.Unavailable(routertest.ErrPlain), metrics.WaitHeld: destinations.Permanent(routertest.ErrPlain),
 	} {
 		t.Run(reason, func(t *testing.T) {
-			run(t, func(t *testing.T) {
+			routertest.Run(t, func(t *testing.T) {
 				d, up := downDest(fault)
 				r := newRig(t, Destination{Destination: d, FloodGuard: 5, Breaker: Breaker{Max: time.Minute}})
 				if fault == nil {
@@ -53,7 +54,7 @@ func TestNothingIsTransformedFarAhead(t *testing.T) {
 				}
 				r.deliverEach(10)
 				msgs := r.acceptEach(users)
-				elapse(time.Minute)
+				routertest.Elapse(time.Minute)
 				if n := len(r.stored()); n < aheadMost || n >= aheadMost+transformRuns.Messages {
 					t.Errorf("%d deliveries are stored ahead", n)
 				}
@@ -69,14 +70,14 @@ func TestNothingIsTransformedFarAhead(t *testing.T) {
 				}
 				if fault != nil { // the run told the reason before
 					r.pipeline.Pause("d", Note{})
-					elapse(0)
+					routertest.Elapse(0)
 					if w := r.pipeline.Waiting("d", last); len(w) != 1 || w[0].Reason != metrics.WaitPaused {
 						t.Errorf("paused, %s waits for %+v", last, w)
 					}
 				}
 				up.Store(true)
 				r.pipeline.Resume("d")
-				elapse(2 * time.Minute)
+				routertest.Elapse(2 * time.Minute)
 				wantVerdicts(t, msgs, "acked")
 				if n := len(r.stored()); n != users || r.readMost() != 0 {
 					t.Errorf("%d of %d are stored in the end, and it reads up to %d messages", n, users, r.readMost())
@@ -92,12 +93,12 @@ func TestNothingIsTransformedFarAhead(t *testing.T) {
 // Without a delivery there is no probe: a breaker that opened before all partitions went
 // elsewhere would stay open for ever.
 func TestTransformGoesOnWhereNoDeliveryWaits(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		d, _ := downDest(nil)
 		r := newRig(t, Destination{Destination: d})
 		r.pipeline.Pause("d", Note{})
 		msgs := r.acceptEach(3000)
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		wantVerdicts(t, msgs, "acked")
 	})
 }
@@ -105,30 +106,30 @@ func TestTransformGoesOnWhereNoDeliveryWaits(t *testing.T) {
 // All partitions of a stopped destination went to other processes. The stage was not told,
 // because it looked before the deliveries were counted as given back.
 func TestTransformGoesOnWhenThePartitionsGo(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		d, _ := downDest(nil)
 		r := newRig(t, Destination{Destination: d})
 		r.pipeline.Pause("d", Note{})
-		owned, end, _ := claim(t)
+		owned, end, _ := routertest.Claim(t)
 		for n := range 10 {
-			r.broker.subs[record.DeliverGroup("d")].ch <- within(owned, delivery(fmt.Sprint("waiting", n), fmt.Sprint("waiting", n, "-0")))
+			r.broker.subs[record.DeliverGroup("d")].Ch <- routertest.Within(owned, routertest.Delivery(fmt.Sprint("waiting", n), fmt.Sprint("waiting", n, "-0")))
 		}
 		msgs := r.acceptEach(3000)
-		elapse(0)
+		routertest.Elapse(0)
 		if r.readMost() != 1 {
 			t.Fatal("it is not stopped")
 		}
 		end()
-		elapse(0)
+		routertest.Elapse(0)
 		wantVerdicts(t, msgs, "acked")
 	})
 }
 
 // handOn lets time pass and hands the deliver stage what is stored for it, from the nth on.
 func (r *rig) handOn(n int, d time.Duration) int {
-	for end := time.Now().Add(d); time.Now().Before(end); elapse(10 * time.Millisecond) {
+	for end := time.Now().Add(d); time.Now().Before(end); routertest.Elapse(10 * time.Millisecond) {
 		for _, m := range r.broker.pub.of(record.DestinationTopic("d"))[n:] {
-			r.broker.subs[record.DeliverGroup("d")].ch <- received(m)
+			r.broker.subs[record.DeliverGroup("d")].Ch <- routertest.Received(m)
 			n++
 		}
 	}
@@ -148,14 +149,14 @@ func TestUsersWhoFailKeepNobodyFromBeingTransformed(t *testing.T) {
 		keys  []string
 		fault error
 	}{
-		"many, unavailable": {many, destinations.Unavailable(errPlain)},
-		"many, refused":     {many, destinations.Permanent(errPlain)},
-		"two, unavailable":  {few, destinations.Unavailable(errPlain)},
+		"many, unavailable": {many, destinations.Unavailable(routertest.ErrPlain)},
+		"many, refused":     {many, destinations.Permanent(routertest.ErrPlain)},
+		"two, unavailable":  {few, destinations.Unavailable(routertest.ErrPlain)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T) {
+			routertest.Run(t, func(t *testing.T) {
 				var good atomic.Bool
-				d := &funcDest{id: "d", deliver: func(_ context.Context, d destinations.Delivery) error {
+				d := &routertest.FuncDest{Name: "d", OnDeliver: func(_ context.Context, d destinations.Delivery) error {
 					if d.Key == "good" {
 						good.Store(true)
 						return nil
@@ -172,7 +173,7 @@ func TestUsersWhoFailKeepNobodyFromBeingTransformed(t *testing.T) {
 					}
 				}
 				r.accept("good", "good-0")
-				elapse(0)
+				routertest.Elapse(0)
 				if good.Load() || r.readMost() != 1 {
 					t.Fatal("it is not stopped")
 				}
@@ -187,21 +188,21 @@ func TestUsersWhoFailKeepNobodyFromBeingTransformed(t *testing.T) {
 
 // A run that waits for the destination goes back to the broker when the pipeline drains.
 func TestDrainWhileTransformWaits(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		d, _ := downDest(nil)
 		r := newRig(t, Destination{Destination: d})
 		r.pipeline.Pause("d", Note{})
 		r.deliverEach(1)
 		msgs := r.acceptEach(3000)
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		done := len(r.stored())
 		if err := r.pipeline.Drain(context.Background()); err != nil {
 			t.Error(err)
 		}
-		elapse(0)
+		routertest.Elapse(0)
 		wantVerdicts(t, msgs[:done], "acked")
 		for _, m := range []*message.Message{msgs[done], msgs[len(msgs)-1]} {
-			if got := verdict(m); got == "acked" {
+			if got := routertest.Verdict(m); got == "acked" {
 				t.Errorf("%s is %s", m.UUID, got)
 			}
 		}

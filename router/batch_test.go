@@ -16,11 +16,12 @@ import (
 	"eventserver/destinations"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 // batchDest takes batches and remembers them.
 type batchDest struct {
-	funcDest
+	routertest.FuncDest
 	answer func(ids []string) error
 
 	mu      sync.Mutex
@@ -29,8 +30,8 @@ type batchDest struct {
 
 func newBatchDest(answer func(ids []string) error) *batchDest {
 	d := &batchDest{answer: answer}
-	d.id = "d"
-	d.deliver = func(ctx context.Context, one destinations.Delivery) error {
+	d.Name = "d"
+	d.OnDeliver = func(ctx context.Context, one destinations.Delivery) error {
 		return d.DeliverBatch(ctx, []destinations.Delivery{one})
 	}
 	return d
@@ -57,7 +58,7 @@ func (d *batchDest) seen() [][]string {
 func (r *rig) send(keys, each int) {
 	for n := range each {
 		for k := range keys {
-			r.broker.subs[record.DeliverGroup("d")].ch <- delivery(fmt.Sprint("k", k), fmt.Sprintf("k%d-%d", k, n))
+			r.broker.subs[record.DeliverGroup("d")].Ch <- routertest.Delivery(fmt.Sprint("k", k), fmt.Sprintf("k%d-%d", k, n))
 		}
 	}
 }
@@ -80,12 +81,12 @@ func inOrder(t *testing.T, batches [][]string) (events int) {
 }
 
 func TestBatchesKeepTheOrderOfKeys(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		d := newBatchDest(func([]string) error { return nil })
 		r := newRig(t, Destination{Destination: d, Concurrency: 2, Batch: Batch{MaxEvents: 10, MaxWait: time.Second}})
 		began := time.Now()
 		r.send(25, 4)
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		got := d.seen()
 		if n := inOrder(t, got); n != 100 {
 			t.Errorf("%d events came, want 100", n)
@@ -107,9 +108,9 @@ func TestBatchesKeepTheOrderOfKeys(t *testing.T) {
 // A batch with one bad event fails as a whole. Each of it is tried again alone,
 // so only the bad one is given up, and nothing comes out of order.
 func TestBadEventOfABatchIsFound(t *testing.T) {
-	for name, fault := range map[string]error{"final": destinations.Permanent(errPlain), "plain": errPlain} {
+	for name, fault := range map[string]error{"final": destinations.Permanent(routertest.ErrPlain), "plain": routertest.ErrPlain} {
 		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T) {
+			routertest.Run(t, func(t *testing.T) {
 				d := newBatchDest(func(ids []string) error {
 					if slices.Contains(ids, "k3-1") {
 						return fault
@@ -118,7 +119,7 @@ func TestBadEventOfABatchIsFound(t *testing.T) {
 				})
 				r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 8}, Retry: Retry{Attempts: 3}})
 				r.send(8, 3)
-				elapse(10 * time.Minute)
+				routertest.Elapse(10 * time.Minute)
 				got := r.poisoned("d")
 				if len(got) != 1 || got[0].EventID != "k3-1" || (name == "final") != (got[0].Reason == metrics.ReasonPermanent) {
 					t.Fatalf("poisoned %+v, want k3-1 alone", got)
@@ -136,17 +137,17 @@ func TestBadEventOfABatchIsFound(t *testing.T) {
 }
 
 func TestBatchOfADestinationThatIsDown(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		up := time.Now().Add(time.Hour)
 		d := newBatchDest(func([]string) error {
 			if time.Now().Before(up) {
-				return destinations.Unavailable(errPlain)
+				return destinations.Unavailable(routertest.ErrPlain)
 			}
 			return nil
 		})
 		r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 10}, Retry: Retry{Attempts: 3}})
 		r.send(20, 2)
-		elapse(2 * time.Hour)
+		routertest.Elapse(2 * time.Hour)
 		if n := r.metric("eventserver_deliveries_total", map[string]string{"outcome": metrics.Delivered}); n != 40 || len(r.poisoned("d")) != 0 {
 			t.Errorf("delivered %v of 40, poisoned %d", n, len(r.poisoned("d")))
 		}
@@ -154,11 +155,11 @@ func TestBatchOfADestinationThatIsDown(t *testing.T) {
 }
 
 func TestBatchIsBoundedInBytes(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		d := newBatchDest(func([]string) error { return nil })
 		r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 100, MaxBytes: 40}})
 		r.send(10, 1) // 13 bytes each
-		elapse(time.Second)
+		routertest.Elapse(time.Second)
 		for _, b := range d.seen() {
 			if len(b) > 3 {
 				t.Errorf("%d events of 13 bytes in a batch of at most 40", len(b))
@@ -181,23 +182,23 @@ func TestBatchEndsWithAClaim(t *testing.T) {
 		"after it":         {2 * grace, "nacked"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T) {
+			routertest.Run(t, func(t *testing.T) {
 				d := &slowBatch{began: make(chan struct{}, 10), release: make(chan struct{})}
-				d.id = "d"
+				d.Name = "d"
 				r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 2}, Timeout: time.Hour})
-				ctx, end, cut := claim(t)
-				a, b := within(ctx, delivery("a", "a1")), delivery("b", "b1")
-				r.broker.subs[record.DeliverGroup("d")].ch <- a
-				r.broker.subs[record.DeliverGroup("d")].ch <- b
+				ctx, end, cut := routertest.Claim(t)
+				a, b := routertest.Within(ctx, routertest.Delivery("a", "a1")), routertest.Delivery("b", "b1")
+				r.broker.subs[record.DeliverGroup("d")].Ch <- a
+				r.broker.subs[record.DeliverGroup("d")].Ch <- b
 				<-d.began
 				end()
 				time.AfterFunc(grace, cut)
-				elapse(c.after)
-				wantVerdict(t, a, "") // its request has not returned
+				routertest.Elapse(c.after)
+				routertest.WantVerdict(t, a, "") // its request has not returned
 				close(d.release)
-				elapse(time.Minute)
-				wantVerdict(t, a, c.a)
-				wantVerdict(t, b, "acked") // after the grace it is delivered by the next attempt
+				routertest.Elapse(time.Minute)
+				routertest.WantVerdict(t, a, c.a)
+				routertest.WantVerdict(t, b, "acked") // after the grace it is delivered by the next attempt
 			})
 		})
 	}
@@ -205,7 +206,7 @@ func TestBatchEndsWithAClaim(t *testing.T) {
 
 // slowBatch returns only when it is released, whatever its context says.
 type slowBatch struct {
-	funcDest
+	routertest.FuncDest
 	began   chan struct{}
 	release chan struct{}
 }
@@ -222,7 +223,7 @@ func TestBatchNeedsADestinationThatTakesThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = New(Config{Broker: &fakeBroker{pub: &fakePub{}, subs: map[string]*chanSub{}}, Metrics: m,
+	_, err = New(Config{Broker: &fakeBroker{pub: &fakePub{}, subs: map[string]*routertest.ChanSub{}}, Metrics: m,
 		Destinations: []Destination{{Destination: newPlan("d", nil), Batch: Batch{MaxEvents: 2}}}})
 	if err == nil || !strings.Contains(err.Error(), "takes no batches") {
 		t.Errorf("got %v", err)
@@ -230,7 +231,7 @@ func TestBatchNeedsADestinationThatTakesThem(t *testing.T) {
 }
 
 func TestPanicInABatch(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		d := newBatchDest(func(ids []string) error {
 			if len(ids) > 1 {
 				panic("a bug")
@@ -239,7 +240,7 @@ func TestPanicInABatch(t *testing.T) {
 		})
 		r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 2}, Retry: Retry{Attempts: 2}})
 		r.send(2, 1)
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		if got := r.poisoned("d"); len(got) != 2 {
 			t.Errorf("poisoned %d, want 2: %+v", len(got), got)
 		}
@@ -249,9 +250,9 @@ func TestPanicInABatch(t *testing.T) {
 // One user whose event meets a 503 or a 429 must stop nobody, batch or not, and
 // is given up in the end.
 func TestUnavailableEventOfABatch(t *testing.T) {
-	for name, fault := range map[string]error{"503": destinations.Unavailable(errPlain), "429": destinations.Unavailable(destinations.RetryAfter(errPlain, time.Second))} {
+	for name, fault := range map[string]error{"503": destinations.Unavailable(routertest.ErrPlain), "429": destinations.Unavailable(destinations.RetryAfter(routertest.ErrPlain, time.Second))} {
 		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T) {
+			routertest.Run(t, func(t *testing.T) {
 				d := newBatchDest(func(ids []string) error {
 					if slices.Contains(ids, "bad-0") {
 						return fault
@@ -259,16 +260,16 @@ func TestUnavailableEventOfABatch(t *testing.T) {
 					return nil
 				})
 				r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 100, MaxWait: 20 * time.Millisecond}, Retry: Retry{Attempts: 3, Max: 2 * time.Second}})
-				in := r.broker.subs[record.DeliverGroup("d")].ch
-				in <- delivery("bad", "bad-0")
+				in := r.broker.subs[record.DeliverGroup("d")].Ch
+				in <- routertest.Delivery("bad", "bad-0")
 				const users, seconds = 20, 300
 				for n := range seconds {
 					for u := range users {
-						in <- delivery(fmt.Sprint("u", u), fmt.Sprintf("u%d-%d", u, n))
+						in <- routertest.Delivery(fmt.Sprint("u", u), fmt.Sprintf("u%d-%d", u, n))
 					}
-					elapse(time.Second)
+					routertest.Elapse(time.Second)
 				}
-				elapse(10 * time.Second)
+				routertest.Elapse(10 * time.Second)
 				if n := r.metric("eventserver_deliveries_total", map[string]string{"outcome": metrics.Delivered}); n != users*seconds {
 					t.Errorf("delivered %v of %d", n, users*seconds)
 				}
@@ -282,16 +283,16 @@ func TestUnavailableEventOfABatch(t *testing.T) {
 
 // A batch that fails spends no attempt of its events.
 func TestBadEventOfABatchSpendsNobodysAttempts(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		d := newBatchDest(func(ids []string) error {
 			if slices.Contains(ids, "k3-0") {
-				return destinations.Permanent(errPlain)
+				return destinations.Permanent(routertest.ErrPlain)
 			}
 			return nil
 		})
 		r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 40}, Retry: Retry{Attempts: 1}, Breaker: Breaker{Failures: 5}})
 		r.send(40, 1)
-		elapse(5 * time.Minute)
+		routertest.Elapse(5 * time.Minute)
 		if got := r.poisoned("d"); len(got) != 1 || got[0].EventID != "k3-0" {
 			t.Errorf("poisoned %d, want k3-0 alone", len(got))
 		}
@@ -299,19 +300,19 @@ func TestBadEventOfABatchSpendsNobodysAttempts(t *testing.T) {
 }
 
 func TestConcurrencyBoundsCalls(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		d := &slowBatch{began: make(chan struct{}, 1000), release: make(chan struct{})}
-		d.id = "d"
+		d.Name = "d"
 		r := newRig(t, Destination{Destination: d, Concurrency: 2, Batch: Batch{MaxEvents: 10}, Timeout: time.Hour})
 		for n := range 10 { // ten batches, since nothing more comes within MaxWait
-			r.broker.subs[record.DeliverGroup("d")].ch <- delivery(fmt.Sprint("k", n), fmt.Sprint("e", n))
-			elapse(time.Second)
+			r.broker.subs[record.DeliverGroup("d")].Ch <- routertest.Delivery(fmt.Sprint("k", n), fmt.Sprint("e", n))
+			routertest.Elapse(time.Second)
 		}
 		if n := len(d.began); n != 2 {
 			t.Errorf("%d calls at once, want 2", n)
 		}
 		close(d.release)
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		if n := r.metric("eventserver_deliveries_total", map[string]string{"outcome": metrics.Delivered}); n != 10 {
 			t.Errorf("delivered %v of 10", n)
 		}
@@ -320,7 +321,7 @@ func TestConcurrencyBoundsCalls(t *testing.T) {
 
 // A stop does not wait for company: what has gathered goes back.
 func TestDrainDoesNotWaitForABatch(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		d := newBatchDest(func([]string) error { return nil })
 		r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 10, MaxWait: time.Hour}})
 		m := r.deliver("d", "u", "e1")[0]
@@ -328,7 +329,7 @@ func TestDrainDoesNotWaitForABatch(t *testing.T) {
 		if err := r.pipeline.Drain(context.Background()); err != nil {
 			t.Error(err)
 		}
-		wantVerdict(t, m, "nacked")
+		routertest.WantVerdict(t, m, "nacked")
 		if len(d.seen()) != 0 {
 			t.Errorf("attempted: %v", d.seen())
 		}
@@ -341,19 +342,19 @@ func TestDrainDoesNotWaitForABatch(t *testing.T) {
 // A panic of our own while a batch is handled does not spin: each of it comes alone, and
 // not at once.
 func TestAPanicBesideABatchDoesNotSpin(t *testing.T) {
-	run(t, func(t *testing.T) {
-		sub := newChanSub()
+	routertest.Run(t, func(t *testing.T) {
+		sub := routertest.NewChanSub()
 		s, out := schedulerOf(t, sub, Destination{Batch: Batch{MaxEvents: 2}})
-		a, b := recordOf("a", "a1"), recordOf("b", "b1")
-		sub.ch <- a
-		sub.ch <- b
+		a, b := routertest.Record("a", "a1"), routertest.Record("b", "b1")
+		sub.Ch <- a
+		sub.Ch <- b
 		m := wantNext(t, out, "a1")
 		func() {
 			defer func() { _ = recover() }()
 			_, _ = s.verdict(func(*message.Message) ([]*message.Message, error) { panic("a bug") })(m)
 		}()
 		wantNext(t, out, "")
-		elapse(unknownPause)
+		routertest.Elapse(unknownPause)
 		first, second := next(out), next(out)
 		if first == nil || second == nil || len(attemptOf(first.Context()).Deliveries) != 1 {
 			t.Fatal("they do not come alone")

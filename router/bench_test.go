@@ -14,6 +14,7 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 // BenchmarkDeliver is what the router costs for one event: from the
@@ -23,8 +24,8 @@ func BenchmarkDeliver(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	broker := &fakeBroker{pub: &fakePub{}, subs: map[string]*chanSub{}}
-	dest := &funcDest{id: "d", deliver: func(context.Context, destinations.Delivery) error { return nil }}
+	broker := &fakeBroker{pub: &fakePub{}, subs: map[string]*routertest.ChanSub{}}
+	dest := &routertest.FuncDest{Name: "d", OnDeliver: func(context.Context, destinations.Delivery) error { return nil }}
 	p, err := New(Config{Broker: broker, Destinations: []Destination{{Destination: dest}}, Metrics: m})
 	if err != nil {
 		b.Fatal(err)
@@ -36,9 +37,9 @@ func BenchmarkDeliver(b *testing.B) {
 	}
 	records := make([]*message.Message, 64) // of as many keys
 	for i := range records {
-		records[i] = delivery(fmt.Sprint("user-", i), fmt.Sprint("event-", i))
+		records[i] = routertest.Delivery(fmt.Sprint("user-", i), fmt.Sprint("event-", i))
 	}
-	in := broker.subs[record.DeliverGroup("d")].ch
+	in := broker.subs[record.DeliverGroup("d")].Ch
 	claim, end := context.WithCancel(b.Context())
 	defer end()
 	var underway sync.WaitGroup

@@ -11,11 +11,12 @@ import (
 	"eventserver/destinations"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 // receiver answers by key, and counts.
 type receiver struct {
-	funcDest
+	routertest.FuncDest
 	mu      sync.Mutex
 	answer  func(d destinations.Delivery) error
 	takes   time.Duration
@@ -27,8 +28,8 @@ type receiver struct {
 
 func newReceiver(id string, answer func(destinations.Delivery) error) *receiver {
 	r := &receiver{answer: answer, calls: map[string]int{}}
-	r.id = id
-	r.deliver = func(ctx context.Context, d destinations.Delivery) error {
+	r.Name = id
+	r.OnDeliver = func(ctx context.Context, d destinations.Delivery) error {
 		r.mu.Lock()
 		r.calls[d.EventID]++
 		r.at = append(r.at, time.Now())
@@ -63,31 +64,31 @@ func (r *receiver) set(answer func(destinations.Delivery) error) {
 // pauses the destination, with one probe at a time, and spends none.
 func TestOutagePausesAndSpendsNoAttempts(t *testing.T) {
 	for name, fault := range map[string]error{
-		"unavailable": destinations.Unavailable(errPlain),
-		"plain":       errPlain, // 500s of many keys open the breaker as well
+		"unavailable": destinations.Unavailable(routertest.ErrPlain),
+		"plain":       routertest.ErrPlain, // 500s of many keys open the breaker as well
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T) {
+			routertest.Run(t, func(t *testing.T) {
 				const keys, each = 50, 4
 				dest := newReceiver("d", func(destinations.Delivery) error { return fault })
 				r := newRig(t, Destination{Destination: dest, Concurrency: 8, Retry: Retry{Attempts: 3, Max: time.Minute, MaxAge: time.Hour},
 					Breaker: Breaker{Failures: 5, Initial: time.Second, Max: 10 * time.Second}})
 				for k := range keys {
 					for n := range each {
-						r.broker.subs[record.DeliverGroup("d")].ch <- delivery(fmt.Sprint("k", k), fmt.Sprintf("k%d-%d", k, n))
+						r.broker.subs[record.DeliverGroup("d")].Ch <- routertest.Delivery(fmt.Sprint("k", k), fmt.Sprintf("k%d-%d", k, n))
 					}
 				}
-				elapse(time.Minute)
+				routertest.Elapse(time.Minute)
 				if n := r.metric("eventserver_breaker_open", nil); n != 1 {
 					t.Fatal("the breaker is not open")
 				}
 				before := dest.total()
-				elapse(10 * time.Minute)
+				routertest.Elapse(10 * time.Minute)
 				if probes := dest.total() - before; probes < 55 || probes > 65 {
 					t.Errorf("%d probes in 10 min, want one in 10 s", probes)
 				}
 				dest.set(func(destinations.Delivery) error { return nil })
-				elapse(time.Minute)
+				routertest.Elapse(time.Minute)
 				if n := r.metric("eventserver_deliveries_total", map[string]string{"outcome": metrics.Delivered}); n != keys*each {
 					t.Errorf("delivered %v of %d after the outage", n, keys*each)
 				}
@@ -105,10 +106,10 @@ func TestOutagePausesAndSpendsNoAttempts(t *testing.T) {
 // One user whose events always meet a 503 must neither pause the others nor be
 // tried for ever.
 func TestOneUnavailableUserPausesNobody(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		dest := newReceiver("d", func(d destinations.Delivery) error {
 			if d.Key == "bad" {
-				return destinations.Unavailable(errPlain)
+				return destinations.Unavailable(routertest.ErrPlain)
 			}
 			return nil
 		})
@@ -116,8 +117,8 @@ func TestOneUnavailableUserPausesNobody(t *testing.T) {
 		r.deliver("d", "bad", "bad-1", "bad-2")
 		for n := range 600 {
 			m := r.deliver("d", "good", fmt.Sprint("good-", n))[0]
-			wantVerdict(t, m, "acked") // at once
-			elapse(time.Second)
+			routertest.WantVerdict(t, m, "acked") // at once
+			routertest.Elapse(time.Second)
 		}
 		if got := r.poisoned("d"); len(got) != 2 || got[0].Reason != metrics.ReasonAttempts {
 			t.Errorf("poisoned %+v, want both events of the bad user", got)
@@ -126,20 +127,20 @@ func TestOneUnavailableUserPausesNobody(t *testing.T) {
 }
 
 func TestRetryAfterOfAnOutageIsKept(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		dest := newReceiver("d", func(destinations.Delivery) error {
-			return destinations.Unavailable(destinations.RetryAfter(errPlain, 2*time.Minute))
+			return destinations.Unavailable(destinations.RetryAfter(routertest.ErrPlain, 2*time.Minute))
 		})
 		r := newRig(t, Destination{Destination: dest})
 		for k := range 10 {
 			r.deliver("d", fmt.Sprint("k", k), fmt.Sprint("e", k))
 		}
 		n := dest.total()
-		elapse(119 * time.Second)
+		routertest.Elapse(119 * time.Second)
 		if m := dest.total(); m != n {
 			t.Errorf("%d attempts within the Retry-After", m-n)
 		}
-		elapse(2 * time.Second)
+		routertest.Elapse(2 * time.Second)
 		if m := dest.total(); m != n+1 {
 			t.Errorf("%d attempts after the Retry-After, want one probe", m-n)
 		}
@@ -148,10 +149,10 @@ func TestRetryAfterOfAnOutageIsKept(t *testing.T) {
 
 // The limit is on attempts, not on keys: a hundred keys in backoff leave it free.
 func TestConcurrencyAndBackoff(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		dest := newReceiver("d", func(d destinations.Delivery) error {
 			if d.Key[0] == 'f' {
-				return destinations.RetryAfter(errPlain, time.Hour)
+				return destinations.RetryAfter(routertest.ErrPlain, time.Hour)
 			}
 			return nil
 		})
@@ -168,7 +169,7 @@ func TestConcurrencyAndBackoff(t *testing.T) {
 		for k := range 4 {
 			r.deliver("d", fmt.Sprint("good-", k), fmt.Sprint("g", k))
 		}
-		elapse(time.Second)
+		routertest.Elapse(time.Second)
 		synctest.Wait()
 		if n := r.metric("eventserver_deliveries_total", map[string]string{"outcome": metrics.Delivered}); n != 4 {
 			t.Errorf("%v of 4 delivered in %v: keys in backoff hold workers", n, time.Since(began))
@@ -177,17 +178,17 @@ func TestConcurrencyAndBackoff(t *testing.T) {
 }
 
 func TestRateLimit(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		dest := newReceiver("d", func(destinations.Delivery) error { return nil })
 		r := newRig(t, Destination{Destination: dest, Rate: RateLimit{PerSecond: 10, Burst: 5}})
 		for k := range 55 {
 			r.deliver("d", fmt.Sprint("k", k), fmt.Sprint("e", k))
 		}
-		elapse(5*time.Second - time.Millisecond)
+		routertest.Elapse(5*time.Second - time.Millisecond)
 		if n := dest.total(); n != 54 {
 			t.Errorf("%d attempts just before 5 s, want 5 at once and 49 more", n)
 		}
-		elapse(2 * time.Millisecond)
+		routertest.Elapse(2 * time.Millisecond)
 		if n := dest.total(); n != 55 {
 			t.Errorf("%d attempts after 5 s, want 55", n)
 		}
@@ -199,7 +200,7 @@ func TestRateLimit(t *testing.T) {
 func TestRateLimitedReceiverGetsEverything(t *testing.T) {
 	for _, perSecond := range []int{2, 20} {
 		t.Run(fmt.Sprint(perSecond), func(t *testing.T) {
-			run(t, func(t *testing.T) {
+			routertest.Run(t, func(t *testing.T) {
 				const keys = 200
 				var second time.Time
 				taken := 0
@@ -208,7 +209,7 @@ func TestRateLimitedReceiverGetsEverything(t *testing.T) {
 						second, taken = now, 0
 					}
 					if taken == perSecond {
-						return destinations.Unavailable(destinations.RetryAfter(errPlain, time.Second))
+						return destinations.Unavailable(destinations.RetryAfter(routertest.ErrPlain, time.Second))
 					}
 					taken++
 					return nil
@@ -218,7 +219,7 @@ func TestRateLimitedReceiverGetsEverything(t *testing.T) {
 					r.deliver("d", fmt.Sprint("k", k), fmt.Sprint("e", k))
 				}
 				full := time.Duration(keys/perSecond) * time.Second
-				elapse(4*full + time.Minute)
+				routertest.Elapse(4*full + time.Minute)
 				if n := r.metric("eventserver_deliveries_total", map[string]string{"outcome": metrics.Delivered}); n != keys {
 					t.Errorf("delivered %v of %d", n, keys)
 				}
@@ -237,18 +238,18 @@ func TestRateLimitedReceiverGetsEverything(t *testing.T) {
 // ten counts.
 func TestOneThrottledUserIsGivenUp(t *testing.T) {
 	const throttled = 10
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		dest := newReceiver("d", func(d destinations.Delivery) error {
 			if d.Key == "bad" {
-				return destinations.Unavailable(destinations.RetryAfter(errPlain, time.Second))
+				return destinations.Unavailable(destinations.RetryAfter(routertest.ErrPlain, time.Second))
 			}
 			return nil
 		})
 		r := newRig(t, Destination{Destination: dest, Retry: Retry{Attempts: 3, Max: 2 * time.Second}})
 		r.deliver("d", "bad", "bad-1")
 		for n := range 200 {
-			wantVerdict(t, r.deliver("d", "good", fmt.Sprint("good-", n))[0], "acked")
-			elapse(time.Second)
+			routertest.WantVerdict(t, r.deliver("d", "good", fmt.Sprint("good-", n))[0], "acked")
+			routertest.Elapse(time.Second)
 		}
 		if got := r.poisoned("d"); len(got) != 1 || got[0].Reason != metrics.ReasonAttempts || got[0].Attempts < 3*throttled {
 			t.Errorf("poisoned %+v, want the bad user's event after some %d attempts", got, 3*throttled)

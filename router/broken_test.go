@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"eventserver/destinations"
+	"eventserver/router/routertest"
 )
 
 // A check that its context ended says nothing of the event, which is not given up.
@@ -21,7 +22,7 @@ func TestCheckThatEndedGivesNothingUp(t *testing.T) {
 			return "", errors.New("is wrong")
 		}
 		for _, d := range []Destination{{Input: check}, {Output: check}} {
-			d.Destination = &funcDest{id: "d"}
+			d.Destination = &routertest.FuncDest{Name: "d"}
 			_, err := d.Prepare(ctx, destinations.Event{ID: "e", Data: []byte(`{}`)})
 			var given *giveUp
 			if gaveUp := errors.As(err, &given); gaveUp != (name == "running") || gaveUp == errors.Is(err, context.Canceled) {

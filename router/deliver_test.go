@@ -12,6 +12,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 // Waiting for a slot aged a delivery: at a receiver that was only slow, a second
@@ -19,12 +20,12 @@ import (
 func TestWaitingForItsTurnAgesNothing(t *testing.T) {
 	for name, d := range map[string]Destination{"slot": {Concurrency: 1}, "rate": {Rate: RateLimit{PerSecond: 0.2, Burst: 1}}} {
 		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T) {
+			routertest.Run(t, func(t *testing.T) {
 				failures := 0
 				dest := newReceiver("d", func(d destinations.Delivery) error {
 					if d.Key == "a" && failures < 2 {
 						failures++
-						return errPlain // a 500, twice
+						return routertest.ErrPlain // a 500, twice
 					}
 					return nil
 				})
@@ -35,7 +36,7 @@ func TestWaitingForItsTurnAgesNothing(t *testing.T) {
 				for n := range 300 {
 					r.deliver("d", fmt.Sprint("u", n), fmt.Sprint("u", n, "-0"))
 				}
-				elapse(2 * time.Hour)
+				routertest.Elapse(2 * time.Hour)
 				for _, p := range r.poisoned("d") {
 					t.Errorf("%s was given up after %d attempts of 10: %s", p.EventID, p.Attempts, p.Reason)
 				}
@@ -49,15 +50,15 @@ func TestWaitingForItsTurnAgesNothing(t *testing.T) {
 
 // Records that do not decode opened the breaker of a receiver that was never asked.
 func TestUndecodableRecordsBlameNoReceiver(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		dest := newReceiver("d", func(destinations.Delivery) error { return nil })
 		r := newRig(t, Destination{Destination: dest})
 		for i := range 50 {
 			m := message.NewMessage(fmt.Sprint("foreign", i), []byte("x"))
 			m.Metadata.Set(infra.MetaKey, fmt.Sprint("f", i))
-			r.broker.subs[record.DeliverGroup("d")].ch <- m
+			r.broker.subs[record.DeliverGroup("d")].Ch <- m
 		}
-		elapse(time.Millisecond)
+		routertest.Elapse(time.Millisecond)
 		if s, _ := r.pipeline.Status("d"); s.Breaker.Open || s.Failing != nil {
 			t.Errorf("breaker %+v, failing %+v", s.Breaker, s.Failing)
 		}
@@ -81,7 +82,7 @@ func (e *countedError) LogText() string { return e.Error() }
 func TestNoTextIsMadeThatNobodyReads(t *testing.T) {
 	for name, batch := range map[string]Batch{"single": {}, "batch": {MaxEvents: 2}} {
 		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T) {
+			routertest.Run(t, func(t *testing.T) {
 				fault := &countedError{}
 				dest := newBatchDest(func([]string) error { return fault })
 				r := newRigOf(t, Config{Logger: slog.New(slog.DiscardHandler), Destinations: []Destination{{Destination: dest, Batch: batch, Retry: Retry{Initial: time.Hour, Max: time.Hour}}}})
@@ -90,7 +91,7 @@ func TestNoTextIsMadeThatNobodyReads(t *testing.T) {
 				fault.texts = 0
 				r.deliver("d", "c", "c0")
 				r.deliver("d", "e", "e0")
-				elapse(time.Second)
+				routertest.Elapse(time.Second)
 				if len(dest.seen()) < 2 || fault.texts != 0 {
 					t.Errorf("%d attempts, %d texts", len(dest.seen()), fault.texts)
 				}
@@ -105,7 +106,7 @@ func TestNoTextIsMadeThatNobodyReads(t *testing.T) {
 // A receiver that stores slowly what it gave up holds no slot: that is free when its
 // attempt has ended.
 func TestThePoisonQueueTakesNoSlot(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		dest := newReceiver("d", func(d destinations.Delivery) error {
 			if d.Key == "bad" {
 				return destinations.Permanent(errors.New("answer 400"))
@@ -118,7 +119,7 @@ func TestThePoisonQueueTakesNoSlot(t *testing.T) {
 		good := r.deliver("d", "good", "good-0")
 		wantVerdicts(t, good, "acked")
 		wantVerdicts(t, bad, "")
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		wantVerdicts(t, bad, "acked")
 		if dest.calls["bad-0"] != 1 || len(r.poisoned("d")) != 2 {
 			t.Errorf("%d attempts, %d poisoned", dest.calls["bad-0"], len(r.poisoned("d")))

@@ -12,6 +12,7 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 // forged has each of our headers in a record of another program.
@@ -31,15 +32,15 @@ func forged(m *message.Message) *message.Message {
 // mark settled another one.
 func TestForeignHeadersHideNothing(t *testing.T) {
 	for _, stage := range []string{record.StageTransform, record.StageDeliver} {
-		m := forged(delivery("u", "e1"))
+		m := forged(routertest.Delivery("u", "e1"))
 		m.Metadata["es_sequence"] = "4611686018427387904"
-		rec := giveUpNow(metrics.ReasonFilter, errPlain).poisonRecord(m, stage)
+		rec := giveUpNow(metrics.ReasonFilter, routertest.ErrPlain).poisonRecord(m, stage)
 		if mark, is := record.DecodeMark(rec); is {
 			t.Errorf("%s: it is read as %+v", stage, mark)
 		}
 		g := record.DecodePoison("d", rec)
 		if g.Stage != stage || g.Reason != metrics.ReasonFilter || g.Attempts != 0 || g.Redrives != 0 || g.First.Year() == 2001 || g.Last.Year() == 2001 ||
-			g.LeftOut != nil || g.Source.Topic != "" || g.Size != len(m.Payload) || !strings.Contains(g.Detail, errPlain.Error()) {
+			g.LeftOut != nil || g.Source.Topic != "" || g.Size != len(m.Payload) || !strings.Contains(g.Detail, routertest.ErrPlain.Error()) {
 			t.Errorf("%s: %+v", stage, g)
 		}
 		if stage == record.StageTransform && g.Sequence != 8 {
@@ -64,11 +65,11 @@ func TestForeignHeadersHideNothing(t *testing.T) {
 
 // What the events topic has of our headers for a destination goes no further.
 func TestForeignHeadersOnEvents(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		r := newRig(t, Destination{Destination: newPlan("d", nil)})
-		m := forged(recordOf("u", "e1"))
+		m := forged(routertest.Record("u", "e1"))
 		m.Metadata["es_sequence"], m.Metadata["es_header_"+"Authorization"] = "4611686018427387904", "forged"
-		r.broker.subs[record.TransformGroup("d")].ch <- m
+		r.broker.subs[record.TransformGroup("d")].Ch <- m
 		synctest.Wait()
 		out := r.broker.pub.of(record.DestinationTopic("d"))
 		if len(out) != 1 {
@@ -90,7 +91,7 @@ func TestForeignHeadersOnEvents(t *testing.T) {
 // hide a record from the look at what a kill left behind.
 func TestForeignRedrive(t *testing.T) {
 	whole := map[string]string{"es_redrives": "2", "es_redrive_of": "1:7", "es_redrive_run": "r", "es_redriven_at": "2026-01-02T03:04:05Z"}
-	m := delivery("u", "e1")
+	m := routertest.Delivery("u", "e1")
 	for name, value := range whole {
 		m.Metadata[name] = value
 	}
@@ -104,7 +105,7 @@ func TestForeignRedrive(t *testing.T) {
 			if err != nil || d.Redrives != 0 || !d.RedrivenAt.IsZero() {
 				t.Errorf("%s %q: %d redrives, at %s, %v", name, value, d.Redrives, d.RedrivenAt, err)
 			}
-			if g := record.DecodePoison("d", giveUpNow("", errPlain).poisonRecord(m, record.StageDeliver)); g.Redrives != 0 {
+			if g := record.DecodePoison("d", giveUpNow("", routertest.ErrPlain).poisonRecord(m, record.StageDeliver)); g.Redrives != 0 {
 				t.Errorf("%s %q: %d redrives in the poison queue", name, value, g.Redrives)
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"eventserver/infra"
 	"eventserver/infra/brokertest/inmemory"
 	"eventserver/infra/pubsub"
+	"eventserver/router/routertest"
 	"eventserver/router/schedule"
 )
 
@@ -41,11 +42,11 @@ func TestADestinationThatIsDownHoldsItsSlots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := Destination{Destination: &heldBatches{funcDest: funcDest{id: "d"}}, Concurrency: slots, Breaker: Breaker{Initial: time.Millisecond, Max: time.Millisecond}}
+	d := Destination{Destination: &routertest.Batches{FuncDest: routertest.FuncDest{Name: "d"}}, Concurrency: slots, Breaker: Breaker{Initial: time.Millisecond, Max: time.Millisecond}}
 	if d, err = d.withDefaults(); err != nil {
 		t.Fatal(err)
 	}
-	s := newScheduler(sub, d.schedule(), true, time.Minute, discard)
+	s := newScheduler(sub, d.schedule(), true, time.Minute, routertest.Discard)
 	out, err := s.Subscribe(t.Context(), "topic")
 	if err != nil {
 		t.Fatal(err)
@@ -57,8 +58,8 @@ func TestADestinationThatIsDownHoldsItsSlots(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		if down {
-			s.ended(attemptOf(msg.Context()), schedule.Unavailable, schedule.Asked{}, errPlain)
-			return nil, &again{until: time.Now().Add(time.Millisecond), err: errPlain}
+			s.ended(attemptOf(msg.Context()), schedule.Unavailable, schedule.Asked{}, routertest.ErrPlain)
+			return nil, &again{until: time.Now().Add(time.Millisecond), err: routertest.ErrPlain}
 		}
 		key := msg.Metadata.Get(infra.MetaKey)
 		got[key] = append(got[key], string(msg.Payload))

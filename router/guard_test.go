@@ -10,11 +10,12 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/destinations"
+	"eventserver/router/routertest"
 )
 
 // badDeploy is a destination that answers 401 to everybody, with two events of 50 users.
 func badDeploy(t *testing.T, d Destination) (*rig, *receiver, []*message.Message) {
-	dest := newReceiver("d", func(destinations.Delivery) error { return destinations.Permanent(errPlain) })
+	dest := newReceiver("d", func(destinations.Delivery) error { return destinations.Permanent(routertest.ErrPlain) })
 	d.Destination = dest
 	r := newRig(t, d)
 	var all []*message.Message
@@ -29,14 +30,14 @@ func badDeploy(t *testing.T, d Destination) (*rig, *receiver, []*message.Message
 // A receiver that answers 401 or 404 to everybody after a bad deploy would have poisoned
 // all that waits for it.
 func TestABadDeployPoisonsNoBacklog(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		r, dest, all := badDeploy(t, Destination{FloodGuard: 20, Concurrency: 8, Breaker: Breaker{Initial: time.Second, Max: 10 * time.Second}})
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		if n := len(r.poisoned("d")); n != 19 {
 			t.Fatalf("%d poisoned, want 19", n)
 		}
 		calls := dest.total()
-		elapse(time.Hour)
+		routertest.Elapse(time.Hour)
 		if n := dest.total() - calls; n < 350 || n > 370 {
 			t.Errorf("%d probes in an hour, want one every 10 s", n)
 		}
@@ -49,7 +50,7 @@ func TestABadDeployPoisonsNoBacklog(t *testing.T) {
 		}
 		var order []string
 		dest.set(func(d destinations.Delivery) error { order = append(order, d.EventID); return nil })
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		if n := len(r.poisoned("d")); n != 19 || len(order) != 81 {
 			t.Errorf("%d poisoned and %d delivered, want 19 and 81", n, len(order))
 		}
@@ -67,18 +68,18 @@ func TestABadDeployPoisonsNoBacklog(t *testing.T) {
 }
 
 func TestFailuresAreAccepted(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		r, _, all := badDeploy(t, Destination{FloodGuard: 20})
-		elapse(time.Second / 2)
+		routertest.Elapse(time.Second / 2)
 		if !r.pipeline.LetGo("d", false) {
 			t.Error("it is not held")
 		}
-		elapse(time.Second / 2)
+		routertest.Elapse(time.Second / 2)
 		if n := len(r.poisoned("d")); n != 19 {
 			t.Errorf("%d poisoned by going on, want 19", n)
 		}
 		r.pipeline.LetGo("d", true)
-		elapse(time.Second)
+		routertest.Elapse(time.Second)
 		wantVerdicts(t, all, "acked")
 		if n := len(r.poisoned("d")); n != 100 {
 			t.Errorf("%d poisoned, want all", n)
@@ -87,9 +88,9 @@ func TestFailuresAreAccepted(t *testing.T) {
 }
 
 func TestTheFloodGuardIsOff(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		r, _, all := badDeploy(t, Destination{})
-		elapse(time.Second)
+		routertest.Elapse(time.Second)
 		wantVerdicts(t, all, "acked")
 		if n := len(r.poisoned("d")); n != 100 {
 			t.Errorf("%d poisoned, want all", n)
@@ -99,10 +100,10 @@ func TestTheFloodGuardIsOff(t *testing.T) {
 
 // One user whose events are all bad, and many among others that succeed, hold nothing.
 func TestBadUsersHoldNothing(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		dest := newReceiver("d", func(d destinations.Delivery) error {
 			if strings.HasPrefix(d.Key, "bad") {
-				return destinations.Permanent(errPlain)
+				return destinations.Permanent(routertest.ErrPlain)
 			}
 			return nil
 		})
@@ -114,7 +115,7 @@ func TestBadUsersHoldNothing(t *testing.T) {
 			r.deliver("d", fmt.Sprint("bad", n), fmt.Sprint("b", n))
 			r.deliver("d", "good", fmt.Sprint("g", n))
 		}
-		elapse(time.Second)
+		routertest.Elapse(time.Second)
 		if n := len(r.poisoned("d")); n != 200 || dest.total() != 300 {
 			t.Errorf("%d poisoned of %d attempts, want 200 of 300", n, dest.total())
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"eventserver/destinations"
+	"eventserver/router/routertest"
 )
 
 // lines are the messages and causes of a log.
@@ -24,17 +25,17 @@ func lines(b *bytes.Buffer) (out []string) {
 // One line at the first failure after a success, one when it answers again, and no
 // more than that in a minute, however it goes up and down.
 func TestHealthLines(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		var b bytes.Buffer
 		h := &health{log: slog.New(slog.NewTextHandler(&b, nil))}
 		h.succeeded()
 		for range 100 {
-			h.failedWith(errPlain, saysFails)
+			h.failedWith(routertest.ErrPlain, saysFails)
 		}
-		if s := h.status(); s == nil || s.Attempts != 100 || s.Last != errPlain.Error() {
+		if s := h.status(); s == nil || s.Attempts != 100 || s.Last != routertest.ErrPlain.Error() {
 			t.Errorf("status %+v", s)
 		}
-		elapse(time.Minute + 10*time.Second)
+		routertest.Elapse(time.Minute + 10*time.Second)
 		h.succeeded()
 		h.succeeded()
 		want := []string{`"destination fails; its events are tried again" cause="it did not work"`, `"destination answers again" failed_attempts=100 after=1m10s`}
@@ -46,24 +47,24 @@ func TestHealthLines(t *testing.T) {
 		}
 		b.Reset()
 		for range 100 { // one fails in two, for 50 s
-			h.failedWith(errPlain, saysUnavailable)
-			elapse(500 * time.Millisecond)
+			h.failedWith(routertest.ErrPlain, saysUnavailable)
+			routertest.Elapse(500 * time.Millisecond)
 			h.succeeded()
 		}
 		if got := lines(&b); len(got) != 2 || !strings.Contains(got[0], saysUnavailable) {
 			t.Errorf("%q, want one line each", got)
 		}
 		b.Reset()
-		h.failedWith(errPlain, saysFails) // within the minute: it is not silent for ever
-		elapse(time.Minute)
-		h.failedWith(errPlain, saysFails)
+		h.failedWith(routertest.ErrPlain, saysFails) // within the minute: it is not silent for ever
+		routertest.Elapse(time.Minute)
+		h.failedWith(routertest.ErrPlain, saysFails)
 		if got := lines(&b); len(got) != 1 {
 			t.Errorf("%q, want the line that was left out before", got)
 		}
 		b.Reset()
 		h.succeeded()
 		b.Reset()
-		h.failedWith(errPlain, "") // the poison queue tells of it
+		h.failedWith(routertest.ErrPlain, "") // the poison queue tells of it
 		h.succeeded()
 		if b.Len() > 0 {
 			t.Errorf("a refusal is told twice: %q", b.String())
@@ -75,11 +76,11 @@ func TestHealthLines(t *testing.T) {
 // was empty and nothing was wrong.
 func TestFailingIsShownBeforeTheBreakerOpens(t *testing.T) {
 	for name, fault := range map[string]error{
-		"plain": errPlain, "unavailable": destinations.Unavailable(errPlain), "refused": destinations.Permanent(errPlain),
-		"later": destinations.RetryAfter(errPlain, time.Second),
+		"plain": routertest.ErrPlain, "unavailable": destinations.Unavailable(routertest.ErrPlain), "refused": destinations.Permanent(routertest.ErrPlain),
+		"later": destinations.RetryAfter(routertest.ErrPlain, time.Second),
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T) {
+			routertest.Run(t, func(t *testing.T) {
 				dest := newReceiver("d", func(destinations.Delivery) error { return fault })
 				r := newRig(t, Destination{Destination: dest, Retry: Retry{Initial: time.Second, Attempts: 20}})
 				r.deliver("d", "ada", "e1")
@@ -94,7 +95,7 @@ func TestFailingIsShownBeforeTheBreakerOpens(t *testing.T) {
 				if why, problems := status(); !strings.Contains(why, "its last attempt failed, at ") || !strings.HasSuffix(why, ": it did not work") || len(problems) > 0 {
 					t.Errorf("after one: why %q, problems %q", why, problems)
 				}
-				elapse(failingFor)
+				routertest.Elapse(failingFor)
 				why, problems := status()
 				if !strings.Contains(why, ": it did not work") || len(problems) == 0 || problems[0] != why {
 					t.Errorf("later: why %q, problems %q", why, problems)
@@ -131,13 +132,15 @@ func TestTheNamedTimeIsKept(t *testing.T) {
 		{"at once", 5, 0, destinations.RetryAfter, time.Minute, time.Minute},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			run(t, func(t *testing.T) {
-				dest := newReceiver("d", func(destinations.Delivery) error { return destinations.Unavailable(tt.err(errPlain, tt.wait)) })
+			routertest.Run(t, func(t *testing.T) {
+				dest := newReceiver("d", func(destinations.Delivery) error {
+					return destinations.Unavailable(tt.err(routertest.ErrPlain, tt.wait))
+				})
 				r := newRig(t, Destination{Destination: dest, Retry: Retry{Max: time.Millisecond}, Breaker: Breaker{Initial: time.Second, Max: time.Minute}})
 				for k := range tt.keys {
 					r.deliver("d", fmt.Sprint("k", k), fmt.Sprint("e", k))
 				}
-				elapse(12 * max(tt.wait, time.Minute))
+				routertest.Elapse(12 * max(tt.wait, time.Minute))
 				dest.mu.Lock()
 				at := dest.at
 				dest.mu.Unlock()
@@ -150,7 +153,7 @@ func TestTheNamedTimeIsKept(t *testing.T) {
 					}
 				}
 				dest.set(func(destinations.Delivery) error { return nil })
-				elapse(10 * time.Minute)
+				routertest.Elapse(10 * time.Minute)
 				if n := len(r.poisoned("d")); n != 0 {
 					t.Errorf("%d poisoned", n)
 				}

@@ -15,19 +15,20 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 // badTransform is a destination whose transformation fails for everybody but the first,
 // until it is mended.
 type badTransform struct {
-	funcDest
+	routertest.FuncDest
 	good  atomic.Bool
 	tries atomic.Int32 // that failed
 }
 
 func newBadTransform() *badTransform {
-	d := &badTransform{funcDest: funcDest{id: "d"}}
-	d.transform = func(e destinations.Event) (destinations.Payload, error) {
+	d := &badTransform{FuncDest: routertest.FuncDest{Name: "d"}}
+	d.OnTransform = func(e destinations.Event) (destinations.Payload, error) {
 		if e.Key != "first" && !d.good.Load() {
 			d.tries.Add(1)
 			return destinations.Payload{}, fmt.Errorf("no such key in %s", e.Data)
@@ -54,15 +55,15 @@ func newHeld(t *testing.T, d Destination) (*rig, *badTransform, []*message.Messa
 // A transformation that fails for everybody after a change of the configuration would
 // have emptied all that comes into the poison queue.
 func TestABadTransformPoisonsNoBacklog(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		r, dest, msgs := newHeld(t, Destination{FloodGuard: 20, Breaker: Breaker{Initial: time.Second, Max: 10 * time.Second}})
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		if n := len(r.poisoned("d")); n > 19 {
 			t.Fatalf("%d poisoned, want at most 19", n)
 		}
 		poisoned := len(r.poisoned("d"))
 		tries := dest.tries.Load()
-		elapse(time.Hour)
+		routertest.Elapse(time.Hour)
 		if n := dest.tries.Load() - tries; n < 350 || n > 370 {
 			t.Errorf("%d probes in an hour, want one every 10 s", n)
 		}
@@ -79,7 +80,7 @@ func TestABadTransformPoisonsNoBacklog(t *testing.T) {
 			t.Errorf("it waits for %+v", w)
 		}
 		dest.good.Store(true)
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		wantVerdicts(t, msgs, "acked")
 		if n := len(r.stored()); n != 100-poisoned || len(r.poisoned("d")) != poisoned {
 			t.Errorf("%d stored and %d poisoned, want %d and %d", n, len(r.poisoned("d")), 100-poisoned, poisoned)
@@ -92,12 +93,12 @@ func TestABadTransformPoisonsNoBacklog(t *testing.T) {
 
 // What fails in the run that holds the destination is not stored, all of it.
 func TestARunThatHoldsPoisonsNothing(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		dest := newBadTransform()
 		r, pub := newPickyRig(t, onTopicOfD("nobody"), Destination{Destination: dest, FloodGuard: 20})
 		msgs := r.acceptEach(100)
 		pub.start()
-		elapse(time.Second)
+		routertest.Elapse(time.Second)
 		wantVerdicts(t, msgs, "")
 		if n := len(r.poisoned("d")); n != 0 {
 			t.Errorf("%d poisoned", n)
@@ -107,7 +108,7 @@ func TestARunThatHoldsPoisonsNothing(t *testing.T) {
 		if ended := r.pipeline.RetryNow("d", func(string) bool { return true }); !w.Pause || !ended.Pause {
 			t.Errorf("retry ends %+v, said %+v", ended, w)
 		}
-		elapse(0)
+		routertest.Elapse(0)
 		wantVerdicts(t, msgs, "acked")
 		if n := len(r.stored()); n != 100 || len(r.poisoned("d")) != 0 {
 			t.Errorf("%d stored, %d poisoned", n, len(r.poisoned("d")))
@@ -116,14 +117,14 @@ func TestARunThatHoldsPoisonsNothing(t *testing.T) {
 }
 
 func TestFailuresOfTransformationsAreAccepted(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		r, _, msgs := newHeld(t, Destination{FloodGuard: 20})
-		elapse(time.Second / 2)
+		routertest.Elapse(time.Second / 2)
 		poisoned := len(r.poisoned("d"))
 		if !r.pipeline.LetGo("d", false) {
 			t.Error("it is not held")
 		}
-		elapse(time.Second / 2)
+		routertest.Elapse(time.Second / 2)
 		if n := len(r.poisoned("d")); n != poisoned {
 			t.Errorf("%d poisoned by going on, want %d", n, poisoned)
 		}
@@ -131,7 +132,7 @@ func TestFailuresOfTransformationsAreAccepted(t *testing.T) {
 			t.Errorf("it is %s again", s.State)
 		}
 		r.pipeline.LetGo("d", true)
-		elapse(0)
+		routertest.Elapse(0)
 		wantVerdicts(t, msgs, "acked")
 		if n := len(r.poisoned("d")); n != 100 {
 			t.Errorf("%d poisoned, want all", n)
@@ -143,9 +144,9 @@ func TestFailuresOfTransformationsAreAccepted(t *testing.T) {
 }
 
 func TestTheFloodGuardOfTransformationsIsOff(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		r, _, msgs := newHeld(t, Destination{})
-		elapse(0)
+		routertest.Elapse(0)
 		wantVerdicts(t, msgs, "acked")
 		if n := len(r.poisoned("d")); n != 100 {
 			t.Errorf("%d poisoned, want all", n)
@@ -160,17 +161,17 @@ func TestSchemasAndFiltersHold(t *testing.T) {
 		if strings.HasPrefix(e.Key, "unwanted") {
 			return false, nil
 		}
-		return false, errPlain
+		return false, routertest.ErrPlain
 	}
 	for name, d := range map[string]Destination{
-		"input":  {Input: func(context.Context, string, []byte) (string, error) { return "", errPlain }},
+		"input":  {Input: func(context.Context, string, []byte) (string, error) { return "", routertest.ErrPlain }},
 		"filter": {Filter: filterFunc(fails)},
-		"output": {Output: func(context.Context, string, []byte) (string, error) { return "", errPlain }},
+		"output": {Output: func(context.Context, string, []byte) (string, error) { return "", routertest.ErrPlain }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T) {
+			routertest.Run(t, func(t *testing.T) {
 				delivered := 0
-				d.Destination = &funcDest{id: "d", deliver: func(context.Context, destinations.Delivery) error { delivered++; return nil }}
+				d.Destination = &routertest.FuncDest{Name: "d", OnDeliver: func(context.Context, destinations.Delivery) error { delivered++; return nil }}
 				d.FloodGuard = 20
 				r := newRig(t, d)
 				for n := range 50 {
@@ -180,7 +181,7 @@ func TestSchemasAndFiltersHold(t *testing.T) {
 					}
 					r.deliver("d", "other", fmt.Sprint("o", n))
 				}
-				elapse(time.Second)
+				routertest.Elapse(time.Second)
 				s, _ := r.pipeline.Status("d")
 				if n := len(r.poisoned("d")); n != 19 || s.State != StateHeld || delivered != 50 {
 					t.Errorf("%d poisoned, state %s, %d delivered; want 19, held, 50", n, s.State, delivered)
@@ -193,10 +194,10 @@ func TestSchemasAndFiltersHold(t *testing.T) {
 // One user whose events all fail, many among others whose events do not, and records that
 // another program wrote hold nothing.
 func TestBadEventsHoldNoTransformation(t *testing.T) {
-	run(t, func(t *testing.T) {
-		d := &funcDest{id: "d", transform: func(e destinations.Event) (destinations.Payload, error) {
+	routertest.Run(t, func(t *testing.T) {
+		d := &routertest.FuncDest{Name: "d", OnTransform: func(e destinations.Event) (destinations.Payload, error) {
 			if strings.HasPrefix(e.Key, "bad") {
-				return destinations.Payload{}, errPlain
+				return destinations.Payload{}, routertest.ErrPlain
 			}
 			return destinations.Payload{Body: e.Data}, nil
 		}}
@@ -209,12 +210,12 @@ func TestBadEventsHoldNoTransformation(t *testing.T) {
 			msgs = append(msgs, r.accept(fmt.Sprint("bad", n), fmt.Sprintf("b%02d", n)), r.accept("good", fmt.Sprintf("g%02d", n)))
 		}
 		for n := range 100 {
-			m := received(message.NewMessage("foreign", nil))
+			m := routertest.Received(message.NewMessage("foreign", nil))
 			m.Metadata = message.Metadata{infra.MetaKey: fmt.Sprint("foreign", n)}
 			msgs = append(msgs, m)
-			r.broker.subs[record.TransformGroup("d")].ch <- m
+			r.broker.subs[record.TransformGroup("d")].Ch <- m
 		}
-		elapse(0)
+		routertest.Elapse(0)
 		wantVerdicts(t, msgs, "acked")
 		if n := len(r.poisoned("d")); n != 300 || len(r.stored()) != 100 {
 			t.Errorf("%d poisoned, %d stored; want 300 and 100", n, len(r.stored()))
@@ -224,14 +225,14 @@ func TestBadEventsHoldNoTransformation(t *testing.T) {
 
 // A stop during a hold gives its run back.
 func TestDrainDuringAHold(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		r, _, msgs := newHeld(t, Destination{FloodGuard: 20})
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		poisoned := len(r.poisoned("d"))
 		if err := r.pipeline.Drain(context.Background()); err != nil {
 			t.Error(err)
 		}
-		elapse(0)
+		routertest.Elapse(0)
 		wantVerdicts(t, msgs[poisoned:], "nacked")
 		if n := len(r.poisoned("d")); n != poisoned {
 			t.Errorf("%d poisoned by the stop", n-poisoned)
@@ -241,11 +242,11 @@ func TestDrainDuringAHold(t *testing.T) {
 
 // A probe that does not return in time has failed, and another follows.
 func TestAProbeThatHangs(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		d := newBadTransform()
-		fails := d.transform
+		fails := d.OnTransform
 		var hangs atomic.Bool
-		d.transform = func(e destinations.Event) (destinations.Payload, error) {
+		d.OnTransform = func(e destinations.Event) (destinations.Payload, error) {
 			if hangs.Load() {
 				<-time.After(time.Minute)
 			}
@@ -254,15 +255,15 @@ func TestAProbeThatHangs(t *testing.T) {
 		r, pub := newPickyRig(t, onTopicOfD("nobody"), Destination{Destination: d, FloodGuard: 20, Timeout: 5 * time.Second})
 		msgs := r.acceptEach(30)
 		pub.start()
-		elapse(time.Second / 2)
+		routertest.Elapse(time.Second / 2)
 		hangs.Store(true)
-		elapse(7 * time.Second)
+		routertest.Elapse(7 * time.Second)
 		if s, _ := r.pipeline.Status("d"); !strings.Contains(s.Hold.Cause, "it did not return within 5s") {
 			t.Errorf("held because %q", s.Hold.Cause)
 		}
 		hangs.Store(false)
 		d.good.Store(true)
-		elapse(2 * time.Minute)
+		routertest.Elapse(2 * time.Minute)
 		wantVerdicts(t, msgs, "acked")
 		if n := len(r.stored()); n != 30 {
 			t.Errorf("%d stored", n)
@@ -293,30 +294,30 @@ func (s *storedRun) Store(out []infra.Output, done ...*infra.Part) error {
 
 // A partition of which nothing has failed goes on during a hold.
 func TestAHoldLetsOtherPartitionsGoOn(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		dest := newBadTransform()
 		r := newRig(t, Destination{Destination: dest, FloodGuard: 2})
 		running := r.pipeline.find("d")
 		tr := &transformer{dest: &running.dest, storing: r.pipeline.storing, stored: func(time.Time, error) {}, metrics: running.metrics,
-			poison: &poisonQueue{destination: "d", stage: record.StageTransform, metrics: running.metrics, log: discard, recent: &running.recent},
-			waits:  &runWaits{}, hold: running.hold, ahead: &backpressure{}, draining: make(chan struct{}), log: discard}
-		good := &infra.Part{Partition: 1, Messages: []*message.Message{recordOf("first", "f")}}
-		bad := &infra.Part{Partition: 2, Messages: []*message.Message{recordOf("k1", "k1-0"), recordOf("k2", "k2-0"), recordOf("first", "g"), recordOf("k1", "k1-1"), recordOf("k2", "k2-1")}}
+			poison: &poisonQueue{destination: "d", stage: record.StageTransform, metrics: running.metrics, log: routertest.Discard, recent: &running.recent},
+			waits:  &runWaits{}, hold: running.hold, ahead: &backpressure{}, draining: make(chan struct{}), log: routertest.Discard}
+		good := &infra.Part{Partition: 1, Messages: []*message.Message{routertest.Record("first", "f")}}
+		bad := &infra.Part{Partition: 2, Messages: []*message.Message{routertest.Record("k1", "k1-0"), routertest.Record("k2", "k2-0"), routertest.Record("first", "g"), routertest.Record("k1", "k1-1"), routertest.Record("k2", "k2-1")}}
 		s := &storedRun{}
 		ended := make(chan error, 1)
 		go func() {
 			ended <- newWork(tr, &infra.Run{Parts: []*infra.Part{good, bad}, RunOwner: s}).finish(t.Context())
 		}()
-		elapse(time.Second / 2)
+		routertest.Elapse(time.Second / 2)
 		if !s.aside || !slices.Equal(s.done, []int32{1}) || !slices.Equal(s.stored, []string{tr.topic() + " f"}) {
 			t.Errorf("aside %v, done %v, stored %v", s.aside, s.done, s.stored)
 		}
-		elapse(time.Hour)
+		routertest.Elapse(time.Hour)
 		if made := s.made.Load(); made != 6 {
 			t.Errorf("%d messages are charged after an hour of probes, want 6", made)
 		}
 		dest.good.Store(true)
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}

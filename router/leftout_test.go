@@ -16,6 +16,7 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 // limitPub refuses what is larger than limit, as the publisher of a broker does.
@@ -60,7 +61,7 @@ func (b *limitBroker) Subscriber(group string, cfg infra.SubscriberConfig) (infr
 // newLimitRig is newRig on a broker that takes records up to limit bytes.
 func newLimitRig(t *testing.T, limit int, d Destination) *rig {
 	t.Helper()
-	r := &rig{T: t, broker: &fakeBroker{pub: &fakePub{}, subs: map[string]*chanSub{}}, registry: prometheus.NewRegistry()}
+	r := &rig{T: t, broker: &fakeBroker{pub: &fakePub{}, subs: map[string]*routertest.ChanSub{}}, registry: prometheus.NewRegistry()}
 	m, err := metrics.New(r.registry)
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +84,7 @@ func newLimitRig(t *testing.T, limit int, d Destination) *rig {
 
 // stands is a record as a subscriber of a topic hands it out.
 func stands(m *message.Message, topic string, partition, offset int) *message.Message {
-	m = received(m)
+	m = routertest.Received(m)
 	m.Metadata[infra.MetaTopic], m.Metadata[infra.MetaPartition], m.Metadata[infra.MetaOffset] = topic, fmt.Sprint(partition), fmt.Sprint(offset)
 	return m
 }
@@ -104,14 +105,14 @@ func TestTooLargeForThePoisonQueue(t *testing.T) {
 		{record.StageDeliver, record.DeliverGroup("d"), stands(record.EncodeDelivery(event, destinations.Payload{Body: body, Headers: map[string]string{"h": "2"}}, 41), record.DestinationTopic("d"), 3, 17)},
 	} {
 		t.Run(c.stage, func(t *testing.T) {
-			run(t, func(t *testing.T) {
-				p := newPlan("d", destinations.Permanent(errPlain))
+			routertest.Run(t, func(t *testing.T) {
+				p := newPlan("d", destinations.Permanent(routertest.ErrPlain))
 				r := newLimitRig(t, limit, Destination{Destination: p})
 				big := stands(c.source, c.source.Metadata[infra.MetaTopic], 3, 17)
-				r.broker.subs[c.group].ch <- big
-				elapse(time.Second)
-				wantVerdict(t, big, "acked")
-				wantVerdict(t, r.deliver("d", "u", "next")[0], "acked")
+				r.broker.subs[c.group].Ch <- big
+				routertest.Elapse(time.Second)
+				routertest.WantVerdict(t, big, "acked")
+				routertest.WantVerdict(t, r.deliver("d", "u", "next")[0], "acked")
 				recs := r.broker.pub.of(record.PoisonTopic("d"))
 				if len(recs) != 2 {
 					t.Fatalf("%d in the poison queue, want 2", len(recs))
@@ -125,7 +126,7 @@ func TestTooLargeForThePoisonQueue(t *testing.T) {
 				if err != nil || string(whole.Payload) != string(body) {
 					t.Fatalf("%v", err)
 				}
-				want := giveUpNow("", errPlain).poisonRecord(c.source, c.stage).Metadata
+				want := giveUpNow("", routertest.ErrPlain).poisonRecord(c.source, c.stage).Metadata
 				for k, v := range whole.Metadata {
 					if !strings.HasPrefix(k, "es_poison_") && want[k] != v {
 						t.Errorf("%s: %q, want %q", k, v, want[k])
@@ -158,18 +159,18 @@ func TestPartsThatAreLeftOut(t *testing.T) {
 		{infra.MetaKey, large, "[body headers other context long]"},
 		{record.HeaderID, large, "[body headers other context long]"},
 	} {
-		run(t, func(t *testing.T) {
-			r := newLimitRig(t, limit, Destination{Destination: newPlan("d", destinations.Permanent(errPlain))})
-			m := stands(delivery("u", "e1"), record.DestinationTopic("d"), 0, 1)
+		routertest.Run(t, func(t *testing.T) {
+			r := newLimitRig(t, limit, Destination{Destination: newPlan("d", destinations.Permanent(routertest.ErrPlain))})
+			m := stands(routertest.Delivery("u", "e1"), record.DestinationTopic("d"), 0, 1)
 			m.Metadata["es_header_"+"small"], m.Metadata["other"], m.Metadata["es_meta_"+"small"] = "1", "1", "1"
 			m.Metadata[c.name] = c.value
 			if c.name == record.HeaderID {
 				m.UUID = large
 			}
 			source := maps.Clone(m.Metadata)
-			r.broker.subs[record.DeliverGroup("d")].ch <- m
-			elapse(time.Minute)
-			wantVerdict(t, m, "acked")
+			r.broker.subs[record.DeliverGroup("d")].Ch <- m
+			routertest.Elapse(time.Minute)
+			routertest.WantVerdict(t, m, "acked")
 			recs := r.broker.pub.of(record.PoisonTopic("d"))
 			if len(recs) != 1 {
 				t.Fatalf("%.20s: %d in the poison queue, want 1", c.name, len(recs))
@@ -188,10 +189,10 @@ func TestPartsThatAreLeftOut(t *testing.T) {
 
 // A broker that takes nothing of a record keeps its user waiting, and nothing is lost.
 func TestNothingMoreToLeaveOut(t *testing.T) {
-	run(t, func(t *testing.T) {
-		r := newLimitRig(t, 10, Destination{Destination: newPlan("d", destinations.Permanent(errPlain))})
+	routertest.Run(t, func(t *testing.T) {
+		r := newLimitRig(t, 10, Destination{Destination: newPlan("d", destinations.Permanent(routertest.ErrPlain))})
 		m := r.deliver("d", "u", "e1")[0]
-		elapse(time.Minute)
-		wantVerdict(t, m, "")
+		routertest.Elapse(time.Minute)
+		routertest.WantVerdict(t, m, "")
 	})
 }

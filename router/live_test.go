@@ -18,6 +18,7 @@ import (
 	"eventserver/infra/pubsub"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 // countingBroker counts who joins, so that a test sees that nobody else did.
@@ -48,7 +49,7 @@ func (s *countingSub) Subscribe(ctx context.Context, topic string) (<-chan *mess
 	}
 	s.broker.mu.Unlock()
 	if refuse {
-		return nil, errPlain
+		return nil, routertest.ErrPlain
 	}
 	return s.Subscriber.Subscribe(ctx, topic)
 }
@@ -125,7 +126,7 @@ func (s *sequence) check(t *testing.T, what string, repeats bool) {
 }
 
 func (s *sequence) destination(id string) Destination {
-	return Destination{Kind: "test", Destination: &funcDest{id: id, deliver: func(_ context.Context, d destinations.Delivery) error {
+	return Destination{Kind: "test", Destination: &routertest.FuncDest{Name: id, OnDeliver: func(_ context.Context, d destinations.Delivery) error {
 		s.take(d)
 		return nil
 	}}}
@@ -175,7 +176,7 @@ func (r *liveRig) topics(t *testing.T, ids ...string) {
 func (r *liveRig) publish(t *testing.T, from, n int) {
 	t.Helper()
 	for i := range n {
-		if err := r.broker.Publisher(infra.Durable).Publish(record.EventsTopic, recordOf(fmt.Sprint("k", (from+i)%5), fmt.Sprintf("e%05d", from+i))); err != nil {
+		if err := r.broker.Publisher(infra.Durable).Publish(record.EventsTopic, routertest.Record(fmt.Sprint("k", (from+i)%5), fmt.Sprintf("e%05d", from+i))); err != nil {
 			t.Error(err)
 		}
 	}
@@ -248,7 +249,7 @@ func TestReplaceWaitsForAttempts(t *testing.T) {
 	began, finish := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	calls := newSequence()
-	slow := Destination{Destination: &funcDest{id: "moving", deliver: func(ctx context.Context, d destinations.Delivery) error {
+	slow := Destination{Destination: &routertest.FuncDest{Name: "moving", OnDeliver: func(ctx context.Context, d destinations.Delivery) error {
 		once.Do(func() { close(began) })
 		select {
 		case <-finish:
@@ -280,7 +281,7 @@ func TestAReplacementThatDoesNotStart(t *testing.T) {
 	r := newLiveRig(t, got.destination("moving"))
 	r.topics(t, "new")
 	r.broker.fail[record.DeliverGroup("new")] = -1
-	if err := r.Add(t.Context(), got.destination("new")); !errors.Is(err, errPlain) {
+	if err := r.Add(t.Context(), got.destination("new")); !errors.Is(err, routertest.ErrPlain) {
 		t.Errorf("Add that cannot join: %v", err)
 	}
 	if _, ok := r.Status("new"); ok {
@@ -289,7 +290,7 @@ func TestAReplacementThatDoesNotStart(t *testing.T) {
 	r.broker.mu.Lock()
 	r.broker.fail[record.DeliverGroup("moving")] = launchTries
 	r.broker.mu.Unlock()
-	if err := r.Replace(t.Context(), newSequence().destination("moving")); !errors.Is(err, errPlain) {
+	if err := r.Replace(t.Context(), newSequence().destination("moving")); !errors.Is(err, routertest.ErrPlain) {
 		t.Errorf("Replace that cannot join: %v", err)
 	}
 	r.publish(t, 0, 20)

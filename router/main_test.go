@@ -3,102 +3,33 @@ package router
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
-	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var (
-	errPlain = errors.New("it did not work")
-	discard  = slog.New(slog.DiscardHandler)
-)
-
-// record is what the events topic holds for one event of a key.
-func recordOf(key, id string) *message.Message {
-	return received(record.EncodeEvent(destinations.Event{ID: id, Key: key, Type: "t", ReceivedAt: time.Now(), Data: []byte(`{"id":"` + id + `"}`)}))
-}
-
-// delivery is what a destination's topic holds for one event of a key.
-func delivery(key, id string) *message.Message {
-	e := destinations.Event{ID: id, Key: key, Type: "t", ReceivedAt: time.Now()}
-	return received(record.EncodeDelivery(e, destinations.Payload{ContentType: "application/json", Body: []byte(`{"id":"` + id + `"}`)}, 7))
-}
-
-// received is a message as a subscriber hands it out: it can be waited for.
-func received(m *message.Message) *message.Message {
-	r := message.NewMessage(m.UUID, m.Payload)
-	r.Metadata = m.Metadata
-	return r
-}
-
-// verdict of a message: "" while it has none.
-func verdict(m *message.Message) string {
-	select {
-	case <-m.Acked():
-		return "acked"
-	default:
-	}
-	select {
-	case <-m.Nacked():
-		return "nacked"
-	default:
-		return ""
-	}
-}
-
-func wantVerdict(tb testing.TB, m *message.Message, want string) {
-	tb.Helper()
-	if got := verdict(m); got != want {
-		tb.Errorf("message %s: got %q, want %q", m.UUID, got, want)
-	}
-}
-
-// chanSub is a subscriber that is a channel.
-type chanSub struct {
-	ch   chan *message.Message
-	once sync.Once
-	away atomic.Bool  // it has no part in its group
-	most atomic.Int64 // that it may hand out; 0: no bound
-}
-
-func newChanSub() *chanSub { return &chanSub{ch: make(chan *message.Message)} }
-
-func (s *chanSub) Subscribe(ctx context.Context, _ string) (<-chan *message.Message, error) {
-	context.AfterFunc(ctx, func() { _ = s.Close() })
-	return s.ch, nil
-}
-func (s *chanSub) Assigned() bool              { return !s.away.Load() }
-func (s *chanSub) Drain(context.Context) error { return nil }
-func (s *chanSub) Stats() (none infra.Stats)   { return none }
-func (s *chanSub) Deferred(string) int         { return 0 }
-func (s *chanSub) Bound(messages int)          { s.most.Store(int64(messages)) }
-func (s *chanSub) Close() error                { s.once.Do(func() { close(s.ch) }); return nil }
-
 // runSub makes runs of what comes on its channel: what comes while one is in the
 // handler gathers in the next.
 type runSub struct {
-	*chanSub
+	*routertest.ChanSub
 	most int
 	pub  message.Publisher
 }
 
 func (s *runSub) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
-	in, err := s.chanSub.Subscribe(ctx, topic)
+	in, err := s.ChanSub.Subscribe(ctx, topic)
 	out := make(chan *message.Message)
 	go func() {
 		defer close(out)
@@ -223,14 +154,14 @@ func (p *fakePub) of(topic string) []*message.Message {
 type fakeBroker struct {
 	infra.Broker // nil: what is not below is not called
 	pub          *fakePub
-	subs         map[string]*chanSub // by group
+	subs         map[string]*routertest.ChanSub // by group
 }
 
 func (b *fakeBroker) Publisher(infra.Durability) message.Publisher { return b.pub }
 func (b *fakeBroker) Subscriber(group string, cfg infra.SubscriberConfig) (infra.Subscriber, error) {
-	b.subs[group] = newChanSub()
+	b.subs[group] = routertest.NewChanSub()
 	if cfg.Runs.On() {
-		return &runSub{chanSub: b.subs[group], most: cfg.Runs.Messages, pub: b.pub}, nil
+		return &runSub{ChanSub: b.subs[group], most: cfg.Runs.Messages, pub: b.pub}, nil
 	}
 	return b.subs[group], nil
 }
@@ -240,24 +171,6 @@ func (b *fakeBroker) Progress(_ context.Context, of ...infra.GroupTopic) []infra
 }
 func (b *fakeBroker) Ping(context.Context) error { return nil }
 func (b *fakeBroker) Close() error               { return nil }
-
-// funcDest is a destination made of functions.
-type funcDest struct {
-	id        string
-	transform func(e destinations.Event) (destinations.Payload, error)
-	deliver   func(ctx context.Context, d destinations.Delivery) error
-}
-
-func (f *funcDest) ID() string { return f.id }
-func (f *funcDest) Transform(_ context.Context, e destinations.Event) (destinations.Payload, error) {
-	if f.transform != nil {
-		return f.transform(e)
-	}
-	return destinations.Payload{ContentType: e.ContentType, Body: e.Data}, nil
-}
-func (f *funcDest) Deliver(ctx context.Context, d destinations.Delivery) error {
-	return f.deliver(ctx, d)
-}
 
 // rig is a running pipeline on a fakeBroker.
 type rig struct {
@@ -275,7 +188,7 @@ func newRig(t *testing.T, dests ...Destination) *rig {
 
 func newRigOf(t *testing.T, cfg Config) *rig {
 	t.Helper()
-	r := &rig{T: t, broker: &fakeBroker{pub: &fakePub{}, subs: map[string]*chanSub{}}, registry: prometheus.NewRegistry()}
+	r := &rig{T: t, broker: &fakeBroker{pub: &fakePub{}, subs: map[string]*routertest.ChanSub{}}, registry: prometheus.NewRegistry()}
 	m, err := metrics.New(r.registry)
 	if err != nil {
 		t.Fatal(err)
@@ -302,8 +215,8 @@ func newRigOf(t *testing.T, cfg Config) *rig {
 func (r *rig) deliver(id, key string, events ...string) []*message.Message {
 	msgs := make([]*message.Message, len(events))
 	for i, e := range events {
-		msgs[i] = delivery(key, e)
-		r.broker.subs[record.DeliverGroup(id)].ch <- msgs[i]
+		msgs[i] = routertest.Delivery(key, e)
+		r.broker.subs[record.DeliverGroup(id)].Ch <- msgs[i]
 	}
 	synctest.Wait()
 	return msgs
@@ -341,25 +254,4 @@ func (r *rig) metric(name string, labels map[string]string) float64 {
 	}
 	r.Errorf("there is no series %s %v", name, labels)
 	return -1
-}
-
-// claim is a claim's context: end ends it, cut the grace of its attempts.
-func claim(t *testing.T) (ctx context.Context, end, cut context.CancelFunc) {
-	t.Helper()
-	later, cut := context.WithCancel(t.Context())
-	ctx, end = context.WithCancel(infra.WithGrace(t.Context(), later))
-	t.Cleanup(end)
-	t.Cleanup(cut)
-	return ctx, end, cut
-}
-
-func within(ctx context.Context, m *message.Message) *message.Message { m.SetContext(ctx); return m }
-
-// run is synctest.Test under a shorter name.
-func run(t *testing.T, f func(t *testing.T)) { t.Helper(); synctest.Test(t, f) }
-
-// elapse lets time pass in the bubble and everything happen that is due.
-func elapse(d time.Duration) {
-	<-time.After(d)
-	synctest.Wait()
 }

@@ -11,58 +11,59 @@ import (
 	"eventserver/destinations"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 // With Watermill's PoisonQueue a limit of 3 became 413 calls in half a second
 // while the poison queue could not be written.
 func TestPoisonQueueThatCannotBeWritten(t *testing.T) {
-	run(t, func(t *testing.T) {
-		p := newPlan("d", destinations.Permanent(errPlain))
+	routertest.Run(t, func(t *testing.T) {
+		p := newPlan("d", destinations.Permanent(routertest.ErrPlain))
 		r := newRig(t, Destination{Destination: p})
 		r.broker.pub.fails = 7
 		msgs := r.deliver("d", "u", "e1", "e2")
-		elapse(3 * time.Second)
+		routertest.Elapse(3 * time.Second)
 		if len(p.asked()) != 1 {
 			t.Errorf("%d attempts while the poison queue is down, want 1: the key waits", len(p.asked()))
 		}
-		wantVerdict(t, msgs[0], "")
-		elapse(time.Minute)
+		routertest.WantVerdict(t, msgs[0], "")
+		routertest.Elapse(time.Minute)
 		if got := r.poisoned("d"); len(got) != 2 || len(p.asked()) != 2 {
 			t.Errorf("poisoned %d after %d attempts, want 2 and 2", len(got), len(p.asked()))
 		}
-		wantVerdict(t, msgs[0], "acked")
+		routertest.WantVerdict(t, msgs[0], "acked")
 	})
 }
 
 func TestShutdownWhileThePoisonQueueIsDown(t *testing.T) {
-	run(t, func(t *testing.T) {
-		p := newPlan("d", destinations.Permanent(errPlain))
+	routertest.Run(t, func(t *testing.T) {
+		p := newPlan("d", destinations.Permanent(routertest.ErrPlain))
 		r := newRig(t, Destination{Destination: p})
 		r.broker.pub.fails = -1
 		m := r.deliver("d", "u", "e1")[0]
 		if err := r.pipeline.Drain(context.Background()); err != nil {
 			t.Error(err)
 		}
-		wantVerdict(t, m, "nacked")
+		routertest.WantVerdict(t, m, "nacked")
 	})
 }
 
 // A record that event-server did not write is poisoned, and ends nothing.
 func TestUndecodableRecordsArePoisoned(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		p := newPlan("d", nil)
 		r := newRig(t, Destination{Destination: p})
 		for _, group := range []string{record.TransformGroup("d"), record.DeliverGroup("d")} {
 			for name, broken := range map[string]string{record.HeaderID: "", record.HeaderReceived: "yesterday", "ce_time": "noon"} {
-				m := delivery("u", "e1")
+				m := routertest.Delivery("u", "e1")
 				m.Metadata[name] = broken
-				r.broker.subs[group].ch <- m
+				r.broker.subs[group].Ch <- m
 				synctest.Wait()
-				wantVerdict(t, m, "acked")
+				routertest.WantVerdict(t, m, "acked")
 			}
 		}
 		good := r.deliver("d", "u", "e2")[0]
-		wantVerdict(t, good, "acked")
+		routertest.WantVerdict(t, good, "acked")
 		got := r.poisoned("d")
 		if len(got) != 6 || len(p.seen()) != 1 {
 			t.Fatalf("%d poisoned, %d attempts, want 6 and 1", len(got), len(p.seen()))
@@ -81,35 +82,35 @@ func TestTransformStage(t *testing.T) {
 		case "unwanted":
 			return false, nil
 		case "filter fails":
-			return false, errPlain
+			return false, routertest.ErrPlain
 		}
 		return true, nil
 	})
 	transform := transformFunc(func(e destinations.Event) ([]byte, error) {
 		if e.ID == "transform fails" {
-			return nil, errPlain
+			return nil, routertest.ErrPlain
 		}
 		return []byte(`"made"`), nil
 	})
-	dest := &funcDest{id: "d", transform: func(e destinations.Event) (destinations.Payload, error) {
+	dest := &routertest.FuncDest{Name: "d", OnTransform: func(e destinations.Event) (destinations.Payload, error) {
 		switch e.ID {
 		case "panics":
 			panic("a bug")
 		case "kind fails":
-			return destinations.Payload{}, errPlain
+			return destinations.Payload{}, routertest.ErrPlain
 		case "kind skips":
 			return destinations.Payload{}, destinations.ErrSkip
 		}
 		return destinations.Payload{ContentType: e.ContentType, Headers: map[string]string{"x": "1"}, Body: e.Data}, nil
 	}}
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		r := newRig(t, Destination{Destination: dest, Types: []string{"t"}, Filter: filter, Transform: transform})
 		send := func(id, typ string) {
-			m := recordOf("u", id)
+			m := routertest.Record("u", id)
 			m.Metadata[record.HeaderType] = typ
-			r.broker.subs[record.TransformGroup("d")].ch <- m
+			r.broker.subs[record.TransformGroup("d")].Ch <- m
 			synctest.Wait()
-			wantVerdict(t, m, "acked")
+			routertest.WantVerdict(t, m, "acked")
 		}
 		for _, id := range []string{"unwanted", "filter fails", "transform fails", "panics", "kind fails", "kind skips"} {
 			send(id, "t")
@@ -142,13 +143,13 @@ func TestTransformStage(t *testing.T) {
 
 // What cannot be published is tried again in place; it is not poisoned.
 func TestTransformWaitsForTheBroker(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		r := newRig(t, Destination{Destination: newPlan("d", nil)})
 		r.broker.pub.fails = 3
-		m := recordOf("u", "e1")
-		r.broker.subs[record.TransformGroup("d")].ch <- m
-		elapse(time.Minute)
-		wantVerdict(t, m, "acked")
+		m := routertest.Record("u", "e1")
+		r.broker.subs[record.TransformGroup("d")].Ch <- m
+		routertest.Elapse(time.Minute)
+		routertest.WantVerdict(t, m, "acked")
 		if n := len(r.broker.pub.of(record.DestinationTopic("d"))); n != 1 {
 			t.Errorf("%d published, want 1", n)
 		}
@@ -181,7 +182,7 @@ type transformFunc func(destinations.Event) ([]byte, error)
 func (f transformFunc) Apply(_ context.Context, e destinations.Event) ([]byte, error) { return f(e) }
 
 func TestGiveUpUnwraps(t *testing.T) {
-	if err := error(giveUpNow(metrics.ReasonFilter, errPlain)); !errors.Is(err, errPlain) || !strings.Contains(err.Error(), "filter") {
+	if err := error(giveUpNow(metrics.ReasonFilter, routertest.ErrPlain)); !errors.Is(err, routertest.ErrPlain) || !strings.Contains(err.Error(), "filter") {
 		t.Error(err)
 	}
 }

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"eventserver/router/routertest"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -19,7 +20,7 @@ func TestPoisonQueueSaysLittle(t *testing.T) {
 		if got := said("transform"); got != "true 0" {
 			t.Errorf("another reason: %s", got)
 		}
-		elapse(quiet)
+		routertest.Elapse(quiet)
 		if got := said("schema"); got != "true 2" {
 			t.Errorf("after a minute: %s", got)
 		}

@@ -14,6 +14,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 func TestBackoffIsExponentialWithFullJitter(t *testing.T) {
@@ -36,7 +37,7 @@ func TestBackoffIsExponentialWithFullJitter(t *testing.T) {
 
 // plan is a destination that answers as told, and notes when it was asked.
 type plan struct {
-	funcDest
+	routertest.FuncDest
 	answers []error // the last one is repeated
 
 	mu sync.Mutex
@@ -46,8 +47,8 @@ type plan struct {
 
 func newPlan(id string, answers ...error) *plan {
 	p := &plan{answers: answers}
-	p.id = id
-	p.deliver = func(_ context.Context, d destinations.Delivery) error {
+	p.Name = id
+	p.OnDeliver = func(_ context.Context, d destinations.Delivery) error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.at, p.ds = append(p.at, time.Now()), append(p.ds, d)
@@ -67,11 +68,11 @@ func (p *plan) seen() []destinations.Delivery {
 }
 
 func TestAttemptsHaveALimit(t *testing.T) {
-	run(t, func(t *testing.T) {
-		p := newPlan("d", errPlain)
+	routertest.Run(t, func(t *testing.T) {
+		p := newPlan("d", routertest.ErrPlain)
 		r := newRig(t, Destination{Destination: p, Retry: Retry{Initial: time.Second, Max: 4 * time.Second, Attempts: 5}})
 		msgs := r.deliver("d", "u", "e1", "e2")
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		if len(p.asked()) != 10 {
 			t.Fatalf("%d attempts for two events, want 5 each", len(p.asked()))
 		}
@@ -91,12 +92,12 @@ func TestAttemptsHaveALimit(t *testing.T) {
 		}
 		g := got[0]
 		if g.EventID != "e1" || g.Key != "u" || g.Stage != "deliver" || g.Reason != metrics.ReasonAttempts || g.Attempts != 5 ||
-			g.Sequence != 7 || g.Detail != errPlain.Error() || string(g.Body) != `{"id":"e1"}` ||
+			g.Sequence != 7 || g.Detail != routertest.ErrPlain.Error() || string(g.Body) != `{"id":"e1"}` ||
 			!g.First.Equal(p.asked()[0]) || !g.Last.Equal(p.asked()[4]) {
 			t.Errorf("the poison record tells %+v", g)
 		}
 		for _, m := range msgs {
-			wantVerdict(t, m, "acked")
+			routertest.WantVerdict(t, m, "acked")
 		}
 		if n := r.metric("eventserver_retries_total", nil); n != 8 {
 			t.Errorf("retries %v, want 8", n)
@@ -105,11 +106,11 @@ func TestAttemptsHaveALimit(t *testing.T) {
 }
 
 func TestAgeHasALimit(t *testing.T) {
-	run(t, func(t *testing.T) {
-		p := newPlan("d", destinations.RetryAfter(errPlain, time.Minute))
+	routertest.Run(t, func(t *testing.T) {
+		p := newPlan("d", destinations.RetryAfter(routertest.ErrPlain, time.Minute))
 		r := newRig(t, Destination{Destination: p, Retry: Retry{Attempts: 100, MaxAge: 3*time.Minute + time.Second}})
 		r.deliver("d", "u", "e1")
-		elapse(time.Hour)
+		routertest.Elapse(time.Hour)
 		if got := r.poisoned("d"); len(got) != 1 || got[0].Reason != metrics.ReasonAge || got[0].Attempts != 5 {
 			t.Errorf("poisoned %+v, want one of age after 5 attempts, one a minute", got)
 		}
@@ -117,12 +118,12 @@ func TestAgeHasALimit(t *testing.T) {
 }
 
 func TestRetryAfterIsALowerBound(t *testing.T) {
-	run(t, func(t *testing.T) {
-		p := newPlan("d", destinations.RetryAfter(errPlain, 17*time.Second), nil)
+	routertest.Run(t, func(t *testing.T) {
+		p := newPlan("d", destinations.RetryAfter(routertest.ErrPlain, 17*time.Second), nil)
 		r := newRig(t, Destination{Destination: p, Retry: Retry{Initial: time.Millisecond}})
 		m := r.deliver("d", "u", "e1")[0]
-		elapse(time.Minute)
-		wantVerdict(t, m, "acked")
+		routertest.Elapse(time.Minute)
+		routertest.WantVerdict(t, m, "acked")
 		if got := p.asked()[1].Sub(p.asked()[0]); got < 17*time.Second || got > 18*time.Second {
 			t.Errorf("asked again after %v, want 17 s", got)
 		}
@@ -137,14 +138,14 @@ func TestVerdictsThatEndADelivery(t *testing.T) {
 	}{
 		"success":   {nil, 0, metrics.Delivered, metrics.ClassSuccess},
 		"skip":      {destinations.ErrSkip, 0, metrics.Skipped, metrics.ClassSuccess},
-		"permanent": {fmt.Errorf("wrapped: %w", destinations.Permanent(errPlain)), 1, metrics.Poisoned, metrics.ClassPermanent},
+		"permanent": {fmt.Errorf("wrapped: %w", destinations.Permanent(routertest.ErrPlain)), 1, metrics.Poisoned, metrics.ClassPermanent},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T) {
+			routertest.Run(t, func(t *testing.T) {
 				p := newPlan("d", c.answer)
 				r := newRig(t, Destination{Destination: p})
 				m := r.deliver("d", "u", "e1")[0]
-				wantVerdict(t, m, "acked")
+				routertest.WantVerdict(t, m, "acked")
 				if len(p.asked()) != 1 || len(r.poisoned("d")) != c.poisoned {
 					t.Errorf("%d attempts, %d poisoned", len(p.asked()), len(r.poisoned("d")))
 				}
@@ -162,9 +163,9 @@ func TestVerdictsThatEndADelivery(t *testing.T) {
 // Watermill's Timeout inside its Retry left attempts 2..n with a cancelled
 // context: all of them failed at once.
 func TestEachAttemptHasItsOwnDeadline(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		var began, ended []time.Time
-		d := &funcDest{id: "d", deliver: func(ctx context.Context, _ destinations.Delivery) error {
+		d := &routertest.FuncDest{Name: "d", OnDeliver: func(ctx context.Context, _ destinations.Delivery) error {
 			if ctx.Err() != nil {
 				t.Error("an attempt began with a context that had ended")
 			}
@@ -175,7 +176,7 @@ func TestEachAttemptHasItsOwnDeadline(t *testing.T) {
 		}}
 		r := newRig(t, Destination{Destination: d, Timeout: 3 * time.Second, Retry: Retry{Attempts: 3}})
 		r.deliver("d", "u", "e1")
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		for i := range began {
 			if got := ended[i].Sub(began[i]); got != 3*time.Second {
 				t.Errorf("attempt %d lasted %v", i+1, got)
@@ -209,10 +210,10 @@ func TestAnAttemptUnderWayOutlivesItsClaim(t *testing.T) {
 		"its own deadline comes before": {takes: time.Hour, drain: "no", lasts: grace / 10, verdict: "nacked"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T) {
+			routertest.Run(t, func(t *testing.T) {
 				var lasted time.Duration
 				began := make(chan struct{})
-				d := &funcDest{id: "d", deliver: func(ctx context.Context, _ destinations.Delivery) error {
+				d := &routertest.FuncDest{Name: "d", OnDeliver: func(ctx context.Context, _ destinations.Delivery) error {
 					close(began)
 					from := time.Now()
 					defer func() { lasted = time.Since(from) }()
@@ -228,9 +229,9 @@ func TestAnAttemptUnderWayOutlivesItsClaim(t *testing.T) {
 					timeout = c.lasts
 				}
 				r := newRig(t, Destination{Destination: d, Timeout: timeout})
-				ctx, end, cut := claim(t)
-				msg := within(ctx, delivery("u", "e1"))
-				r.broker.subs[record.DeliverGroup("d")].ch <- msg
+				ctx, end, cut := routertest.Claim(t)
+				msg := routertest.Within(ctx, routertest.Delivery("u", "e1"))
+				r.broker.subs[record.DeliverGroup("d")].Ch <- msg
 				<-began
 				drain := func(when string) {
 					if c.drain == when {
@@ -242,8 +243,8 @@ func TestAnAttemptUnderWayOutlivesItsClaim(t *testing.T) {
 				end()
 				time.AfterFunc(grace, cut)
 				drain("after")
-				elapse(time.Minute)
-				wantVerdict(t, msg, c.verdict)
+				routertest.Elapse(time.Minute)
+				routertest.WantVerdict(t, msg, c.verdict)
 				if lasted != c.lasts {
 					t.Errorf("the attempt lasted %v, want %v", lasted, c.lasts)
 				}
@@ -257,7 +258,7 @@ func TestAnAttemptUnderWayOutlivesItsClaim(t *testing.T) {
 
 // Where the claim has ended nothing begins: the grace is for what is under way.
 func TestNoAttemptBeginsInTheGrace(t *testing.T) {
-	ctx, end, _ := claim(t)
+	ctx, end, _ := routertest.Claim(t)
 	end()
 	attempt, cancel := attemptContext(ctx, time.Hour)
 	defer cancel()
@@ -267,11 +268,11 @@ func TestNoAttemptBeginsInTheGrace(t *testing.T) {
 }
 
 func TestPanicIsAFailedAttempt(t *testing.T) {
-	run(t, func(t *testing.T) {
-		d := &funcDest{id: "d", deliver: func(context.Context, destinations.Delivery) error { panic("a bug\x1b[31m in user code") }}
+	routertest.Run(t, func(t *testing.T) {
+		d := &routertest.FuncDest{Name: "d", OnDeliver: func(context.Context, destinations.Delivery) error { panic("a bug\x1b[31m in user code") }}
 		r := newRig(t, Destination{Destination: d, Retry: Retry{Attempts: 2}})
 		r.deliver("d", "u", "e1")
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		got := r.poisoned("d")
 		if len(got) != 1 || got[0].Attempts != 2 {
 			t.Fatalf("poisoned %+v", got)
@@ -290,31 +291,31 @@ func TestNothingIsPoisonedByTheEndOfAClaim(t *testing.T) {
 	} {
 		for _, during := range []string{"backoff", "attempt"} {
 			t.Run(name+" during "+during, func(t *testing.T) {
-				run(t, func(t *testing.T) {
+				routertest.Run(t, func(t *testing.T) {
 					asked := 0
 					release := make(chan struct{})
-					d := &funcDest{id: "d", deliver: func(ctx context.Context, _ destinations.Delivery) error {
+					d := &routertest.FuncDest{Name: "d", OnDeliver: func(ctx context.Context, _ destinations.Delivery) error {
 						asked++
 						if during == "attempt" {
 							select {
 							case <-ctx.Done():
 							case <-release:
 							}
-							return errors.Join(errPlain, ctx.Err())
+							return errors.Join(routertest.ErrPlain, ctx.Err())
 						}
-						return destinations.RetryAfter(errPlain, time.Hour)
+						return destinations.RetryAfter(routertest.ErrPlain, time.Hour)
 					}}
 					r := newRig(t, Destination{Destination: d, Timeout: 24 * time.Hour, Retry: Retry{Attempts: 2}})
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
-					m := within(ctx, delivery("u", "e1"))
-					r.broker.subs[record.DeliverGroup("d")].ch <- m
+					m := routertest.Within(ctx, routertest.Delivery("u", "e1"))
+					r.broker.subs[record.DeliverGroup("d")].Ch <- m
 					synctest.Wait()
 					end(r, cancel)
 					synctest.Wait()
 					close(release) // a drain lets the attempt come to its own end
 					synctest.Wait()
-					wantVerdict(t, m, "nacked")
+					routertest.WantVerdict(t, m, "nacked")
 					if n := len(r.broker.pub.of(record.PoisonTopic("d"))); n != 0 || asked != 1 {
 						t.Errorf("%d poisoned after %d attempts", n, asked)
 					}

@@ -8,6 +8,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/routertest"
 )
 
 func anyKey(string) bool { return true }
@@ -18,11 +19,11 @@ func only(key string) func(string) bool { return func(k string) bool { return k 
 // ten minutes.
 func TestRetryNowEndsAPause(t *testing.T) {
 	for name, fault := range map[string]error{
-		"outage": destinations.Unavailable(errPlain), "410": destinations.Unavailable(destinations.RetryAtLeast(errPlain, 10*time.Minute)),
-		"429": destinations.Unavailable(destinations.RetryAfter(errPlain, 3*time.Minute)),
+		"outage": destinations.Unavailable(routertest.ErrPlain), "410": destinations.Unavailable(destinations.RetryAtLeast(routertest.ErrPlain, 10*time.Minute)),
+		"429": destinations.Unavailable(destinations.RetryAfter(routertest.ErrPlain, 3*time.Minute)),
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T) {
+			routertest.Run(t, func(t *testing.T) {
 				dest := newReceiver("d", func(destinations.Delivery) error { return fault })
 				r := newRig(t, Destination{Destination: dest, Retry: Retry{Attempts: 2, Max: 20 * time.Minute, Initial: 20 * time.Minute}, Breaker: Breaker{Initial: time.Minute, Max: time.Minute}})
 				for k := range 20 {
@@ -60,8 +61,8 @@ func TestRetryNowEndsAPause(t *testing.T) {
 
 // A backoff of one user ends, and that of the others does not.
 func TestRetryNowEndsBackoffs(t *testing.T) {
-	run(t, func(t *testing.T) {
-		dest := newReceiver("d", func(destinations.Delivery) error { return destinations.RetryAfter(errPlain, time.Hour) })
+	routertest.Run(t, func(t *testing.T) {
+		dest := newReceiver("d", func(destinations.Delivery) error { return destinations.RetryAfter(routertest.ErrPlain, time.Hour) })
 		r := newRig(t, Destination{Destination: dest, Retry: Retry{Attempts: 5, MaxAge: 100 * time.Hour}})
 		msgs := append(r.deliver("d", "ada", "a1", "a2"), r.deliver("d", "bob", "b1")...)
 		if w := r.pipeline.RetryNow("d", only("ada")); w != (Waits{Backoffs: 1}) {
@@ -72,7 +73,7 @@ func TestRetryNowEndsBackoffs(t *testing.T) {
 			t.Errorf("attempts %v, want one more of ada's alone", dest.calls)
 		}
 		// What was ended is over: the next backoff is a whole one.
-		elapse(59 * time.Minute)
+		routertest.Elapse(59 * time.Minute)
 		if dest.calls["a1"] != 2 {
 			t.Error("the next backoff was ended, too")
 		}
@@ -83,7 +84,7 @@ func TestRetryNowEndsBackoffs(t *testing.T) {
 		r.pipeline.RetryNow("d", anyKey)
 		synctest.Wait()
 		for _, m := range msgs {
-			wantVerdict(t, m, "acked")
+			routertest.WantVerdict(t, m, "acked")
 		}
 		if w := r.pipeline.RetryNow("nobody", anyKey); w != (Waits{}) {
 			t.Errorf("%+v of a destination that is not there", w)
@@ -93,12 +94,12 @@ func TestRetryNowEndsBackoffs(t *testing.T) {
 
 // A pause by hand stays, and an attempt that is under way is not made twice.
 func TestRetryNowLeavesTheRest(t *testing.T) {
-	run(t, func(t *testing.T) {
-		dest := newReceiver("d", func(destinations.Delivery) error { return destinations.Unavailable(errPlain) })
+	routertest.Run(t, func(t *testing.T) {
+		dest := newReceiver("d", func(destinations.Delivery) error { return destinations.Unavailable(routertest.ErrPlain) })
 		r := newRig(t, Destination{Destination: dest, Breaker: Breaker{Initial: time.Hour, Max: time.Hour}})
 		r.deliver("d", "k1", "e1")
 		r.deliver("d", "k2", "e2")
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		dest.mu.Lock()
 		dest.takes = time.Minute
 		dest.mu.Unlock()
@@ -110,11 +111,11 @@ func TestRetryNowLeavesTheRest(t *testing.T) {
 		if m := dest.total(); m != n+1 {
 			t.Errorf("%d attempts, want one probe", m-n)
 		}
-		elapse(2 * time.Minute)
+		routertest.Elapse(2 * time.Minute)
 		r.pipeline.Pause("d", Note{})
 		n = dest.total()
 		r.pipeline.RetryNow("d", anyKey)
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		if m := dest.total(); m != n {
 			t.Errorf("%d attempts of a destination that is paused", m-n)
 		}
@@ -124,13 +125,13 @@ func TestRetryNowLeavesTheRest(t *testing.T) {
 
 // The user that is meant goes first, also where others came to the breaker before.
 func TestRetryNowOfOneUserIsTheProbe(t *testing.T) {
-	run(t, func(t *testing.T) {
-		dest := newReceiver("d", func(destinations.Delivery) error { return destinations.Unavailable(errPlain) })
+	routertest.Run(t, func(t *testing.T) {
+		dest := newReceiver("d", func(destinations.Delivery) error { return destinations.Unavailable(routertest.ErrPlain) })
 		r := newRig(t, Destination{Destination: dest, Breaker: Breaker{Initial: time.Hour, Max: time.Hour}})
 		for k := range 5 {
 			r.deliver("d", fmt.Sprint("k", k), fmt.Sprint("e", k))
 		}
-		elapse(time.Minute) // all wait for the breaker
+		routertest.Elapse(time.Minute) // all wait for the breaker
 		n := dest.calls["e4"]
 		r.pipeline.RetryNow("d", only("k4"))
 		synctest.Wait()

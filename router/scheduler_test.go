@@ -16,17 +16,18 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 // schedulerOf is a scheduler in a bubble over a channel, without a router.
 func schedulerOf(t *testing.T, sub infra.Subscriber, d Destination) (*scheduler, <-chan *message.Message) {
 	t.Helper()
-	d.Destination = &heldBatches{funcDest: funcDest{id: "d"}}
+	d.Destination = &routertest.Batches{FuncDest: routertest.FuncDest{Name: "d"}}
 	d, err := d.withDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newScheduler(sub, d.schedule(), false, closeTimeout, discard)
+	s := newScheduler(sub, d.schedule(), false, closeTimeout, routertest.Discard)
 	out, err := s.Subscribe(t.Context(), "topic")
 	if err != nil {
 		t.Fatal(err)
@@ -80,26 +81,26 @@ func (s *scheduler) handled(m *message.Message) (end func(error)) {
 }
 
 func TestOneOfAKeyAtATime(t *testing.T) {
-	run(t, func(t *testing.T) {
-		sub := newChanSub()
+	routertest.Run(t, func(t *testing.T) {
+		sub := routertest.NewChanSub()
 		s, out := schedulerOf(t, sub, Destination{})
-		a1, a2, b1, b2 := recordOf("a", "a1"), recordOf("a", "a2"), recordOf("b", "b1"), recordOf("b", "b2")
+		a1, a2, b1, b2 := routertest.Record("a", "a1"), routertest.Record("a", "a2"), routertest.Record("b", "b1"), routertest.Record("b", "b2")
 		for _, m := range []*message.Message{a1, a2, b1} {
-			sub.ch <- m
+			sub.Ch <- m
 		}
 		first, second := wantNext(t, out, "a1"), wantNext(t, out, "b1")
 		wantNext(t, out, "")
 		// While a is stuck, b goes on.
 		s.says(second, nil)
-		sub.ch <- b2
+		sub.Ch <- b2
 		s.says(wantNext(t, out, "b2"), nil)
-		wantVerdict(t, b1, "acked")
-		wantVerdict(t, b2, "acked")
-		wantVerdict(t, a1, "")
+		routertest.WantVerdict(t, b1, "acked")
+		routertest.WantVerdict(t, b2, "acked")
+		routertest.WantVerdict(t, a1, "")
 		s.says(first, nil)
 		s.says(wantNext(t, out, "a2"), nil)
-		wantVerdict(t, a1, "acked")
-		wantVerdict(t, a2, "acked")
+		routertest.WantVerdict(t, a1, "acked")
+		routertest.WantVerdict(t, a2, "acked")
 		if now := s.state(); now.held != 0 || len(now.blocked) != 0 {
 			t.Errorf("state at rest: %+v", now)
 		}
@@ -115,21 +116,21 @@ func TestOneOfAKeyAtATime(t *testing.T) {
 // An error that is no verdict, as after a panic in a middleware, does not spin and does
 // not move the key.
 func TestAnUnknownErrorIsTriedAgainInPlace(t *testing.T) {
-	run(t, func(t *testing.T) {
-		sub := newChanSub()
+	routertest.Run(t, func(t *testing.T) {
+		sub := routertest.NewChanSub()
 		s, out := schedulerOf(t, sub, Destination{})
 		var told []string
 		send := func(id string) *message.Message {
-			m := within(infra.WithReceipt(t.Context(), infra.ReceiptFunc(func(acked bool) { told = append(told, fmt.Sprint(id, " ", acked)) })), recordOf("a", id))
-			sub.ch <- m
+			m := routertest.Within(infra.WithReceipt(t.Context(), infra.ReceiptFunc(func(acked bool) { told = append(told, fmt.Sprint(id, " ", acked)) })), routertest.Record("a", id))
+			sub.Ch <- m
 			return m
 		}
 		original := send("a1")
 		send("a2")
 		for range 3 {
-			s.says(wantNext(t, out, "a1"), errPlain)
+			s.says(wantNext(t, out, "a1"), routertest.ErrPlain)
 			wantNext(t, out, "")
-			elapse(unknownPause)
+			routertest.Elapse(unknownPause)
 		}
 		m := wantNext(t, out, "a1")
 		if m == original {
@@ -139,7 +140,7 @@ func TestAnUnknownErrorIsTriedAgainInPlace(t *testing.T) {
 			defer func() { _ = recover() }()
 			_, _ = s.verdict(func(*message.Message) ([]*message.Message, error) { panic("a bug") })(m)
 		}()
-		elapse(unknownPause)
+		routertest.Elapse(unknownPause)
 		if len(told) > 0 {
 			t.Fatalf("told %v before the end", told)
 		}
@@ -155,20 +156,20 @@ func TestAnUnknownErrorIsTriedAgainInPlace(t *testing.T) {
 // What waits goes back with its claim at once. What is in an attempt does not, and the
 // next owner in the same process waits for it.
 func TestWhatWaitsGoesBackWithItsClaim(t *testing.T) {
-	run(t, func(t *testing.T) {
-		sub := newChanSub()
+	routertest.Run(t, func(t *testing.T) {
+		sub := routertest.NewChanSub()
 		s, out := schedulerOf(t, sub, Destination{Concurrency: 1})
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var msgs []*message.Message
 		for i := range 4 {
-			msgs = append(msgs, within(ctx, recordOf("a", fmt.Sprint("a", i))))
-			sub.ch <- msgs[i]
+			msgs = append(msgs, routertest.Within(ctx, routertest.Record("a", fmt.Sprint("a", i))))
+			sub.Ch <- msgs[i]
 		}
 		attempted := wantNext(t, out, "a0")
-		other, stays := within(ctx, recordOf("b", "b0")), recordOf("c", "c0")
-		sub.ch <- other
-		sub.ch <- stays
+		other, stays := routertest.Within(ctx, routertest.Record("b", "b0")), routertest.Record("c", "c0")
+		sub.Ch <- other
+		sub.Ch <- stays
 		cancel()
 		synctest.Wait()
 		wantVerdicts(t, append(msgs[1:], other), "nacked")
@@ -176,17 +177,17 @@ func TestWhatWaitsGoesBackWithItsClaim(t *testing.T) {
 		if attempted.Context().Err() == nil {
 			t.Error("the handler is not told that the claim ended")
 		}
-		again := recordOf("a", "a0")
-		sub.ch <- again
-		late := within(ctx, recordOf("a", "a1")) // read before the claim ended
-		sub.ch <- late
+		again := routertest.Record("a", "a0")
+		sub.Ch <- again
+		late := routertest.Within(ctx, routertest.Record("a", "a1")) // read before the claim ended
+		sub.Ch <- late
 		wantNext(t, out, "")
-		wantVerdict(t, late, "nacked")
-		s.says(attempted, errPlain)
-		wantVerdict(t, msgs[0], "nacked")
+		routertest.WantVerdict(t, late, "nacked")
+		s.says(attempted, routertest.ErrPlain)
+		routertest.WantVerdict(t, msgs[0], "nacked")
 		s.says(wantNext(t, out, "c0"), nil)
 		s.says(wantNext(t, out, "a0"), nil)
-		wantVerdict(t, again, "acked")
+		routertest.WantVerdict(t, again, "acked")
 		_ = s.Close()
 	})
 }
@@ -199,20 +200,20 @@ func TestNothingBeginsAfterTheEnd(t *testing.T) {
 		"drain": func(s *scheduler, _ func()) { s.refuse() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T) {
-				sub := newChanSub()
+			routertest.Run(t, func(t *testing.T) {
+				sub := routertest.NewChanSub()
 				s, out := schedulerOf(t, sub, Destination{})
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				m := within(ctx, recordOf("a", "a0"))
-				sub.ch <- m
+				m := routertest.Within(ctx, routertest.Record("a", "a0"))
+				sub.Ch <- m
 				attempted := wantNext(t, out, "a0")
 				end(s, cancel)
 				_, _ = s.verdict(func(*message.Message) ([]*message.Message, error) {
 					t.Error("attempted")
 					return nil, nil
 				})(attempted)
-				wantVerdict(t, m, "nacked")
+				routertest.WantVerdict(t, m, "nacked")
 				_ = s.Close()
 			})
 		})
@@ -220,19 +221,19 @@ func TestNothingBeginsAfterTheEnd(t *testing.T) {
 }
 
 func TestDrain(t *testing.T) {
-	run(t, func(t *testing.T) {
-		sub := newChanSub()
+	routertest.Run(t, func(t *testing.T) {
+		sub := routertest.NewChanSub()
 		s, out := schedulerOf(t, sub, Destination{Concurrency: 1})
-		a1, a2, a3, b1 := recordOf("a", "a1"), recordOf("a", "a2"), recordOf("a", "a3"), recordOf("b", "b1")
+		a1, a2, a3, b1 := routertest.Record("a", "a1"), routertest.Record("a", "a2"), routertest.Record("a", "a3"), routertest.Record("b", "b1")
 		for _, m := range []*message.Message{a1, a2, a3, b1} {
-			sub.ch <- m
+			sub.Ch <- m
 		}
 		end := s.handled(wantNext(t, out, "a1"))
 		done := make(chan error, 1)
 		go func() { done <- s.Drain(t.Context()) }()
 		synctest.Wait()
 		wantVerdicts(t, []*message.Message{a2, a3, b1}, "nacked")
-		wantVerdict(t, a1, "")
+		routertest.WantVerdict(t, a1, "")
 		// Regression: over a subscriber that is no Drainer, Drain returned while
 		// a handler was at work, and Close cut it.
 		select {
@@ -240,12 +241,12 @@ func TestDrain(t *testing.T) {
 			t.Fatal("Drain returned while a message is in the handler")
 		default:
 		}
-		late := recordOf("c", "c1")
-		sub.ch <- late
+		late := routertest.Record("c", "c1")
+		sub.Ch <- late
 		wantNext(t, out, "")
-		wantVerdict(t, late, "nacked")
+		routertest.WantVerdict(t, late, "nacked")
 		end(nil)
-		wantVerdict(t, a1, "acked")
+		routertest.WantVerdict(t, a1, "acked")
 		if err := errors.Join(<-done, s.Drain(t.Context())); err != nil {
 			t.Error(err)
 		}
@@ -258,16 +259,16 @@ func TestDrain(t *testing.T) {
 
 // An attempt that fails while its scheduler drains goes back instead of being made again.
 func TestDrainDuringAFailingAttempt(t *testing.T) {
-	run(t, func(t *testing.T) {
-		sub := newChanSub()
+	routertest.Run(t, func(t *testing.T) {
+		sub := routertest.NewChanSub()
 		s, out := schedulerOf(t, sub, Destination{})
-		a1 := recordOf("a", "a1")
-		sub.ch <- a1
+		a1 := routertest.Record("a", "a1")
+		sub.Ch <- a1
 		end := s.handled(wantNext(t, out, "a1"))
 		go func() { _ = s.Drain(t.Context()) }()
 		synctest.Wait()
-		end(&again{until: time.Now(), err: errPlain})
-		wantVerdict(t, a1, "nacked")
+		end(&again{until: time.Now(), err: routertest.ErrPlain})
+		routertest.WantVerdict(t, a1, "nacked")
 		wantNext(t, out, "")
 		_ = s.Close()
 	})
@@ -275,10 +276,10 @@ func TestDrainDuringAFailingAttempt(t *testing.T) {
 
 // A drain whose time is over says what is still under way.
 func TestDrainNamesWhatDoesNotEnd(t *testing.T) {
-	run(t, func(t *testing.T) {
-		sub := newChanSub()
+	routertest.Run(t, func(t *testing.T) {
+		sub := routertest.NewChanSub()
 		s, out := schedulerOf(t, sub, Destination{})
-		sub.ch <- recordOf("a", "a1")
+		sub.Ch <- routertest.Record("a", "a1")
 		m := wantNext(t, out, "a1")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -293,11 +294,11 @@ func TestDrainNamesWhatDoesNotEnd(t *testing.T) {
 // Regression: records that another program wrote without a key all waited
 // behind one another.
 func TestARecordWithoutAKeyIsAKeyOfItsOwn(t *testing.T) {
-	run(t, func(t *testing.T) {
-		sub := newChanSub()
+	routertest.Run(t, func(t *testing.T) {
+		sub := routertest.NewChanSub()
 		s, out := schedulerOf(t, sub, Destination{})
-		sub.ch <- message.NewMessage("u1", nil)
-		sub.ch <- message.NewMessage("u2", nil)
+		sub.Ch <- message.NewMessage("u1", nil)
+		sub.Ch <- message.NewMessage("u2", nil)
 		first, second := wantNext(t, out, "u1"), wantNext(t, out, "u2")
 		s.says(first, nil)
 		s.says(second, nil)
@@ -306,24 +307,24 @@ func TestARecordWithoutAKeyIsAKeyOfItsOwn(t *testing.T) {
 }
 
 func TestSchedulerState(t *testing.T) {
-	run(t, func(t *testing.T) {
-		sub := newChanSub()
+	routertest.Run(t, func(t *testing.T) {
+		sub := routertest.NewChanSub()
 		s, out := schedulerOf(t, sub, Destination{})
 		began := time.Now()
-		sub.ch <- recordOf("a", "a1")
+		sub.Ch <- routertest.Record("a", "a1")
 		m := wantNext(t, out, "a1")
 		if now := s.state(); now.held != 1 || len(now.blocked) != 0 || !now.oldestBlocked.IsZero() {
 			t.Errorf("one message: %+v", now)
 		}
-		elapse(time.Minute)
-		for _, m := range []*message.Message{recordOf("a", "a2"), recordOf("a", "a3"), recordOf("b", "b1")} {
-			sub.ch <- m
+		routertest.Elapse(time.Minute)
+		for _, m := range []*message.Message{routertest.Record("a", "a2"), routertest.Record("a", "a3"), routertest.Record("b", "b1")} {
+			sub.Ch <- m
 		}
 		synctest.Wait()
 		if now := s.state(); now.held != 4 || now.slots != 2 || len(now.blocked) != 1 || !now.oldestBlocked.Equal(began.Add(time.Minute)) {
 			t.Errorf("got %+v", now)
 		}
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		s.says(m, nil)
 		if now := s.state(); now.held != 3 || !now.oldestBlocked.Equal(began.Add(2*time.Minute)) {
 			t.Errorf("after the key moved: %+v", now)
@@ -335,20 +336,20 @@ func TestSchedulerState(t *testing.T) {
 
 // What waits when the subscription ends goes back: nobody would take its ack.
 func TestTheEndOfASubscription(t *testing.T) {
-	run(t, func(t *testing.T) {
-		sub := newChanSub()
+	routertest.Run(t, func(t *testing.T) {
+		sub := routertest.NewChanSub()
 		s, out := schedulerOf(t, sub, Destination{Concurrency: 1})
-		a, b := recordOf("a", "a1"), recordOf("b", "b1")
-		sub.ch <- a
-		sub.ch <- b
+		a, b := routertest.Record("a", "a1"), routertest.Record("b", "b1")
+		sub.Ch <- a
+		sub.Ch <- b
 		wantNext(t, out, "a1")
 		_ = sub.Close()
 		synctest.Wait()
-		wantVerdict(t, b, "nacked")
+		routertest.WantVerdict(t, b, "nacked")
 		if err := s.Close(); !errors.Is(err, errLeftBehind) || !strings.Contains(err.Error(), "event a1") {
 			t.Errorf("closed: %v", err)
 		}
-		wantVerdict(t, a, "nacked")
+		routertest.WantVerdict(t, a, "nacked")
 		if _, open := <-out; open {
 			t.Error("the channel is open")
 		}
@@ -358,14 +359,14 @@ func TestTheEndOfASubscription(t *testing.T) {
 // 20 dead receivers with 20,000 users took 323,195 goroutines and 5.6 GB: a waiting
 // delivery was three goroutines and 35 KB.
 func TestWhatWaitsHasNoGoroutine(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		const users, concurrency = 5000, 16
-		for name, fault := range map[string]error{"unavailable": destinations.Unavailable(errPlain), "later": destinations.RetryAfter(errPlain, time.Hour)} {
-			r := newRig(t, Destination{Concurrency: concurrency, Breaker: Breaker{Failures: users}, Destination: &funcDest{id: "d",
-				deliver: func(context.Context, destinations.Delivery) error { return fault }}})
+		for name, fault := range map[string]error{"unavailable": destinations.Unavailable(routertest.ErrPlain), "later": destinations.RetryAfter(routertest.ErrPlain, time.Hour)} {
+			r := newRig(t, Destination{Concurrency: concurrency, Breaker: Breaker{Failures: users}, Destination: &routertest.FuncDest{Name: "d",
+				OnDeliver: func(context.Context, destinations.Delivery) error { return fault }}})
 			before := runtime.NumGoroutine()
 			for i := range users {
-				r.broker.subs[record.DeliverGroup("d")].ch <- delivery(fmt.Sprint("u", i), fmt.Sprint("e", i))
+				r.broker.subs[record.DeliverGroup("d")].Ch <- routertest.Delivery(fmt.Sprint("u", i), fmt.Sprint("e", i))
 			}
 			synctest.Wait()
 			if n := r.metric("eventserver_buffered_messages", nil); n != users {

@@ -18,6 +18,7 @@ import (
 	"eventserver/infra"
 	"eventserver/infra/brokertest/inmemory"
 	"eventserver/infra/pubsub"
+	"eventserver/router/routertest"
 	"eventserver/router/schedule"
 )
 
@@ -95,16 +96,16 @@ func (r *schedulerRun) attempt(msg *message.Message) ([]*message.Message, error)
 	case !fails:
 		return nil, nil
 	case wait%2 == 0:
-		return nil, &again{until: time.Now().Add(wait), err: errPlain}
+		return nil, &again{until: time.Now().Add(wait), err: routertest.ErrPlain}
 	default:
-		return nil, errPlain
+		return nil, routertest.ErrPlain
 	}
 }
 
 func (r *schedulerRun) play(t *testing.T) {
 	r.rnd = rand.New(rand.NewPCG(r.seed, 1))
 	r.busy, r.done, r.sent = map[string]bool{}, map[string][]string{}, make([][]*message.Message, r.keys)
-	sub := newChanSub()
+	sub := routertest.NewChanSub()
 	s, out := schedulerOf(t, sub, r.d)
 	claims := [2]context.Context{}
 	var end context.CancelFunc
@@ -131,15 +132,15 @@ func (r *schedulerRun) play(t *testing.T) {
 	arrivals := rand.New(rand.NewPCG(r.seed, 2))
 	for n := range r.messages {
 		k := arrivals.IntN(r.keys)
-		m := within(claims[k%2], recordOf(fmt.Sprint("k", k), fmt.Sprintf("k%d/%03d", k, n)))
+		m := routertest.Within(claims[k%2], routertest.Record(fmt.Sprint("k", k), fmt.Sprintf("k%d/%03d", k, n)))
 		m.Payload = make([]byte, arrivals.IntN(40))
 		r.sent[k] = append(r.sent[k], m)
-		sub.ch <- m
+		sub.Ch <- m
 		if arrivals.IntN(4) == 0 {
 			<-time.After(time.Duration(arrivals.IntN(5)) * time.Millisecond)
 		}
 	}
-	elapse(time.Hour)
+	routertest.Elapse(time.Hour)
 	if now := s.state(); now.held != 0 || len(now.blocked) != 0 {
 		r.fault("at the end %d are held and %v blocked", now.held, now.blocked)
 	}
@@ -148,7 +149,7 @@ func (r *schedulerRun) play(t *testing.T) {
 		var acked, all []string
 		for _, m := range sent {
 			all = append(all, m.UUID)
-			switch verdict(m) {
+			switch routertest.Verdict(m) {
 			case "":
 				r.fault("%s has no verdict", m.UUID)
 			case "acked":
@@ -234,7 +235,7 @@ func (l *ledger) attempt(msg *message.Message) ([]*message.Message, error) {
 		delete(l.busy, key)
 	}
 	if l.attempts++; l.attempts%17 == 0 {
-		return nil, &again{until: time.Now().Add(time.Millisecond), err: errPlain}
+		return nil, &again{until: time.Now().Add(time.Millisecond), err: routertest.ErrPlain}
 	}
 	for _, d := range a.Deliveries {
 		if n, _ := strconv.Atoi(string(d.Message.Payload)); n == l.done[d.Key()] {
@@ -262,14 +263,14 @@ func TestOrderHoldsWhileMembersComeAndGo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := Destination{Destination: &heldBatches{funcDest: funcDest{id: "d"}}, Concurrency: 8}
+		d := Destination{Destination: &routertest.Batches{FuncDest: routertest.FuncDest{Name: "d"}}, Concurrency: 8}
 		if i%3 == 0 {
 			d.Batch = Batch{MaxEvents: 5, MaxWait: time.Millisecond}
 		}
 		if d, err = d.withDefaults(); err != nil {
 			t.Fatal(err)
 		}
-		s := newScheduler(sub, d.schedule(), false, time.Minute, discard)
+		s := newScheduler(sub, d.schedule(), false, time.Minute, routertest.Discard)
 		out, err := s.Subscribe(t.Context(), "topic")
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"eventserver/router/routertest"
 	"fmt"
 	"slices"
 	"strconv"
@@ -139,7 +140,7 @@ func asEncodingJSON(t rapid.TB, body []byte) {
 // that the text cannot have.
 func TestSoughtMakesNoStrings(t *testing.T) {
 	err := errors.New("webhook answered 422: the field customer.address.city is required")
-	for name, body := range bodiesOf1MiB {
+	for name, body := range routertest.BodiesOf1MiB {
 		if n := testing.AllocsPerRun(1, func() { detail(err, []byte(body)) }); n > 100 {
 			t.Errorf("%s: %v allocations", name, n)
 		}

@@ -2,6 +2,7 @@ package router
 
 import (
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 	"testing"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -21,7 +22,7 @@ func TestNoTracerCostsNothing(t *testing.T) {
 	if delivery, attempt := s.middlewares(); s != nil || len(delivery)+len(attempt) != 0 {
 		t.Fatalf("%v, %d middlewares", s, len(delivery)+len(attempt))
 	}
-	recs := []*message.Message{recordOf("k", "e")}
+	recs := []*message.Message{routertest.Record("k", "e")}
 	var pub message.Publisher = sink{}
 	if n := testing.AllocsPerRun(100, func() { _ = s.publish(pub, record.EventsTopic, recs) }); n != 0 {
 		t.Errorf("publish allocates %v times", n)

@@ -17,6 +17,7 @@ import (
 	"eventserver/infra/pubsub"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 // Two users whose events fail for ever opened the breaker. Their events filled all places,
@@ -29,13 +30,13 @@ func TestBusyUsersWhoFailKeepNobodyFromBeingRead(t *testing.T) {
 			close(good)
 			return nil
 		}
-		return destinations.Unavailable(errPlain)
+		return destinations.Unavailable(routertest.ErrPlain)
 	}
 	m, err := metrics.New(prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := Destination{Destination: &funcDest{id: "d", deliver: deliver}, Concurrency: 4,
+	d := Destination{Destination: &routertest.FuncDest{Name: "d", OnDeliver: deliver}, Concurrency: 4,
 		Retry: Retry{Max: time.Millisecond}, Breaker: Breaker{Initial: time.Millisecond, Max: time.Millisecond}}
 	p, err := New(Config{Broker: b, Destinations: []Destination{d}, Metrics: m})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"eventserver/infra/pubsub"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 // What is oldest is asked of the topics: it counts before a message is read, in
@@ -28,7 +29,7 @@ func TestBacklogIsExact(t *testing.T) {
 	noon := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	accept := func(topic, key, id string, minute int) {
 		t.Helper()
-		m := received(record.EncodeEvent(destinations.Event{ID: id, Key: key, ReceivedAt: noon.Add(time.Duration(minute) * time.Minute)}))
+		m := routertest.Received(record.EncodeEvent(destinations.Event{ID: id, Key: key, ReceivedAt: noon.Add(time.Duration(minute) * time.Minute)}))
 		if err := b.Publisher(infra.Durable).Publish(topic, m); err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +95,7 @@ func TestBacklogsAreAskedForTogether(t *testing.T) {
 	if err := b.EnsureTopics(t.Context(), infra.Topic{Name: record.EventsTopic}, infra.Topic{Name: record.DestinationTopic("a")}, infra.Topic{Name: record.DestinationTopic("b")}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Publisher(infra.Durable).Publish(record.DestinationTopic("b"), recordOf("k", "1")); err != nil {
+	if err := b.Publisher(infra.Durable).Publish(record.DestinationTopic("b"), routertest.Record("k", "1")); err != nil {
 		t.Fatal(err)
 	}
 	var mu sync.Mutex

@@ -17,20 +17,21 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 // A broker whose disk was full answered every ping: the server was ready, nobody
 // was told, and the log had two lines for each refused event. Now there is one
 // for the state and one for its end, which needs no client.
 func TestBrokerThatStoresNothing(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		var log bytes.Buffer
 		m, err := metrics.New(prometheus.NewRegistry())
 		if err != nil {
 			t.Fatal(err)
 		}
 		pub := &fakePub{}
-		b := &deafBroker{fakeBroker: &fakeBroker{pub: pub, subs: map[string]*chanSub{}}}
+		b := &deafBroker{fakeBroker: &fakeBroker{pub: pub, subs: map[string]*routertest.ChanSub{}}}
 		probe := func() (string, *message.Message) { return "probes", message.NewMessage("", nil) }
 		logger := slog.New(slog.NewTextHandler(&log, nil))
 		p := &Pipeline{storing: newStoring(probe), cfg: Config{Broker: b, Metrics: m, Logger: logger}}
@@ -50,11 +51,11 @@ func TestBrokerThatStoresNothing(t *testing.T) {
 			if err := w.Publish(record.EventsTopic, message.NewMessage("e", nil)); err != nil {
 				watermill.Error("Handler returned error", fmt.Errorf("ingest: %w", err), nil)
 			}
-			elapse(0)
+			routertest.Elapse(0)
 		}
 		want := func(up bool) {
 			t.Helper()
-			elapse(2 * probeInterval)
+			routertest.Elapse(2 * probeInterval)
 			ready, gauge := p.Ready() == nil, testutil.ToFloat64(m.BrokerUp) == 1
 			if ready != up || gauge != up || (p.silent() == nil) != up {
 				t.Errorf("ready %v, broker_up 1 %v, told %v; want %v", ready, gauge, p.silent(), up)
@@ -71,7 +72,7 @@ func TestBrokerThatStoresNothing(t *testing.T) {
 			post()
 		}
 		want(false)
-		elapse(time.Hour)
+		routertest.Elapse(time.Hour)
 		want(false)
 		s := p.silent()
 		if text := (Silence{Since: s.since, Cause: s.err.Error(), Answers: s.answers}).words(time.Now()); !strings.Contains(text, "stored") || !strings.Contains(text, "broker says no") {
@@ -81,7 +82,7 @@ func TestBrokerThatStoresNothing(t *testing.T) {
 		want(true) // without a client
 		post()
 		cancel()
-		elapse(0)
+		routertest.Elapse(0)
 		const early = storeFailures - 1 // failures before the state
 		if lines := strings.Count(log.String(), "\n"); lines != early+2 {
 			t.Errorf("%d lines in the log, want %d and one for each change:\n%.2000s", lines, early, log.String())
@@ -92,18 +93,18 @@ func TestBrokerThatStoresNothing(t *testing.T) {
 // A broker that is gone fails publishes before the next ping is due. What is told
 // is that it does not answer, and no full disk.
 func TestGoneBrokerIsNoFullDisk(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		m, err := metrics.New(prometheus.NewRegistry())
 		if err != nil {
 			t.Fatal(err)
 		}
 		pub := &fakePub{}
-		b := &deafBroker{fakeBroker: &fakeBroker{pub: pub, subs: map[string]*chanSub{}}}
+		b := &deafBroker{fakeBroker: &fakeBroker{pub: pub, subs: map[string]*routertest.ChanSub{}}}
 		p := &Pipeline{storing: newStoring(nil), cfg: Config{Broker: b, Metrics: m, Logger: slog.New(slog.DiscardHandler)}}
 		ctx, cancel := context.WithCancel(t.Context())
 		go p.watchBroker(ctx)
 		go p.watchStoring(ctx)
-		elapse(time.Millisecond) // the first ping is answered
+		routertest.Elapse(time.Millisecond) // the first ping is answered
 		b.deaf.Store(true)
 		pub.mu.Lock()
 		pub.fails = -1
@@ -113,12 +114,12 @@ func TestGoneBrokerIsNoFullDisk(t *testing.T) {
 				t.Error("it was stored")
 			}
 		}
-		elapse(pingTimeout)
+		routertest.Elapse(pingTimeout)
 		if s := p.silent(); s == nil || s.answers || testutil.ToFloat64(m.BrokerUp) != 0 {
 			t.Errorf("told: %+v, broker_up %v", s, testutil.ToFloat64(m.BrokerUp))
 		}
 		cancel()
-		elapse(0)
+		routertest.Elapse(0)
 	})
 }
 

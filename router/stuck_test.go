@@ -15,6 +15,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 // stuckRig has a destination "d" with an attempt of event e1 that takes no notice of its
@@ -23,7 +24,7 @@ import (
 func stuckRig(t *testing.T, log io.Writer) (r *rig, settled <-chan bool) {
 	t.Helper()
 	began, released := make(chan struct{}), make(chan struct{})
-	d := &funcDest{id: "d", deliver: func(context.Context, destinations.Delivery) error {
+	d := &routertest.FuncDest{Name: "d", OnDeliver: func(context.Context, destinations.Delivery) error {
 		close(began)
 		<-released
 		return nil
@@ -31,8 +32,8 @@ func stuckRig(t *testing.T, log io.Writer) (r *rig, settled <-chan bool) {
 	r = newRigOf(t, Config{Destinations: []Destination{{Destination: d}}, Logger: slog.New(slog.NewTextHandler(log, nil)), closeTimeout: time.Millisecond})
 	r.closes = true
 	t.Cleanup(func() { close(released) })
-	msg, settled := receipted(t, delivery("u", "e1"))
-	r.broker.subs[record.DeliverGroup("d")].ch <- msg
+	msg, settled := receipted(t, routertest.Delivery("u", "e1"))
+	r.broker.subs[record.DeliverGroup("d")].Ch <- msg
 	<-began
 	return r, settled
 }
@@ -57,8 +58,8 @@ func TestAStuckAttemptDoesNotHoldUpAReload(t *testing.T) {
 	if <-stuck {
 		t.Error("the event of the stuck attempt counts as done")
 	}
-	again, settled := receipted(t, delivery("u", "e1"))
-	r.broker.subs[record.DeliverGroup("d")].ch <- again
+	again, settled := receipted(t, routertest.Delivery("u", "e1"))
+	r.broker.subs[record.DeliverGroup("d")].Ch <- again
 	if !<-settled || len(next.asked()) != 1 {
 		t.Error("the new one did not take the event")
 	}

@@ -19,6 +19,7 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 // pickyPub stores what it is given but for what it refuses, as when one
@@ -98,8 +99,8 @@ func (b *pickyBroker) Subscriber(group string, cfg infra.SubscriberConfig) (infr
 // first event's run is being stored.
 func newPickyRig(t *testing.T, refuse func(topic, key string) bool, d Destination) (*rig, *pickyPub) {
 	t.Helper()
-	r := &rig{T: t, broker: &fakeBroker{pub: &fakePub{}, subs: map[string]*chanSub{}}, registry: prometheus.NewRegistry()}
-	pub := &pickyPub{fakePub: r.broker.pub, begin: make(chan struct{}), refuse: refuse, with: errPlain}
+	r := &rig{T: t, broker: &fakeBroker{pub: &fakePub{}, subs: map[string]*routertest.ChanSub{}}, registry: prometheus.NewRegistry()}
+	pub := &pickyPub{fakePub: r.broker.pub, begin: make(chan struct{}), refuse: refuse, with: routertest.ErrPlain}
 	pub.away.Store(true)
 	m, err := metrics.New(r.registry)
 	if err != nil {
@@ -124,8 +125,8 @@ func newPickyRig(t *testing.T, refuse func(topic, key string) bool, d Destinatio
 
 // accept puts an event on the events topic.
 func (r *rig) accept(key, id string) *message.Message {
-	m := recordOf(key, id)
-	r.broker.subs[record.TransformGroup("d")].ch <- m
+	m := routertest.Record(key, id)
+	r.broker.subs[record.TransformGroup("d")].Ch <- m
 	return m
 }
 
@@ -158,7 +159,7 @@ func (r *rig) stored() map[string]int {
 func wantVerdicts(tb testing.TB, msgs []*message.Message, want string) {
 	tb.Helper()
 	for _, m := range msgs {
-		wantVerdict(tb, m, want)
+		routertest.WantVerdict(tb, m, want)
 	}
 }
 
@@ -171,11 +172,11 @@ func onTopicOfD(key string) func(topic, of string) bool {
 // Of a run the broker took all but one record. The others are not stored again while
 // that one cannot be, and the run is done once it is.
 func TestRunIsStoredInPart(t *testing.T) {
-	run(t, func(t *testing.T) {
-		r, pub := newPickyRig(t, onTopicOfD("k3"), Destination{Destination: &funcDest{id: "d"}})
+	routertest.Run(t, func(t *testing.T) {
+		r, pub := newPickyRig(t, onTopicOfD("k3"), Destination{Destination: &routertest.FuncDest{Name: "d"}})
 		msgs := append(r.acceptEach(10), r.accept("k5", "k5-1"))
 		pub.start()
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		if got := pub.publishes(); len(got) < 2 || len(got[0]) != 11 || !slices.Equal(got[len(got)-1], []string{"k3-0"}) {
 			t.Errorf("tried: %v; want the run, then what is left of it", got)
 		}
@@ -184,7 +185,7 @@ func TestRunIsStoredInPart(t *testing.T) {
 			t.Errorf("stored while one cannot be: %v", got)
 		}
 		pub.away.Store(false)
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		wantVerdicts(t, msgs, "acked")
 		if got := r.stored(); len(got) != 11 {
 			t.Errorf("stored in the end: %v", got)
@@ -195,9 +196,9 @@ func TestRunIsStoredInPart(t *testing.T) {
 // The broker took nothing of a run: it is tried again whole, less and less often, and
 // is not transformed again. What of it was skipped is counted once.
 func TestRunThatCannotBeStoredIsTriedWhole(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		var transforms atomic.Int32
-		d := &funcDest{id: "d", transform: func(e destinations.Event) (destinations.Payload, error) {
+		d := &routertest.FuncDest{Name: "d", OnTransform: func(e destinations.Event) (destinations.Payload, error) {
 			transforms.Add(1)
 			if strings.HasPrefix(e.Key, "unwanted") {
 				return destinations.Payload{}, destinations.ErrSkip
@@ -207,10 +208,10 @@ func TestRunThatCannotBeStoredIsTriedWhole(t *testing.T) {
 		r, pub := newPickyRig(t, onTopicOfD("k"), Destination{Destination: d})
 		msgs := append(r.acceptEach(5), r.accept("unwanted1", "unwanted1-0"), r.accept("unwanted2", "unwanted2-0"))
 		pub.start()
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		wantVerdicts(t, msgs, "")
 		pub.away.Store(false)
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		wantVerdicts(t, msgs, "acked")
 		r.stored()
 		tries := pub.publishes()
@@ -232,10 +233,10 @@ func TestRunThatCannotBeStoredIsTriedWhole(t *testing.T) {
 }
 
 // newFailing is a destination that fails to transform event k3-0.
-func newFailing() *funcDest {
-	return &funcDest{id: "d", transform: func(e destinations.Event) (destinations.Payload, error) {
+func newFailing() *routertest.FuncDest {
+	return &routertest.FuncDest{Name: "d", OnTransform: func(e destinations.Event) (destinations.Payload, error) {
 		if e.ID == "k3-0" {
-			return destinations.Payload{}, errPlain
+			return destinations.Payload{}, routertest.ErrPlain
 		}
 		return destinations.Payload{Body: e.Data}, nil
 	}}
@@ -246,11 +247,11 @@ func poisonOfD(topic, _ string) bool { return topic == record.PoisonTopic("d") }
 // One event failed its transformation while the poison queue could not be written.
 // The others of its run are stored all the same, once.
 func TestPoisonQueueAway(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		r, pub := newPickyRig(t, poisonOfD, Destination{Destination: newFailing()})
 		msgs := append(r.acceptEach(20), r.accept("k3", "k3-1"))
 		pub.start()
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		wantVerdicts(t, msgs, "")
 		if got := r.stored(); len(got) != 20 {
 			t.Errorf("stored meanwhile: %v", got)
@@ -259,7 +260,7 @@ func TestPoisonQueueAway(t *testing.T) {
 			t.Errorf("it waits for %+v, want the broker", w)
 		}
 		pub.away.Store(false)
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		wantVerdicts(t, msgs, "acked")
 		if got := r.poisoned("d"); len(got) != 1 || got[0].EventID != "k3-0" || got[0].Stage != record.StageTransform {
 			t.Errorf("poisoned %+v, want k3-0 alone", got)
@@ -272,15 +273,15 @@ func TestPoisonQueueAway(t *testing.T) {
 
 // A stop while a run cannot be stored gives it back.
 func TestDrainWhileARunCannotBeStored(t *testing.T) {
-	run(t, func(t *testing.T) {
-		r, pub := newPickyRig(t, onTopicOfD("k"), Destination{Destination: &funcDest{id: "d"}})
+	routertest.Run(t, func(t *testing.T) {
+		r, pub := newPickyRig(t, onTopicOfD("k"), Destination{Destination: &routertest.FuncDest{Name: "d"}})
 		msgs := r.acceptEach(20)
 		pub.start()
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		if err := r.pipeline.Drain(context.Background()); err != nil {
 			t.Error(err)
 		}
-		elapse(0)
+		routertest.Elapse(0)
 		wantVerdicts(t, msgs, "nacked")
 		if got := r.stored(); len(got) != 0 {
 			t.Errorf("stored: %v", got)
@@ -293,9 +294,9 @@ func TestDrainWhileARunCannotBeStored(t *testing.T) {
 func TestSlowTransformIsGivenUp(t *testing.T) {
 	for name, at := range map[string]int{"first of its run": 0, "in the middle": 10, "last": 19} {
 		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T) {
+			routertest.Run(t, func(t *testing.T) {
 				slow := fmt.Sprint("k", at, "-0")
-				d := &funcDest{id: "d", transform: func(e destinations.Event) (destinations.Payload, error) {
+				d := &routertest.FuncDest{Name: "d", OnTransform: func(e destinations.Event) (destinations.Payload, error) {
 					if e.ID == slow {
 						<-time.After(30 * time.Second)
 					}
@@ -304,14 +305,14 @@ func TestSlowTransformIsGivenUp(t *testing.T) {
 				r, pub := newPickyRig(t, onTopicOfD("nobody"), Destination{Destination: d, Timeout: 5 * time.Second})
 				msgs := append(r.acceptEach(20), r.accept(fmt.Sprint("k", at), fmt.Sprint("k", at, "-1")))
 				pub.start()
-				elapse(time.Second)
+				routertest.Elapse(time.Second)
 				wantVerdicts(t, msgs, "")
 				if w := r.pipeline.Waiting("d", fmt.Sprint("k", at)); len(w) != 1 || w[0].Stage != record.StageTransform || w[0].Reason != metrics.WaitAttempt {
 					t.Errorf("it waits for %+v, want its transformation", w)
 				}
-				elapse(5 * time.Second)
+				routertest.Elapse(5 * time.Second)
 				wantVerdicts(t, msgs, "acked")
-				elapse(time.Minute)
+				routertest.Elapse(time.Minute)
 				if got := r.stored(); len(got) != 20 || got[slow] != 0 {
 					t.Errorf("stored: %v", got)
 				}
@@ -326,7 +327,7 @@ func TestSlowTransformIsGivenUp(t *testing.T) {
 // What the broker finds too large is given up by itself, and nothing is checked or
 // transformed twice for it.
 func TestTooLargeInARun(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		var mu sync.Mutex
 		inputs, transforms, outputs := map[string]int{}, map[string]int{}, map[string]int{}
 		count := func(of map[string]int, id string) {
@@ -334,7 +335,7 @@ func TestTooLargeInARun(t *testing.T) {
 			of[id]++
 			mu.Unlock()
 		}
-		d := &funcDest{id: "d", transform: func(e destinations.Event) (destinations.Payload, error) {
+		d := &routertest.FuncDest{Name: "d", OnTransform: func(e destinations.Event) (destinations.Payload, error) {
 			count(transforms, string(e.Data))
 			return destinations.Payload{Body: e.Data}, nil
 		}}
@@ -342,7 +343,7 @@ func TestTooLargeInARun(t *testing.T) {
 			Input: func(_ context.Context, _ string, data []byte) (string, error) {
 				count(inputs, string(data))
 				if strings.Contains(string(data), "k4-") {
-					return "", errPlain
+					return "", routertest.ErrPlain
 				}
 				return "", nil
 			},
@@ -354,7 +355,7 @@ func TestTooLargeInARun(t *testing.T) {
 		pub.with = infra.ErrTooLarge
 		msgs := r.acceptEach(6)
 		pub.start()
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		wantVerdicts(t, msgs, "acked")
 		for n, m := range msgs {
 			want := 1

@@ -13,6 +13,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
 
 // waitsFor is why the destination "d" does not go on with key.
@@ -63,11 +64,11 @@ func (r *rig) nothingNoted() {
 }
 
 func TestWaitingInBackoff(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		began := make(chan struct{}, 10)
 		verdicts := make(chan error)
-		r := newRig(t, Destination{Retry: Retry{Attempts: 4, Initial: time.Minute, Max: time.Minute}, Destination: &funcDest{id: "d",
-			deliver: func(ctx context.Context, d destinations.Delivery) error {
+		r := newRig(t, Destination{Retry: Retry{Attempts: 4, Initial: time.Minute, Max: time.Minute}, Destination: &routertest.FuncDest{Name: "d",
+			OnDeliver: func(ctx context.Context, d destinations.Delivery) error {
 				began <- struct{}{}
 				return <-verdicts
 			}}})
@@ -118,10 +119,10 @@ func TestWaitingInBackoff(t *testing.T) {
 }
 
 func TestWaitingAtTheGate(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		verdicts := make(chan error)
-		r := newRig(t, Destination{Concurrency: 1, Destination: &funcDest{id: "d",
-			deliver: func(ctx context.Context, d destinations.Delivery) error { return <-verdicts }}})
+		r := newRig(t, Destination{Concurrency: 1, Destination: &routertest.FuncDest{Name: "d",
+			OnDeliver: func(ctx context.Context, d destinations.Delivery) error { return <-verdicts }}})
 		r.deliver("d", "u1", "e1")
 		r.deliver("d", "u2", "e2", "e3")
 		if w := r.waitsFor("u2"); w.Reason != metrics.WaitSlot || w.Since.IsZero() {
@@ -144,10 +145,10 @@ func TestWaitingAtTheGate(t *testing.T) {
 }
 
 func TestWaitingBehindTheBreaker(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		var up atomic.Bool
-		r := newRig(t, Destination{Breaker: Breaker{Initial: time.Minute}, Destination: &funcDest{id: "d",
-			deliver: func(context.Context, destinations.Delivery) error {
+		r := newRig(t, Destination{Breaker: Breaker{Initial: time.Minute}, Destination: &routertest.FuncDest{Name: "d",
+			OnDeliver: func(context.Context, destinations.Delivery) error {
 				if !up.Load() {
 					return destinations.Unavailable(errors.New("answer 503"))
 				}
@@ -170,30 +171,30 @@ func TestWaitingBehindTheBreaker(t *testing.T) {
 			t.Errorf("%d wait: %+v", all, blocked)
 		}
 		up.Store(true)
-		elapse(5 * time.Minute)
+		routertest.Elapse(5 * time.Minute)
 		r.nothingNoted()
 	})
 }
 
 func TestWaitingForTheRateLimit(t *testing.T) {
-	run(t, func(t *testing.T) {
-		r := newRig(t, Destination{Rate: RateLimit{PerSecond: 0.1, Burst: 1}, Destination: &funcDest{id: "d",
-			deliver: func(context.Context, destinations.Delivery) error { return nil }}})
+	routertest.Run(t, func(t *testing.T) {
+		r := newRig(t, Destination{Rate: RateLimit{PerSecond: 0.1, Burst: 1}, Destination: &routertest.FuncDest{Name: "d",
+			OnDeliver: func(context.Context, destinations.Delivery) error { return nil }}})
 		r.deliver("d", "u1", "e1", "e2", "e3")
 		w := r.waitsFor("u1")
 		if w.Reason != metrics.WaitRateLimit || w.EventID != "e2" || !w.Next.Equal(time.Now().Add(10*time.Second)) {
 			t.Errorf("rate limit: %+v", w)
 		}
 		r.wantBlocked(map[string]float64{metrics.WaitRateLimit: 1})
-		elapse(time.Minute)
+		routertest.Elapse(time.Minute)
 		r.nothingNoted()
 	})
 }
 
 func TestWaitingForThePoisonQueue(t *testing.T) {
-	run(t, func(t *testing.T) {
-		r := newRig(t, Destination{Destination: &funcDest{id: "d",
-			deliver: func(_ context.Context, d destinations.Delivery) error {
+	routertest.Run(t, func(t *testing.T) {
+		r := newRig(t, Destination{Destination: &routertest.FuncDest{Name: "d",
+			OnDeliver: func(_ context.Context, d destinations.Delivery) error {
 				if d.EventID == "e1" {
 					return destinations.Permanent(errors.New("answer 400"))
 				}
@@ -207,7 +208,7 @@ func TestWaitingForThePoisonQueue(t *testing.T) {
 			t.Errorf("poison queue: %+v", w)
 		}
 		r.wantBlocked(map[string]float64{metrics.WaitBroker: 1})
-		elapse(time.Second)
+		routertest.Elapse(time.Second)
 		r.nothingNoted()
 		if got := r.pipeline.Recent("d", "e1", ""); len(got) != 1 || got[0].Outcome != metrics.Poisoned {
 			t.Errorf("remembered: %+v", got)
@@ -215,20 +216,10 @@ func TestWaitingForThePoisonQueue(t *testing.T) {
 	})
 }
 
-// heldBatches takes batches.
-type heldBatches struct {
-	funcDest
-	batch func([]destinations.Delivery) error
-}
-
-func (b *heldBatches) DeliverBatch(_ context.Context, ds []destinations.Delivery) error {
-	return b.batch(ds)
-}
-
 func TestWaitingInABatch(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		verdicts := make(chan error)
-		d := &heldBatches{funcDest: funcDest{id: "d"}, batch: func([]destinations.Delivery) error { return <-verdicts }}
+		d := &routertest.Batches{FuncDest: routertest.FuncDest{Name: "d"}, OnBatch: func([]destinations.Delivery) error { return <-verdicts }}
 		r := newRig(t, Destination{Destination: d, Concurrency: 1, Batch: Batch{MaxEvents: 3, MaxWait: time.Hour}, Retry: Retry{Initial: time.Minute}})
 		r.deliver("d", "u1", "e1", "e2")
 		w := r.waitsFor("u1")
@@ -252,7 +243,7 @@ func TestWaitingInABatch(t *testing.T) {
 		}
 		r.pipeline.Pause("d", Note{By: "ada"})
 		verdicts <- nil // of u3
-		elapse(2 * time.Hour)
+		routertest.Elapse(2 * time.Hour)
 		if w = r.waitsFor("u1"); w.Reason != metrics.WaitPaused || w.Attempts != 1 || w.Last != "answer 500" {
 			t.Errorf("came apart and paused: %+v", w)
 		}
@@ -269,16 +260,16 @@ func TestWaitingInABatch(t *testing.T) {
 
 // What the transform stage cannot store is tried again in place.
 func TestWaitingForTheBroker(t *testing.T) {
-	run(t, func(t *testing.T) {
-		r := newRig(t, Destination{Destination: &funcDest{id: "d", deliver: func(context.Context, destinations.Delivery) error { return nil }}})
+	routertest.Run(t, func(t *testing.T) {
+		r := newRig(t, Destination{Destination: &routertest.FuncDest{Name: "d", OnDeliver: func(context.Context, destinations.Delivery) error { return nil }}})
 		r.broker.pub.fails = 1
-		r.broker.subs[record.TransformGroup("d")].ch <- recordOf("u1", "e1")
+		r.broker.subs[record.TransformGroup("d")].Ch <- routertest.Record("u1", "e1")
 		synctest.Wait()
 		all := r.pipeline.Waiting("d", "u1")
 		if len(all) != 1 || all[0].Stage != record.StageTransform || all[0].Reason != metrics.WaitBroker || all[0].EventID != "e1" {
 			t.Errorf("not stored: %+v", all)
 		}
-		elapse(time.Second)
+		routertest.Elapse(time.Second)
 		if all := r.pipeline.Waiting("d", "u1"); len(all) != 0 {
 			t.Errorf("stored: %+v", all)
 		}
@@ -288,10 +279,10 @@ func TestWaitingForTheBroker(t *testing.T) {
 
 // Events of other programs have no key: each is its own.
 func TestWaitingWithoutAKey(t *testing.T) {
-	run(t, func(t *testing.T) {
+	routertest.Run(t, func(t *testing.T) {
 		verdicts := make(chan error)
-		r := newRig(t, Destination{Destination: &funcDest{id: "d",
-			deliver: func(context.Context, destinations.Delivery) error { return <-verdicts }}})
+		r := newRig(t, Destination{Destination: &routertest.FuncDest{Name: "d",
+			OnDeliver: func(context.Context, destinations.Delivery) error { return <-verdicts }}})
 		msg := r.deliver("d", "", "e1")[0]
 		all := r.pipeline.Waiting("d", record.OrderKey(msg))
 		if len(all) != 1 || all[0].EventID != "e1" || all[0].Key != "" {

@@ -12,6 +12,7 @@ import (
 
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/routertest"
 )
 
 // tightOwner is the owner of a run, and notes what it is told.
@@ -50,12 +51,12 @@ func TestRunIsStoredInPartsWhereMemoryIsShort(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := &Destination{Destination: &funcDest{id: "d"}, Timeout: time.Minute}
-			tr := &transformer{dest: d, storing: newStoring(nil), stored: func(time.Time, error) {}, metrics: m.Destination("d", "fake", nil), waits: &runWaits{}, hold: newHold(d, discard), ahead: &backpressure{}}
+			d := &Destination{Destination: &routertest.FuncDest{Name: "d"}, Timeout: time.Minute}
+			tr := &transformer{dest: d, storing: newStoring(nil), stored: func(time.Time, error) {}, metrics: m.Destination("d", "fake", nil), waits: &runWaits{}, hold: newHold(d, routertest.Discard), ahead: &backpressure{}}
 			owner := &tightOwner{full: c.full}
 			run := &infra.Run{RunOwner: owner}
 			for _, key := range []string{"a", "b", "c"} {
-				run.Parts = append(run.Parts, &infra.Part{Messages: []*message.Message{recordOf(key, key)}})
+				run.Parts = append(run.Parts, &infra.Part{Messages: []*message.Message{routertest.Record(key, key)}})
 			}
 			msg := message.NewMessage("", nil)
 			msg.SetContext(infra.WithRun(context.Background(), run))
