@@ -3,6 +3,7 @@ package explain
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -426,8 +427,29 @@ func TestNotTransformedWhilePaused(t *testing.T) {
 	assert.Equal(t, "eventserver resume d", got.Do)
 	assert.Greater(t, got.Ahead, int64(1000))
 	assert.Less(t, got.Ahead, int64(2000))
+	// Another process has the partition, and its stage need not be stopped.
+	assert.Eventually(t, func() bool {
+		return slices.ContainsFunc(r.pipeline.Waiting("d", "u2"), func(w router.Waiting) bool { return w.Stage == "transform" })
+	}, 10*time.Second, time.Millisecond)
+	unread := r.publish("u3", "t", 1)[0]
+	var err error
+	here := r.explain
+	r.explain, err = New(Config{Reader: r.broker, Groups: elsewhere{r.broker}, Instance: "here", Live: r.pipeline, Destinations: r.pipeline.Configured})
+	require.NoError(t, err)
+	got = r.ask(unread)
+	assert.Equal(t, StateNotTransformed, got.State)
+	assert.Contains(t, got.Why, "instance there works on it")
+	assert.NotContains(t, got.Why, "enough deliveries")
+	r.explain = here
 	r.pipeline.Resume("d")
 	assert.Eventually(t, func() bool { return d.has(last) }, 10*time.Second, time.Millisecond)
+}
+
+// elsewhere says that another process has all partitions.
+type elsewhere struct{ infra.Broker }
+
+func (elsewhere) Members(_ context.Context, group string) ([]infra.Member, error) {
+	return []infra.Member{{Instance: "there." + group, Partitions: map[string][]int32{record.EventsTopic: {0, 1, 2}}}}, nil
 }
 
 func TestFinding(t *testing.T) {

@@ -198,7 +198,13 @@ func (c *inquiry) untransformed(ctx context.Context, e *evidence, progress infra
 		v.Why = "a replay" + by(status.Replay) + " is under way; it is transformed after that, as the events before it are"
 		return nil
 	}
-	if known && status.Waits != "" {
+	others := &DestinationExplanation{}
+	if known && status.Waits != "" { // of the partitions of this process
+		if err := c.owner(ctx, record.TransformGroup(e.id), record.EventsTopic, e.last.Partition, others); err != nil {
+			return err
+		}
+	}
+	if known && status.Waits != "" && others.Owner == "" {
 		head := &DestinationExplanation{}
 		c.first(e, &router.Waiting{Reason: status.Waits}, head)
 		v.Why, v.Do, v.Reason = "it is not transformed yet, because enough deliveries wait already: "+head.Why, head.Do, status.Waits
