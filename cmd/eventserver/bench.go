@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"eventserver/app/bench"
-	"eventserver/app/bench/byhand"
+	"eventserver/cmd/eventserver/internal/bench"
+	"eventserver/cmd/eventserver/internal/bench/byhand"
 )
 
 func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -36,7 +36,7 @@ func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		fs.StringVar(&orderings, "ordering", "key", "key, partition (the baseline: watermill-kafka's own subscriber), or key,partition to compare them in turn")
 		fs.StringVar(&latencies, "latency", "0s", "how long receivers take; a list, such as 0s,20ms,200ms")
 		fs.StringVar(&against, "against", "", "paths of other eventserver programs, such as the last release: PATH,...; each runs in turn with this one and is compared with it")
-		fs.BoolVar(&byHand, "by-hand", false, "also run the program by hand in turn, the least that keeps the promises (app/bench/byhand), and compare with it")
+		fs.BoolVar(&byHand, "by-hand", false, "also run the program by hand in turn, the least that keeps the promises (package byhand), and compare with it")
 		fs.IntVar(&cfg.Pairs, "pairs", 1, "runs of each, taken in turn")
 		fs.IntVar(&cfg.Users, "users", 500, "how many users post")
 		fs.IntVar(&cfg.Connections, "connections", 64, "how many connections they share")

@@ -9,7 +9,7 @@ import (
 	"log/slog"
 	"time"
 
-	"eventserver/app/demo"
+	"eventserver/cmd/eventserver/internal/demo"
 )
 
 func demoCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {

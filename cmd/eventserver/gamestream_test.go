@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"eventserver/app/checker"
+	"eventserver/cmd/eventserver/internal/checker"
 )
 
 // gameStream is the steady load of one incident: events of a type that its

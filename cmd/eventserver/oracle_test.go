@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"eventserver/app/checker"
+	"eventserver/cmd/eventserver/internal/checker"
 )
 
 // oracle plays the receivers, is told by the clients what was posted and
-// accepted, and judges with app/checker. It lives in the test's own process,
+// accepted, and judges with cmd/eventserver/internal/checker. It lives in the test's own process,
 // which is never killed or paused.
 type oracle struct {
 	check  *checker.Checker

@@ -8,7 +8,7 @@ import (
 	"os"
 	"time"
 
-	"eventserver/app/checker"
+	"eventserver/cmd/eventserver/internal/checker"
 )
 
 // Result is one run.

@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"eventserver/app/checker"
+	"eventserver/cmd/eventserver/internal/checker"
 )
 
 // receivers play all destinations of one run.

@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"eventserver/app"
-	"eventserver/app/checker"
 	"eventserver/app/config"
+	"eventserver/cmd/eventserver/internal/checker"
 	"eventserver/destinations"
 	"eventserver/router/plural"
 )

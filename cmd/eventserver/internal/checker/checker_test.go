@@ -3,7 +3,7 @@ package checker_test
 import (
 	"testing"
 
-	"eventserver/app/checker"
+	"eventserver/cmd/eventserver/internal/checker"
 )
 
 // A checker that cannot fail proves nothing: each fault is seen, and only that.

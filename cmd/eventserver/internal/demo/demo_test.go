@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"eventserver/app/demo"
+	"eventserver/cmd/eventserver/internal/demo"
 )
 
 func TestDemoKeepsThePromises(t *testing.T) {

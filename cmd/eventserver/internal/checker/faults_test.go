@@ -3,7 +3,7 @@ package checker_test
 import (
 	"testing"
 
-	"eventserver/app/checker"
+	"eventserver/cmd/eventserver/internal/checker"
 )
 
 // The faults that only a chaos run looks for, each seen, and only that.
