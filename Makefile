@@ -1,16 +1,22 @@
-# The checks of this project. `make test` needs Go alone; `make check` is
-# everything that must be true, and starts a real Kafka (scripts/kafka).
+# The checks of this project. `make test` is what a newcomer waits for: it needs Go
+# alone and takes some minutes. `make check` is everything that must be true: also
+# what kills, floods or needs a server. It starts a real Kafka (scripts/kafka).
 GO ?= go
 # Linters have a module of their own: their dependencies are not ours.
 LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build test vet fmt lint generate generated test-kafka public-schemas chaos chaos-short real-kafka damage bench watch picture check clean rename renamed
+.PHONY: build test test-all vet fmt lint generate generated test-kafka public-schemas chaos chaos-short real-kafka damage bench watch picture check clean rename renamed
 
 # Without cgo, as the image: C memory is not in Go's limit (docs/reliability.md).
 build:
 	CGO_ENABLED=0 $(GO) build -tags grpcnotrace -o bin/eventserver ./cmd/eventserver
 
+# A test that kills, floods, starts the built program or takes long is skipped with
+# -short (testing.Short), and runs in test-all, which is a part of check.
 test:
+	$(GO) test -race -shuffle=on -short ./...
+
+test-all:
 	$(GO) test -race -shuffle=on ./...
 
 vet:
@@ -44,7 +50,7 @@ generated:
 	scripts/schemas
 
 KAFKA_TESTS = -run '[Kk]afka|EndToEnd|Killed' ./infra/... ./app ./cmd/...
-CHAOS_TESTS = -timeout 25m -v -run 'Chaos|RestartsUnderLoad|ManyQueued' ./cmd/eventserver
+CHAOS_TESTS = -v -run 'Chaos|RestartsUnderLoad|ManyQueued' ./cmd/eventserver/e2e/chaos
 
 # The suites that need a broker, on a real Apache Kafka of this machine.
 test-kafka:
@@ -60,18 +66,18 @@ public-schemas:
 # kfake and one real Kafka broker.
 chaos-short:
 	@addrs=$$(scripts/kafka start 1) && trap 'scripts/kafka stop' EXIT && \
-	EVENTSERVER_CHAOS=short EVENTSERVER_TEST_KAFKA=$$addrs $(GO) test -count=1 $(CHAOS_TESTS)
+	EVENTSERVER_CHAOS=short EVENTSERVER_TEST_KAFKA=$$addrs $(GO) test -count=1 -timeout 25m $(CHAOS_TESTS)
 
 # Both, on one cluster: a Kafka that has just started is busy compiling itself.
 real-kafka:
 	@addrs=$$(scripts/kafka start 1) && trap 'scripts/kafka stop' EXIT && export EVENTSERVER_TEST_KAFKA=$$addrs && \
-	$(GO) test -count=1 $(KAFKA_TESTS) && EVENTSERVER_CHAOS=short $(GO) test -count=1 $(CHAOS_TESTS)
+	$(GO) test -count=1 $(KAFKA_TESTS) && EVENTSERVER_CHAOS=short $(GO) test -count=1 -timeout 25m $(CHAOS_TESTS)
 
 # The chaos suite in its long form (docs/reliability.md): 50,000 events for each
 # broker, among them a real Kafka of three brokers on KAFKA_PORT and what follows,
 # below the ports that connections are given.
 chaos:
-	EVENTSERVER_CHAOS=long KAFKA_PORT=$${KAFKA_PORT:-29092} $(GO) test -count=1 -timeout 90m -v -run 'Chaos|RestartsUnderLoad|ManyQueued' ./cmd/eventserver
+	EVENTSERVER_CHAOS=long KAFKA_PORT=$${KAFKA_PORT:-29092} $(GO) test -count=1 -timeout 90m $(CHAOS_TESTS)
 
 # The program by hand on the embedded broker; key order against the stock subscriber
 # and the program by hand, on a real Kafka (docs/performance.md): 39 runs of 13 s.
@@ -85,12 +91,12 @@ bench: build
 
 # Rules, alerts and dashboards, on Debian's Prometheus.
 watch:
-	@dir=$$(scripts/prometheus) && EVENTSERVER_TEST_PROMETHEUS=$$dir $(GO) test -count=1 -timeout 20m -run 'Promtool|Watch|GameDay' ./deploy ./cmd/eventserver
+	@dir=$$(scripts/prometheus) && EVENTSERVER_TEST_PROMETHEUS=$$dir $(GO) test -count=1 -timeout 20m -run 'Promtool|TestAlerts$$|GameDay' ./deploy ./cmd/eventserver/e2e/gameday
 	$(GO) -C deploy/render test ./...
 
 # docs/overview.png, of the run of the test above (deploy/render).
 picture:
-	@dir=$$(scripts/prometheus) && EVENTSERVER_TEST_PROMETHEUS=$$dir EVENTSERVER_PICTURE=../../docs/overview.png $(GO) test -count=1 -v -run 'Watch' ./cmd/eventserver
+	@dir=$$(scripts/prometheus) && EVENTSERVER_TEST_PROMETHEUS=$$dir EVENTSERVER_PICTURE=$(CURDIR)/docs/overview.png $(GO) test -count=1 -v -run 'TestAlerts$$' ./cmd/eventserver/e2e/gameday
 
 # Hundreds of damaged directories of the embedded broker: some two minutes.
 damage:
@@ -104,7 +110,7 @@ rename:
 renamed:
 	scripts/rename-check
 
-check: fmt build vet lint generated renamed real-kafka watch damage test
+check: fmt build vet lint generated renamed real-kafka watch damage test-all
 
 clean:
 	rm -rf bin

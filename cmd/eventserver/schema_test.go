@@ -1,13 +1,14 @@
-package main_test
+package main
 
 import (
 	"bytes"
 	"errors"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"eventserver/cmd/eventserver/e2e/harness"
 )
 
 // ran is what one call of a command printed.
@@ -29,17 +30,6 @@ func call(t *testing.T, bin, dir, stdin string, args ...string) ran {
 	return ran{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
-func write(t *testing.T, dir, name, text string) {
-	t.Helper()
-	path := filepath.Join(dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
 const paid = `x-event: {type: order.paid, version: 1, key: /customerId}
 description: |
   A customer has paid.
@@ -56,13 +46,13 @@ examples:
 `
 
 func TestSchemaCommands(t *testing.T) {
-	bin := binary(t)
+	bin := program(t)
 	dir := t.TempDir()
-	write(t, dir, "schemas/order.paid.yaml", paid)
-	write(t, dir, "good.json", "{\n  \"type\": \"order.paid\",\n  \"customerId\": \"ada\",\n  \"amount\": 1\n}\n")
-	write(t, dir, "batch.json", "[\n  {\"type\": \"order.paid\", \"customerId\": \"ada\", \"amount\": 1},\n"+
+	harness.Write(t, dir, "schemas/order.paid.yaml", paid)
+	harness.Write(t, dir, "good.json", "{\n  \"type\": \"order.paid\",\n  \"customerId\": \"ada\",\n  \"amount\": 1\n}\n")
+	harness.Write(t, dir, "batch.json", "[\n  {\"type\": \"order.paid\", \"customerId\": \"ada\", \"amount\": 1},\n"+
 		"  {\"type\": \"order.paid\", \"customerId\": \"ada\", \"amount\": 1},\n  {\"type\": \"order.paid\",\n   \"customerId\": \"ada\"}]\n")
-	write(t, dir, "events.ndjson", `{"type":"order.paid","customerId":"ada","amount":1}
+	harness.Write(t, dir, "events.ndjson", `{"type":"order.paid","customerId":"ada","amount":1}
 
 {"customerId":"ada","amount":-1,"note":5}
 {"type":"order.paid","customerId":"ada","amount":1
@@ -70,13 +60,13 @@ func TestSchemaCommands(t *testing.T) {
 {"type":"order.paid","userId":"bob","customerId":"ada","amount":1}
 {"type":"order.paid","id":"","customerId":"ada","amount":1}
 `)
-	write(t, dir, "bad/a.yaml", "x-event: {type: a, version: 0}\ntype: object\n")
-	write(t, dir, "bad/b.yaml", "x-event: {type: b, version: 1}\ndescription: d\ntype: object\nproperties: {n: {typ: string}}\nexamples: [{}]\n")
-	write(t, dir, "doubtful/a.yaml", "x-event: {type: a, version: 1}\ndescription: d\ntype: object\nproperties: {n: {pattern: \"^(a?b?){600}$\"}}\nexamples: [{}]\n")
-	write(t, dir, "tried/order.paid.yaml", paid)
-	write(t, dir, "tried/testdata/order.paid/valid-a.json", `{}`)
-	write(t, dir, "later/order.paid.yaml", strings.NewReplacer("version: 1", "version: 2", "minimum: 0", "minimum: 1", "note: ", "text: ").Replace(paid))
-	write(t, dir, "careless/order.paid.yaml", strings.NewReplacer("minimum: 0", "minimum: 1", "note: ", "text: ").Replace(paid))
+	harness.Write(t, dir, "bad/a.yaml", "x-event: {type: a, version: 0}\ntype: object\n")
+	harness.Write(t, dir, "bad/b.yaml", "x-event: {type: b, version: 1}\ndescription: d\ntype: object\nproperties: {n: {typ: string}}\nexamples: [{}]\n")
+	harness.Write(t, dir, "doubtful/a.yaml", "x-event: {type: a, version: 1}\ndescription: d\ntype: object\nproperties: {n: {pattern: \"^(a?b?){600}$\"}}\nexamples: [{}]\n")
+	harness.Write(t, dir, "tried/order.paid.yaml", paid)
+	harness.Write(t, dir, "tried/testdata/order.paid/valid-a.json", `{}`)
+	harness.Write(t, dir, "later/order.paid.yaml", strings.NewReplacer("version: 1", "version: 2", "minimum: 0", "minimum: 1", "note: ", "text: ").Replace(paid))
+	harness.Write(t, dir, "careless/order.paid.yaml", strings.NewReplacer("minimum: 0", "minimum: 1", "note: ", "text: ").Replace(paid))
 
 	for _, tt := range []struct {
 		args  string
@@ -174,7 +164,7 @@ func TestSchemaDiffOfCommits(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("there is no git")
 	}
-	bin := binary(t)
+	bin := program(t)
 	dir := t.TempDir()
 	git := func(args ...string) {
 		t.Helper()
@@ -184,13 +174,13 @@ func TestSchemaDiffOfCommits(t *testing.T) {
 		}
 	}
 	git("init", "-q")
-	write(t, dir, "schemas/order.paid.yaml", strings.Replace(paid, "{type: string}", "{$ref: _c.yaml}", 1))
-	write(t, dir, "schemas/_c.yaml", "type: string\n")
-	write(t, dir, "other/deep/order.paid.yaml", paid)
+	harness.Write(t, dir, "schemas/order.paid.yaml", strings.Replace(paid, "{type: string}", "{$ref: _c.yaml}", 1))
+	harness.Write(t, dir, "schemas/_c.yaml", "type: string\n")
+	harness.Write(t, dir, "other/deep/order.paid.yaml", paid)
 	git("add", ".")
 	git("commit", "-q", "-m", "first")
-	write(t, dir, "schemas/order.paid.yaml", strings.Replace(paid, "minimum: 0", "minimum: 0.5", 1))
-	write(t, dir, "other/deep/order.paid.yaml", "[]\n")
+	harness.Write(t, dir, "schemas/order.paid.yaml", strings.Replace(paid, "minimum: 0", "minimum: 0.5", 1))
+	harness.Write(t, dir, "other/deep/order.paid.yaml", "[]\n")
 	git("add", ".")
 	git("commit", "-q", "-m", "second")
 	const tightened = "order.paid: /x-event/version: version not raised: breaking changes: 1; raise the version to 2 (breaking)\n" +
@@ -219,7 +209,7 @@ func TestSchemaDiffOfCommits(t *testing.T) {
 }
 
 func TestSchemaNew(t *testing.T) {
-	bin := binary(t)
+	bin := program(t)
 	dir := t.TempDir()
 	want := ran{stdout: `wrote schemas/order.refunded.yaml
 wrote schemas/testdata/order.refunded/invalid-additionalProperties.json
@@ -248,10 +238,10 @@ Next:
 }
 
 func TestSchemaGenerate(t *testing.T) {
-	bin := binary(t)
+	bin := program(t)
 	dir := t.TempDir()
-	write(t, dir, "schemas/order.paid.yaml", paid)
-	write(t, dir, "mine/events.go", "package mine\n")
+	harness.Write(t, dir, "schemas/order.paid.yaml", paid)
+	harness.Write(t, dir, "mine/events.go", "package mine\n")
 	stale := func(what, flags string) ran {
 		return ran{stderr: "eventserver: " + what + " is not what the schemas in ./schemas say; run: eventserver schema generate" + flags + "\n", code: 1}
 	}
@@ -274,7 +264,7 @@ func TestSchemaGenerate(t *testing.T) {
 			t.Errorf("%s:\ngot  %q %q %d\nwant %q %q %d", tt.args, got.stdout, got.stderr, got.code, tt.want.stdout, tt.want.stderr, tt.want.code)
 		}
 	}
-	write(t, dir, "schemas/order.paid.yaml", strings.Replace(paid, "note:", "text:", 1))
+	harness.Write(t, dir, "schemas/order.paid.yaml", strings.Replace(paid, "note:", "text:", 1))
 	if got := call(t, bin, dir, "", "schema", "generate", "--check"); got != stale("schemas/events/events.go", "") {
 		t.Errorf("after a change: %+v", got)
 	}
