@@ -67,7 +67,7 @@ func showDestinations(ctx context.Context, args []string, stdout, stderr io.Writ
 		} else {
 			err = showAll(stdout, v, now)
 		}
-		return errors.Join(err, c.judge(v, now))
+		return errors.Join(err, c.err(v, now))
 	}
 	i := slices.IndexFunc(v.Destinations, func(d admin.DestinationState) bool { return d.ID == ids[0] })
 	if i < 0 {
@@ -92,7 +92,7 @@ func showDestinations(ctx context.Context, args []string, stdout, stderr io.Writ
 	} else {
 		err = destinationDetail(stdout, d, now)
 	}
-	return errors.Join(err, c.judge(view{Destinations: []admin.DestinationState{d}}, now))
+	return errors.Join(err, c.err(view{Destinations: []admin.DestinationState{d}}, now))
 }
 
 // destinationTable has what is wrong in its last column, in words.
@@ -220,14 +220,14 @@ func (a *adminFlags) client() (*admin.Client, error) {
 }
 
 func pauseDestination(ctx context.Context, args []string, stdout, _ io.Writer) error {
-	return steerDestination(ctx, "pause", args, stdout)
+	return pauseOrResume(ctx, "pause", args, stdout)
 }
 
 func resumeDestination(ctx context.Context, args []string, stdout, _ io.Writer) error {
-	return steerDestination(ctx, "resume", args, stdout)
+	return pauseOrResume(ctx, "resume", args, stdout)
 }
 
-func steerDestination(ctx context.Context, what string, args []string, stdout io.Writer) error {
+func pauseOrResume(ctx context.Context, what string, args []string, stdout io.Writer) error {
 	var a adminFlags
 	var order admin.Steer
 	usage := "ID [--accept-failures] [flags]"

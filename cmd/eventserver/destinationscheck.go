@@ -25,8 +25,8 @@ func (c *healthCheck) flags(fs *flag.FlagSet) {
 	fs.DurationVar(&c.maxAge, "max-age", 15*time.Minute, "with --check: how old the oldest of them may be")
 }
 
-// judge is nil when nothing is wrong.
-func (c healthCheck) judge(v view, now time.Time) error {
+// err joins all that is wrong; nil: nothing.
+func (c healthCheck) err(v view, now time.Time) error {
 	if !c.on {
 		return nil
 	}

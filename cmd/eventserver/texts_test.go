@@ -30,7 +30,7 @@ func doubled(text string) string {
 	return ""
 }
 
-func judgeText(t *testing.T, what, text string) {
+func checkText(t *testing.T, what, text string) {
 	t.Helper()
 	for _, line := range strings.Split(text, "\n") {
 		if m := libraryTexts.FindString(line); m != "" {
@@ -101,12 +101,12 @@ func TestFaultsAreInOurWords(t *testing.T) {
 			if _, err := shell(t, append(args, "--admin", base)...); err == nil {
 				t.Errorf("%q at %s: no error", args, base)
 			} else {
-				judgeText(t, strings.Join(args, " ")+" at "+base, err.Error())
+				checkText(t, strings.Join(args, " ")+" at "+base, err.Error())
 			}
 		}
 		for _, args := range [][]string{{"health", "--url", base + "/readyz"}, {"send", "--url", base, "one.json"}} {
 			if _, err := shell(t, args...); err != nil {
-				judgeText(t, strings.Join(args, " "), err.Error())
+				checkText(t, strings.Join(args, " "), err.Error())
 			} else if base != other.URL {
 				t.Errorf("%q: no error", args)
 			}
@@ -121,7 +121,7 @@ func TestFaultsAreInOurWords(t *testing.T) {
 		if _, err := shell(t, strings.Fields(args)...); err == nil {
 			t.Errorf("%s: no error", args)
 		} else {
-			judgeText(t, args, err.Error())
+			checkText(t, args, err.Error())
 		}
 	}
 	const one = "destinations:\n- {id: a, kind: %s}\n"
@@ -141,7 +141,7 @@ func TestFaultsAreInOurWords(t *testing.T) {
 		if _, err := shell(t, "check", "--config", "es.yaml"); err == nil {
 			t.Errorf("%q is valid", text)
 		} else {
-			judgeText(t, text, err.Error())
+			checkText(t, text, err.Error())
 		}
 	}
 }

@@ -10,14 +10,14 @@ import (
 type Checker struct {
 	destinations []string
 
-	mu       sync.Mutex
-	accepted map[string]int        // by user
-	posted   map[string]int        // by user; empty: what was posted is not known
-	excused  map[string]bool       // users whose events need not arrive
-	streams  map[streamKey]*stream // what arrived
-	limit    int                   // attempts; 0: not known
-	doomed   Doomed                // nil: any event may be poisoned
-	v        Verdict
+	mu        sync.Mutex
+	accepted  map[string]int        // by user
+	posted    map[string]int        // by user; empty: what was posted is not known
+	excused   map[string]bool       // users whose events need not arrive
+	streams   map[streamKey]*stream // what arrived
+	limit     int                   // attempts; 0: not known
+	mayPoison MayPoison             // nil: any event may be poisoned
+	v         Verdict
 }
 
 type streamKey struct{ destination, user string }

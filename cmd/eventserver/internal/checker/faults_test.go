@@ -8,7 +8,7 @@ import (
 
 // The faults that only a chaos run looks for, each seen, and only that.
 func TestEachChaosFaultIsSeen(t *testing.T) {
-	doomed := func(destination, user string, n int) bool { return destination == "a" && user == "u" && n == 2 }
+	mayPoison := func(destination, user string, n int) bool { return destination == "a" && user == "u" && n == 2 }
 	for name, test := range map[string]struct {
 		also func(c *checker.Checker)
 		want checker.Verdict
@@ -38,12 +38,12 @@ func TestEachChaosFaultIsSeen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := checker.New("a", "b")
 			c.Limit(3)
-			c.PoisonOnly(doomed)
+			c.PoisonOnly(mayPoison)
 			c.Post("u", 3)
 			c.Accept("u", 3)
 			for _, d := range []string{"a", "b"} {
 				for n := 1; n <= 3; n++ {
-					if !doomed(d, "u", n) {
+					if !mayPoison(d, "u", n) {
 						c.Deliver(d, "u", n, int64(n))
 					}
 				}

@@ -2,13 +2,13 @@ package checker
 
 import "fmt"
 
-// Doomed says whether a delivery is meant to end in the poison queue.
-type Doomed func(destination, user string, n int) bool
+// MayPoison says whether a delivery may end in the poison queue.
+type MayPoison func(destination, user string, n int) bool
 
 // PoisonOnly makes every other delivery that is found in a poison queue a fault.
-func (c *Checker) PoisonOnly(doomed Doomed) {
+func (c *Checker) PoisonOnly(mayPoison MayPoison) {
 	c.mu.Lock()
-	c.doomed = doomed
+	c.mayPoison = mayPoison
 	c.mu.Unlock()
 }
 
@@ -28,7 +28,7 @@ func (c *Checker) Poison(destination, user string, n int) {
 	}
 	s.poisoned[n] = true
 	c.v.Poisoned++
-	if c.doomed != nil && !c.doomed(destination, user, n) {
+	if c.mayPoison != nil && !c.mayPoison(destination, user, n) {
 		c.v.Wronged++
 		c.v.Wrong = example(c.v.Wrong, fmt.Sprintf("%s: event %d of %s was poisoned without reason", destination, n, user))
 	}

@@ -52,16 +52,16 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err := cfg.Check(); err != nil {
 		return err
 	}
-	life, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
+	attemptCtx, cancelAttempts := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelAttempts()
 	var to []*destination
 	for i, url := range cfg.URLs {
 		if cfg.Dir == "" {
 			i = 0 // each reads for itself
 		}
-		to = append(to, newDestination(life, i, url, cfg))
+		to = append(to, newDestination(attemptCtx, i, url, cfg))
 	}
-	f := &front{}
+	f := &ingest{}
 	var stop func()
 	var end func() error
 	if cfg.Dir != "" {
@@ -72,7 +72,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		f.store, stop, end = d, d.stop, d.close
 		f.ready.Store(true)
 	} else {
-		c, err := openCluster(life, cfg, to, func() { f.ready.Store(true) })
+		c, err := openCluster(attemptCtx, cfg, to, func() { f.ready.Store(true) })
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		for _, d := range to {
 			d.stop()
 		}
-		late := time.AfterFunc(attemptWithin, cut)
+		late := time.AfterFunc(attemptWithin, cancelAttempts)
 		defer late.Stop()
 		for _, d := range to {
 			d.wait()
@@ -95,18 +95,18 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	server := &http.Server{Handler: f.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listen) }()
+	serveErr := make(chan error, 1)
+	go func() { serveErr <- server.Serve(listen) }()
 	select {
-	case err := <-served:
+	case err := <-serveErr:
 		return err
 	case <-ctx.Done():
 	}
-	limit, cancel := context.WithTimeout(life, answerWithin)
+	limit, cancel := context.WithTimeout(attemptCtx, answerWithin)
 	defer cancel()
 	err = server.Shutdown(limit)
-	if served := <-served; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
+	if stopped := <-serveErr; !errors.Is(stopped, http.ErrServerClosed) {
+		err = errors.Join(err, stopped)
 	}
 	return err
 }

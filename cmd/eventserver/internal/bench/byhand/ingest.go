@@ -16,13 +16,13 @@ type store interface {
 
 const maxBody = 16 << 20
 
-// front is HTTP in.
-type front struct {
+// ingest is the HTTP API.
+type ingest struct {
 	store store
 	ready atomic.Bool
 }
 
-func (f *front) handler() http.Handler {
+func (f *ingest) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/events", f.post)
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -33,7 +33,7 @@ func (f *front) handler() http.Handler {
 	return mux
 }
 
-func (f *front) post(w http.ResponseWriter, r *http.Request) {
+func (f *ingest) post(w http.ResponseWriter, r *http.Request) {
 	body, err := read(w, r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)

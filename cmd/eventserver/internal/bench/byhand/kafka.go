@@ -70,11 +70,11 @@ func openCluster(ctx context.Context, cfg Config, to []*destination, ready func(
 		}
 		c.consumers = append(c.consumers, one)
 	}
-	life, quit := context.WithCancel(ctx)
+	runCtx, quit := context.WithCancel(ctx)
 	c.quit = quit
 	for _, one := range c.consumers {
-		c.ended.Go(func() { one.consume(life) })
-		c.ended.Go(func() { one.commits(life) })
+		c.ended.Go(func() { one.consume(runCtx) })
+		c.ended.Go(func() { one.commits(runCtx) })
 	}
 	return c, nil
 }
