@@ -88,6 +88,41 @@ func complete(e *destinations.Event, now time.Time) {
 	}
 }
 
+// EventError is the error of one event of several.
+type EventError struct {
+	Index int
+	Err   error
+}
+
+// Error implements error.
+func (e *EventError) Error() string { return fmt.Sprintf("[%d]: %v", e.Index, e.Err) }
+
+// Unwrap returns Err.
+func (e *EventError) Unwrap() error { return e.Err }
+
+// PutJSON stores events as POST /v1/events takes them, each of them one JSON object,
+// and returns their ids. An *EventError says which event is refused; none is stored
+// then. With any other error some may be.
+func (s *Store) PutJSON(ctx context.Context, bodies ...[]byte) ([]string, error) {
+	now := time.Now().UTC()
+	events, ids := make([]destinations.Event, len(bodies)), make([]string, len(bodies))
+	for i, body := range bodies {
+		envs, _, err := envelope.Parse(body, envelope.Limits{MaxEventBytes: s.limit})
+		if err == nil && len(envs) != 1 {
+			err = errors.New("must be one JSON object")
+		}
+		if err != nil {
+			return nil, &EventError{i, err}
+		}
+		events[i] = ingest.Event(envs[0], now)
+		if err := s.settle(ctx, &events[i], envs[0].Key != ""); err != nil {
+			return nil, &EventError{i, err}
+		}
+		ids[i] = events[i].ID
+	}
+	return ids, s.publish(events)
+}
+
 // settle holds an event against its limit and its schema and gives it its key.
 // keyed: it has one of its own.
 func (s *Store) settle(ctx context.Context, e *destinations.Event, keyed bool) error {

@@ -87,8 +87,6 @@ func TestNoOtherProgramReachesTheServersBroker(t *testing.T) {
 		cfg := parsed(t, yaml)
 		_, err := OpenStore(t.Context(), cfg, Options{})
 		assert.EqualError(t, err, "broker.kind: "+kind+" is in the server's own process, where no other program reaches it; post events to the server's http.addr, or use broker.kind: kafka")
-		_, err = Send(t.Context(), cfg, Options{}, SendConfig{Broker: true}, strings.NewReader("{}"))
-		assert.EqualError(t, err, "--broker: broker.kind: "+kind+" is in the server's own process, where no other program reaches it; leave --broker out, so that events are posted to the server's http.addr, or use broker.kind: kafka")
 		_, err = New(t.Context(), cfg, Options{HandleOnly: true})
 		assert.EqualError(t, err, "broker.kind: "+kind+" is in the server's own process, where no other program reaches it; give the handlers to the server as one of its app.Options.Kinds, or use broker.kind: kafka")
 	}

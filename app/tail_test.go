@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"regexp"
 	"slices"
@@ -21,6 +22,7 @@ import (
 
 	"eventserver/app/admin"
 	"eventserver/app/config"
+	"eventserver/app/schema"
 	"eventserver/destinations"
 	"eventserver/infra"
 )
@@ -161,27 +163,39 @@ func sendAndTail(t *testing.T, broker string) {
 		t.FailNow()
 	}
 	var want []string
-	sending := func(c SendConfig, input string) {
+	post := func(bodies ...[]byte) {
 		t.Helper()
-		c.Stored = func(ids []string) error { want = append(want, ids...); return nil }
-		_, err := Send(t.Context(), cfg, Options{}, c, strings.NewReader(input))
+		resp, err := http.Post(url+"/v1/events", "application/json", bytes.NewReader(append(append([]byte("["), bytes.Join(bodies, []byte(","))...), ']')))
 		require.NoError(t, err)
+		defer func() { _ = resp.Body.Close() }()
+		require.Equal(t, http.StatusAccepted, resp.StatusCode)
+		var stored struct{ IDs []string }
+		require.NoError(t, json.NewDecoder(resp.Body).Decode(&stored))
+		want = append(want, stored.IDs...)
 	}
-	text := func(way string, from, to int) string {
-		var b strings.Builder
-		for n := from; n < to; n++ {
-			fmt.Fprintf(&b, "{ \"id\":\"%s-%d\",\"userId\":\"u%d\" , \"n\":%d}\n", way, n, n%3, n)
-		}
-		return b.String()
-	}
-	sending(SendConfig{URL: url, Type: "a.b", Batch: 7}, text("http", 0, 20))
-	other := SendConfig{URL: url}
+	other := post // straight to the broker, where another process reaches it
+	var store *Store
 	if straight {
-		other = SendConfig{Broker: true}
+		var err error
+		store, err = OpenStore(t.Context(), cfg, Options{})
+		require.NoError(t, err)
+		defer func() { assert.NoError(t, store.Close()) }()
+		other = func(bodies ...[]byte) {
+			t.Helper()
+			ids, err := store.PutJSON(t.Context(), bodies...)
+			require.NoError(t, err)
+			want = append(want, ids...)
+		}
 	}
-	other.Type, other.Batch = "a.c", 7
-	sending(other, text("other", 20, 40))
-	sending(SendConfig{URL: url, Type: "a.b"}, text("http", 40, 60))
+	numbered := func(way, typ string, from, to int) (out [][]byte) {
+		for n := from; n < to; n++ {
+			out = append(out, fmt.Appendf(nil, "{\"type\":\"%s\", \"id\":\"%s-%d\",\"userId\":\"u%d\" , \"n\":%d}", typ, way, n, n%3, n))
+		}
+		return out
+	}
+	post(numbered("http", "a.b", 0, 20)...)
+	other(numbered("other", "a.c", 20, 40)...)
+	post(numbered("http", "a.b", 40, 60)...)
 	require.Len(t, want, 60)
 	live := parsedLines(t, <-seen)
 	require.Len(t, live, 60)
@@ -203,22 +217,28 @@ func sendAndTail(t *testing.T, broker string) {
 
 	// The examples have the key that their schema names, and the refuser's go
 	// to its poison queue.
-	examples, err := Examples(cfg, "order.placed")
+	registry, err := schema.Load(cfg.Schemas.Dir)
 	require.NoError(t, err)
-	other.Type = "order.placed"
-	sending(other, string(bytes.Join(examples, []byte("\n"))))
-	sending(SendConfig{URL: url, Type: "order.placed"}, string(bytes.Join(examples, nil)))
-	other.Type, other.Key, other.ID = "bad.one", "k", "poor"
-	sending(other, "{}")
-	if straight {
-		_, err = Send(t.Context(), cfg, Options{}, SendConfig{Broker: true}, strings.NewReader("{}\n{\"type\":\"order.placed\"}"))
-		assert.ErrorContains(t, err, "line 2: order.placed v1: required: ")
-		assert.ErrorContains(t, err, "; no event is stored")
-		_, err = Send(t.Context(), cfg, Options{}, SendConfig{Broker: true}, strings.NewReader("{\"time\":1}"))
-		assert.EqualError(t, err, "line 1: time: must be a string, not a number; put it in quotes; no event is stored")
+	ordersPlaced, ok := registry.Lookup("order.placed")
+	require.True(t, ok)
+	var examples [][]byte
+	for _, e := range ordersPlaced.Examples {
+		if !bytes.Contains(e, []byte(`"type"`)) {
+			e = append([]byte(`{"type":"order.placed",`), e[1:]...)
+		}
+		examples = append(examples, e)
 	}
-	_, err = Send(t.Context(), cfg, Options{}, SendConfig{URL: url}, strings.NewReader("{}\n{\"type\":\"order.placed\"}"))
-	assert.ErrorContains(t, err, "line 2: "+url+`/v1/events answered 422 Unprocessable Entity: {"type":"about:blank",`)
+	other(examples...)
+	post(examples...)
+	other([]byte(`{"id":"poor","type":"bad.one","key":"k"}`))
+	if straight {
+		_, err = store.PutJSON(t.Context(), []byte("{}"), []byte(`{"type":"order.placed"}`))
+		assert.ErrorContains(t, err, "[1]: order.placed v1: required: ")
+		_, err = store.PutJSON(t.Context(), []byte(`{"time":1}`))
+		assert.EqualError(t, err, "[0]: time: must be a string, not a number; put it in quotes")
+		_, err = store.PutJSON(t.Context(), []byte(`[{},{}]`))
+		assert.ErrorContains(t, err, "[0]: ")
+	}
 
 	before := committed(t, a)
 	placed := follow.lines(t, TailConfig{From: "beginning", Type: "order.*", Width: 30}, 4)

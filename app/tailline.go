@@ -7,13 +7,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/app/admin"
+	"eventserver/app/terminal"
 	"eventserver/destinations/log"
 	"eventserver/infra"
 	"eventserver/router/record"
@@ -82,11 +81,11 @@ func (l *tailLine) text(width int, bare bool) string {
 		received = t.Format(tailStamp)
 	}
 	if m := l.TailMark; m != nil {
-		fmt.Fprintf(&b, "%s %s/%d/%d key=%s mark=%s of=%s event=%s by=%s run=%s", received, printable(l.Topic), l.Partition, l.Offset, log.Word(l.Key),
+		fmt.Fprintf(&b, "%s %s/%d/%d key=%s mark=%s of=%s event=%s by=%s run=%s", received, terminal.Printable(l.Topic), l.Partition, l.Offset, log.Word(l.Key),
 			log.Word(m.Mark), log.Word(m.Of), log.Word(m.Event), log.Word(m.By), log.Word(m.Run))
 		return b.String()
 	}
-	fmt.Fprintf(&b, "%s %s/%d/%d id=%s type=%s key=%s", received, printable(l.Topic), l.Partition, l.Offset, log.Word(l.ID), log.Word(l.Type), log.Word(l.Key))
+	fmt.Fprintf(&b, "%s %s/%d/%d id=%s type=%s key=%s", received, terminal.Printable(l.Topic), l.Partition, l.Offset, log.Word(l.ID), log.Word(l.Type), log.Word(l.Key))
 	if p := l.TailPoison; p != nil {
 		fmt.Fprintf(&b, " stage=%s reason=%s attempts=%d detail=%s", log.Word(p.Stage), log.Word(p.Reason), p.Attempts, log.Word(p.Detail))
 		if len(p.LeftOut) > 0 {
@@ -97,7 +96,7 @@ func (l *tailLine) text(width int, bare bool) string {
 		b.WriteString(" error=" + log.Word(l.Error))
 	}
 	if !bare {
-		b.WriteString(" " + cutTo(width, payload(l.Data), len(l.Data)))
+		b.WriteString(" " + terminal.Cut(width, payload(l.Data), len(l.Data)))
 	}
 	return b.String()
 }
@@ -113,7 +112,7 @@ func (l *tailLine) json() string {
 	if err := enc.Encode(l); err != nil {
 		return fmt.Sprintf("{\"error\":%q}", err) // the payload was looked at: it cannot be
 	}
-	return printable(strings.TrimSuffix(b.String(), "\n"))
+	return terminal.Printable(strings.TrimSuffix(b.String(), "\n"))
 }
 
 func isJSON(b []byte) bool { return utf8.Valid(b) && json.Valid(b) }
@@ -123,44 +122,7 @@ func isJSON(b []byte) bool { return utf8.Valid(b) && json.Valid(b) }
 func payload(data []byte) string {
 	var b bytes.Buffer
 	if isJSON(data) && json.Compact(&b, data) == nil {
-		return printable(b.String())
+		return terminal.Printable(b.String())
 	}
 	return strconv.Quote(string(data))
-}
-
-// cutTo keeps width characters, and then tells how many bytes there were.
-func cutTo(width int, s string, size int) string {
-	if width == 0 || len(s) <= width {
-		return s
-	}
-	n := 0
-	for i := range s {
-		if n == width {
-			return fmt.Sprintf("%s... (%d bytes)", s[:i], size)
-		}
-		n++
-	}
-	return s
-}
-
-// printable escapes, as JSON does, what would move the cursor, change the
-// direction of the text or end the line.
-func printable(s string) string {
-	bad := func(r rune) bool { return r != ' ' && !unicode.IsPrint(r) }
-	if strings.IndexFunc(s, bad) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case !bad(r):
-			b.WriteRune(r)
-		case r > 0xffff:
-			hi, lo := utf16.EncodeRune(r)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, hi, lo)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-	}
-	return b.String()
 }

@@ -78,7 +78,7 @@ func check(_ context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		return printJSON(stdout, checkedConfig{c, app.TopologyOf(cfg)})
 	}
-	if err := app.WriteTopology(stdout, cfg); err != nil {
+	if err := writeTopology(stdout, cfg); err != nil {
 		return err
 	}
 	for _, w := range warnings {

@@ -14,8 +14,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"eventserver/app"
 	"eventserver/app/schema"
+	"eventserver/cmd/eventserver/internal/eventcheck"
 )
 
 // defaultSchemas is the directory that the configuration has by default.
@@ -135,7 +135,7 @@ func schemaValidate(_ context.Context, args []string, stdout, stderr io.Writer) 
 	if err != nil {
 		return err
 	}
-	events, faults, err := app.JudgeEvents(reg, typ, text)
+	events, faults, err := eventcheck.Check(reg, typ, text)
 	if err != nil {
 		return err
 	}

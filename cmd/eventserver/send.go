@@ -12,12 +12,14 @@ import (
 
 	"eventserver/app"
 	"eventserver/app/config"
+	"eventserver/app/schema"
+	sending "eventserver/cmd/eventserver/internal/send"
 )
 
 func send(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var path, keyFile string
 	var example, quiet, asJSON bool
-	var c app.SendConfig
+	var c sending.Config
 	files, err := parse("send", "FILE [flags], or --example --type TYPE", args, 0, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&path, "config", "", "configuration ("+configForms+"), for its http.addr, broker and schemas; without it, what runs without one")
 		fs.StringVar(&c.URL, "url", "", "where the server listens (default http://127.0.0.1:8080, or the http.addr of --config)")
@@ -85,7 +87,7 @@ func send(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
-	stored, err := app.Send(ctx, cfg, app.Options{Logger: warnings(stderr)}, c, in)
+	stored, err := sending.Run(ctx, cfg, app.Options{Logger: warnings(stderr)}, c, in)
 	switch {
 	case asJSON: // also what was stored before a fault
 		answer.Stored = stored
@@ -107,7 +109,7 @@ type sendAnswer struct {
 func sendInput(cfg *config.Config, typ string, example bool, files []string) (io.ReadCloser, error) {
 	switch {
 	case example:
-		examples, err := app.Examples(cfg, typ)
+		examples, err := examplesOf(cfg, typ)
 		if err != nil {
 			return nil, fmt.Errorf("--example: %w", err)
 		}
@@ -116,6 +118,28 @@ func sendInput(cfg *config.Config, typ string, example bool, files []string) (io
 		return os.Stdin, nil
 	}
 	return os.Open(files[0]) //nolint:gosec // the file that the user names
+}
+
+// examplesOf returns the examples of a type's schema, from the directory that the
+// configuration names, or else from defaultSchemas.
+func examplesOf(cfg *config.Config, typ string) ([][]byte, error) {
+	dir := defaultSchemas
+	if cfg.Schemas != nil {
+		dir = cfg.Schemas.Dir
+	}
+	registry, err := schema.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	s, ok := registry.Lookup(typ)
+	if !ok {
+		var known []string
+		for _, s := range registry.Schemas() {
+			known = append(known, s.Type)
+		}
+		return nil, fmt.Errorf("there is no schema of type %q in %s, which has %s", typ, dir, strings.Join(known, ", "))
+	}
+	return s.Examples, nil
 }
 
 // keyVariable holds the API key of send, where there is no --api-key-file.

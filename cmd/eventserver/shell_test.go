@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"eventserver/app/config"
 )
 
 // shell runs a command line.
@@ -100,6 +102,20 @@ func TestShellFaults(t *testing.T) {
 		}
 	}
 	if err := run(context.Background(), []string{"send", "--example", "--type", "t"}, io.Discard, io.Discard); err == nil || !strings.HasPrefix(err.Error(), "--example: ") {
+		t.Error(err)
+	}
+}
+
+func TestExamples(t *testing.T) {
+	cfg := config.Default()
+	if _, err := examplesOf(cfg, "order.placed"); err == nil || !strings.Contains(err.Error(), "schemas") { // there is no ./schemas here
+		t.Error(err)
+	}
+	cfg.Schemas = &config.Schemas{Dir: "../../schemas"}
+	if got, err := examplesOf(cfg, "order.placed"); err != nil || len(got) != 2 {
+		t.Errorf("%d, %v", len(got), err)
+	}
+	if _, err := examplesOf(cfg, "order.paid"); err == nil || err.Error() != `there is no schema of type "order.paid" in ../../schemas, which has order.placed, user.signed_up` {
 		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package app
+package send
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"eventserver/app"
 	"eventserver/app/config"
 )
 
@@ -84,20 +85,20 @@ func numbered(n int) string {
 	return b.String()
 }
 
-// posted runs Send against a, in a bubble whose clock jumps.
-func posted(ctx context.Context, a *answers, c SendConfig, in io.Reader) (stored int, ids []string, log string, err error) {
+// posted runs Run against a, in a bubble whose clock jumps.
+func posted(ctx context.Context, a *answers, c Config, in io.Reader) (stored int, ids []string, log string, err error) {
 	var out bytes.Buffer
 	c.transport = a
 	c.Stored = func(got []string) error { ids = append(ids, got...); return nil }
-	o := Options{Logger: slog.New(slog.NewTextHandler(&out, nil))}
-	stored, err = Send(ctx, config.Default(), o, c, in)
+	o := app.Options{Logger: slog.New(slog.NewTextHandler(&out, nil))}
+	stored, err = Run(ctx, config.Default(), o, c, in)
 	return stored, ids, out.String(), err
 }
 
 func TestSendPostsInBatchesInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &answers{}
-		stored, ids, log, err := posted(t.Context(), a, SendConfig{Type: "t", APIKey: "s3cret", Batch: 100}, strings.NewReader(numbered(250)))
+		stored, ids, log, err := posted(t.Context(), a, Config{Type: "t", APIKey: "s3cret", Batch: 100}, strings.NewReader(numbered(250)))
 		require.NoError(t, err)
 		assert.Equal(t, 250, stored)
 		require.Len(t, ids, 250)
@@ -121,11 +122,11 @@ func TestSendBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		big := strings.Repeat("x", 1<<20)
 		a := &answers{}
-		_, _, _, err := posted(t.Context(), a, SendConfig{}, strings.NewReader(strings.Repeat(`{"a":"`+big+`"}`, 7)))
+		_, _, _, err := posted(t.Context(), a, Config{}, strings.NewReader(strings.Repeat(`{"a":"`+big+`"}`, 7)))
 		require.NoError(t, err)
 		require.Len(t, a.bodies, 3)
 		for _, b := range a.bodies {
-			assert.Less(t, len(b), maxSendBytes+10)
+			assert.Less(t, len(b), maxBatchBytes+10)
 		}
 
 		a = &answers{}
@@ -137,7 +138,7 @@ func TestSendBatches(t *testing.T) {
 			}
 			_ = w.Close()
 		}()
-		_, _, _, err = posted(t.Context(), a, SendConfig{}, r)
+		_, _, _, err = posted(t.Context(), a, Config{}, r)
 		require.NoError(t, err)
 		assert.Equal(t, []string{`[{"n":0}]`, `[{"n":1}]`, `[{"n":2}]`}, a.bodies)
 		assert.Equal(t, time.Second, a.times[1].Sub(a.times[0]))
@@ -155,7 +156,7 @@ func TestSendTriesAgain(t *testing.T) {
 			says(429, "", "Retry-After", "99999999999999999999"),
 			says(429, "", "Retry-After", "4000000000"),
 		}}
-		stored, ids, log, err := posted(t.Context(), a, SendConfig{Retries: 6, APIKey: "s3cret"}, strings.NewReader(numbered(2)))
+		stored, ids, log, err := posted(t.Context(), a, Config{Retries: 6, APIKey: "s3cret"}, strings.NewReader(numbered(2)))
 		require.NoError(t, err)
 		assert.Equal(t, 2, stored)
 		assert.Equal(t, []string{"id1", "id2"}, ids)
@@ -203,7 +204,7 @@ func TestSendGivesUp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				stored, ids, log, err := posted(t.Context(), &answers{next: c.next}, SendConfig{Type: "t", Batch: 3, Retries: 2, APIKey: "s3cret"}, strings.NewReader(c.in))
+				stored, ids, log, err := posted(t.Context(), &answers{next: c.next}, Config{Type: "t", Batch: 3, Retries: 2, APIKey: "s3cret"}, strings.NewReader(c.in))
 				assert.EqualError(t, err, c.want)
 				assert.Equal(t, c.stored, stored)
 				assert.Len(t, ids, c.stored)
@@ -218,7 +219,7 @@ func TestSendIsInterrupted(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 		defer cancel()
 		a := &answers{next: []func([]json.RawMessage) *http.Response{says(202, `{"ids":["a","b","c"]}`), says(503, "", "Retry-After", "600")}}
-		stored, _, _, err := posted(ctx, a, SendConfig{Batch: 3, Retries: 1}, strings.NewReader(numbered(5)))
+		stored, _, _, err := posted(ctx, a, Config{Batch: 3, Retries: 1}, strings.NewReader(numbered(5)))
 		assert.EqualError(t, err, "interrupted while waiting for the server, which answered 503; 3 events are stored, all before line 4")
 		assert.Equal(t, 3, stored)
 	})
@@ -227,11 +228,11 @@ func TestSendIsInterrupted(t *testing.T) {
 		defer cancel()
 		r, w := io.Pipe()
 		go func() { _, _ = io.WriteString(w, numbered(2)) }()
-		stored, _, _, err := posted(ctx, &answers{}, SendConfig{}, r)
+		stored, _, _, err := posted(ctx, &answers{}, Config{}, r)
 		assert.EqualError(t, err, "interrupted; 2 events are stored")
 		assert.ErrorIs(t, err, errInterrupted)
 		assert.Equal(t, 2, stored)
-		_ = r.Close() // what Read waits for goes on behind Send
+		_ = r.Close() // what Read waits for goes on behind Run
 	})
 	synctest.Test(t, func(t *testing.T) { // a request under way is waited for
 		ctx, cancel := context.WithCancel(t.Context())
@@ -240,7 +241,7 @@ func TestSendIsInterrupted(t *testing.T) {
 			cancel()
 			return says(202, `{"ids":["a","b"]}`)(nil)
 		})
-		stored, ids, _, err := posted(ctx, a, SendConfig{Batch: 2}, strings.NewReader(numbered(5)))
+		stored, ids, _, err := posted(ctx, a, Config{Batch: 2}, strings.NewReader(numbered(5)))
 		assert.EqualError(t, err, "interrupted; 2 events are stored")
 		assert.Equal(t, 2, stored)
 		assert.Equal(t, []string{"a", "b"}, ids)
@@ -249,14 +250,14 @@ func TestSendIsInterrupted(t *testing.T) {
 
 func TestSendStopsWhenNobodyTakesTheIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		stored, err := Send(t.Context(), config.Default(), Options{}, SendConfig{Batch: 2, transport: &answers{},
+		stored, err := Run(t.Context(), config.Default(), app.Options{}, Config{Batch: 2, transport: &answers{},
 			Stored: func([]string) error { return errors.New("broken pipe") }}, strings.NewReader(numbered(5)))
 		assert.EqualError(t, err, "broken pipe; 2 events are stored")
 		assert.Equal(t, 2, stored)
 	})
 }
 
-func TestSendConfigFaults(t *testing.T) {
+func TestConfigFaults(t *testing.T) {
 	t.Parallel()
 	cfg := func(addr string) *config.Config {
 		c := config.Default()
@@ -264,20 +265,20 @@ func TestSendConfigFaults(t *testing.T) {
 		return c
 	}
 	for _, c := range []struct {
-		send SendConfig
+		send Config
 		cfg  *config.Config
 		want string
 	}{
-		{SendConfig{URL: "http://key:s3cret@host"}, config.Default(), "--url: holds credentials, which errors would show; give the API key with --api-key-file"},
-		{SendConfig{URL: "http://s3cret%@host"}, config.Default(), "--url: is not a URL; write one such as http://127.0.0.1:8080"},
-		{SendConfig{URL: "localhost:8080"}, config.Default(), `--url: "localhost:8080" is not one such as http://127.0.0.1:8080`},
-		{SendConfig{URL: "ftp://host"}, config.Default(), `--url: "ftp://host" is not one such as http://127.0.0.1:8080`},
-		{SendConfig{}, cfg("127.0.0.1:0"), `http.addr: "127.0.0.1:0" names no port to send to; give --url`},
-		{SendConfig{Key: "\xff"}, config.Default(), "--key: is not UTF-8"},
-		{SendConfig{Batch: -1}, config.Default(), "--batch, --retries: write at least 1 for the one, 0 for the other"},
-		{SendConfig{Broker: true, URL: "http://host"}, config.Default(), "--broker: asks no server, so leave --url and --api-key-file out"},
+		{Config{URL: "http://key:s3cret@host"}, config.Default(), "--url: holds credentials, which errors would show; give the API key with --api-key-file"},
+		{Config{URL: "http://s3cret%@host"}, config.Default(), "--url: is not a URL; write one such as http://127.0.0.1:8080"},
+		{Config{URL: "localhost:8080"}, config.Default(), `--url: "localhost:8080" is not one such as http://127.0.0.1:8080`},
+		{Config{URL: "ftp://host"}, config.Default(), `--url: "ftp://host" is not one such as http://127.0.0.1:8080`},
+		{Config{}, cfg("127.0.0.1:0"), `http.addr: "127.0.0.1:0" names no port to send to; give --url`},
+		{Config{Key: "\xff"}, config.Default(), "--key: is not UTF-8"},
+		{Config{Batch: -1}, config.Default(), "--batch, --retries: write at least 1 for the one, 0 for the other"},
+		{Config{Broker: true, URL: "http://host"}, config.Default(), "--broker: asks no server, so leave --url and --api-key-file out"},
 	} {
-		_, err := Send(t.Context(), c.cfg, Options{}, c.send, strings.NewReader("{}"))
+		_, err := Run(t.Context(), c.cfg, app.Options{}, c.send, strings.NewReader("{}"))
 		assert.EqualError(t, err, c.want)
 	}
 	for addr, want := range map[string]string{":9000": "http://127.0.0.1:9000", "0.0.0.0:9000": "http://127.0.0.1:9000", "[::]:9000": "http://127.0.0.1:9000", "[::1]:9000": "http://[::1]:9000", "host:80": "http://host:80"} {
@@ -286,19 +287,6 @@ func TestSendConfigFaults(t *testing.T) {
 		assert.Equal(t, want, got)
 	}
 	// The address that nobody listens on is told with its cure.
-	_, err := Send(t.Context(), cfg("127.0.0.1:1"), Options{}, SendConfig{}, strings.NewReader("{}"))
+	_, err := Run(t.Context(), cfg("127.0.0.1:1"), app.Options{}, Config{}, strings.NewReader("{}"))
 	assert.EqualError(t, err, `line 1: no server answers at http://127.0.0.1:1/v1/events (connection refused); start eventserver, or say with --url where it listens; no event is stored`)
-}
-
-func TestExamples(t *testing.T) {
-	t.Parallel()
-	cfg := config.Default()
-	_, err := Examples(cfg, "order.placed")
-	assert.ErrorContains(t, err, "schemas", "there is no ./schemas here")
-	cfg.Schemas = &config.Schemas{Dir: "../schemas"}
-	got, err := Examples(cfg, "order.placed")
-	require.NoError(t, err)
-	assert.Len(t, got, 2)
-	_, err = Examples(cfg, "order.paid")
-	assert.EqualError(t, err, `there is no schema of type "order.paid" in ../schemas, which has order.placed, user.signed_up`)
 }

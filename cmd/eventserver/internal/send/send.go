@@ -1,26 +1,23 @@
-package app
+package send
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 	"unicode/utf8"
 
+	"eventserver/app"
 	"eventserver/app/config"
-	"eventserver/app/ingest"
-	"eventserver/app/ingest/envelope"
-	"eventserver/app/schema"
-	"eventserver/destinations"
 	"eventserver/router/plural"
 )
 
-// SendConfig says where Send puts events, and what it adds to them.
-type SendConfig struct {
+// Config says where Run puts events, and what it adds to them.
+type Config struct {
 	// URL is where the server listens, such as http://127.0.0.1:8080. Default:
 	// the configuration's http.addr, on this machine.
 	URL    string
@@ -36,33 +33,33 @@ type SendConfig struct {
 	Retries int // times that a request answered 429 or 503 is sent again
 
 	// Stored gets the ids of the events of each request, in order. An error ends
-	// Send. nil: nobody is told.
+	// Run. nil: nobody is told.
 	Stored func(ids []string) error
 
 	transport http.RoundTripper // of tests
 }
 
-// Bounds of one request. A batch waits for more as long as sendWait, so that
+// Bounds of one request. A batch waits for more as long as batchWait, so that
 // what comes slowly through a pipe is not kept for long.
 const (
-	defaultSendBatch = 100
-	maxSendBytes     = 4 << 20 // half of what a server takes by default
-	sendWait         = 50 * time.Millisecond
+	defaultBatch  = 100
+	maxBatchBytes = 4 << 20 // half of what a server takes by default
+	batchWait     = 50 * time.Millisecond
 )
 
-// Send reads events from in, one JSON object, an array of them, or any number
+// Run reads events from in, one JSON object, an array of them, or any number
 // one after the other (NDJSON), and stores them, in order. It returns how many
 // are stored: durable, in front of those that are not. The error is nil when all
 // are; otherwise it names the line where to go on.
 //
 // The events' bytes stay as they are, but for members that are put in front.
 // When ctx ends, the request under way is waited for. A Read of in that has not
-// returned by then goes on behind Send: close in to end it.
+// returned by then goes on behind Run: close in to end it.
 //
 // A request that is answered 503 is sent again and may have been stored: its
 // events are then stored twice. Those with an id of their own have the same id
 // both times; an event without one gets another id from the server each time.
-func Send(ctx context.Context, cfg *config.Config, o Options, c SendConfig, in io.Reader) (stored int, err error) {
+func Run(ctx context.Context, cfg *config.Config, o app.Options, c Config, in io.Reader) (stored int, err error) {
 	if err := c.check(); err != nil {
 		return 0, err
 	}
@@ -71,16 +68,16 @@ func Send(ctx context.Context, cfg *config.Config, o Options, c SendConfig, in i
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
-	s := &sending{c: c, to: to, events: make(chan sendResult)}
+	s := &sending{c: c, to: to, events: make(chan result)}
 	done := make(chan struct{})
 	defer close(done)
-	go s.read(newSendReader(in, sendFill{Type: c.Type, Key: c.Key, ID: c.ID}), done)
+	go s.read(newReader(in, fill{Type: c.Type, Key: c.Key, ID: c.ID}), done)
 	return s.run(ctx)
 }
 
-func (c *SendConfig) check() error {
+func (c *Config) check() error {
 	if c.Batch == 0 {
-		c.Batch = defaultSendBatch
+		c.Batch = defaultBatch
 	}
 	if c.Batch < 0 || c.Retries < 0 {
 		return errors.New("--batch, --retries: write at least 1 for the one, 0 for the other")
@@ -97,26 +94,28 @@ func (c *SendConfig) check() error {
 type sender interface {
 	// send stores all events and returns their ids. When it fails some may be
 	// stored, and the error says where the fault is.
-	send(ctx context.Context, events []sendEvent) ([]string, error)
+	send(ctx context.Context, events []event) ([]string, error)
 	Close() error
 }
 
-func (c *SendConfig) open(ctx context.Context, cfg *config.Config, o Options) (sender, error) {
-	log := o.logger()
+func (c *Config) open(ctx context.Context, cfg *config.Config, o app.Options) (sender, error) {
 	if !c.Broker {
-		return newPoster(cfg, c, log)
+		if o.Logger == nil {
+			o.Logger = slog.New(slog.DiscardHandler)
+		}
+		return newPoster(cfg, c, o.Logger)
 	}
 	if c.URL != "" || c.APIKey != "" {
 		return nil, errors.New("--broker: asks no server, so leave --url and --api-key-file out")
 	}
-	if err := needShared(cfg, "leave --broker out, so that events are posted to the server's http.addr"); err != nil {
-		return nil, fmt.Errorf("--broker: %w", err)
+	if app.InProcess(cfg) {
+		return nil, fmt.Errorf("--broker: broker.kind: %s is in the server's own process, where no other program reaches it; leave --broker out, so that events are posted to the server's http.addr, or use broker.kind: kafka", cfg.Broker.Kind)
 	}
-	s, err := OpenStore(ctx, cfg, o)
+	s, err := app.OpenStore(ctx, cfg, o)
 	if err != nil {
 		return nil, err
 	}
-	return &storer{store: s, limits: envelope.Limits{MaxEventBytes: int(cfg.HTTP.MaxEventBytes)}}, nil
+	return &storer{s}, nil
 }
 
 // serverURL is where the server of a configuration is reached from its machine.
@@ -131,28 +130,28 @@ func serverURL(cfg *config.Config) (string, error) {
 	return "http://" + net.JoinHostPort(host, port), nil
 }
 
-// sendResult is an event that was read, or the error that ended the reading.
-type sendResult struct {
-	event sendEvent
+// result is an event that was read, or the error that ended the reading.
+type result struct {
+	event event
 	err   error
 }
 
-// sending is one Send under way.
+// sending is one Run under way.
 type sending struct {
-	c      SendConfig
+	c      Config
 	to     sender
-	events chan sendResult
+	events chan result
 
-	held   *sendEvent // read, and too large for the last batch
+	held   *event // read, and too large for the last batch
 	stored int
 }
 
 // read hands out events until there are no more, or until done is closed.
-func (s *sending) read(r *sendReader, done <-chan struct{}) {
+func (s *sending) read(r *reader, done <-chan struct{}) {
 	for {
 		e, err := r.next()
 		select {
-		case s.events <- sendResult{event: e, err: err}:
+		case s.events <- result{event: e, err: err}:
 		case <-done:
 			return
 		}
@@ -173,7 +172,7 @@ func (s *sending) run(ctx context.Context) (int, error) {
 			s.stored += len(batch)
 			if s.c.Stored != nil {
 				if err := s.c.Stored(ids); err != nil {
-					return s.stored, fmt.Errorf("%w; %s stored", err, events(s.stored))
+					return s.stored, fmt.Errorf("%w; %s stored", err, storedCount(s.stored))
 				}
 			}
 		}
@@ -192,12 +191,12 @@ func (s *sending) run(ctx context.Context) (int, error) {
 // failed says what is stored and where to go on.
 func (s *sending) failed(err error, next string) error {
 	if next == "" || s.stored == 0 {
-		return fmt.Errorf("%w; %s stored", err, events(s.stored))
+		return fmt.Errorf("%w; %s stored", err, storedCount(s.stored))
 	}
-	return fmt.Errorf("%w; %s stored, all before %s", err, events(s.stored), next)
+	return fmt.Errorf("%w; %s stored, all before %s", err, storedCount(s.stored), next)
 }
 
-func events(n int) string {
+func storedCount(n int) string {
 	if n == 0 {
 		return "no event is"
 	}
@@ -209,7 +208,7 @@ var errInterrupted = errors.New("interrupted")
 
 // gather returns what one request takes. The error is what follows it: io.EOF,
 // a fault of the input or the end of ctx.
-func (s *sending) gather(ctx context.Context) (batch []sendEvent, end error) {
+func (s *sending) gather(ctx context.Context) (batch []event, end error) {
 	size := 0
 	if s.held != nil {
 		batch, size, s.held = append(batch, *s.held), len(s.held.raw), nil
@@ -217,7 +216,7 @@ func (s *sending) gather(ctx context.Context) (batch []sendEvent, end error) {
 	var full <-chan time.Time
 	wait := func() {
 		if len(batch) == 1 {
-			full = time.After(sendWait)
+			full = time.After(batchWait)
 		}
 	}
 	wait()
@@ -236,7 +235,7 @@ func (s *sending) gather(ctx context.Context) (batch []sendEvent, end error) {
 			if r.err != nil {
 				return batch, r.err
 			}
-			if len(batch) > 0 && size+len(r.event.raw) > maxSendBytes {
+			if len(batch) > 0 && size+len(r.event.raw) > maxBatchBytes {
 				s.held = &r.event
 				return batch, nil
 			}
@@ -247,60 +246,28 @@ func (s *sending) gather(ctx context.Context) (batch []sendEvent, end error) {
 	return batch, nil
 }
 
-func (s *sending) interrupted(batch []sendEvent) error {
+func (s *sending) interrupted(batch []event) error {
 	if len(batch) > 0 {
 		s.held = &batch[0]
 	}
 	return errInterrupted
 }
 
-// storer puts events on the broker, as the HTTP front does.
-type storer struct {
-	store  *Store
-	limits envelope.Limits
-}
+// storer puts events on the broker, as the server does.
+type storer struct{ *app.Store }
 
-func (s *storer) send(ctx context.Context, batch []sendEvent) ([]string, error) {
-	now := time.Now().UTC()
-	evs, ids := make([]destinations.Event, len(batch)), make([]string, len(batch))
-	for i, b := range batch {
-		envs, _, err := envelope.Parse(b.raw, s.limits)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", b.where(), err)
-		}
-		evs[i] = ingest.Event(envs[0], now)
-		if err := s.store.settle(ctx, &evs[i], envs[0].Key != ""); err != nil {
-			return nil, fmt.Errorf("%s: %w", b.where(), err)
-		}
-		ids[i] = evs[i].ID
+func (s *storer) send(ctx context.Context, batch []event) ([]string, error) {
+	bodies := make([][]byte, len(batch))
+	for i, e := range batch {
+		bodies[i] = e.raw
 	}
-	if err := s.store.publish(evs); err != nil {
+	ids, err := s.PutJSON(ctx, bodies...)
+	var refused *app.EventError
+	switch {
+	case errors.As(err, &refused):
+		return nil, fmt.Errorf("%s: %w", batch[refused.Index].where(), refused.Err)
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w; some of these may be stored", lines(batch), err)
 	}
 	return ids, nil
-}
-
-// Close implements sender.
-func (s *storer) Close() error { return s.store.Close() }
-
-// Examples returns the examples of a type's schema, from the directory that the
-// configuration names, or else from ./schemas.
-func Examples(cfg *config.Config, typ string) ([][]byte, error) {
-	dir := "./schemas"
-	if cfg.Schemas != nil {
-		dir = cfg.Schemas.Dir
-	}
-	registry, err := schema.Load(dir)
-	if err != nil {
-		return nil, err
-	}
-	s, ok := registry.Lookup(typ)
-	if !ok {
-		var known []string
-		for _, s := range registry.Schemas() {
-			known = append(known, s.Type)
-		}
-		return nil, fmt.Errorf("there is no schema of type %q in %s, which has %s", typ, dir, strings.Join(known, ", "))
-	}
-	return s.Examples, nil
 }

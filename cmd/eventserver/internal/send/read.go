@@ -1,4 +1,4 @@
-package app
+package send
 
 import (
 	"bufio"
@@ -11,28 +11,29 @@ import (
 
 	"eventserver/app/ingest/envelope"
 	"eventserver/app/jsonfault"
+	"eventserver/app/terminal"
 )
 
-// sendEvent is one event of Send's input.
-type sendEvent struct {
+// event is one event of the input.
+type event struct {
 	raw  []byte // as it is sent
 	line int    // where it begins, from 1
 	item int    // its place in an array, from 0; -1: it stands by itself
 }
 
 // where names the event in an error.
-func (e *sendEvent) where() string {
+func (e *event) where() string {
 	if e.item < 0 {
 		return fmt.Sprintf("line %d", e.line)
 	}
 	return fmt.Sprintf("line %d, [%d]", e.line, e.item)
 }
 
-// sendReader takes events out of a stream, and holds one of them at a time.
-type sendReader struct {
+// reader takes events out of a stream, and holds one of them at a time.
+type reader struct {
 	src  *lineReader
 	dec  *jsontext.Decoder
-	fill sendFill
+	fill fill
 
 	begun bool
 	array bool // the input is one array
@@ -41,19 +42,19 @@ type sendReader struct {
 	line  int  // where the value begins that is being read
 }
 
-// maxSendEvent bounds what one event may take in memory: a file without end
+// maxEvent bounds what one event may take in memory: a file without end
 // would take all of it.
-const maxSendEvent = 16 << 20
+const maxEvent = 16 << 20
 
-func newSendReader(in io.Reader, fill sendFill) *sendReader {
-	r := &sendReader{src: &lineReader{buf: bufio.NewReaderSize(in, 64<<10), line: 1}, fill: fill, line: 1}
+func newReader(in io.Reader, f fill) *reader {
+	r := &reader{src: &lineReader{buf: bufio.NewReaderSize(in, 64<<10), line: 1}, fill: f, line: 1}
 	r.dec = jsontext.NewDecoder(r.src, jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false))
 	return r
 }
 
 // next returns the next event, or io.EOF. An id for a single event goes to one
 // that has none behind it.
-func (r *sendReader) next() (sendEvent, error) {
+func (r *reader) next() (event, error) {
 	e, err := r.read()
 	if err != nil || r.fill.ID == "" {
 		return e, err
@@ -68,12 +69,12 @@ func (r *sendReader) next() (sendEvent, error) {
 	return e, nil
 }
 
-func (r *sendReader) read() (sendEvent, error) {
+func (r *reader) read() (event, error) {
 	kind, err := r.begin()
 	if err != nil {
-		return sendEvent{}, err
+		return event{}, err
 	}
-	e := sendEvent{line: r.line, item: -1}
+	e := event{line: r.line, item: -1}
 	if r.array {
 		e.item = r.item
 		r.item++
@@ -92,7 +93,7 @@ func (r *sendReader) read() (sendEvent, error) {
 }
 
 // begin finds where the next event begins and tells its kind.
-func (r *sendReader) begin() (jsontext.Kind, error) {
+func (r *reader) begin() (jsontext.Kind, error) {
 	if !r.begun {
 		if err := r.src.skipMark(); err != nil {
 			return 0, err
@@ -125,8 +126,8 @@ func (r *sendReader) begin() (jsontext.Kind, error) {
 }
 
 // peek tells the kind of the next token and sets line to where it begins.
-func (r *sendReader) peek() jsontext.Kind {
-	r.src.end = r.src.read + maxSendEvent
+func (r *reader) peek() jsontext.Kind {
+	r.src.end = r.src.read + maxEvent
 	kind := r.dec.PeekKind()
 	unread := r.dec.UnreadBuffer()
 	between := " \t\r\n"
@@ -139,11 +140,11 @@ func (r *sendReader) peek() jsontext.Kind {
 }
 
 // fault explains an error of the decoder or of the input.
-func (r *sendReader) fault(where string, err error) error {
+func (r *reader) fault(where string, err error) error {
 	var se *jsontext.SyntacticError
 	switch {
-	case errors.Is(err, errSendTooLong):
-		return fmt.Errorf("%s: the event is larger than %d MiB; send less, or a link to it", where, maxSendEvent>>20)
+	case errors.Is(err, errTooLong):
+		return fmt.Errorf("%s: the event is larger than %d MiB; send less, or a link to it", where, maxEvent>>20)
 	case r.src.err != nil && !errors.Is(r.src.err, io.EOF):
 		return fmt.Errorf("%s: cannot read on: %w", where, r.src.err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -164,10 +165,10 @@ func (r *sendReader) fault(where string, err error) error {
 // excerpt is what an error repeats of the input.
 func excerpt(s string) string {
 	const most = 200
-	return printable(cutTo(most, s, len(s)))
+	return terminal.Printable(terminal.Cut(most, s, len(s)))
 }
 
-var errSendTooLong = errors.New("too long")
+var errTooLong = errors.New("too long")
 
 // lineReader knows which line each byte is in that was read. Offsets are asked
 // for in rising order.
@@ -196,7 +197,7 @@ func (l *lineReader) skipMark() error {
 // Read implements io.Reader.
 func (l *lineReader) Read(p []byte) (int, error) {
 	if l.read >= l.end {
-		return 0, errSendTooLong
+		return 0, errTooLong
 	}
 	n, err := l.buf.Read(p)
 	for i, c := range p[:n] {
@@ -218,13 +219,13 @@ func (l *lineReader) lineAt(offset int64) int {
 	return l.line
 }
 
-// sendFill is what events get that lack it. Empty fields do nothing.
-type sendFill struct{ Type, Key, ID string }
+// fill is what events get that lack it. Empty fields do nothing.
+type fill struct{ Type, Key, ID string }
 
 // apply returns a copy of an object with the members that it lacks in front.
 // Its own bytes follow as they are.
-func (f sendFill) apply(raw []byte) ([]byte, error) {
-	if f == (sendFill{}) {
+func (f fill) apply(raw []byte) ([]byte, error) {
+	if f == (fill{}) {
 		return bytes.Clone(raw), nil
 	}
 	has, err := f.look(raw)
@@ -259,7 +260,7 @@ func (f sendFill) apply(raw []byte) ([]byte, error) {
 type hasMembers struct{ id, typ, key bool }
 
 // look reads an object's members, and refuses those that say otherwise.
-func (f sendFill) look(raw []byte) (has hasMembers, err error) {
+func (f fill) look(raw []byte) (has hasMembers, err error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(false))
 	if _, err := dec.ReadToken(); err != nil {
 		return has, err

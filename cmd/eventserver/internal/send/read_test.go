@@ -1,4 +1,4 @@
-package app
+package send
 
 import (
 	"bytes"
@@ -13,8 +13,8 @@ import (
 )
 
 // sent reads all of in. The text has where each event is said to be.
-func sent(in io.Reader, fill sendFill) (events []string, err error) {
-	r := newSendReader(in, fill)
+func sent(in io.Reader, fill fill) (events []string, err error) {
+	r := newReader(in, fill)
 	for {
 		e, err := r.next()
 		if errors.Is(err, io.EOF) {
@@ -29,26 +29,26 @@ func sent(in io.Reader, fill sendFill) (events []string, err error) {
 
 func TestFillPutsMembersInFront(t *testing.T) {
 	t.Parallel()
-	all := sendFill{ID: "i", Type: "t", Key: "k"}
+	all := fill{ID: "i", Type: "t", Key: "k"}
 	huge := strings.Repeat("x", 3<<20)
 	for name, c := range map[string]struct {
-		fill     sendFill
+		fill     fill
 		in, want string
 	}{
-		"nothing to add":            {sendFill{}, `{ "a" : 1.0 }`, `{ "a" : 1.0 }`},
+		"nothing to add":            {fill{}, `{ "a" : 1.0 }`, `{ "a" : 1.0 }`},
 		"empty object":              {all, `{}`, `{"id":"i","type":"t","key":"k"}`},
 		"empty object with spaces":  {all, "{ \t\r\n}", `{"id":"i","type":"t","key":"k"` + " \t\r\n}"},
-		"one of them":               {sendFill{Type: "t"}, `{"a":1}`, `{"type":"t","a":1}`},
-		"the bytes stay":            {sendFill{Type: "t"}, "{\n\t\"b\" : 1e2 ,\"a\":\"\\u00e9é\", \"c\":-0.0}", "{\"type\":\"t\",\n\t\"b\" : 1e2 ,\"a\":\"\\u00e9é\", \"c\":-0.0}"},
+		"one of them":               {fill{Type: "t"}, `{"a":1}`, `{"type":"t","a":1}`},
+		"the bytes stay":            {fill{Type: "t"}, "{\n\t\"b\" : 1e2 ,\"a\":\"\\u00e9é\", \"c\":-0.0}", "{\"type\":\"t\",\n\t\"b\" : 1e2 ,\"a\":\"\\u00e9é\", \"c\":-0.0}"},
 		"it has them":               {all, `{"key":"k2","type":"t","id":"i"}`, `{"key":"k2","type":"t","id":"i"}`},
 		"it has some":               {all, `{"a":[],"type":"t"}`, `{"id":"i","key":"k","a":[],"type":"t"}`},
 		"a userId is its key":       {all, `{"userId":"u"}`, `{"id":"i","type":"t","userId":"u"}`},
 		"nested ones are not its":   {all, `{"data":{"type":"x","key":1,"id":[]}}`, `{"id":"i","type":"t","key":"k","data":{"type":"x","key":1,"id":[]}}`},
-		"another case is not it":    {sendFill{Type: "t"}, `{"Type":"x"}`, `{"type":"t","Type":"x"}`},
-		"a name with escapes is it": {sendFill{Type: "t"}, `{"t\u0079pe":"\u0074"}`, `{"t\u0079pe":"\u0074"}`},
-		"a text is no member":       {sendFill{Type: "t"}, `{"a":"{\"type\":\"x\"}"}`, `{"type":"t","a":"{\"type\":\"x\"}"}`},
-		"values are quoted":         {sendFill{Key: "a\"\\\n<é\u2028"}, `{}`, "{\"key\":\"a\\\"\\\\\\n<é\u2028\"}"},
-		"huge":                      {sendFill{Type: "t"}, `{"a":"` + huge + `"}`, `{"type":"t","a":"` + huge + `"}`},
+		"another case is not it":    {fill{Type: "t"}, `{"Type":"x"}`, `{"type":"t","Type":"x"}`},
+		"a name with escapes is it": {fill{Type: "t"}, `{"t\u0079pe":"\u0074"}`, `{"t\u0079pe":"\u0074"}`},
+		"a text is no member":       {fill{Type: "t"}, `{"a":"{\"type\":\"x\"}"}`, `{"type":"t","a":"{\"type\":\"x\"}"}`},
+		"values are quoted":         {fill{Key: "a\"\\\n<é\u2028"}, `{}`, "{\"key\":\"a\\\"\\\\\\n<é\u2028\"}"},
+		"huge":                      {fill{Type: "t"}, `{"a":"` + huge + `"}`, `{"type":"t","a":"` + huge + `"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := c.fill.apply([]byte(c.in))
@@ -69,7 +69,7 @@ func TestFillRefusesWhatSaysOtherwise(t *testing.T) {
 		`{"type":"` + strings.Repeat("é", 300) + `"}`: `line 1: its type is "` + strings.Repeat("é", 199) + `... (602 bytes), and --type says "order.placed"; leave --type out, or send the others apart`,
 		"{\"type\":\"\u009b31m\"}":                    `line 1: its type is "\u009b31m", and --type says "order.placed"; leave --type out, or send the others apart`,
 	} {
-		_, err := sent(strings.NewReader(in), sendFill{Type: "order.placed", ID: "e1"})
+		_, err := sent(strings.NewReader(in), fill{Type: "order.placed", ID: "e1"})
 		assert.EqualError(t, err, want)
 	}
 }
@@ -112,7 +112,7 @@ func TestSendReads(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for how, in := range map[string]io.Reader{"at once": strings.NewReader(c.in), "by bytes": iotest.OneByteReader(strings.NewReader(c.in)), "EOF with data": iotest.DataErrReader(strings.NewReader(c.in))} {
-				got, err := sent(in, sendFill{})
+				got, err := sent(in, fill{})
 				assert.Equal(t, c.want, got, how)
 				if start, ok := strings.CutSuffix(c.err, "..."); ok { // it depends on how much was read
 					assert.ErrorContains(t, err, start, how)
@@ -128,20 +128,20 @@ func TestSendReads(t *testing.T) {
 
 func TestSendReadsOneEventWithAnID(t *testing.T) {
 	t.Parallel()
-	got, err := sent(strings.NewReader("{}\n\n"), sendFill{ID: "e1"})
+	got, err := sent(strings.NewReader("{}\n\n"), fill{ID: "e1"})
 	require.NoError(t, err)
 	assert.Equal(t, []string{`line 1: {"id":"e1"}`}, got)
-	got, err = sent(strings.NewReader("{}\n{}"), sendFill{ID: "e1"})
+	got, err = sent(strings.NewReader("{}\n{}"), fill{ID: "e1"})
 	assert.EqualError(t, err, "line 2: --id is for a single event, and this is the second; write the ids into the events")
 	assert.Empty(t, got, "none was handed out")
-	got, err = sent(strings.NewReader("{}\n{"), sendFill{ID: "e1"})
+	got, err = sent(strings.NewReader("{}\n{"), fill{ID: "e1"})
 	assert.EqualError(t, err, "line 2: the JSON ends too early; send it whole")
 	assert.Empty(t, got)
 }
 
 func TestSendReadsOnWhatFails(t *testing.T) {
 	t.Parallel()
-	got, err := sent(io.MultiReader(strings.NewReader("{}\n{"), iotest.ErrReader(errors.New("the disk is gone"))), sendFill{})
+	got, err := sent(io.MultiReader(strings.NewReader("{}\n{"), iotest.ErrReader(errors.New("the disk is gone"))), fill{})
 	assert.EqualError(t, err, "line 2: cannot read on: the disk is gone")
 	assert.Equal(t, []string{"line 1: {}"}, got)
 }
@@ -167,7 +167,7 @@ func (e *endless) Read(p []byte) (n int, err error) {
 func TestSendStreams(t *testing.T) {
 	t.Parallel()
 	in := &endless{part: []byte("{\"n\":1}\n")}
-	r := newSendReader(in, sendFill{Type: "t"})
+	r := newReader(in, fill{Type: "t"})
 	for n := range 100_000 {
 		e, err := r.next()
 		require.NoError(t, err)
@@ -175,7 +175,7 @@ func TestSendStreams(t *testing.T) {
 		require.LessOrEqual(t, in.read, (n+1)*8+128<<10, "it reads ahead no more than its buffers hold")
 	}
 	in = &endless{head: []byte("{}\n{\"a\":\""), part: bytes.Repeat([]byte("x"), 64<<10)}
-	got, err := sent(in, sendFill{})
+	got, err := sent(in, fill{})
 	assert.EqualError(t, err, "line 2: the event is larger than 16 MiB; send less, or a link to it")
 	assert.Len(t, got, 1)
 }
@@ -186,7 +186,7 @@ func FuzzSendReads(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
-		r := newSendReader(strings.NewReader(in), sendFill{Type: "t"})
+		r := newReader(strings.NewReader(in), fill{Type: "t"})
 		for last := 1; ; {
 			e, err := r.next()
 			if err != nil {

@@ -1,4 +1,4 @@
-package app
+package eventcheck
 
 import (
 	"bytes"
@@ -14,18 +14,18 @@ import (
 	"eventserver/app/schema"
 )
 
-// EventFault is an event that would be refused: a *schema.Violation, or a
+// Fault is an event that would be refused: a *schema.Violation, or a
 // *envelope.Fault of what the server reads of every event.
-type EventFault struct {
-	Line int // where the event begins in the text; 1 for the first line
+type Fault struct {
+	Line int // where the event begins in the text, from 1
 	Err  error
 }
 
-// JudgeEvents holds events against their schemas as POST /v1/events does in mode
-// enforce, with types that have no schema refused, and returns how many there
-// are and every one at fault. The text is one JSON object or array, or NDJSON: an
-// object on each line. typ is the type of those that name none.
-func JudgeEvents(reg *schema.Registry, typ string, text []byte) (events int, faults []EventFault, err error) {
+// Check validates events as POST /v1/events does in mode enforce, and refuses types
+// without a schema. It returns how many events there are and every fault. The text is
+// one JSON object or array, or NDJSON: an object on each line. typ is the type of
+// events that name none.
+func Check(reg *schema.Registry, typ string, text []byte) (events int, faults []Fault, err error) {
 	policy, err := schema.NewPolicy(schema.PolicyConfig{Registry: reg, RejectUnknown: true})
 	if err != nil {
 		return 0, nil, err
@@ -34,7 +34,7 @@ func JudgeEvents(reg *schema.Registry, typ string, text []byte) (events int, fau
 		envs, _, err := envelope.Parse(doc.text, envelope.Limits{MaxEvents: math.MaxInt})
 		if err != nil {
 			events++
-			faults = append(faults, EventFault{doc.line, err})
+			faults = append(faults, Fault{doc.line, err})
 			continue
 		}
 		line, rest := doc.line, doc.text
@@ -42,8 +42,8 @@ func JudgeEvents(reg *schema.Registry, typ string, text []byte) (events int, fau
 			events++
 			before, after, _ := bytes.Cut(rest, env.Raw)
 			line += bytes.Count(before, []byte("\n"))
-			if err := judge(policy, typ, env); err != nil {
-				faults = append(faults, EventFault{line, err})
+			if err := validate(policy, typ, env); err != nil {
+				faults = append(faults, Fault{line, err})
 			}
 			line, rest = line+bytes.Count(env.Raw, []byte("\n")), after
 		}
@@ -51,7 +51,7 @@ func JudgeEvents(reg *schema.Registry, typ string, text []byte) (events int, fau
 	return events, faults, nil
 }
 
-func judge(policy *schema.Policy, typ string, env envelope.Envelope) error {
+func validate(policy *schema.Policy, typ string, env envelope.Envelope) error {
 	switch {
 	case env.Type == "":
 		env.Type = typ
@@ -76,9 +76,9 @@ type document struct {
 	text []byte
 }
 
-// documents splits NDJSON into its lines. What is JSON as a whole is one
-// document, and so is a text that no line of is an event: then its own error
-// tells more than one for each line.
+// documents splits NDJSON into its lines. A text that is JSON as a whole is one
+// document. So is a text in which no line is an event: one error for all of it says
+// more than an error for each line.
 func documents(text []byte) []document {
 	whole := []document{{1, text}}
 	if jsontext.Value(text).IsValid() {

@@ -1,4 +1,4 @@
-package app
+package send
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 
 	"eventserver/app/config"
 	"eventserver/app/ingest"
+	"eventserver/app/terminal"
 	"eventserver/app/version"
 	"eventserver/destinations"
 	"eventserver/destinations/cause"
@@ -32,11 +33,11 @@ type poster struct {
 	log     *slog.Logger
 }
 
-// sendTimeout is longer than a server takes for a request by default, so that
+// timeout is longer than a server takes for a request by default, so that
 // it is the one to say that it was too long.
-const sendTimeout = time.Minute
+const timeout = time.Minute
 
-func newPoster(cfg *config.Config, c *SendConfig, log *slog.Logger) (*poster, error) {
+func newPoster(cfg *config.Config, c *Config, log *slog.Logger) (*poster, error) {
 	base := c.URL
 	if base == "" {
 		var err error
@@ -61,7 +62,7 @@ func newPoster(cfg *config.Config, c *SendConfig, log *slog.Logger) (*poster, er
 	}
 	return &poster{
 		url: u.JoinPath(ingest.PathEvents).String(), key: c.APIKey, retries: c.Retries, log: log,
-		client: &http.Client{Transport: transport, Timeout: sendTimeout,
+		client: &http.Client{Transport: transport, Timeout: timeout,
 			// A redirect would turn the POST into a GET.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
@@ -73,7 +74,7 @@ func (p *poster) Close() error {
 	return nil
 }
 
-func (p *poster) send(ctx context.Context, events []sendEvent) ([]string, error) {
+func (p *poster) send(ctx context.Context, events []event) ([]string, error) {
 	var body bytes.Buffer
 	body.WriteByte('[')
 	for i, e := range events {
@@ -106,8 +107,8 @@ func (p *poster) send(ctx context.Context, events []sendEvent) ([]string, error)
 	}
 }
 
-// sendAnswer is what a server said.
-type sendAnswer struct {
+// answer is what a server said.
+type answer struct {
 	status int
 	header http.Header
 	body   []byte
@@ -115,7 +116,7 @@ type sendAnswer struct {
 
 // post makes one request. It is not cut when ctx ends: what became of it would
 // not be known.
-func (p *poster) post(ctx context.Context, body []byte) (*sendAnswer, error) {
+func (p *poster) post(ctx context.Context, body []byte) (*answer, error) {
 	req, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, p.url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -134,14 +135,14 @@ func (p *poster) post(ctx context.Context, body []byte) (*sendAnswer, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	const most = 64 << 20 // ids of 256 bytes, for more events than fit into a request
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, most))
+	text, err := io.ReadAll(io.LimitReader(resp.Body, most))
 	if err != nil {
 		return nil, fmt.Errorf("the answer of %s broke off: %w; whether these are stored is not known", p.url, cause.Of(err))
 	}
-	return &sendAnswer{status: resp.StatusCode, header: resp.Header, body: answer}, nil
+	return &answer{status: resp.StatusCode, header: resp.Header, body: text}, nil
 }
 
-func (a *sendAnswer) ids(url string, n int) ([]string, error) {
+func (a *answer) ids(url string, n int) ([]string, error) {
 	var stored struct {
 		IDs []string `json:"ids"`
 	}
@@ -152,7 +153,7 @@ func (a *sendAnswer) ids(url string, n int) ([]string, error) {
 }
 
 // refusal names the event at fault, as far as the problem document does.
-func (a *sendAnswer) refusal(url string, events []sendEvent, again int) error {
+func (a *answer) refusal(url string, events []event, again int) error {
 	var problem struct {
 		Index *int `json:"index"`
 	}
@@ -174,15 +175,15 @@ func (a *sendAnswer) refusal(url string, events []sendEvent, again int) error {
 }
 
 // text is the body of an answer, for an error.
-func (a *sendAnswer) text() string {
+func (a *answer) text() string {
 	const most = 2000
 	s := strings.TrimSpace(strings.ToValidUTF8(string(a.body), "?"))
-	return printable(cutTo(most, s, len(a.body)))
+	return terminal.Printable(terminal.Cut(most, s, len(a.body)))
 }
 
 // wait is how long to wait after a busy answer: as long as it says, or else
 // longer each time.
-func (a *sendAnswer) wait(again int, now time.Time) time.Duration {
+func (a *answer) wait(again int, now time.Time) time.Duration {
 	const longest, patience = time.Hour, 30 * time.Second
 	after := a.header.Get("Retry-After")
 	if n, err := strconv.ParseUint(after, 10, 32); err == nil {
@@ -195,7 +196,7 @@ func (a *sendAnswer) wait(again int, now time.Time) time.Duration {
 }
 
 // lines names the events of a request.
-func lines(events []sendEvent) string {
+func lines(events []event) string {
 	first, last := events[0].where(), events[len(events)-1].where()
 	if first == last {
 		return first
