@@ -151,3 +151,27 @@ func TestNamedFunctionsExist(t *testing.T) {
 		t.Errorf("only %d functions were found", found)
 	}
 }
+
+// The files that a package's doc.go names are in the package.
+func TestPackageDocsNameFiles(t *testing.T) {
+	file := regexp.MustCompile(`(?:[a-z]+/)*[a-z_]+\.go\b`)
+	found := 0
+	for name := range sources(t) {
+		if path.Base(name) != "doc.go" || name == "doc.go" {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join("..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range file.FindAllString(string(text), -1) {
+			found++
+			if _, err := os.Stat(filepath.Join("..", path.Dir(name), f)); err != nil {
+				t.Errorf("%s names %s, which does not exist", name, f)
+			}
+		}
+	}
+	if found < 50 {
+		t.Errorf("only %d files were found", found)
+	}
+}
