@@ -95,13 +95,13 @@ func roleCredentials() func(context.Context) (aws.Auth, error) {
 		if found == nil {
 			cfg, err := awsconfig.LoadDefaultConfig(ctx)
 			if err != nil {
-				return aws.Auth{}, fmt.Errorf("broker.sasl: the credentials of AWS cannot be looked for: %w", err)
+				return aws.Auth{}, fmt.Errorf("broker.sasl: cannot look up AWS credentials: %w", err)
 			}
 			found = cfg.Credentials
 		}
 		c, err := found.Retrieve(ctx)
 		if err != nil {
-			return aws.Auth{}, fmt.Errorf("broker.sasl: no credentials of AWS; give access_key and secret_key, or a role: %w", err)
+			return aws.Auth{}, fmt.Errorf("broker.sasl: no AWS credentials; give access_key and secret_key, or a role: %w", err)
 		}
 		return aws.Auth{AccessKey: c.AccessKeyID, SecretKey: c.SecretAccessKey, SessionToken: c.SessionToken}, nil
 	}

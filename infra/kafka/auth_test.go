@@ -81,7 +81,7 @@ func TestRoleOfAWS(t *testing.T) {
 	assert.Equal(t, 1, asked)
 	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", file+".gone")
 	_, err := roleCredentials()(t.Context())
-	require.ErrorContains(t, err, "broker.sasl: no credentials of AWS; give access_key and secret_key, or a role: ")
+	require.ErrorContains(t, err, "broker.sasl: no AWS credentials; give access_key and secret_key, or a role: ")
 }
 
 // A token is asked for with the client's credentials, and again when it has expired; a

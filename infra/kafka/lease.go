@@ -61,6 +61,6 @@ func (m *members) expire() {
 	}
 	m.lease.valid = false
 	n := len(m.share(infra.ErrLost))
-	m.log.cfg.Logger.Error("no heartbeat was answered for the session timeout: another process may own the shards, so that nothing more is sent",
+	m.log.cfg.Logger.Error("no heartbeat was answered for the session timeout: another process may own the shards, so nothing more is sent",
 		slog.Duration("session_timeout", m.log.cfg.SessionTimeout), slog.Int("partitions", n))
 }

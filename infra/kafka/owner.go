@@ -142,7 +142,7 @@ func (o *owner) beat(ctx context.Context) {
 	case errors.Is(err, kerr.FencedInstanceID):
 		o.fenced(err)
 	case ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded):
-		cfg.Logger.Debug("a heartbeat was not answered well", slog.Any("error", err))
+		cfg.Logger.Debug("a heartbeat failed", slog.Any("error", err))
 	}
 }
 
@@ -184,7 +184,7 @@ func (o *owner) assigned(_ context.Context, client *kgo.Client, given map[string
 		client.PauseFetchPartitions(map[string][]int32{real: parts})
 		for _, p := range parts {
 			if p >= m.shards {
-				m.log.cfg.Logger.Error("the topic of the shards has got partitions: stop all processes before any starts again", slog.String("topic", real), slog.Int("partition", int(p)))
+				m.log.cfg.Logger.Error("the topic of the shards has new partitions: stop all processes before any starts again", slog.String("topic", real), slog.Int("partition", int(p)))
 				continue
 			}
 			m.owned[p] = true

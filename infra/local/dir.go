@@ -283,7 +283,7 @@ func private(path string, mode fs.FileMode, log *slog.Logger) error {
 	}
 	err = os.Chmod(path, mode)
 	if errors.Is(err, fs.ErrPermission) {
-		log.Warn("broker.dir: other users of this machine may read what is here, and it belongs to another user: take their rights away",
+		log.Warn("broker.dir: other users of this machine may read these files, which belong to another user: remove their rights",
 			slog.String("path", path), slog.String("mode", info.Mode().Perm().String()))
 		return nil
 	}

@@ -59,7 +59,7 @@ func (c *Config) validate() error {
 		errs = append(errs, fmt.Errorf("record bytes: %d: it must be positive", c.MaxRecordBytes))
 	}
 	if (c.ReadOnly || c.MustExist) && c.Dir == "" {
-		errs = append(errs, errors.New("what is to be read or must exist needs a directory"))
+		errs = append(errs, errors.New("ReadOnly and MustExist need a directory"))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("local: %w", err)
@@ -184,7 +184,7 @@ func (l *Log) open() error {
 		return nil
 	}
 	if f.lost > 0 {
-		l.cfg.Logger.Error("broker.dir: the machine crashed, and broker.sync is false: what was stored last is lost", slog.Uint64("batches", f.lost))
+		l.cfg.Logger.Error("broker.dir: the machine crashed, and broker.sync is false: the last records are lost", slog.Uint64("batches", f.lost))
 	}
 	if err := l.openMark(fs, fresh); err != nil {
 		return fmt.Errorf("broker.dir: %w", err)

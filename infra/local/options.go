@@ -87,7 +87,7 @@ func (l *Log) options(fs vfs.FS) *pebble.Options {
 	opts.Experimental.EnableDeleteOnlyCompactionExcises = func() bool { return true }
 	opts.EventListener = &pebble.EventListener{
 		BackgroundError: func(err error) {
-			l.cfg.Logger.Warn("broker: background work failed and is tried again", slog.String("error", err.Error()))
+			l.cfg.Logger.Warn("broker: background work failed; trying again", slog.String("error", err.Error()))
 		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) { l.damages.file(info.Path, info.Details) }, // Pebble's own is fatal
 	}

@@ -88,7 +88,7 @@ func (r *reclaimer) loop(ctx context.Context) {
 			return
 		}
 		if err := r.reclaim(ctx); err != nil && ctx.Err() == nil {
-			r.log.cfg.Logger.Warn("broker: the room of what was trimmed is not given back yet", slog.String("error", err.Error()))
+			r.log.cfg.Logger.Warn("broker: the space of trimmed records is not free yet", slog.String("error", err.Error()))
 		}
 	}
 }

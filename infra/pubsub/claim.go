@@ -351,7 +351,7 @@ func (c *claim) mark(last bool) (p infra.Progressed, changed bool) {
 	if !whole {
 		c.sub.metadataFull.Add(1)
 		if !c.overflow {
-			c.sub.log.Warn("progress full: until the oldest messages are done, a restart repeats some of what is done after them",
+			c.sub.log.Warn("progress full: until the oldest messages are done, a restart repeats some later ones",
 				slog.Int("partition", int(c.of.Partition)), slog.Int64("oldest", at.Next))
 		}
 	}

@@ -158,12 +158,12 @@ func TestForeignProgress(t *testing.T) {
 	for _, p := range []infra.Position{{Next: 0, Text: "consumer-1"}, {Next: 1, Text: ours.Text}} {
 		keep(p)
 		assert.EqualValues(t, 5-p.Next, e.lag())
-		before := e.log.count("progress not read")
+		before := e.log.count("cannot read the progress")
 		s, in := e.subscribe()
 		m := e.receive(in)
 		assert.Equal(t, strconv.FormatInt(p.Next, 10), string(m.Payload))
 		settle(false, m)
-		assert.Equal(t, before+1, e.log.count("progress not read"))
+		assert.Equal(t, before+1, e.log.count("cannot read the progress"))
 		go func() {
 			for m := range in {
 				settle(false, m)
@@ -180,7 +180,7 @@ func TestPositionBeyondTheEnd(t *testing.T) {
 	e.publish("u", 0, 3)
 	require.NoError(t, e.faults.Log.Append(t.Context(), infra.Batch{Progress: []infra.Progressed{{Group: group, Topic: topic, Position: infra.Position{Next: 50}}}}))
 	_, in := e.subscribe()
-	e.eventually("it is told", func() bool { return e.log.count("shorter than what was done") == 1 })
+	e.eventually("it is told", func() bool { return e.log.count("shorter than the group's progress") == 1 })
 	e.publish("u", 3, 2)
 	msgs := e.take(in, 2)
 	assert.Equal(t, []string{"3", "4"}, payloads(msgs))

@@ -97,7 +97,7 @@ func (k *keeper) again(claims []*claim) {
 func (k *keeper) failed(err error) {
 	if !k.failing {
 		k.failing = true
-		k.sub.log.Warn("progress not kept; trying again, and a kill meanwhile repeats what is done", slog.Any("error", err))
+		k.sub.log.Warn("cannot keep progress; trying again, and a kill now repeats finished messages", slog.Any("error", err))
 	}
 }
 
@@ -125,5 +125,5 @@ func (k *keeper) leave(c *claim) {
 	if err == nil {
 		return
 	}
-	k.sub.log.Error("progress not kept; what was done last comes again", slog.Int("partition", int(c.of.Partition)), slog.Any("error", err))
+	k.sub.log.Error("cannot keep progress; the last finished messages are repeated", slog.Int("partition", int(c.of.Partition)), slog.Any("error", err))
 }

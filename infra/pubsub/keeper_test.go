@@ -27,7 +27,7 @@ func TestKeepIsTriedAgain(t *testing.T) {
 	settle(true, e.take(in, 3)...)
 	e.lags(0)
 	assert.GreaterOrEqual(t, tries.Load(), int64(4))
-	assert.Equal(t, 1, e.log.count("progress not kept; trying again"))
+	assert.Equal(t, 1, e.log.count("cannot keep progress; trying again"))
 }
 
 // A Keep that takes long holds up neither what is handed out nor the last word of

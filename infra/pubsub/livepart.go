@@ -246,7 +246,7 @@ func (lp *livePart) restart(at int64) {
 // on are new. It returns the claims at the live end, which must go back too. Other claims
 // do so when they join. The caller holds mu.
 func (lp *livePart) shorter(at int64) (all []*follower) {
-	lp.live.b.cfg.Logger.Error("the partition has become shorter: its end was lost; reading goes on with what comes",
+	lp.live.b.cfg.Logger.Error("the partition has become shorter: its end was lost; reading continues with new records",
 		slog.String("topic", lp.live.topic), slog.Int("partition", int(lp.partition)), slog.Int64("read", lp.end), slog.Int64("end", at))
 	for lp.head < len(lp.entries) {
 		lp.drop()

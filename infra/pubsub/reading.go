@@ -155,7 +155,7 @@ func (c *claim) rewind() bool {
 	if r.next <= b.End {
 		return false
 	}
-	c.sub.log.Error("the partition is shorter than what was done of it: its end was lost; reading goes on with what comes",
+	c.sub.log.Error("the partition is shorter than the group's progress: its end was lost; reading continues with new records",
 		slog.Int("partition", int(c.of.Partition)), slog.Int64("done", r.next), slog.Int64("end", b.End))
 	r.close()
 	r.next = b.End

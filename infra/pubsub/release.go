@@ -57,7 +57,7 @@ func (c *claim) finish() {
 		c.mu.Lock()
 		n := c.messages
 		c.mu.Unlock()
-		c.sub.log.Error("handlers did not stop in time; their messages come again",
+		c.sub.log.Error("handlers did not stop in time; their messages are delivered again",
 			slog.Int("partition", int(c.of.Partition)), slog.Int("messages", n))
 	}
 	close(c.gone)

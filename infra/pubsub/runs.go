@@ -220,7 +220,7 @@ func (c *claim) awaitPart(p *part) (done bool) {
 }
 
 func (p *part) tellLate() {
-	p.claim.sub.log.Error("a handler did not stop in time; its messages come again",
+	p.claim.sub.log.Error("a handler did not stop in time; its messages are delivered again",
 		slog.Int("partition", int(p.claim.of.Partition)), slog.Int("messages", len(p.recs)))
 }
 

@@ -214,7 +214,7 @@ func (s *subscription) own(of infra.Claim) {
 func (s *subscription) decode(of infra.Claim) progress.State {
 	state, err := s.b.codec.Decode(of.Position.Next, of.Position.Text)
 	if err != nil {
-		s.log.Error("progress not read; finished messages above the position come again",
+		s.log.Error("cannot read the progress; finished messages above the position are repeated",
 			slog.Int("partition", int(of.Partition)), slog.Int64("position", of.Position.Next), slog.Any("error", err))
 	}
 	return state

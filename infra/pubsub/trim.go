@@ -203,7 +203,7 @@ func (t *trimmer) outcome(ctx context.Context, err error) {
 		return
 	}
 	if err != nil && !t.failed {
-		t.b.cfg.Logger.Warn("cannot trim; trying again, and the disk fills meanwhile", slog.Any("error", err))
+		t.b.cfg.Logger.Warn("cannot trim; trying again, and the disk fills up", slog.Any("error", err))
 	}
 	t.failed = err != nil
 }

@@ -31,7 +31,7 @@ type broker struct {
 // New replaces the subscriber of a broker on Kafka by that of watermill-kafka.
 func New(b infra.Broker, cfg kafka.Config) (infra.Broker, error) {
 	if s := cfg.SASL; s != nil && s.Mechanism != kafka.Plain && s.Mechanism != kafka.ScramSHA256 && s.Mechanism != kafka.ScramSHA512 {
-		return nil, fmt.Errorf("sasl.mechanism: %s is not spoken by the subscriber of ordering: partition; use %s, %s or %s, or ordering: key",
+		return nil, fmt.Errorf("sasl.mechanism: %s is not supported by the subscriber of ordering: partition; use %s, %s or %s, or ordering: key",
 			s.Mechanism, kafka.Plain, kafka.ScramSHA256, kafka.ScramSHA512)
 	}
 	if cfg.Logger == nil {
