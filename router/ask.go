@@ -9,6 +9,7 @@ import (
 
 	"eventserver/infra"
 	"eventserver/router/record"
+	"eventserver/router/redact"
 )
 
 // Waiting is what one key of a destination waits for: its first event that is
@@ -113,7 +114,7 @@ func (r *running) waiting(s *stage, key string) (Waiting, bool) {
 		w.identify(first)
 		w.Reason, w.Since, w.Next = run.reason, run.since, run.next
 		if run.err != nil {
-			w.Last = detail(run.err, first.Payload)
+			w.Last = redact.Detail(run.err, first.Payload)
 		}
 		return w, true
 	}
@@ -128,7 +129,7 @@ func (r *running) waiting(s *stage, key string) (Waiting, bool) {
 		w.Behind = append(w.Behind, Queued{record.EventID(m), infra.Partition(m), infra.Offset(m)})
 	}
 	if err := l.History.Err; err != nil {
-		w.Last = detail(err, l.First.Payload)
+		w.Last = redact.Detail(err, l.First.Payload)
 	}
 	return w, true
 }

@@ -10,6 +10,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/redact"
 	"eventserver/router/schedule"
 )
 
@@ -73,7 +74,7 @@ func (b *batcher) attempt(ctx context.Context, a *attempt) error {
 	}
 	b.metrics.Retries.Add(float64(len(deliveries)))
 	wait := asked.Backoff(b.retry.backoff(1))
-	a.apart(schedule.Verdict{Kind: schedule.Apart, Until: time.Now().Add(wait), Err: newApart(err, msgs...)})
+	a.apart(schedule.Verdict{Kind: schedule.Apart, Until: time.Now().Add(wait), Err: redact.NewBatch(err, msgs...)})
 	return nil
 }
 
@@ -129,7 +130,7 @@ func (b *batcher) deliver(ctx context.Context, deliveries []destinations.Deliver
 		}
 	}()
 	if err := b.dest.DeliverBatch(ctx, deliveries); err != nil {
-		return newTold(err, msgs...)
+		return redact.New(err, msgs...)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/redact"
 )
 
 // attemptContext is that of one attempt: it ends after d, or with the grace of
@@ -105,10 +106,10 @@ func (d *deliverer) handle(msg *message.Message) error {
 		d.recent.add(delivery.EventID, delivery.Key, metrics.Skipped, delivery.Attempt, time.Now())
 		return nil
 	default:
-		err = newTold(err, attemptOf(ctx).Deliveries[0].Message) // msg ends with the attempt
+		err = redact.New(err, attemptOf(ctx).Deliveries[0].Message) // msg ends with the attempt
 		if d.log.Enabled(ctx, slog.LevelDebug) {
 			d.log.Debug("attempt failed", slog.String("event", delivery.EventID),
-				slog.Int("attempt", delivery.Attempt), slog.String("error", logged(err)))
+				slog.Int("attempt", delivery.Attempt), slog.String("error", redact.Logged(err)))
 		}
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/redact"
 )
 
 // giveUp is the only error that sends a message to the poison queue. Every
@@ -34,7 +35,7 @@ func (g *giveUp) Unwrap() error { return g.err }
 // poisonRecord is the record of msg for the poison queue.
 func (g *giveUp) poisonRecord(msg *message.Message, stage string) *message.Message {
 	return record.EncodePoison(msg, record.GivenUp{
-		Stage: stage, Reason: g.reason, Detail: detail(g.err, msg.Payload, record.HeaderValues(msg.Metadata)...),
+		Stage: stage, Reason: g.reason, Detail: redact.Detail(g.err, msg.Payload, record.HeaderValues(msg.Metadata)...),
 		Attempts: g.attempts, First: g.first, Last: g.last,
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"eventserver/metrics"
+	"eventserver/router/redact"
 	"eventserver/router/schedule"
 )
 
@@ -82,7 +83,7 @@ func (h *health) failedWith(err error, says string) {
 	if !h.noted(err, says) {
 		return
 	}
-	switch cause := slog.String("cause", logged(err)); says {
+	switch cause := slog.String("cause", redact.Logged(err)); says {
 	case saysUnavailable:
 		h.log.Warn(saysUnavailable, cause)
 	default:
@@ -116,5 +117,5 @@ func (h *health) status() *Failing {
 	if failed == 0 {
 		return nil
 	}
-	return &Failing{Attempts: failed, Since: since, Last: logged(last)}
+	return &Failing{Attempts: failed, Since: since, Last: redact.Logged(last)}
 }

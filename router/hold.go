@@ -11,6 +11,7 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/redact"
 	"eventserver/router/schedule"
 )
 
@@ -40,7 +41,7 @@ func (h *hold) saw(of any, results []result) (held bool) {
 		r := &results[i]
 		switch {
 		case r.stays():
-			h.guard.Report(t, of, record.OrderKey(r.msg), schedule.Final, newTold(r.given.err, r.msg))
+			h.guard.Report(t, of, record.OrderKey(r.msg), schedule.Final, redact.New(r.given.err, r.msg))
 		case r.rec != nil && r.given == nil:
 			h.guard.Report(t, of, "", schedule.Success, nil)
 		default: // of a skipped event nobody knows whether it would have failed
@@ -172,7 +173,7 @@ func (h *hold) tell(notices []schedule.Notice) {
 	}
 	switch last := notices[len(notices)-1]; {
 	case last.Opened:
-		h.log.Warn("the transformation fails for one user after the other; the destination is held", slog.Duration("pause", last.Pause), slog.String("cause", logged(last.Cause)))
+		h.log.Warn("the transformation fails for one user after the other; the destination is held", slog.Duration("pause", last.Pause), slog.String("cause", redact.Logged(last.Cause)))
 	default:
 		h.log.Info("destination is no longer held")
 	}

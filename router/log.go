@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"errors"
+	"eventserver/router/redact"
 	"log/slog"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -50,7 +51,7 @@ func (l quietLogger) Error(msg string, err error, fields watermill.LogFields) {
 		return
 	}
 	if err != nil {
-		err = errors.New(logged(err))
+		err = errors.New(redact.Logged(err))
 	}
 	l.LoggerAdapter.Error(msg, err, fields)
 }

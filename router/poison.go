@@ -14,6 +14,7 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/redact"
 )
 
 // OnExhausted says what happens to a key after one of its deliveries went to
@@ -121,7 +122,7 @@ func (p *poisonQueue) kept(ctx context.Context, msg *message.Message, g *giveUp)
 	if p.log.Enabled(ctx, level) {
 		p.log.Log(ctx, level, "moved to the poison queue",
 			slog.String("event", record.EventID(msg)), slog.String("stage", p.stage), slog.String("reason", g.reason),
-			slog.Int("attempts", g.attempts), slog.Int64("offset", infra.Offset(msg)), slog.String("detail", clean(masked(words(g.err), msg.Payload, append(record.HeaderValues(msg.Metadata), msg.Metadata[infra.MetaKey])...))),
+			slog.Int("attempts", g.attempts), slog.Int64("offset", infra.Offset(msg)), slog.String("detail", redact.Clean(redact.Masked(redact.Words(g.err), msg.Payload, append(record.HeaderValues(msg.Metadata), msg.Metadata[infra.MetaKey])...))),
 			slog.Int("unlogged_before", before))
 	}
 	switch p.on { // the seam for policies that hold the key

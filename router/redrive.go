@@ -13,6 +13,7 @@ import (
 	"eventserver/metrics"
 	"eventserver/router/plural"
 	"eventserver/router/record"
+	"eventserver/router/redact"
 )
 
 // Again transforms what the transform stage gave up, with the destination as it
@@ -91,7 +92,7 @@ func Skipped(err error) bool { return errors.Is(err, destinations.ErrSkip) }
 func Failure(err error, poison *message.Message) (reason, text string) {
 	var g *giveUp
 	if errors.As(err, &g) {
-		return g.reason, detail(g.err, poison.Payload)
+		return g.reason, redact.Detail(g.err, poison.Payload)
 	}
-	return metrics.ReasonTransform, detail(err, poison.Payload)
+	return metrics.ReasonTransform, redact.Detail(err, poison.Payload)
 }

@@ -12,6 +12,7 @@ import (
 
 	"eventserver/infra"
 	"eventserver/router/record"
+	"eventserver/router/redact"
 	"eventserver/router/schedule"
 )
 
@@ -217,11 +218,11 @@ func (s *scheduler) tell(notices []schedule.Notice) {
 	for _, n := range notices {
 		switch {
 		case n.Hold && n.Opened:
-			s.log.Warn("destination refuses one user after the other; it is held", slog.Duration("pause", n.Pause), slog.String("cause", logged(n.Cause)))
+			s.log.Warn("destination refuses one user after the other; it is held", slog.Duration("pause", n.Pause), slog.String("cause", redact.Logged(n.Cause)))
 		case n.Hold:
 			s.log.Info("destination is no longer held")
 		case n.Opened:
-			s.log.Warn("destination fails; breaker opened", slog.Duration("pause", n.Pause), slog.String("cause", logged(n.Cause)))
+			s.log.Warn("destination fails; breaker opened", slog.Duration("pause", n.Pause), slog.String("cause", redact.Logged(n.Cause)))
 		default:
 			s.log.Info("breaker closed")
 		}

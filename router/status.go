@@ -9,6 +9,7 @@ import (
 	"eventserver/metrics"
 	"eventserver/router/plural"
 	"eventserver/router/record"
+	"eventserver/router/redact"
 	"eventserver/router/schedule"
 )
 
@@ -72,7 +73,7 @@ type BreakerStatus struct {
 func breakerStatus(b schedule.BreakerState) BreakerStatus {
 	s := BreakerStatus{Open: b.Open, Ramp: b.Opening, Since: b.Since, Until: b.Until}
 	if b.Cause != nil {
-		s.Cause = logged(b.Cause)
+		s.Cause = redact.Logged(b.Cause)
 	}
 	return s
 }
@@ -96,7 +97,7 @@ func (r *running) holdStatus(deliver schedule.HoldState) HoldStatus {
 	}
 	s := HoldStatus{Held: true, Stage: stage, Since: h.Since, Until: h.Until}
 	if h.Cause != nil {
-		s.Cause = logged(h.Cause)
+		s.Cause = redact.Logged(h.Cause)
 	}
 	return s
 }

@@ -13,6 +13,7 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/redact"
 )
 
 // Filter decides whether a destination wants an event.
@@ -111,7 +112,7 @@ func (d *Destination) Prepare(ctx context.Context, e destinations.Event) (destin
 		if p.Headers == nil {
 			p.Headers = map[string]string{}
 		}
-		p.Headers[headerSchemaWarning] = clean(warning)
+		p.Headers[headerSchemaWarning] = redact.Clean(warning)
 	}
 	return p, nil
 }

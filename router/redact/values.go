@@ -1,4 +1,4 @@
-package router
+package redact
 
 import (
 	"encoding/binary"
@@ -101,7 +101,7 @@ func (s *sought) maybe(v []byte, quoted bool) bool {
 	}
 	stable, kept := 0, 0
 	var best []byte // of 2 or 3 stable bytes
-	for i := 0; i < min(len(v), maxDetail); i++ {
+	for i := 0; i < min(len(v), MaxDetail); i++ {
 		c := v[i]
 		switch kind := kinds[c]; {
 		case quoted && c == '\\':

@@ -1,4 +1,4 @@
-package router
+package redact
 
 import (
 	"bytes"
@@ -15,11 +15,11 @@ const (
 	maskPart = 16        // bytes of a longer value that are enough to know it: texts are cut
 )
 
-// masked takes the values of an event's body out of a text about it: those of
+// Masked takes the values of an event's body out of a text about it: those of
 // its members where it is JSON, its words otherwise. The names of members stay,
 // which errors are about. It is asked only when something has failed.
 // Others are values that are not in the body, such as the key.
-func masked(text string, body []byte, others ...string) string {
+func Masked(text string, body []byte, others ...string) string {
 	if len(text) < maskLow {
 		return text
 	}
@@ -71,14 +71,14 @@ func (s *sought) inBody(body []byte) {
 // cleaned and cut, if at all.
 func (s *sought) formsOf(v string) []string {
 	if len(v) > len(s.text) {
-		return []string{clean(v)}
+		return []string{Clean(v)}
 	}
 	forms := []string{v}
 	plain := !strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(`"\<>&'/`, r) })
 	if plain {
 		return forms
 	}
-	forms = append(forms, clean(v), strings.ReplaceAll(v, "/", `\/`))
+	forms = append(forms, Clean(v), strings.ReplaceAll(v, "/", `\/`))
 	for _, once := range []string{strconv.Quote(v), strconv.QuoteToASCII(v), jsonText(v), plainJSON(v)} {
 		inner := once[1 : len(once)-1]
 		twice := strconv.Quote(inner)

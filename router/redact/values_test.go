@@ -1,4 +1,4 @@
-package router
+package redact
 
 import (
 	"bytes"
@@ -67,7 +67,7 @@ func TestSoughtFindsWhatIsThere(t *testing.T) {
 		for range rapid.IntRange(1, 4).Draw(t, "parts") {
 			part := rapid.SampledFrom(append([]string{"word ", `\`}, values...)).Draw(t, "part")
 			for range rapid.IntRange(0, 2).Draw(t, "quoted") {
-				part = rapid.SampledFrom([]string{part, strconv.Quote(part), strconv.QuoteToASCII(part), jsonText(part), plainJSON(part), clean(part), strings.ReplaceAll(part, "/", `\/`)}).Draw(t, "form")
+				part = rapid.SampledFrom([]string{part, strconv.Quote(part), strconv.QuoteToASCII(part), jsonText(part), plainJSON(part), Clean(part), strings.ReplaceAll(part, "/", `\/`)}).Draw(t, "form")
 			}
 			text.WriteString(part[:rapid.IntRange(0, len(part)).Draw(t, "cut")])
 			text.WriteString(part)
@@ -141,7 +141,7 @@ func asEncodingJSON(t rapid.TB, body []byte) {
 func TestSoughtMakesNoStrings(t *testing.T) {
 	err := errors.New("webhook answered 422: the field customer.address.city is required")
 	for name, body := range routertest.BodiesOf1MiB {
-		if n := testing.AllocsPerRun(1, func() { detail(err, []byte(body)) }); n > 100 {
+		if n := testing.AllocsPerRun(1, func() { Detail(err, []byte(body)) }); n > 100 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}

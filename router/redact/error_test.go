@@ -1,4 +1,4 @@
-package router
+package redact
 
 import (
 	"context"
@@ -34,20 +34,20 @@ func TestMasked(t *testing.T) {
 		{`cut 0123456789abcdefg... and more`, "cut [event]"},
 		{"", ""},
 	} {
-		if got := masked(c.text, []byte(body)); got != c.want {
+		if got := Masked(c.text, []byte(body)); got != c.want {
 			t.Errorf("%s: got %s, want %s", c.text, got, c.want)
 		}
 	}
 	quoted := fmt.Sprintf("bad %q", body)
 	for _, v := range []string{"ada@", "12.5", "4412345678", "quoted", "Leipzig", "0123456789"} {
-		if got := masked(quoted, []byte(body)); strings.Contains(got, v) {
+		if got := Masked(quoted, []byte(body)); strings.Contains(got, v) {
 			t.Errorf("%s is in %s", v, got)
 		}
 	}
-	if got := masked("cannot read name=ada@example.com", []byte("name=ada@example.com&x=1")); got != "cannot read [event]=[event]" {
+	if got := Masked("cannot read name=ada@example.com", []byte("name=ada@example.com&x=1")); got != "cannot read [event]=[event]" {
 		t.Errorf("no JSON: %s", got)
 	}
-	if got := masked("user ada-1 failed", nil, "ada-1"); got != "user [event] failed" {
+	if got := Masked("user ada-1 failed", nil, "ada-1"); got != "user [event] failed" {
 		t.Errorf("a key: %s", got)
 	}
 }
@@ -66,7 +66,7 @@ func TestMaskedHoldsNoValue(t *testing.T) {
 		}
 		value = back["x"][0] // what is no UTF-8 becomes something else
 		form := rapid.SampledFrom([]string{value, strconv.Quote(value), fmt.Sprintf("%+q", value), string(body), fmt.Sprintf("%q", body)}).Draw(t, "form")
-		if got := masked("« "+form+" »", body); strings.Contains(got, value) {
+		if got := Masked("« "+form+" »", body); strings.Contains(got, value) {
 			t.Fatalf("%q is in %q", value, got)
 		}
 	})
@@ -87,17 +87,17 @@ func TestLogged(t *testing.T) {
 		{errors.New("disk full"), "disk full"},
 		{destinations.Logged(errors.New("answered 500: Lovelace"), "answered 500"), "answered 500"},
 		{destinations.Unavailable(fmt.Errorf("hook: %w", destinations.Logged(errors.New("busy: Lovelace"), "busy"))), "busy"},
-		{&told{errors.New("no Lovelace (ada-lovelace of acme-corp)"), of}, "no [event] ([event] of [event])"},
-		{destinations.Permanent(&told{destinations.Logged(errors.New("x"), "no Lovelace"), of}), "no [event]"},
+		{&Error{errors.New("no Lovelace (ada-lovelace of acme-corp)"), of}, "no [event] ([event] of [event])"},
+		{destinations.Permanent(&Error{destinations.Logged(errors.New("x"), "no Lovelace"), of}), "no [event]"},
 		{middleware.RecoveredPanicError{V: "Lovelace", Stacktrace: "main.go"}, "panic with a string"},
 		{middleware.RecoveredPanicError{V: runtimePanic}, "panic: assignment to entry in nil map"},
 	} {
-		if got := logged(c.err); got != c.want {
+		if got := Logged(c.err); got != c.want {
 			t.Errorf("%v: got %s, want %s", c.err, got, c.want)
 		}
 	}
 	// The poison queue keeps the words, but for the values.
-	if got := detail(destinations.Permanent(&told{destinations.Logged(errors.New("answered 400: unknown name Lovelace"), "x"), of}), of[0].Payload); got != "answered 400: unknown name [event]" {
+	if got := Detail(destinations.Permanent(&Error{destinations.Logged(errors.New("answered 400: unknown name Lovelace"), "x"), of}), of[0].Payload); got != "answered 400: unknown name [event]" {
 		t.Error(got)
 	}
 	// Nor has it what the event's headers carry, as they are or quoted by the receiver.
@@ -108,15 +108,15 @@ func TestLogged(t *testing.T) {
 		"answered 400: [second-one] [first-one]":                          "answered 400: [[event]] [[event]]",
 		"answered 400: e1-of-them":                                        "answered 400: e1-of-them",
 	} {
-		if got := detail(errors.New(text), nil, headers...); got != want {
+		if got := Detail(errors.New(text), nil, headers...); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 	batch := []*message.Message{{Metadata: message.Metadata{"es_meta_" + "x-tenant": "acme-corp"}}, {Metadata: message.Metadata{"es_meta_" + "x-tenant": "other-corp"}}}
-	if got := (&apart{told{errors.New("refused acme-corp and other-corp"), batch}}).Error(); got != "refused [event] and [event]" {
+	if got := (&BatchError{Error{errors.New("refused acme-corp and other-corp"), batch}}).Error(); got != "refused [event] and [event]" {
 		t.Error(got)
 	}
-	if !errors.Is(&told{context.DeadlineExceeded, of}, context.DeadlineExceeded) {
+	if !errors.Is(&Error{context.DeadlineExceeded, of}, context.DeadlineExceeded) {
 		t.Error("what the router decides by is hidden")
 	}
 }
@@ -125,9 +125,9 @@ func TestCleanDetail(t *testing.T) {
 	for in, want := range map[string]string{
 		"two\nlines\x00":          "two lines",
 		"bad \xff bytes":          "bad ? bytes",
-		strings.Repeat("x", 5000): strings.Repeat("x", maxDetail),
+		strings.Repeat("x", 5000): strings.Repeat("x", MaxDetail),
 	} {
-		if got := clean(in); got != want {
+		if got := Clean(in); got != want {
 			t.Errorf("clean(%q) = %q", in, got)
 		}
 	}
