@@ -47,7 +47,7 @@ func parse(t *testing.T, file string, into any) {
 }
 
 // runbooks are the sections of docs/runbooks.md, each with its commands: cause,
-// mend and over.
+// repair and over.
 func runbooks(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	b, err := os.ReadFile("../docs/runbooks.md")
@@ -91,7 +91,7 @@ func TestAlertsHaveRunbooks(t *testing.T) {
 		if !ok {
 			t.Errorf("docs/runbooks.md has no section %s", r.Alert)
 		}
-		for _, what := range []string{"cause", "mend", "over"} {
+		for _, what := range []string{"cause", "repair", "over"} {
 			if c := book[what]; c == "" || strings.Contains(c, "\n") {
 				t.Errorf("docs/runbooks.md, %s: %q is not one command of a block \"sh %s\"", r.Alert, c, what)
 			}

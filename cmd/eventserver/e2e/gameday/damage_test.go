@@ -129,8 +129,8 @@ func (h *diskServer) damage() {
 func (h *diskServer) repair(book runbook) {
 	h.t.Helper()
 	h.p.Terminate()
-	for _, step := range []string{"mend", "then"} {
-		if out, err := h.shell(book[step]); code(err) > map[string]int{"mend": 1}[step] { // 1: some of it is lost
+	for _, step := range []string{"repair", "then"} {
+		if out, err := h.shell(book[step]); code(err) > map[string]int{"repair": 1}[step] { // 1: some of it is lost
 			h.t.Errorf("%s: %v\n%s", book[step], err, out)
 		}
 	}

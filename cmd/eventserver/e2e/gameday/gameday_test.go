@@ -28,7 +28,7 @@ type incident struct {
 	file   string   // what a file destination has written
 
 	fault  func(t *testing.T) // it happens
-	repair func(t *testing.T) // before "mend"
+	repair func(t *testing.T) // before "repair"
 	later  func(t *testing.T) // before "then"; nil: nothing
 	// redrives: something must be sent on again; discards: the rest is settled.
 	redrives, discards bool
@@ -97,7 +97,7 @@ func (g *gameDay) run(t *testing.T, in incident) {
 		}
 	}
 	in.repair(t)
-	do("mend", 0)
+	do("repair", 0)
 	if in.later != nil {
 		in.later(t)
 	}

@@ -20,7 +20,7 @@ import (
 type runbook map[string]string
 
 // rehearsal is a row of the table "Game day" there.
-type rehearsal struct{ alert, cause, mend string }
+type rehearsal struct{ alert, cause, repair string }
 
 // readRunbooks reads the sections by their anchors, and the table by incident.
 func readRunbooks(t *testing.T) (map[string]runbook, map[string]rehearsal) {
@@ -50,8 +50,8 @@ func readRunbooks(t *testing.T) (map[string]runbook, map[string]rehearsal) {
 		books[strings.ToLower(name)] = book
 	}
 	for name, r := range table {
-		if b := books[strings.ToLower(r.alert)]; b["cause"] != r.cause || b["mend"] != r.mend {
-			t.Errorf("the table's commands for %q are not those of the section %s:\n%s\n%s", name, r.alert, b["cause"], b["mend"])
+		if b := books[strings.ToLower(r.alert)]; b["cause"] != r.cause || b["repair"] != r.repair {
+			t.Errorf("the table's commands for %q are not those of the section %s:\n%s\n%s", name, r.alert, b["cause"], b["repair"])
 		}
 	}
 	return books, table
