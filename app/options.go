@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"eventserver/app/config"
+	"eventserver/app/config/strict"
 )
 
 // Options are what a program that embeds event-server may change.
@@ -107,7 +108,7 @@ var ErrReadOnce = errors.New("the configuration did not come from a regular file
 // loaded once and never again; a reload also refuses what has become one since,
 // because no reload may wait for a writer.
 func FileSource(path string, o Options) func() (*config.Config, error) {
-	if err := config.Once(path); err != nil {
+	if err := strict.Once(path); err != nil {
 		return func() (*config.Config, error) { return nil, err }
 	}
 	info, err := os.Stat(path)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"eventserver/app/config/strict"
 	"reflect"
 
 	"go.yaml.in/yaml/v4"
@@ -9,10 +10,10 @@ import (
 var brokerType = reflect.TypeFor[Broker]()
 
 // broker lets a kind that is not built in check its own keys. The others have none.
-func (c Checks) broker(l *loader, n *yaml.Node, path string, b *Broker) {
-	common := keysOf(fieldsOf(brokerType))
+func (c Checks) broker(l *strict.Loader, n *yaml.Node, path string, b *Broker) {
+	common := strict.KeysOf(strict.FieldsOf(brokerType))
 	if check := c.Brokers[b.Kind]; check != nil {
-		b.Settings = &Settings{file: l.file, path: path, node: n, others: common, nodes: l.nodes, checks: c}
+		b.Settings = &Settings{file: l.File, path: path, node: n, others: common, nodes: l.Nodes, checks: c}
 		defer func() { b.Settings.nodes = nil }()
 		byKind(l, b.Settings, check)
 		return
@@ -21,9 +22,9 @@ func (c Checks) broker(l *loader, n *yaml.Node, path string, b *Broker) {
 	for _, name := range common {
 		known[name] = true
 	}
-	for _, e := range l.entries(n, path, 0) {
-		if !known[e.key] {
-			l.add(e.line, joinPath(path, e.key), unknown(e.key, common))
+	for _, e := range l.Entries(n, path, 0) {
+		if !known[e.Key] {
+			l.Add(e.Line, strict.JoinPath(path, e.Key), strict.Unknown(e.Key, common))
 		}
 	}
 }

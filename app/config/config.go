@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"eventserver/app/config/strict"
 	"eventserver/app/ingest/budget"
 	"eventserver/destinations"
 )
@@ -10,19 +11,19 @@ import (
 // Config is the whole file. Every field has its effective value: defaults are
 // filled in by Load, Parse and Default.
 type Config struct {
-	HTTP         HTTP          `yaml:"http" doc:"How clients post events."`
-	Metrics      Metrics       `yaml:"metrics" doc:"Who may read the metrics."`
-	Admin        Admin         `yaml:"admin" doc:"The API of operators."`
-	Broker       Broker        `yaml:"broker" doc:"Where events are stored until every destination has them."`
-	Ordering     string        `yaml:"ordering" default:"key" oneof:"key partition" doc:"What stays in order. key: the events of one key; a slow user does not hold up other users. partition: all events of a partition, one at a time."`
-	Memory       ByteSize      `yaml:"memory" default:"0" min:"0" doc:"Maximum memory for unfinished events. One half is for requests (heads, bodies, decompressors, decoded events): a quarter of it for connections (16KiB each), a quarter for requests of up to 128KiB. Requests beyond it are answered 429, one that would not fit alone 413. Three eighths are for events that destinations have read and not delivered: the largest holder stops reading first, and the rest stays in the broker. An eighth is for the broker's own copies. 0, the default, is 256MiB, or more where http.max_batch_bytes and http.max_event_bytes need it."`
-	Schemas      *Schemas      `yaml:"schemas" doc:"Schemas of event types. Without this section events are not validated."`
-	Traces       *Traces       `yaml:"traces" doc:"Traces of events, sent to an OpenTelemetry collector. Without this section no spans are made."`
-	Log          Log           `yaml:"log" doc:"The server's own log."`
-	Destinations []Destination `yaml:"destinations" required:"true" max:"1000" doc:"List of destinations; [] for a server that only accepts."`
+	HTTP         HTTP            `yaml:"http" doc:"How clients post events."`
+	Metrics      Metrics         `yaml:"metrics" doc:"Who may read the metrics."`
+	Admin        Admin           `yaml:"admin" doc:"The API of operators."`
+	Broker       Broker          `yaml:"broker" doc:"Where events are stored until every destination has them."`
+	Ordering     string          `yaml:"ordering" default:"key" oneof:"key partition" doc:"What stays in order. key: the events of one key; a slow user does not hold up other users. partition: all events of a partition, one at a time."`
+	Memory       strict.ByteSize `yaml:"memory" default:"0" min:"0" doc:"Maximum memory for unfinished events. One half is for requests (heads, bodies, decompressors, decoded events): a quarter of it for connections (16KiB each), a quarter for requests of up to 128KiB. Requests beyond it are answered 429, one that would not fit alone 413. Three eighths are for events that destinations have read and not delivered: the largest holder stops reading first, and the rest stays in the broker. An eighth is for the broker's own copies. 0, the default, is 256MiB, or more where http.max_batch_bytes and http.max_event_bytes need it."`
+	Schemas      *Schemas        `yaml:"schemas" doc:"Schemas of event types. Without this section events are not validated."`
+	Traces       *Traces         `yaml:"traces" doc:"Traces of events, sent to an OpenTelemetry collector. Without this section no spans are made."`
+	Log          Log             `yaml:"log" doc:"The server's own log."`
+	Destinations []Destination   `yaml:"destinations" required:"true" max:"1000" doc:"List of destinations; [] for a server that only accepts."`
 
-	warnings []*Fault // what fails at each use, see Warner
-	missing  []*Fault // what Checks.Partly left out
+	warnings []*strict.Fault // what fails at each use, see Warner
+	missing  []*strict.Fault // what Checks.Partly left out
 }
 
 // RequestMemory is the part of Memory that is for requests.
@@ -33,20 +34,22 @@ func (c *Config) RequestMemory() int64 { return int64(c.Memory / 2) }
 func (c *Config) DeliveryMemory() int64 { return int64(c.Memory) * 3 / 8 }
 
 // leastMemory is what the largest request takes, and as much for deliveries.
-func (c *Config) leastMemory() ByteSize { return ByteSize(2 * budget.Least(c.HTTP.requests())) }
+func (c *Config) leastMemory() strict.ByteSize {
+	return strict.ByteSize(2 * budget.Least(c.HTTP.requests()))
+}
 
 // HTTP is how events are accepted.
 type HTTP struct {
-	Addr            string        `yaml:"addr" default:"127.0.0.1:8080" doc:"Address to listen on, host:port; :8080 listens on every interface."`
-	MaxEventBytes   ByteSize      `yaml:"max_event_bytes" default:"1MiB" min:"1" doc:"Maximum size of an event."`
-	MaxBatchBytes   ByteSize      `yaml:"max_batch_bytes" default:"8MiB" min:"1" doc:"Maximum size of a request, after decompression."`
-	MaxBatchEvents  int           `yaml:"max_batch_events" default:"500" min:"1" doc:"Maximum number of events in a request."`
-	MaxInFlight     int           `yaml:"max_in_flight" default:"1024" min:"1" doc:"Maximum number of requests at once, counted when their bodies are read. Others are answered 429."`
-	PublishTimeout  time.Duration `yaml:"publish_timeout" default:"5s" min:"1ms" doc:"Maximum wait for the broker to store an event. Then the request is answered 503, and can be sent again."`
-	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" default:"30s" min:"1ms" doc:"Maximum wait for running requests and deliveries when the server stops."`
-	ReadTimeout     time.Duration `yaml:"read_timeout" default:"30s" min:"1ms" doc:"Maximum time for a client to send a request."`
-	MetadataHeaders []string      `yaml:"metadata_headers" max:"32" doc:"Request headers that travel with the events to the receivers, besides traceparent, tracestate and x-request-id. Any client can set them: name headers that your proxy sets. A header with several values becomes one list, a, b. A value longer than 1KiB is dropped."`
-	Keys            []APIKey      `yaml:"keys" doc:"API keys of clients. Without keys everyone may send."`
+	Addr            string          `yaml:"addr" default:"127.0.0.1:8080" doc:"Address to listen on, host:port; :8080 listens on every interface."`
+	MaxEventBytes   strict.ByteSize `yaml:"max_event_bytes" default:"1MiB" min:"1" doc:"Maximum size of an event."`
+	MaxBatchBytes   strict.ByteSize `yaml:"max_batch_bytes" default:"8MiB" min:"1" doc:"Maximum size of a request, after decompression."`
+	MaxBatchEvents  int             `yaml:"max_batch_events" default:"500" min:"1" doc:"Maximum number of events in a request."`
+	MaxInFlight     int             `yaml:"max_in_flight" default:"1024" min:"1" doc:"Maximum number of requests at once, counted when their bodies are read. Others are answered 429."`
+	PublishTimeout  time.Duration   `yaml:"publish_timeout" default:"5s" min:"1ms" doc:"Maximum wait for the broker to store an event. Then the request is answered 503, and can be sent again."`
+	ShutdownTimeout time.Duration   `yaml:"shutdown_timeout" default:"30s" min:"1ms" doc:"Maximum wait for running requests and deliveries when the server stops."`
+	ReadTimeout     time.Duration   `yaml:"read_timeout" default:"30s" min:"1ms" doc:"Maximum time for a client to send a request."`
+	MetadataHeaders []string        `yaml:"metadata_headers" max:"32" doc:"Request headers that travel with the events to the receivers, besides traceparent, tracestate and x-request-id. Any client can set them: name headers that your proxy sets. A header with several values becomes one list, a, b. A value longer than 1KiB is dropped."`
+	Keys            []APIKey        `yaml:"keys" doc:"API keys of clients. Without keys everyone may send."`
 }
 
 // APIKey is a client's key, known by its digest only.
@@ -169,9 +172,9 @@ type Destination struct {
 
 // Batch lets a destination take several deliveries in one attempt.
 type Batch struct {
-	MaxEvents int           `yaml:"max_events" default:"1" min:"1" max:"1000" doc:"Maximum number of deliveries in an attempt."`
-	MaxWait   time.Duration `yaml:"max_wait" default:"5ms" min:"1ms" max:"10s" doc:"Maximum wait for more deliveries after the first."`
-	MaxBytes  ByteSize      `yaml:"max_bytes" default:"1MiB" min:"1" doc:"Maximum size of all payloads together."`
+	MaxEvents int             `yaml:"max_events" default:"1" min:"1" max:"1000" doc:"Maximum number of deliveries in an attempt."`
+	MaxWait   time.Duration   `yaml:"max_wait" default:"5ms" min:"1ms" max:"10s" doc:"Maximum wait for more deliveries after the first."`
+	MaxBytes  strict.ByteSize `yaml:"max_bytes" default:"1MiB" min:"1" doc:"Maximum size of all payloads together."`
 }
 
 // RateLimit bounds the attempts a second.

@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"eventserver/app/config/strict"
 	"eventserver/app/textfile"
 )
 
@@ -38,13 +39,13 @@ type Settings struct {
 	checks     Checks
 
 	mu    sync.Mutex
-	hide  hider
+	hide  strict.Hider
 	keys  []string   // the kind's keys
 	shown *yaml.Node // their effective values, secrets hidden
 	value any        // the struct that was decoded last
 
-	warnings []*Fault // of the kind's Warner
-	missing  []*Fault // what Checks.Partly left out
+	warnings []*strict.Fault // of the kind's Warner
+	missing  []*strict.Fault // what Checks.Partly left out
 }
 
 // Path is where the destination stands in the file: "destinations[2]".
@@ -66,45 +67,45 @@ func (s *Settings) Decode(dst any) error {
 	v := p.Elem()
 	l := s.checks.loader(s.file)
 	if s.nodes != nil {
-		l.nodes = s.nodes
+		l.Nodes = s.nodes
 	}
 	n := s.node
 	if n == nil {
 		n = &yaml.Node{Kind: yaml.MappingNode}
 	}
-	setDefaults(v)
-	l.keys(n, s.path, v, s.others, false)
-	l.validate(n, s.path, v)
+	strict.SetDefaults(v)
+	l.Keys(n, s.path, v, s.others, false)
+	l.Validate(n, s.path, v)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.hide.addAll(&l.hide)
-	s.keys, s.shown, s.missing = keysOf(fieldsOf(v.Type())), redactStruct(v), l.missing
+	s.hide.AddAll(&l.Hide)
+	s.keys, s.shown, s.missing = strict.KeysOf(strict.FieldsOf(v.Type())), strict.Shown(v), l.Missing
 	s.value = v.Interface()
-	s.warnings = l.warnings
-	for _, unknown := range l.unknown { // no kind is to take the text of the file for a value
+	s.warnings = l.Warnings
+	for _, unknown := range l.Unread { // no kind is to take the text of the file for a value
 		unknown.SetZero()
 	}
-	return newFaults(l.faults, &l.hide)
+	return strict.NewFaults(l.Faults, &l.Hide)
 }
 
-func commonKeys() []string { return keysOf(fieldsOf(reflect.TypeFor[Destination]())) }
+func commonKeys() []string { return strict.KeysOf(strict.FieldsOf(reflect.TypeFor[Destination]())) }
 
 // byKind lets a kind check its keys.
-func byKind(l *loader, s *Settings, check KindCheck) {
+func byKind(l *strict.Loader, s *Settings, check KindCheck) {
 	err := check(s)
-	l.hide.addAll(&s.hide)
-	l.missing = append(l.missing, s.missing...)
-	l.warnings = append(l.warnings, s.warnings...)
-	l.attribute(err, s.node, s.path, slices.Concat(s.others, s.keys))
+	l.Hide.AddAll(&s.hide)
+	l.Missing = append(l.Missing, s.missing...)
+	l.Warnings = append(l.Warnings, s.warnings...)
+	l.Attribute(err, s.node, s.path, slices.Concat(s.others, s.keys))
 }
 
 // destination finishes the common keys and lets the kind check its own.
-func (c Checks) destination(l *loader, n *yaml.Node, path string, d *Destination) {
+func (c Checks) destination(l *strict.Loader, n *yaml.Node, path string, d *Destination) {
 	if d.RateLimit.Burst == 0 {
 		d.RateLimit.Burst = int(math.Max(1, math.Min(math.Ceil(d.RateLimit.PerSecond), math.MaxInt32)))
 	}
-	s := &Settings{file: l.file, path: path, node: n, others: commonKeys(), common: *d, nodes: l.nodes, checks: c}
+	s := &Settings{file: l.File, path: path, node: n, others: commonKeys(), common: *d, nodes: l.Nodes, checks: c}
 	defer func() { s.nodes = nil }()
 	d.Settings = s
 	if c.Kinds == nil {
@@ -114,13 +115,13 @@ func (c Checks) destination(l *loader, n *yaml.Node, path string, d *Destination
 	known := slices.Sorted(maps.Keys(c.Kinds))
 	check, ok := c.Kinds[d.Kind]
 	near := ""
-	if line, at, readable := l.find(n, path, []string{"kind"}); !ok && readable {
+	if line, at, readable := l.Find(n, path, []string{"kind"}); !ok && readable {
 		cure := "write one of " + strings.Join(known, ", ")
 		if near = textfile.Nearest(d.Kind, known, 2); near != "" {
 			cure = fmt.Sprintf("did you mean %q?", near)
 			check, ok = c.Kinds[near], true // so that its other faults are found, too
 		}
-		l.add(line, at, fmt.Sprintf("%s is not a kind of destination; %s", quote(d.Kind), cure))
+		l.Add(line, at, fmt.Sprintf("%s is not a kind of destination; %s", strict.Quote(d.Kind), cure))
 	}
 	if ok {
 		byKind(l, s, check)
@@ -128,9 +129,9 @@ func (c Checks) destination(l *loader, n *yaml.Node, path string, d *Destination
 	}
 	// Whose keys the others are is not known, but a slip in a common key is
 	// still worth telling.
-	for _, e := range l.entries(n, path, 0) {
-		if near := textfile.Nearest(e.key, common, 1); near != "" && near != e.key && !slices.Contains(common, e.key) {
-			l.add(e.line, joinPath(path, e.key), unknown(e.key, common))
+	for _, e := range l.Entries(n, path, 0) {
+		if near := textfile.Nearest(e.Key, common, 1); near != "" && near != e.Key && !slices.Contains(common, e.Key) {
+			l.Add(e.Line, strict.JoinPath(path, e.Key), strict.Unknown(e.Key, common))
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"eventserver/app/config/strict"
 	"reflect"
 )
 
@@ -14,10 +15,10 @@ func (c *Config) Differences(o *Config) []string {
 
 func differences(path string, a, b reflect.Value) []string {
 	var out []string
-	for _, f := range fieldsOf(a.Type()) {
-		x, y := a.FieldByIndex(f.index), b.FieldByIndex(f.index)
-		at := joinPath(path, f.name)
-		if f.typ == reflect.TypeFor[[]Destination]() {
+	for _, f := range strict.FieldsOf(a.Type()) {
+		x, y := a.FieldByIndex(f.Index), b.FieldByIndex(f.Index)
+		at := strict.JoinPath(path, f.Name)
+		if f.Type == reflect.TypeFor[[]Destination]() {
 			continue
 		}
 		if x.Kind() == reflect.Pointer && !x.IsNil() && !y.IsNil() {

@@ -8,7 +8,8 @@
 // tags are the only description of the keys: defaults, limits and the
 // reference in docs/config.md all come from them.
 //
-// It imports the standard library, the YAML parser and package destinations
-// (for Secret). What does not belong here: building brokers, destinations or
-// servers from the configuration (package app), and compiling CEL.
+// Package strict reads the file. It imports strict, the YAML parser, the memory of
+// app/ingest/budget and package destinations (for Secret). What does not belong here:
+// reading a file (strict), building brokers, destinations or servers from the
+// configuration (package app), and compiling CEL.
 package config

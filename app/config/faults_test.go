@@ -40,7 +40,7 @@ func TestFaults(t *testing.T) {
 	write("secret", "leaky-from-file\n")
 	write("short", "short\r\n")
 	write("empty", "\n")
-	write("big", strings.Repeat("x", maxSecret+1))
+	write("big", strings.Repeat("x", 64<<10+1))
 	write("ca.pem", "ca")
 	t.Setenv("MANY", "many")
 	t.Setenv("LONG_VALUE", "ftp-and-a-secret")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"eventserver/app/config/strict"
 	"reflect"
 	"testing"
 )
@@ -8,10 +9,10 @@ import (
 // A configuration of a thousand destinations asks a thousand times for the same tags.
 func TestTagsAreReadOnce(t *testing.T) {
 	typ := reflect.TypeFor[Destination]()
-	if len(fieldsOf(typ)) == 0 {
+	if len(strict.FieldsOf(typ)) == 0 {
 		t.Fatal("no keys")
 	}
-	if n := testing.AllocsPerRun(10, func() { fieldsOf(typ) }); n != 0 {
+	if n := testing.AllocsPerRun(10, func() { strict.FieldsOf(typ) }); n != 0 {
 		t.Errorf("%v allocations for what is known", n)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"eventserver/app/config/strict"
 	"eventserver/app/textfile"
 )
 
@@ -32,8 +33,8 @@ type Checks struct {
 }
 
 // loader is one for a file, or for a destination's keys.
-func (c Checks) loader(file string) *loader {
-	return newLoader(file, options{here: c.Here, strict: c.Strict, partly: c.Partly}, hooks{words: c.words, after: c.after})
+func (c Checks) loader(file string) *strict.Loader {
+	return strict.New(file, strict.Options{Here: c.Here, Strict: c.Strict, Partly: c.Partly}, strict.Hooks{Words: c.words, After: c.after})
 }
 
 // words are the kinds of brokers beside those that are built in.
@@ -45,7 +46,7 @@ func (c Checks) words(of reflect.Type, key string) []string {
 }
 
 // after lets kinds check their own keys.
-func (c Checks) after(l *loader, n *yaml.Node, path string, v any) {
+func (c Checks) after(l *strict.Loader, n *yaml.Node, path string, v any) {
 	switch v := v.(type) {
 	case *Destination:
 		c.destination(l, n, path, v)
@@ -64,10 +65,10 @@ func Load(path string, checks Checks) (*Config, error) {
 	if path == "" {
 		return parse("the default configuration", []byte(withoutFile), checks)
 	}
-	name, src, err := content(path, checks.Regular)
+	name, src, err := strict.Content(path, checks.Regular)
 	if err != nil {
-		return nil, textfile.NewFaults(&Fault{File: name, Cause: err,
-			Msg: fmt.Sprintf("cannot be read: %v; give the path of a configuration file after --config, - or env:NAME", withoutPath(err))})
+		return nil, textfile.NewFaults(&strict.Fault{File: name, Cause: err,
+			Msg: fmt.Sprintf("cannot be read: %v; give the path of a configuration file after --config, - or env:NAME", strict.WithoutPath(err))})
 	}
 	return parse(name, src, checks)
 }
@@ -85,24 +86,24 @@ func ParseChecked(name string, src []byte, checks Checks) (*Config, error) {
 func parse(name string, src []byte, checks Checks) (*Config, error) {
 	l := checks.loader(name)
 	var c Config
-	if root := l.document(src, textfile.Cures{
+	if root := l.Document(src, textfile.Cures{
 		TooLarge: "a configuration is smaller, so give the right file or fewer destinations",
 		Second:   "keep one, and delete this --- line",
 	}); root != nil {
-		l.structure(root, "", reflect.ValueOf(&c).Elem())
+		l.Structure(root, "", reflect.ValueOf(&c).Elem())
 		if checks.Whole != nil && root.Kind == yaml.MappingNode {
-			l.attribute(checks.Whole(&c), root, "", keysOf(fieldsOf(reflect.TypeFor[Config]())))
+			l.Attribute(checks.Whole(&c), root, "", strict.KeysOf(strict.FieldsOf(reflect.TypeFor[Config]())))
 		}
 	}
-	c.missing, c.warnings = l.missing, l.warnings
-	if err := newFaults(l.faults, &l.hide); err != nil {
+	c.missing, c.warnings = l.Missing, l.Warnings
+	if err := strict.NewFaults(l.Faults, &l.Hide); err != nil {
 		return nil, err
 	}
 	if c.Broker.InstanceID == "" {
 		c.Broker.InstanceID = instanceID(c.Broker.Kind)
 	}
 	if c.Memory == 0 {
-		c.Memory = max(256*MiB, c.leastMemory())
+		c.Memory = max(256*strict.MiB, c.leastMemory())
 	}
 	if c.Admin.Addr == "" {
 		c.Admin.Addr, _ = adminAddr(c.HTTP.Addr) // it was checked
@@ -112,7 +113,7 @@ func parse(name string, src []byte, checks Checks) (*Config, error) {
 
 // Warnings are what the configuration names that will fail at each use: see
 // Warner. Loaded with Checks.Strict there are none.
-func (c *Config) Warnings() []*Fault { return slices.Clone(c.warnings) }
+func (c *Config) Warnings() []*strict.Fault { return slices.Clone(c.warnings) }
 
 // withoutFile is what runs without a file.
 const withoutFile = "destinations: [{id: log, kind: log}]"

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"eventserver/app/config/strict"
 	"eventserver/app/textfile"
 	"eventserver/destinations"
 )
@@ -42,12 +43,12 @@ func equal(t *testing.T, got, want any) {
 
 func TestDefault(t *testing.T) {
 	c := Default()
-	equal(t, c.HTTP, HTTP{Addr: "127.0.0.1:8080", MaxEventBytes: MiB, MaxBatchBytes: 8 * MiB, MaxBatchEvents: 500,
+	equal(t, c.HTTP, HTTP{Addr: "127.0.0.1:8080", MaxEventBytes: strict.MiB, MaxBatchBytes: 8 * strict.MiB, MaxBatchEvents: 500,
 		MaxInFlight: 1024, PublishTimeout: 5 * time.Second, ShutdownTimeout: 30 * time.Second, ReadTimeout: 30 * time.Second})
 	equal(t, c.Broker, Broker{Kind: "embedded", Dir: "./data", Sync: true, TrimAge: time.Hour, Partitions: 8, Replication: 1,
 		Retention: 168 * time.Hour, InstanceID: "eventserver", SessionTimeout: 10 * time.Second, Rebalance: "cooperative", WindowMessages: 1000, WindowSpan: 1_000_000})
 	equal(t, c.Admin, Admin{Addr: "127.0.0.1:8081"})
-	equal(t, c.Memory, 256*MiB)
+	equal(t, c.Memory, 256*strict.MiB)
 	equal(t, c.Ordering, "key")
 	equal(t, c.Log, Log{Level: "info", Format: "text"})
 	if len(c.Destinations) != 1 {
@@ -112,8 +113,8 @@ destinations:
 		t.Errorf("instance id %q is not the host name", c.Broker.InstanceID)
 	}
 	equal(t, c.HTTP.Keys, []APIKey{{Name: "shop", SHA256: []string{strings.Repeat("ab", 32)}}})
-	equal(t, c.HTTP.MaxEventBytes, 512*KiB)
-	equal(t, c.HTTP.MaxBatchBytes, MiB)
+	equal(t, c.HTTP.MaxEventBytes, 512*strict.KiB)
+	equal(t, c.HTTP.MaxBatchBytes, strict.MiB)
 	equal(t, c.Broker.Sync, false)
 	equal(t, c.Broker.Retention, time.Duration(0))
 	equal(t, c.Broker.Topics, map[string]string{"events": "all-events", "dest.a": "to-a"})
@@ -213,7 +214,7 @@ func TestKindsNotChecked(t *testing.T) {
 	}
 	err = c.Destinations[0].Settings.Decode(&hook{})
 	equal(t, fmt.Sprint(err), `t.yaml:1: destinations[0].zzz: unknown key; delete it, or write one of `+
-		strings.Join(append(keysOf(fieldsOf(reflect.TypeFor[hook]())), commonKeys()...), ", ")+
+		strings.Join(append(strict.KeysOf(strict.FieldsOf(reflect.TypeFor[hook]())), commonKeys()...), ", ")+
 		"\n"+`t.yaml:1: destinations[0].url: scheme "1" is not http or https; write an http:// or https:// URL`)
 	if err := new(Settings).Decode(&nothing{}); err != nil {
 		t.Errorf("settings of no file: %v", err)

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 
+	"eventserver/app/config/strict"
 	"eventserver/app/textfile"
 )
 
@@ -13,10 +14,10 @@ var index = regexp.MustCompile(`\[[0-9]+\]`)
 // paths name or below these: "broker", "destinations[].id". Without paths it is
 // about every key.
 func (c *Config) Need(paths ...string) error {
-	var missing []*Fault
+	var missing []*strict.Fault
 	for _, f := range c.missing {
 		at := index.ReplaceAllString(f.Path, "[]")
-		if len(paths) == 0 || slices.ContainsFunc(paths, func(p string) bool { return below(at, p) }) {
+		if len(paths) == 0 || slices.ContainsFunc(paths, func(p string) bool { return strict.Below(at, p) }) {
 			missing = append(missing, f)
 		}
 	}

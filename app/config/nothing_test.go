@@ -1,6 +1,7 @@
 package config
 
 import (
+	"eventserver/app/config/strict"
 	"fmt"
 	"reflect"
 	"strings"
@@ -32,8 +33,8 @@ func TestCureOfNothing(t *testing.T) {
 	// Every key of every section.
 	var walk func(path []string, typ reflect.Type)
 	walk = func(path []string, typ reflect.Type) {
-		for _, f := range fieldsOf(typ) {
-			at := append(path[:len(path):len(path)], f.name)
+		for _, f := range strict.FieldsOf(typ) {
+			at := append(path[:len(path):len(path)], f.Name)
 			src := "destinations: []\n"
 			if at[0] == "destinations" {
 				src = ""
@@ -42,7 +43,7 @@ func TestCureOfNothing(t *testing.T) {
 				src += strings.Repeat("  ", i) + key + ":\n"
 			}
 			_, err := Parse("t.yaml", []byte(src), nil)
-			inner := f.typ
+			inner := f.Type
 			for inner.Kind() == reflect.Pointer {
 				inner = inner.Elem()
 			}
@@ -51,7 +52,7 @@ func TestCureOfNothing(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), fault) || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v", strings.Join(at, "."), err)
 			}
-			if f.required && strings.Contains(err.Error(), "delete the key") {
+			if f.Required && strings.Contains(err.Error(), "delete the key") {
 				t.Errorf("%s is required, and its cure is to delete it", strings.Join(at, "."))
 			}
 			if inner.Kind() == reflect.Struct {

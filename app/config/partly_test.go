@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/pem"
+	"eventserver/app/config/strict"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -42,7 +43,7 @@ destinations:
 			return ""
 		}
 		var out []string
-		for _, f := range err.(*Faults).List() {
+		for _, f := range err.(*strict.Faults).List() {
 			out = append(out, f.Path)
 		}
 		return strings.Join(out, " ")
@@ -83,7 +84,7 @@ destinations:
 		}
 	}
 	// Other faults stay faults, and a server needs everything.
-	if _, err := Load(path, Checks{Kinds: fakeKinds}); err == nil || len(err.(*Faults).List()) < 12 {
+	if _, err := Load(path, Checks{Kinds: fakeKinds}); err == nil || len(err.(*strict.Faults).List()) < 12 {
 		t.Errorf("a server: %v", err)
 	}
 	if err := os.WriteFile(path, []byte(src+"- {id: c, kind: log, timeout: soon, filter: \"${open\"}\n"), 0o600); err != nil {
@@ -114,7 +115,7 @@ func TestSources(t *testing.T) {
 	t.Setenv("ES_YAML", good)
 	t.Setenv("ES_FAULTY", faulty)
 	give(good)
-	for _, source := range []string{"env:ES_YAML", Stdin} {
+	for _, source := range []string{"env:ES_YAML", strict.Stdin} {
 		c, err := Load(source, Checks{Here: true})
 		if err != nil || c.Log.Level != "warn" {
 			t.Errorf("%s: %+v, %v", source, c, err)
@@ -123,7 +124,7 @@ func TestSources(t *testing.T) {
 	give(faulty)
 	for source, want := range map[string]string{
 		"env:ES_FAULTY": `env:ES_FAULTY:2: log.level: "lot" is not one of debug, info, warn, error; write one of these`,
-		Stdin:           `standard input:2: log.level: "lot" is not one of debug, info, warn, error; write one of these`,
+		strict.Stdin:    `standard input:2: log.level: "lot" is not one of debug, info, warn, error; write one of these`,
 		"env:ES_NONE":   "env:ES_NONE: cannot be read: the variable is not set; give the path of a configuration file after --config, - or env:NAME",
 		"env:":          "env:: cannot be read: the variable is not set; give the path of a configuration file after --config, - or env:NAME",
 	} {
@@ -132,15 +133,15 @@ func TestSources(t *testing.T) {
 		}
 	}
 	give(strings.Repeat("#", 2<<20))
-	if _, err := Load(Stdin, Checks{}); err == nil || !strings.Contains(err.Error(), "standard input: is larger than 1MiB") {
+	if _, err := Load(strict.Stdin, Checks{}); err == nil || !strings.Contains(err.Error(), "standard input: is larger than 1MiB") {
 		t.Error(err)
 	}
-	for source, want := range map[string]string{Stdin: "standard input", "env:X": "environment variable X"} {
-		if err := Once(source); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--config FILE") {
+	for source, want := range map[string]string{strict.Stdin: "standard input", "env:X": "environment variable X"} {
+		if err := strict.Once(source); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--config FILE") {
 			t.Errorf("%s: %v", source, err)
 		}
 	}
-	if err := Once("./env:X"); err != nil {
+	if err := strict.Once("./env:X"); err != nil {
 		t.Error(err)
 	}
 }

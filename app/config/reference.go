@@ -1,6 +1,7 @@
 package config
 
 import (
+	"eventserver/app/config/strict"
 	"fmt"
 	"reflect"
 	"strings"
@@ -57,26 +58,26 @@ A destination also has the keys of its kind, on the same level:
 func Reference(kinds []KindDoc) string {
 	var b strings.Builder
 	b.WriteString(preface)
-	var top []row
-	sections := fieldsOf(reflect.TypeFor[Config]())
+	var top []strict.Row
+	sections := strict.FieldsOf(reflect.TypeFor[Config]())
 	for _, f := range sections {
-		if structOf(f.typ) == nil {
-			top = append(top, rowOf("", f))
+		if strict.StructOf(f.Type) == nil {
+			top = append(top, strict.RowOf("", f))
 		}
 	}
 	b.WriteString("\n## Top level\n\n")
-	table(&b, top)
+	strict.Table(&b, top)
 	for _, f := range sections {
-		t := structOf(f.typ)
+		t := strict.StructOf(f.Type)
 		if t == nil {
 			continue
 		}
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n", f.name, f.doc)
-		if f.name == "broker" {
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n", f.Name, f.Doc)
+		if f.Name == "broker" {
 			b.WriteString(durability)
 		}
 		b.WriteString("\n")
-		table(&b, rowsOf(nested("", f), t))
+		strict.Table(&b, strict.RowsOf(strict.Nested("", f), t))
 	}
 	if len(kinds) > 0 {
 		b.WriteString(kindsPreface)
@@ -87,8 +88,8 @@ func Reference(kinds []KindDoc) string {
 		if t.Kind() == reflect.Pointer {
 			t = t.Elem()
 		}
-		if rows := rowsOf("destinations[]", t); len(rows) > 0 {
-			table(&b, rows)
+		if rows := strict.RowsOf("destinations[]", t); len(rows) > 0 {
+			strict.Table(&b, rows)
 		} else {
 			b.WriteString("No keys of its own.\n")
 		}

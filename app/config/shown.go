@@ -1,6 +1,7 @@
 package config
 
 import (
+	"eventserver/app/config/strict"
 	"fmt"
 	"reflect"
 	"slices"
@@ -12,7 +13,7 @@ import (
 // support: with all defaults, and with every secret hidden. URLs lose their
 // password and query, and header-like maps the values that authenticate.
 func (c *Config) Redacted() string {
-	root := redactStruct(reflect.ValueOf(c).Elem())
+	root := strict.Shown(reflect.ValueOf(c).Elem())
 	out, err := yaml.Dump(root)
 	if err != nil {
 		return fmt.Sprintf("# the configuration cannot be shown: %v\n", err)
@@ -53,10 +54,10 @@ func (s *Settings) redacted() *yaml.Node {
 		return n
 	}
 	common := s.others
-	l := newLoader(s.file, options{}, hooks{})
-	for _, e := range l.entries(s.node, s.path, 0) {
-		if !slices.Contains(common, e.key) {
-			n.Content = append(n.Content, text(e.key), text("[hidden]"))
+	l := strict.New(s.file, strict.Options{}, strict.Hooks{})
+	for _, e := range l.Entries(s.node, s.path, 0) {
+		if !slices.Contains(common, e.Key) {
+			n.Content = append(n.Content, strict.Text(e.Key), strict.Text("[hidden]"))
 		}
 	}
 	return n

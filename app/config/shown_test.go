@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"eventserver/app/config/strict"
 	"fmt"
 	"reflect"
 	"strings"
@@ -48,11 +49,11 @@ more: 1
 	b.check(t)
 
 	_, err := Parse("t.yaml", []byte(src), fakeKinds)
-	var all *Faults
+	var all *strict.Faults
 	if !errors.As(err, &all) || len(all.Unwrap()) != 12 || len(all.List()) != 12 {
 		t.Fatalf("%T %v", err, err)
 	}
-	var one *Fault
+	var one *strict.Fault
 	if !errors.As(err, &one) || one.File != "t.yaml" || one.Line != 2 || one.Path != "http.addr" {
 		t.Errorf("%+v", one)
 	}
@@ -133,17 +134,17 @@ func TestReference(t *testing.T) {
 func TestTags(t *testing.T) {
 	var walk func(path string, typ reflect.Type)
 	walk = func(path string, typ reflect.Type) {
-		setDefaults(reflect.New(typ).Elem()) // panics when one does not parse
-		for _, f := range fieldsOf(typ) {
-			at := joinPath(path, f.name)
-			if !strings.HasSuffix(f.doc, ".") {
-				t.Errorf("%s: doc %q is not a sentence", at, f.doc)
+		strict.SetDefaults(reflect.New(typ).Elem()) // panics when one does not parse
+		for _, f := range strict.FieldsOf(typ) {
+			at := strict.JoinPath(path, f.Name)
+			if !strings.HasSuffix(f.Doc, ".") {
+				t.Errorf("%s: doc %q is not a sentence", at, f.Doc)
 			}
-			if s := structOf(f.typ); s != nil {
+			if s := strict.StructOf(f.Type); s != nil {
 				walk(at, s)
-			} else if f.hasDef {
-				v := reflect.New(f.typ).Elem()
-				if err := errors.Join(setScalar(v, f.def, f), checkLimits(v, f, f.def)); err != nil {
+			} else if f.HasDefault {
+				v := reflect.New(f.Type).Elem()
+				if err := errors.Join(strict.SetScalar(v, f.Default, f), strict.CheckLimits(v, f, f.Default)); err != nil {
 					t.Errorf("%s: default %v", at, err)
 				}
 			}
@@ -153,17 +154,17 @@ func TestTags(t *testing.T) {
 }
 
 func TestByteSize(t *testing.T) {
-	for s, want := range map[string]ByteSize{"0": 0, "1": 1, "7B": 7, "1KiB": KiB, "3 MiB": 3 * MiB, "2GiB": 2 * GiB, "1TiB": TiB} {
-		got, err := ParseByteSize(s)
+	for s, want := range map[string]strict.ByteSize{"0": 0, "1": 1, "7B": 7, "1KiB": strict.KiB, "3 MiB": 3 * strict.MiB, "2GiB": 2 * strict.GiB, "1TiB": strict.TiB} {
+		got, err := strict.ParseByteSize(s)
 		if err != nil || got != want {
 			t.Errorf("%s: %v %v", s, got, err)
 		}
-		if again, err := ParseByteSize(got.String()); err != nil || again != want {
+		if again, err := strict.ParseByteSize(got.String()); err != nil || again != want {
 			t.Errorf("%s: %v again: %v %v", s, got, again, err)
 		}
 	}
 	for _, s := range []string{"", "-1", "1.5MiB", "1MB", "1k", "MiB", "99999999999999999999", "9007199254740992KiB", "1 "} {
-		if got, err := ParseByteSize(s); err == nil {
+		if got, err := strict.ParseByteSize(s); err == nil {
 			t.Errorf("%q: %v", s, got)
 		}
 	}
@@ -193,13 +194,13 @@ func FuzzParse(f *testing.F) {
 		case strings.Contains(err.Error(), fromEnv):
 			t.Errorf("the environment's secret is in %q", err)
 		default:
-			for _, e := range err.(*Faults).List() {
+			for _, e := range err.(*strict.Faults).List() {
 				if e.Msg == "" || strings.ContainsAny(e.Error(), "\r\n") {
 					t.Errorf("fault %q", e)
 				}
 			}
 		}
-		if len(secret) < hideFrom || strings.Contains(secret, "${") {
+		if len(secret) < 6 || strings.Contains(secret, "${") {
 			return
 		}
 		faults := func(secret string) string {

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"eventserver/app/config/strict"
 	"eventserver/destinations"
 )
 
@@ -44,7 +45,7 @@ func (t *Traces) Validate() error {
 	for _, name := range names {
 		switch {
 		case !headerRE.MatchString(name):
-			f.addf("headers: %s is no name of a header; use letters, digits and . _ -", quote(name))
+			f.addf("headers: %s is no name of a header; use letters, digits and . _ -", strict.Quote(name))
 		case slices.Contains([]string{"content-type", "content-length", "content-encoding", "host"}, strings.ToLower(name)):
 			f.addf("headers.%s: is set by the server; delete it", name)
 		case !httpguts.ValidHeaderFieldValue(t.Headers[name]):

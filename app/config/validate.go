@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"eventserver/app/config/strict"
 	"eventserver/app/textfile"
 	"eventserver/destinations"
 )
@@ -65,7 +66,7 @@ func (c *Config) Validate() error {
 	if b := c.Broker; b.Kind == "kafka" && b.Retention > 0 && longest >= 0 {
 		if age := c.Destinations[longest].Retry.MaxAge; b.Retention <= age {
 			f.addf("broker.retention: %s is not longer than destinations[%d].retry.max_age %s, so an event could be deleted while it is retried; give a longer retention, or 0 for ever",
-				formatDuration(b.Retention), longest, formatDuration(age))
+				strict.FormatDuration(b.Retention), longest, strict.FormatDuration(age))
 		}
 	}
 	return f.err()
@@ -295,7 +296,7 @@ func (r *RateLimit) Validate() error {
 func (r *Retry) Validate() error {
 	var f faultList
 	if r.Initial > r.Max {
-		f.addf("initial: %s is longer than max %s; give a shorter one", formatDuration(r.Initial), formatDuration(r.Max))
+		f.addf("initial: %s is longer than max %s; give a shorter one", strict.FormatDuration(r.Initial), strict.FormatDuration(r.Max))
 	}
 	return f.err()
 }
@@ -304,7 +305,7 @@ func (r *Retry) Validate() error {
 func (b *Breaker) Validate() error {
 	var f faultList
 	if b.Initial > b.Max {
-		f.addf("initial: %s is longer than max %s; give a shorter one", formatDuration(b.Initial), formatDuration(b.Max))
+		f.addf("initial: %s is longer than max %s; give a shorter one", strict.FormatDuration(b.Initial), strict.FormatDuration(b.Max))
 	}
 	return f.err()
 }

@@ -9,7 +9,7 @@ import (
 	"os"
 
 	"eventserver/app"
-	"eventserver/app/config"
+	"eventserver/app/config/strict"
 	"eventserver/app/textfile"
 )
 
@@ -102,7 +102,7 @@ func transform(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	if id == "" {
 		return misuse("transform: give --destination ID")
 	}
-	if path == config.Stdin && files[0] == "-" {
+	if path == strict.Stdin && files[0] == "-" {
 		return misuse("transform: standard input is the configuration or the event, not both")
 	}
 	cfg, err := loadFor(path, "http.max_event_bytes", "http.max_batch_events", "schemas")

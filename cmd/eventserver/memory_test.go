@@ -9,11 +9,12 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"eventserver/app/config"
+	"eventserver/app/config/strict"
 )
 
 func TestMemoryLimit(t *testing.T) {
 	t.Parallel()
-	cfg := &config.Config{Memory: 256 * config.MiB, Destinations: make([]config.Destination, 100)}
+	cfg := &config.Config{Memory: 256 * strict.MiB, Destinations: make([]config.Destination, 100)}
 	const needed = (256 + 32 + 25) << 20
 	for name, test := range map[string]struct {
 		container uint64

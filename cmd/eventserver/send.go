@@ -12,6 +12,7 @@ import (
 
 	"eventserver/app"
 	"eventserver/app/config"
+	"eventserver/app/config/strict"
 	"eventserver/app/schema"
 	sending "eventserver/cmd/eventserver/internal/send"
 )
@@ -56,7 +57,7 @@ func send(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if example {
 		needs = append(needs, "schemas")
-	} else if path == config.Stdin && files[0] == "-" {
+	} else if path == strict.Stdin && files[0] == "-" {
 		return misuse("send: standard input is the configuration or the events, not both")
 	}
 	cfg, err := loadFor(path, append(needs, "http.max_event_bytes")...)

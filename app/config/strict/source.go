@@ -1,4 +1,4 @@
-package config
+package strict
 
 import (
 	"errors"
@@ -31,8 +31,8 @@ func Once(source string) error {
 	return nil
 }
 
-// content reads a source; name stands for it in faults.
-func content(source string, regular bool) (name string, src []byte, err error) {
+// Content reads a source; name stands for it in faults.
+func Content(source string, regular bool) (name string, src []byte, err error) {
 	switch variable, inVariable := strings.CutPrefix(source, EnvPrefix); {
 	case source == Stdin:
 		src, err = io.ReadAll(io.LimitReader(os.Stdin, textfile.MaxBytes+1))

@@ -1,4 +1,4 @@
-package config
+package strict
 
 import (
 	"slices"
@@ -13,20 +13,20 @@ func (e *unsetError) Error() string {
 	return "environment variable " + e.name + " is not set; set it, or write ${" + e.name + ":-default}"
 }
 
-// below reports whether path is at or inside of one.
-func below(path, one string) bool {
+// Below reports whether path is at or inside of one.
+func Below(path, one string) bool {
 	rest, ok := strings.CutPrefix(path, one)
 	return ok && (one == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 // leave leaves a value out that this process need not know.
-func (l *loader) leave(f *Fault) {
+func (l *Loader) leave(f *Fault) {
 	l.bad[f.Path] = true
-	l.missing = append(l.missing, f)
+	l.Missing = append(l.Missing, f)
 }
 
 // incomplete reports whether a value inside of path was left out: then the checks
 // of what stands there would complain of what is not so.
-func (l *loader) incomplete(path string) bool {
-	return slices.ContainsFunc(l.missing, func(f *Fault) bool { return below(f.Path, path) })
+func (l *Loader) incomplete(path string) bool {
+	return slices.ContainsFunc(l.Missing, func(f *Fault) bool { return Below(f.Path, path) })
 }

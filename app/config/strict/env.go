@@ -1,4 +1,4 @@
-package config
+package strict
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // on one scalar after the YAML is parsed, so that a value cannot add keys. An
 // error holds no part of text but the name of an unset variable: text may be a
 // secret.
-func expand(text string, hide *hider) (string, error) {
+func expand(text string, hide *Hider) (string, error) {
 	var out strings.Builder
 	var unset []error
 	rest := text

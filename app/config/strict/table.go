@@ -1,4 +1,4 @@
-package config
+package strict
 
 import (
 	"fmt"
@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-type row struct{ path, typ, def, doc string }
+// Row is one key in a table.
+type Row struct{ path, typ, def, doc string }
 
-// structOf is the struct of a section, of a list of them, or nil.
-func structOf(t reflect.Type) reflect.Type {
+// StructOf is the struct of a section, of a list of them, or nil.
+func StructOf(t reflect.Type) reflect.Type {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
 	}
@@ -19,35 +20,38 @@ func structOf(t reflect.Type) reflect.Type {
 	return nil
 }
 
-func nested(path string, f field) string {
-	path = joinPath(path, f.name)
-	if f.typ.Kind() == reflect.Slice {
+// Nested is the path of what stands below a key.
+func Nested(path string, f Field) string {
+	path = JoinPath(path, f.Name)
+	if f.Type.Kind() == reflect.Slice {
 		path += "[]"
 	}
 	return path
 }
 
-func rowsOf(path string, t reflect.Type) []row {
-	var rows []row
-	for _, f := range fieldsOf(t) {
-		rows = append(rows, rowOf(path, f))
-		if s := structOf(f.typ); s != nil {
-			rows = append(rows, rowsOf(nested(path, f), s)...)
+// RowsOf are the rows of the keys of a struct, and of those inside it.
+func RowsOf(path string, t reflect.Type) []Row {
+	var rows []Row
+	for _, f := range FieldsOf(t) {
+		rows = append(rows, RowOf(path, f))
+		if s := StructOf(f.Type); s != nil {
+			rows = append(rows, RowsOf(Nested(path, f), s)...)
 		}
 	}
 	return rows
 }
 
-func rowOf(path string, f field) row {
-	r := row{path: joinPath(path, f.name), typ: typeName(f), doc: f.doc}
-	doc, words, inWords := strings.Cut(f.doc, "Default: ")
+// RowOf is the row of one key.
+func RowOf(path string, f Field) Row {
+	r := Row{path: JoinPath(path, f.Name), typ: typeName(f), doc: f.Doc}
+	doc, words, inWords := strings.Cut(f.Doc, "Default: ")
 	switch {
-	case f.required:
+	case f.Required:
 		r.def = "**required**"
 	case inWords: // one that depends on other keys
 		r.doc, r.def = strings.TrimSpace(doc), strings.TrimSuffix(words, ".")
-	case f.def != "":
-		r.def = code(f.def)
+	case f.Default != "":
+		r.def = code(f.Default)
 	}
 	if len(f.oneof) > 0 {
 		r.typ = code(strings.Join(f.oneof, "`, `"))
@@ -61,26 +65,26 @@ func rowOf(path string, f field) row {
 	}
 	if len(limits) > 0 {
 		unit := ""
-		if f.typ.Kind() == reflect.Slice {
+		if f.Type.Kind() == reflect.Slice {
 			unit = " entries"
 		}
 		r.doc += " (" + strings.Join(limits, ", ") + unit + ")"
 	}
 	if f.isSecret() {
-		r.doc += " Or " + code(f.name+"_file") + "."
+		r.doc += " Or " + code(f.Name+"_file") + "."
 	}
 	return r
 }
 
-func typeName(f field) string {
-	t := f.typ
+func typeName(f Field) string {
+	t := f.Type
 	switch {
 	case f.isSecret():
 		return "secret"
 	case t == durationType:
 		return "duration"
 	case t.Kind() == reflect.Pointer:
-		f.typ = t.Elem()
+		f.Type = t.Elem()
 		return typeName(f)
 	case t.Kind() == reflect.Slice:
 		return "list of " + typeName(f.elem())
@@ -102,7 +106,8 @@ func typeName(f field) string {
 
 func code(s string) string { return "`" + s + "`" }
 
-func table(b *strings.Builder, rows []row) {
+// Table writes rows as a table of Markdown.
+func Table(b *strings.Builder, rows []Row) {
 	b.WriteString("| key | type | default | meaning |\n|---|---|---|---|\n")
 	for _, r := range rows {
 		cell := func(s string) string { return strings.ReplaceAll(s, "|", `\|`) }

@@ -1,4 +1,4 @@
-package config
+package strict
 
 import (
 	"net/url"
@@ -12,25 +12,27 @@ import (
 	"eventserver/destinations"
 )
 
-func text(s string) *yaml.Node {
+// Text is a single value.
+func Text(s string) *yaml.Node {
 	n := &yaml.Node{}
 	n.SetString(s)
 	return n
 }
 
-func redactStruct(v reflect.Value) *yaml.Node {
+// Shown is the struct v as YAML, with secrets hidden.
+func Shown(v reflect.Value) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode}
-	for _, f := range fieldsOf(v.Type()) {
-		fv := v.FieldByIndex(f.index)
+	for _, f := range FieldsOf(v.Type()) {
+		fv := v.FieldByIndex(f.Index)
 		switch fv.Kind() {
 		case reflect.Pointer, reflect.Slice, reflect.Map:
 			if fv.IsNil() {
 				continue
 			}
 		}
-		n.Content = append(n.Content, text(f.name), redactValue(fv, f))
+		n.Content = append(n.Content, Text(f.Name), redactValue(fv, f))
 	}
-	if o, ok := v.Interface().(open); ok {
+	if o, ok := v.Interface().(Open); ok {
 		if more := o.Others(); more != nil {
 			n.Content = append(n.Content, more.Content...)
 		}
@@ -38,12 +40,12 @@ func redactStruct(v reflect.Value) *yaml.Node {
 	return n
 }
 
-func redactValue(v reflect.Value, f field) *yaml.Node {
+func redactValue(v reflect.Value, f Field) *yaml.Node {
 	switch v.Kind() {
 	case reflect.Pointer:
 		return redactValue(v.Elem(), f)
 	case reflect.Struct:
-		return redactStruct(v)
+		return Shown(v)
 	case reflect.Slice:
 		n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
 		for i := range v.Len() {
@@ -60,7 +62,7 @@ func redactValue(v reflect.Value, f field) *yaml.Node {
 		for _, k := range keys {
 			e := f.elem()
 			e.hide = e.hide || sensitiveKey.MatchString(k.String())
-			n.Content = append(n.Content, text(k.String()), redactValue(v.MapIndex(k), e))
+			n.Content = append(n.Content, Text(k.String()), redactValue(v.MapIndex(k), e))
 		}
 		if len(keys) == 0 {
 			n.Style = yaml.FlowStyle
@@ -68,11 +70,11 @@ func redactValue(v reflect.Value, f field) *yaml.Node {
 		return n
 	case reflect.String:
 		if f.hide && v.String() != "" {
-			return text(hiddenText)
+			return Text(hiddenText)
 		}
-		return text(redactURL(v.String(), f.hidePath))
+		return Text(redactURL(v.String(), f.hidePath))
 	default:
-		return &yaml.Node{Kind: yaml.ScalarNode, Value: format(v, f)}
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: Format(v, f)}
 	}
 }
 

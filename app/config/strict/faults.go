@@ -1,4 +1,4 @@
-package config
+package strict
 
 import (
 	"cmp"
@@ -18,10 +18,10 @@ type Fault = textfile.Fault
 // by line.
 type Faults = textfile.Faults
 
-// newFaults hides and sorts. The same fault found twice is kept once: the
+// NewFaults hides and sorts. The same fault found twice is kept once: the
 // common keys of a destination and those of its kind are read from one
 // mapping, so a duplicate key is seen by both.
-func newFaults(list []*Fault, hide *hider) error {
+func NewFaults(list []*Fault, hide *Hider) error {
 	type id struct {
 		line      int
 		path, msg string
@@ -45,12 +45,12 @@ func newFaults(list []*Fault, hide *hider) error {
 // ones would garble ordinary words, and tell by the garbling what they are.
 const hideFrom = 6
 
-// hider takes values out of messages that others wrote. Our own messages never
+// Hider takes values out of messages that others wrote. Our own messages never
 // hold a secret; this is the second line of defence, for a kind whose Validate
 // does, and for environment variables put where they do not belong.
-type hider struct{ values map[string]string }
+type Hider struct{ values map[string]string }
 
-func (h *hider) add(value, shown string) {
+func (h *Hider) add(value, shown string) {
 	if len(value) < hideFrom {
 		return
 	}
@@ -62,19 +62,20 @@ func (h *hider) add(value, shown string) {
 	}
 	h.values[value] = shown
 	// As it looks in quotes, whole and cut short.
-	for _, q := range []string{fmt.Sprintf("%q", value), quote(value)} {
+	for _, q := range []string{fmt.Sprintf("%q", value), Quote(value)} {
 		h.values[q[1:len(q)-1]] = shown
 	}
 }
 
-func (h *hider) addAll(o *hider) {
+// AddAll hides what another one hides too.
+func (h *Hider) AddAll(o *Hider) {
 	for v, s := range o.values {
 		h.add(v, s)
 	}
 }
 
 // cleaner is the function that does it.
-func (h *hider) cleaner() func(string) string {
+func (h *Hider) cleaner() func(string) string {
 	values := slices.SortedFunc(maps.Keys(h.values), func(a, b string) int {
 		return cmp.Or(len(b)-len(a), strings.Compare(a, b)) // longest first: a secret may contain another
 	})

@@ -1,4 +1,4 @@
-package config
+package strict
 
 import (
 	"errors"
@@ -20,27 +20,27 @@ const maxSecret = 64 << 10
 
 // secretFile reads a Secret from the file that <key>_file names. The path is
 // not shown: some put the secret itself there.
-func (l *loader) secretFile(n *yaml.Node, path string, v reflect.Value, f field) {
+func (l *Loader) secretFile(n *yaml.Node, path string, v reflect.Value, f Field) {
 	at := path + "_file"
 	var name string
-	l.value(n, at, reflect.ValueOf(&name).Elem(), field{name: f.name + "_file", typ: reflect.TypeFor[string]()})
+	l.value(n, at, reflect.ValueOf(&name).Elem(), Field{Name: f.Name + "_file", Type: reflect.TypeFor[string]()})
 	if l.bad[at] {
 		return
 	}
 	n = deref(n)
 	text, err := readSecret(name)
-	if err != nil && l.opts.partly {
-		l.leave(&Fault{File: l.file, Line: n.Line, Path: at, Msg: err.Error(), Cause: err})
+	if err != nil && l.opts.Partly {
+		l.leave(&Fault{File: l.File, Line: n.Line, Path: at, Msg: err.Error(), Cause: err})
 		l.bad[path] = true
 		return
 	}
 	if err != nil {
 		l.bad[path] = true
 		l.unreadable(n, at, err.Error())
-		l.faults[len(l.faults)-1].Cause = err
+		l.Faults[len(l.Faults)-1].Cause = err
 		return
 	}
-	l.hide.add(text, hiddenText)
+	l.Hide.add(text, hiddenText)
 	v.SetString(text)
 }
 
@@ -53,12 +53,13 @@ func openRegular(name string) (*os.File, error) {
 		return nil, errors.New("is not the path of a regular file" + cure)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w%s", withoutPath(err), cure)
+		return nil, fmt.Errorf("cannot be read: %w%s", WithoutPath(err), cure)
 	}
 	return file, nil
 }
 
-func withoutPath(err error) error {
+// WithoutPath is an error of a file without the path, which may be a secret.
+func WithoutPath(err error) error {
 	var perr *os.PathError
 	if errors.As(err, &perr) {
 		return perr.Err
@@ -74,7 +75,7 @@ func readSecret(name string) (string, error) {
 	defer func() { _ = file.Close() }() // read only
 	data, err := io.ReadAll(io.LimitReader(file, maxSecret+1))
 	if err != nil {
-		return "", fmt.Errorf("cannot be read: %w; give another file", withoutPath(err))
+		return "", fmt.Errorf("cannot be read: %w; give another file", WithoutPath(err))
 	}
 	if len(data) > maxSecret {
 		return "", errors.New("is a file of more than 64KiB; give the file that holds only the secret")
@@ -103,22 +104,24 @@ type Prechecker interface{ Precheck() error }
 // refused. Its errors are those of a Validator.
 type Warner interface{ Warn() error }
 
-func (l *loader) validate(n *yaml.Node, path string, v reflect.Value) {
+// Validate runs the checks of the struct v, whose keys are those of the mapping n: see
+// Validator, Prechecker and Warner.
+func (l *Loader) Validate(n *yaml.Node, path string, v reflect.Value) {
 	if l.incomplete(path) {
 		return
 	}
 	if c, ok := v.Addr().Interface().(Validator); ok {
-		l.attribute(c.Validate(), n, path, keysOf(fieldsOf(v.Type())))
+		l.Attribute(c.Validate(), n, path, KeysOf(FieldsOf(v.Type())))
 	}
-	if c, ok := v.Addr().Interface().(Prechecker); ok && l.opts.here {
-		l.attribute(c.Precheck(), n, path, keysOf(fieldsOf(v.Type())))
+	if c, ok := v.Addr().Interface().(Prechecker); ok && l.opts.Here {
+		l.Attribute(c.Precheck(), n, path, KeysOf(FieldsOf(v.Type())))
 	}
-	if c, ok := v.Addr().Interface().(Warner); ok && l.opts.here {
-		known := len(l.faults)
-		l.attribute(c.Warn(), n, path, keysOf(fieldsOf(v.Type())))
-		if !l.opts.strict {
-			l.warnings = append(l.warnings, l.faults[known:]...)
-			l.faults = l.faults[:known]
+	if c, ok := v.Addr().Interface().(Warner); ok && l.opts.Here {
+		known := len(l.Faults)
+		l.Attribute(c.Warn(), n, path, KeysOf(FieldsOf(v.Type())))
+		if !l.opts.Strict {
+			l.Warnings = append(l.Warnings, l.Faults[known:]...)
+			l.Faults = l.Faults[:known]
 		}
 	}
 }
@@ -128,23 +131,23 @@ var (
 	pathSegment = regexp.MustCompile(`[A-Za-z0-9_-]+|"[^"]*"`)
 )
 
-// attribute adds the leaves of err as faults of the mapping n or of the keys
+// Attribute adds the leaves of err as faults of the mapping n or of the keys
 // they name. What a Settings.Decode returned is taken over as it is.
-func (l *loader) attribute(err error, n *yaml.Node, path string, keys []string) {
+func (l *Loader) Attribute(err error, n *yaml.Node, path string, keys []string) {
 	for _, leaf := range leaves(err) {
 		var fault *Fault
 		if errors.As(leaf, &fault) {
-			l.faults = append(l.faults, fault)
+			l.Faults = append(l.Faults, fault)
 			continue
 		}
 		m := fieldError.FindStringSubmatch(leaf.Error())
 		if m == nil || !startsWithKey(m[1], keys) {
-			l.faults = append(l.faults, &Fault{File: l.file, Line: n.Line, Path: path, Msg: leaf.Error()})
+			l.Faults = append(l.Faults, &Fault{File: l.File, Line: n.Line, Path: path, Msg: leaf.Error()})
 			continue
 		}
-		line, at, readable := l.find(n, path, pathSegment.FindAllString(m[1], -1))
+		line, at, readable := l.Find(n, path, pathSegment.FindAllString(m[1], -1))
 		if readable {
-			l.faults = append(l.faults, &Fault{File: l.file, Line: line, Path: at, Msg: m[2]})
+			l.Faults = append(l.Faults, &Fault{File: l.File, Line: line, Path: at, Msg: m[2]})
 		}
 	}
 }
@@ -162,9 +165,9 @@ func startsWithKey(text string, keys []string) bool {
 	return false
 }
 
-// find walks down from n: the line of the last part that the file has, the
+// Find walks down from n: the line of the last part that the file has, the
 // full path, and whether no part of it was unreadable.
-func (l *loader) find(n *yaml.Node, path string, segments []string) (line int, at string, readable bool) {
+func (l *Loader) Find(n *yaml.Node, path string, segments []string) (line int, at string, readable bool) {
 	at, line, readable = path, n.Line, true
 	for _, s := range segments {
 		var next *yaml.Node
@@ -178,10 +181,10 @@ func (l *loader) find(n *yaml.Node, path string, segments []string) (line int, a
 			}
 		} else {
 			key := strings.Trim(s, `"`)
-			at = joinPath(at, key)
+			at = JoinPath(at, key)
 			if n != nil && n.Kind == yaml.MappingNode {
-				for _, e := range l.entries(n, path, 0) {
-					if e.key == key || e.key == key+"_file" {
+				for _, e := range l.Entries(n, path, 0) {
+					if e.Key == key || e.Key == key+"_file" {
 						next = e.value
 					}
 				}

@@ -1,4 +1,4 @@
-package config
+package strict
 
 import (
 	"errors"
@@ -68,8 +68,8 @@ func ParseByteSize(s string) (ByteSize, error) {
 	return ByteSize(n) * unit, nil
 }
 
-// formatDuration is Duration.String without the zero parts: 168h, not 168h0m0s.
-func formatDuration(d time.Duration) string {
+// FormatDuration is Duration.String without the zero parts: 168h, not 168h0m0s.
+func FormatDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
@@ -80,9 +80,9 @@ func formatDuration(d time.Duration) string {
 	return s
 }
 
-// setScalar parses text into v. The error says what text is not and the cure;
+// SetScalar parses text into v. The error says what text is not and the cure;
 // it does not hold text.
-func setScalar(v reflect.Value, text string, f field) error {
+func SetScalar(v reflect.Value, text string, f Field) error {
 	switch {
 	case v.Type() == durationType:
 		d, err := time.ParseDuration(text)
@@ -131,16 +131,16 @@ func setScalar(v reflect.Value, text string, f field) error {
 		}
 		v.SetFloat(n)
 	default:
-		panic(fmt.Sprintf("config: key %s: type %s is not supported", f.name, v.Type()))
+		panic(fmt.Sprintf("config: key %s: type %s is not supported", f.Name, v.Type()))
 	}
 	return nil
 }
 
-// format is the text of a scalar in YAML and in messages.
-func format(v reflect.Value, f field) string {
+// Format is the text of a scalar in YAML and in messages.
+func Format(v reflect.Value, f Field) string {
 	switch {
 	case v.Type() == durationType:
-		return formatDuration(time.Duration(v.Int()))
+		return FormatDuration(time.Duration(v.Int()))
 	case f.bytes && v.CanInt():
 		return ByteSize(v.Int()).String()
 	case v.CanFloat():
@@ -149,9 +149,9 @@ func format(v reflect.Value, f field) string {
 	return fmt.Sprint(v.Interface())
 }
 
-// checkLimits applies min, max and oneof to a scalar; shown is how the file
+// CheckLimits applies min, max and oneof to a scalar; shown is how the file
 // writes it.
-func checkLimits(v reflect.Value, f field, shown string) error {
+func CheckLimits(v reflect.Value, f Field, shown string) error {
 	if len(f.oneof) > 0 && v.Kind() == reflect.String {
 		for _, w := range f.oneof {
 			if v.String() == w {
@@ -168,18 +168,18 @@ func checkLimits(v reflect.Value, f field, shown string) error {
 		return fmt.Errorf("%s; write one of these", msg)
 	}
 	if f.min != "" && less(v, limit(v, f, f.min)) {
-		return fmt.Errorf("%s is less than %s; give %s or more", format(v, f), f.min, f.min)
+		return fmt.Errorf("%s is less than %s; give %s or more", Format(v, f), f.min, f.min)
 	}
 	if f.max != "" && less(limit(v, f, f.max), v) {
-		return fmt.Errorf("%s is more than %s; give %s or less", format(v, f), f.max, f.max)
+		return fmt.Errorf("%s is more than %s; give %s or less", Format(v, f), f.max, f.max)
 	}
 	return nil
 }
 
-func limit(v reflect.Value, f field, text string) reflect.Value {
+func limit(v reflect.Value, f Field, text string) reflect.Value {
 	l := reflect.New(v.Type()).Elem()
-	if err := setScalar(l, text, f); err != nil {
-		panic(fmt.Sprintf("config: min or max tag of %s: %q %v", f.name, text, err))
+	if err := SetScalar(l, text, f); err != nil {
+		panic(fmt.Sprintf("config: min or max tag of %s: %q %v", f.Name, text, err))
 	}
 	return l
 }
