@@ -20,7 +20,7 @@ type producer struct {
 
 	mu     sync.Mutex
 	last   int64                    // time of the last record, in milliseconds
-	ends   map[topicPartition]int64 // behind what this process has appended
+	ends   map[topicPartition]int64 // behind the last record that this process appended
 	closed bool
 
 	underway sync.WaitGroup

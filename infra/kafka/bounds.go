@@ -43,7 +43,7 @@ func (l *Log) bounds(ctx context.Context, since time.Time, reals ...string) map[
 	for try := 1; ; try++ {
 		var old []string
 		for real, one := range out {
-			if moved(one.err) && (try == 1 || !gone(one.err)) || refused(one.err) { // what is known of the topic is old
+			if moved(one.err) && (try == 1 || !gone(one.err)) || refused(one.err) { // the cached metadata are old
 				old = append(old, real)
 			}
 		}
@@ -82,7 +82,7 @@ func (l *Log) boundsKnown(ctx context.Context, since time.Time, reals []string) 
 	oldest := list(atOldest)
 	at := oldest
 	if !since.IsZero() {
-		// before 1970 there are -1 and -2, which ask for the ends, and what no broker takes
+		// negative times are invalid, or like -1 and -2 mean the ends
 		at = list(max(since.UnixMilli(), 0))
 	}
 	end := list(atEnd)

@@ -131,7 +131,7 @@ const ownersPrefix = "eventserver."
 
 const (
 	dialTimeout    = 3 * time.Second
-	answerTimeout  = 5 * time.Second // beyond what a request itself may wait
+	answerTimeout  = 5 * time.Second // beyond the wait of the request itself
 	retryTimeout   = 10 * time.Second
 	produceTimeout = 4 * time.Second  // of one request
 	recordTimeout  = 12 * time.Second // of a record with all its tries
@@ -162,16 +162,16 @@ func (c *Config) client(name string) []kgo.Opt {
 	return opts
 }
 
-// producing are the options of the client that produces. Records go where they are
-// told, in the order of the calls, and once. A broker has one request at a time: what
-// comes meanwhile goes with the next, and a busy Kafka gets fewer requests.
+// producing are the options of the producing client. It stores records once, in the order
+// of the calls, in the given partitions. A broker gets one request at a time. Records that
+// come meanwhile go into the next one, so a busy Kafka gets fewer requests.
 func (c *Config) producing() []kgo.Opt {
 	return []kgo.Opt{
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0),
 		kgo.MaxProduceRequestsInflightPerBroker(1),
 		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(int32(c.MaxMessageBytes + overhead)),
 		kgo.ProduceRequestTimeout(produceTimeout), kgo.RecordDeliveryTimeout(recordTimeout),
-		kgo.AllowIdempotentProduceCancellation(), // who waits for an answer waits recordTimeout, and not for ever
+		kgo.AllowIdempotentProduceCancellation(), // a caller waits at most recordTimeout
 		kgo.UnknownTopicRetries(2), kgo.MaxBufferedRecords(100_000),
 	}
 }

@@ -128,7 +128,7 @@ func (c *cursor) behind(ctx context.Context, maxBytes int) error {
 	case len(got.records) > 0:
 		c.ahead = got.records
 		return nil
-	case got.next > c.next: // what is there is not delivered, such as the end of a transaction
+	case got.next > c.next: // records in between are not delivered, such as the end of a transaction
 		c.next = got.next
 		return nil
 	}

@@ -42,8 +42,8 @@ type fetchAsk struct {
 // fetched are the records of a partition from an offset on.
 type fetched struct {
 	records []*infra.Record
-	next    int64 // behind the last record, or what is passed over
-	end     int64 // of what is committed
+	next    int64 // behind the last record, or behind skipped ones
+	end     int64 // of the committed records
 	others  bool  // some of the records are another producer's
 	err     error
 }

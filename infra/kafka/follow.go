@@ -127,7 +127,7 @@ type follower struct {
 	checked   time.Time
 
 	added []*tail // all.mu
-	moved []*tail // that came on by what this process appended; all.mu
+	moved []*tail // that moved by records of this process; all.mu
 }
 
 // add adds a tail. The caller holds all.mu.
@@ -240,7 +240,7 @@ func (f *follower) request() *kmsg.FetchRequest {
 		req.add(t.info, t.at.partition, next, tailBytes)
 	}
 	for _, t := range f.forgotten {
-		if again := f.tails[t.at]; again != nil && again.sent >= 0 { // it is followed again, and said so above
+		if again := f.tails[t.at]; again != nil && again.sent >= 0 { // it is polled again, and part of the request above
 			continue
 		}
 		one := kmsg.NewFetchRequestForgottenTopic()

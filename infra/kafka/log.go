@@ -97,7 +97,7 @@ func (l *Log) Ping(ctx context.Context) error {
 func (l *Log) Close() error {
 	l.closer.Do(func() {
 		l.closed.Store(true)
-		l.members.close() // its claims keep what they did
+		l.members.close() // its claims keep their progress
 		l.end()
 		l.followers.close()
 		l.producer.close()

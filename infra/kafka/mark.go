@@ -39,8 +39,8 @@ func markOf(member string) string {
 // committed is a group's commit of a partition.
 type committed struct {
 	position infra.Position
-	kept     bool   // false: the commit says who owns it, and nothing else
-	owner    string // mark; "": nobody
+	kept     bool   // false: the commit has only the owner
+	owner    string // mark; "": none
 }
 
 // metadata is the metadata of a commit.
@@ -84,7 +84,7 @@ func readCommit(next int64, metadata string) committed {
 		}
 	}
 	// The spans of the first core have no checksum and no position, unless a note is
-	// with them: what it wrote is believed once.
+	// with them: they are accepted once.
 	if state, err := plainText.Decode(next, metadata); err == nil {
 		c.position.Text, _ = boundText.Encode(state)
 	}

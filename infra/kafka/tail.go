@@ -21,10 +21,10 @@ type tail struct {
 
 	mu      sync.Mutex
 	dead    bool  // it is followed no more
-	next    int64 // behind what has come
+	next    int64 // behind the last record
 	ours    int   // records that this process appended, since the last sweep
 	others  bool  // somebody else appended some since then
-	own     bool  // nobody else does: it is not polled
+	own     bool  // only this process appends: it is not polled
 	base    int64
 	records []*infra.Record // from base on, that a cursor has not read
 	bytes   int
@@ -90,7 +90,7 @@ func (t *tail) take(recs []*infra.Record, next int64) {
 		gone += sizeOf(t.records[n])
 		n++
 	}
-	if n > 0 { // who has not read them reads for himself
+	if n > 0 { // cursors that have not read them read for themselves
 		t.base = t.records[n-1].Offset + 1
 		clear(t.records[:n])
 		t.records = t.records[n:]
@@ -128,7 +128,7 @@ func (t *tail) appended(rec *infra.Record) (changed bool) {
 	switch {
 	case rec.Offset < t.next: // the poll was faster
 		return false
-	case rec.Offset > t.next: // what is between is another's, and is fetched
+	case rec.Offset > t.next: // records in between are another's, and are fetched
 		was := t.own
 		t.others, t.own = true, false
 		return was

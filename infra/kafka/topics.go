@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	createTries = 40 // while the cluster has no controller, or does not know yet what it made
+	createTries = 40 // while the cluster has no controller, or does not know its new topics yet
 	createPause = 250 * time.Millisecond
 )
 

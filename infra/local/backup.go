@@ -59,7 +59,7 @@ func (l *Log) backup(ctx context.Context, d *directory) error {
 	if err != nil {
 		return err
 	}
-	topics := l.topicFile.text() // before: what is missing with a low number counts as deleted
+	topics := l.topicFile.text() // before the copy: a missing topic with a low number counts as deleted
 	if err := writeSynced(d.fs, d.path, topicsName, []byte(topics)); err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func isWithin(dir, path string) bool {
 		return false
 	}
 	real, err := filepath.EvalSymlinks(path)
-	for err != nil && path != filepath.Dir(path) { // what there is of it
+	for err != nil && path != filepath.Dir(path) { // the existing part
 		path = filepath.Dir(path)
 		real, err = filepath.EvalSymlinks(path)
 	}

@@ -42,7 +42,7 @@ type checkedFile struct{ vfs.File }
 func (c checkedFile) ReadAt(b []byte, at int64) (int, error) {
 	n, err := c.File.ReadAt(b, at)
 	switch {
-	case errors.Is(err, io.EOF): // Pebble reads what the table has; it takes this for no damage
+	case errors.Is(err, io.EOF): // the file is shorter than the block, which is no damage for Pebble
 		err = &blockError{at, len(b), "the file ends before it does"}
 	case err == nil && len(b) > checkedBytes+block.TrailerLen && !wholeBlock(b):
 		err = &blockError{at, len(b) - block.TrailerLen, "checksum mismatch"}

@@ -80,7 +80,7 @@ func (c *committer) run() {
 	defer close(c.syncs)
 	for {
 		if c.small {
-			runtime.Gosched() // whoever is about to call joins the group
+			runtime.Gosched() // other callers may join the group
 		}
 		c.log.queue.takeSteps(&c.steps)
 		stored := c.commitSteps()
@@ -146,7 +146,7 @@ func (c *committer) commitSynced() bool {
 		c.encode(g, r)
 	}
 	clear(c.durables)
-	if due || len(g.requests) > 0 { // a sync that is made all the same takes along what was kept
+	if due || len(g.requests) > 0 { // a sync that happens anyway includes kept progress
 		c.log.groups.encodeDirty(g)
 	}
 	if len(g.requests) == 0 && !due {
@@ -268,7 +268,7 @@ type touch struct {
 	p     *partition
 	end   int64
 	live  bool            // somebody reads at the end: the tail gets all of them or none
-	tail  []*infra.Record // what readers at the end are given
+	tail  []*infra.Record // for readers at the end
 	bytes int             // of tail
 }
 
@@ -372,6 +372,6 @@ func (g *group) answer(err error) {
 	for _, r := range g.requests {
 		r.done <- err
 	}
-	clear(g.requests) // they are their callers' again
+	clear(g.requests) // they belong to their callers again
 	g.requests = g.requests[:0]
 }

@@ -99,7 +99,7 @@ func (c *compactions) grant() {
 		if !ok {
 			return
 		}
-		if !c.db.Schedule(c) { // another has taken it, and one that came meanwhile was told no
+		if !c.db.Schedule(c) { // another took the slot, and a new one was refused meanwhile
 			c.mu.Lock()
 			c.running--
 			c.mu.Unlock()

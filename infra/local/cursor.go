@@ -175,7 +175,7 @@ func (c *cursor) scan(ctx context.Context, end int64, maxBytes int) (records []*
 	}
 	if len(records) > 0 || want > c.next {
 		c.next = want
-		return records, nil, nil // what is wrong behind them is met by the next Read
+		return records, nil, nil // the next Read meets the damage behind them
 	}
 	if err := it.Error(); err != nil && !pebble.IsCorruptionError(err) {
 		return nil, nil, c.failed(err)

@@ -222,7 +222,7 @@ func (d *directory) refuse(file string, err error) error {
 // dirLock is a lock on a directory.
 type dirLock struct {
 	io.Closer
-	named []namedFile // what must keep its name for the lock to keep others out
+	named []namedFile // files that must keep their names for the lock to work
 }
 
 // lockFile locks a file in the directory.

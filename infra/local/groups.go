@@ -14,7 +14,7 @@ type groups struct {
 	log *Log
 
 	mu    sync.Mutex // also of topic.groups
-	order uint64     // of Keeps and Appends: who came later wins
+	order uint64     // of Keeps and Appends: the later one wins
 	dirty []*kept
 }
 
@@ -27,8 +27,8 @@ type kept struct {
 	position infra.Position
 	known    bool   // something was kept
 	order    uint64 // of position
-	written  uint64 // order of what is in Pebble
-	dirty    bool   // position is to be written
+	written  uint64 // order of the value in Pebble
+	dirty    bool   // position must be written
 	listed   bool   // in groups.dirty
 	gone     bool   // deleted
 }
@@ -143,7 +143,7 @@ func (g *groups) encode(into *group, r *request) {
 		}
 		k.written = p.order
 		if k.order < p.order {
-			k.dirty = false // what was kept before is not to come after it
+			k.dirty = false // an earlier Keep must not be written after it
 		}
 		_ = into.batch.Set(progressKey(k.topic.id, k.group, k.partition), encodePosition(into.seq, p.position), nil)
 		into.progress = append(into.progress, p)

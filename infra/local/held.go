@@ -20,7 +20,7 @@ type heldFS struct {
 	dir   string
 	named []namedFile               // the directory, and its lock file if it has one
 	wal   atomic.Pointer[namedFile] // the newest write-ahead log
-	gone  func(error)               // told of every refusal; set before there is one
+	gone  func(error)               // called for every refusal; set before the first
 }
 
 // errGone is wrapped by the error of a directory that is not where it was opened.

@@ -101,7 +101,7 @@ type Log struct {
 	full *fullFS
 	mark *markFile // nil in memory and when read-only
 	db   *pebble.DB
-	wal  bool // what is stored outlives the process
+	wal  bool // stored records outlive the process
 
 	topics      topics
 	queue       queue
@@ -338,7 +338,7 @@ func (l *Log) shut() error {
 	l.backups.Lock()   // one that runs ends soon
 	l.backups.Unlock() //nolint:staticcheck // nothing to guard: it is waited for
 	l.checker.stop()
-	l.full.giveUp() // what waits for room on the disk
+	l.full.giveUp() // operations that wait for room on the disk
 	stored := l.cfg.ReadOnly || l.committer.stop()
 	l.topicFile.stop()
 	l.reclaimer.stop()

@@ -30,7 +30,7 @@ type markFile struct {
 type position struct {
 	sequence uint64 // of the newest batch
 	records  uint64 // the sum of the ends of all partitions
-	unsynced bool   // broker.sync is false: a crash of the machine may take what the mark counts
+	unsynced bool   // broker.sync is false: a crash of the machine may lose batches that the mark counts
 }
 
 const (

@@ -75,7 +75,7 @@ type queue struct {
 	syncing  bool  // a sync is under way
 	closed   bool  // no more comes
 	full     error // the disk is full: nothing is taken now
-	dead     error // nothing is taken ever again
+	dead     error // nothing is accepted any more
 
 	broken atomic.Pointer[error] // dead, without the lock
 	down   chan struct{}         // closed with dead

@@ -34,7 +34,7 @@ type reclaimer struct {
 	run    sync.WaitGroup
 
 	mu    sync.Mutex
-	spans map[reclaimSpan]infra.Span // what was trimmed
+	spans map[reclaimSpan]infra.Span // trimmed records
 }
 
 type reclaimSpan struct {

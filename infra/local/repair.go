@@ -192,7 +192,7 @@ func (r *repairer) readTopics() error {
 			continue
 		}
 		if fileErr == nil && m.id <= last && !slices.ContainsFunc(listed, func(t namedTopic) bool { return t.id == m.id }) {
-			gone[m.id] = true // what a deleted topic left in a file
+			gone[m.id] = true // records of a deleted topic in a file
 			continue
 		}
 		add(namedTopic{key[1:], m}, false)

@@ -91,7 +91,7 @@ func chunkAt(text []byte, at int, number uint32) (c chunk, ok bool) {
 		return c, false
 	}
 	if binary.LittleEndian.Uint32(b[7:]) != number {
-		return c, false // of a log whose file was used again
+		return c, false // of an older log in a reused file
 	}
 	if binary.LittleEndian.Uint32(b) != storedChecksum(b[6:head+length]) {
 		return c, false

@@ -22,7 +22,7 @@ import (
 // deleted topic is not used again.
 type salvager struct {
 	log    *Log
-	turn   scans                     // one reader at a time; who meets no damage does not wait
+	turn   scans                     // one reader at a time; readers without damage do not wait
 	tables map[string][]salvageBlock // of each damaged table, which is read whole once
 }
 
@@ -59,7 +59,7 @@ func (s *salvager) read(ctx context.Context, p *partition, from, to int64, maxBy
 				return nil, err
 			}
 			if bytes.Compare(t.Smallest.UserKey, w.to) >= 0 {
-				break // in this order all others too
+				break // in this order so do all others
 			}
 			err := s.table(fmt.Sprintf("%s.sst", t.BackingSSTNum), w)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -141,7 +141,7 @@ func wholeBlock(b []byte) bool {
 // readBlock reads a data block with its type behind it. false: it is no data block.
 func readBlock(b []byte, to salvaged) (ok bool) {
 	defer func() {
-		if recover() != nil { // Pebble's decoders trust what a checksum holds for
+		if recover() != nil { // Pebble's decoders trust data with a valid checksum
 			ok = false
 		}
 	}()

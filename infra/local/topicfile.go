@@ -30,7 +30,7 @@ type topicFile struct {
 	done chan struct{}
 
 	mu   sync.Mutex
-	all  map[uint32]namedTopic // what is stored, and no more
+	all  map[uint32]namedTopic // stored topics only
 	last uint32                // the highest number that was stored
 }
 

@@ -10,7 +10,7 @@ import (
 const (
 	stateOpen     = iota // handed out and not done
 	stateDone            // done, or never there: compacted away, a transaction marker
-	stateDeferred        // read past: its key holds as much as it may, it is read again later
+	stateDeferred        // read past because its key has no room; read again later
 )
 
 // Tracker has the state of each offset of one partition, from the low watermark (the

@@ -21,7 +21,7 @@ type budget struct {
 
 	mu      sync.Mutex
 	starved map[*account]struct{} // that have claims which wait for room
-	wakeAt  int64                 // used, at which all of them look again
+	wakeAt  int64                 // value of used at which all are woken
 	waiting atomic.Int64          // len(starved)
 }
 
@@ -36,7 +36,7 @@ func newBudget(total int64) *budget {
 // account is one subscription's part of the budget.
 type account struct {
 	budget   *budget
-	held     atomic.Int64 // bytes of what was handed out, or is about to be
+	held     atomic.Int64 // bytes handed out, or about to be
 	messages atomic.Int64 // likewise
 	most     atomic.Int64 // messages that it may hold; 0: no bound of its own
 

@@ -29,25 +29,25 @@ type claim struct {
 
 	// Of run alone.
 	reading reading // ahead of everything that was read
-	pass    *pass   // over what was read past; nil: none
+	pass    *pass   // over deferred records; nil: none
 	begun   bool    // it has had a message
 	made    made    // of infra.Resumed
 	timer   *time.Timer
 	fullAt  time.Time // since when the window is full; zero: it is not
 	stallAt time.Time // since when it has been full without roomAgain; zero: it has not
-	anew    bool      // begin anew from what is done
+	anew    bool      // start again from what is done
 	placed  bool      // the position is within the partition
 
 	mu       sync.Mutex
 	tracker  *progress.Tracker
 	keys     map[string]*keyState // keys that have messages in flight or deferred
 	behind   map[string]*keyState // those that have deferred ones
-	nacked   []*flight            // to be handed out again, by the time they are due
+	nacked   []*flight            // waiting to be handed out again, by due time
 	transit  []*flight            // that the consumer may not have looked at: those of a step, and the last one before
 	starved  bool                 // run waits for room in the window
 	told     bool                 // that the window is full
-	dirty    bool                 // the keeper knows that something is to be kept
-	skipped  bool                 // something is to be kept by and by
+	dirty    bool                 // the keeper knows of new progress
+	skipped  bool                 // new progress that need not be kept at once
 	left     bool                 // nothing is kept any more: another owner may be at work
 	messages int                  // unacked
 	bytes    int                  // that they cost
@@ -86,7 +86,7 @@ func (c *claim) run() {
 		}
 		did := false
 		if !c.isFull() {
-			passed := c.step(c.back) // first, because what was read past is older than what comes
+			passed := c.step(c.back) // first, because deferred records are older
 			took := c.step(c.take)
 			did = passed || took
 		}

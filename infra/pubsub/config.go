@@ -63,7 +63,7 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.ReleaseTimeout, 20*time.Second)
 	def(&c.liveBytes, liveBytes)
 	def(&c.skipInterval, skipInterval)
-	if c.TrimAge > 0 { // what was skipped holds up the trimming until it is kept
+	if c.TrimAge > 0 { // skipped records hold up the trimming until their progress is kept
 		c.skipInterval = min(c.skipInterval, max(c.TrimAge/looks, keepInterval))
 	}
 	if c.Logger == nil {

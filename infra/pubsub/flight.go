@@ -14,13 +14,13 @@ import (
 type flight struct {
 	claim  *claim
 	rec    *infra.Record    // nil once msg is there
-	msg    *message.Message // with a receipt: what the consumer has
+	msg    *message.Message // with a receipt: the consumer's message
 	offset int64
 	key    *keyState
 	size   int
 	stale  bool               // one before it of its key was given back while this one was on its way; claim.mu
 	cancel context.CancelFunc // ends the message's context; nil where that is the claim's
-	due    time.Time          // when it is nacked: to be handed out again
+	due    time.Time          // when it is nacked: time to hand it out again
 }
 
 // send gives the handlers a message. false: the claim has ended, or the subscriber drains.
@@ -48,7 +48,7 @@ func (c *claim) send(f *flight) bool {
 // the record, which is then not needed any more.
 func (f *flight) message() (msg *message.Message) {
 	if !f.claim.sub.cfg.Receipts {
-		msg = read(f.rec) // anew at each delivery: what a middleware wrote on the last is not on it
+		msg = read(f.rec) // new at each delivery, without a middleware's changes to the last one
 		var ctx context.Context
 		ctx, f.cancel = context.WithCancel(f.claim.ctx)
 		msg.SetContext(ctx)

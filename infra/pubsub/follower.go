@@ -20,16 +20,16 @@ type follower struct {
 	part  *livePart
 
 	// part.mu
-	next   int64  // what lies below was taken, or is not wanted
-	wanted []mark // what is wanted from next on, the first of it
-	beyond mark   // what follows on that; noMark: nothing is known of
+	next   int64  // offsets below were taken, or are not wanted
+	wanted []mark // wanted records from next on, the first ones
+	beyond mark   // the record that follows them; noMark: not known
 	seen   int64  // number of the first record that is not counted; -1: that at next
 	lost   int    // how many of part.lost the claim went back to
 
 	// claim.mu
 	at       phase
 	out      bool          // the handlers have a part
-	stopping bool          // quiet is to be closed
+	stopping bool          // quiet must be closed
 	quiet    chan struct{} // closed when the claim has ended and nothing of it is under way
 
 	// runner.mu

@@ -22,7 +22,7 @@ type keeper struct {
 	timer *time.Timer
 	armed bool
 
-	failing bool // told so; guarded by mu
+	failing bool // already logged; guarded by mu
 }
 
 const (

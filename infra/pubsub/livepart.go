@@ -31,7 +31,7 @@ type livePart struct {
 	entries []*entry
 	head    int // the first of them are gone
 	bytes   int
-	from    int64                  // what is read from here on is in entries,
+	from    int64                  // records from here on are in entries,
 	end     int64                  // up to here
 	read    int64                  // records since the start
 	lost    []int64                // where the partition ended when it had lost its end

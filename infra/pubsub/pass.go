@@ -78,7 +78,7 @@ type pass struct {
 	reading
 
 	over     bool                // it has served its keys
-	from, to int64               // offsets; what is below next was looked at
+	from, to int64               // offsets; those below next were checked
 	wanting  map[string]struct{} // keys that it is for and has not served yet
 	full     map[string]struct{} // keys of which it has seen a record and could not hand it out
 }
@@ -136,7 +136,7 @@ func (c *claim) back() ([]*flight, bool) {
 	p := c.pass
 	if len(p.records) == 0 && p.hurt == nil && !c.fill(&p.reading, passBytes) {
 		if !p.atEnd {
-			return nil, false // it waits before it tries again
+			return nil, false // it waits before the next try
 		}
 		p.atEnd = false
 		return nil, c.closeGap(p, p.to)

@@ -30,7 +30,7 @@ func (p publisher) Publish(topic string, msgs ...*message.Message) error {
 		return fmt.Errorf("publish to %s: %w", topic, err)
 	}
 	err = p.append(topic, recs)
-	if errors.Is(err, infra.ErrNoTopic) { // or it was deleted and made anew, with other partitions
+	if errors.Is(err, infra.ErrNoTopic) { // or it was deleted and created again, with other partitions
 		p.b.partitions.Delete(topic)
 		err = p.append(topic, recs)
 	}

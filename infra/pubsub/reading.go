@@ -126,7 +126,7 @@ func (c *claim) fetch() bool {
 	c.sub.damaged(d)
 	b, err := c.bounds()
 	to := min(d.Offsets.To, b.End)
-	if err != nil || to <= r.next { // it is not known how to go on
+	if err != nil || to <= r.next { // unknown how to continue
 		c.retry(r, d)
 		return false
 	}

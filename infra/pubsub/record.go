@@ -14,7 +14,7 @@ import (
 // uuidHeader is where watermill-kafka's DefaultMarshaler keeps a message's UUID.
 const uuidHeader = "_watermill_message_uuid"
 
-// write makes a record of msg, whose owner may go on using it. The key is the
+// write makes a record of msg, which its owner may continue to use. The key is the
 // ordering key, or the UUID: an empty key would send every keyless message to one
 // partition. What a broker adds to a received message (coordinates) never becomes
 // a header, so a message can be published on as it is.

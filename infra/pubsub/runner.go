@@ -133,7 +133,7 @@ type run struct {
 	ctx    context.Context
 	parts  []*part
 	msg    *message.Message
-	beside chan struct{} // closed when partitions that are not in it may go on
+	beside chan struct{} // closed when other partitions may continue
 	once   sync.Once
 }
 
@@ -295,7 +295,7 @@ func (x *run) Store(out []infra.Output, done ...*infra.Part) error {
 	var progress []infra.Progressed
 	whole := b.log.Limits().Whole
 	if whole {
-		sub.keeper.mu.RLock() // what is kept meanwhile would be older, or another owner's
+		sub.keeper.mu.RLock() // progress kept meanwhile would be older, or another owner's
 		defer sub.keeper.mu.RUnlock()
 		for _, p := range parts {
 			at, owned := p.claim.ahead()
@@ -306,7 +306,7 @@ func (x *run) Store(out []infra.Output, done ...*infra.Part) error {
 		}
 	}
 	err := sub.appendOutputs(out, progress)
-	if errors.Is(err, infra.ErrNoTopic) { // or it was deleted and made anew, with other partitions
+	if errors.Is(err, infra.ErrNoTopic) { // or it was deleted and created again, with other partitions
 		for _, o := range out {
 			b.partitions.Delete(o.Topic)
 		}

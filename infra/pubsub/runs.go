@@ -18,7 +18,7 @@ type part struct {
 	claim *claim
 	recs  []*infra.Record
 	live  []*entry  // of recs, where they came at the live end
-	ended chan bool // otherwise: has one when the part has ended; false: it is to be handed out again
+	ended chan bool // otherwise: receives at the end of the part; false: hand it out again
 	over  bool      // so; runner.mu
 	made  int       // bytes of messages that were made of it, charged; runner.mu
 }
@@ -27,9 +27,9 @@ type part struct {
 type verdict int
 
 const (
-	again   verdict = iota // it is to be handed out again, unless the claim ends
-	skipped                // it came to nothing, and that is to be kept by and by
-	acked                  // it is done, and that is to be kept
+	again   verdict = iota // hand it out again, unless the claim ends
+	skipped                // it had no output; its progress need not be kept at once
+	acked                  // it is done; its progress must be kept
 	stored                 // likewise, and it is
 )
 

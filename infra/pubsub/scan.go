@@ -38,7 +38,7 @@ func (b *broker) Place(ctx context.Context, topic, key string) (int32, error) {
 
 const (
 	scanBytes    = 512 << 10
-	scanPause    = 250 * time.Millisecond // before what failed is tried again
+	scanPause    = 250 * time.Millisecond // before the next try
 	scanPatience = 10 * time.Second       // for how long
 )
 

@@ -166,7 +166,7 @@ type subscription struct {
 	live         *live   // of topic, with runner
 	wants        wants
 	flights      *infra.InFlight
-	account      *account      // of what its claims hold
+	account      *account      // of its claims
 	ended        chan struct{} // no claim is left
 
 	suppressed, metadataFull atomic.Int64

@@ -22,7 +22,7 @@ type trimmer struct {
 
 	mu     sync.Mutex
 	topics map[string]struct{} // to be trimmed
-	failed bool                // told so
+	failed bool                // already logged
 }
 
 // below is, for each partition, the offset below which every group is done.
@@ -101,7 +101,7 @@ func (t *trimmer) run(ctx context.Context) {
 		}
 		for topic, then := range seen[0] {
 			if at := still(then, now[topic]); len(at) > 0 {
-				t.outcome(ctx, t.b.log.Trim(ctx, topic, at)) // tried again at the next look
+				t.outcome(ctx, t.b.log.Trim(ctx, topic, at)) // retried at the next look
 			}
 		}
 		seen = seen[1:]

@@ -89,7 +89,7 @@ type subscriber struct {
 }
 
 const (
-	commitInterval = 100 * time.Millisecond // what a kill costs in duplicates
+	commitInterval = 100 * time.Millisecond // a kill repeats that much
 	nackDelay      = 100 * time.Millisecond
 )
 
