@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"eventserver/app/schema/tree"
 	"fmt"
 	"path"
 	"strings"
@@ -9,12 +10,12 @@ import (
 // bundle makes one document of the file f and all that it refers to. Every $ref of
 // f and of what it names has been resolved before. The map tells the origin of
 // what is under $defs and is not f's own.
-func bundle(r *refs, f *file) (*value, map[string]target) {
+func bundle(r *refs, f *file) (*tree.Value, map[string]target) {
 	b := &bundler{refs: r, entry: f, names: map[target]string{}, used: map[string]bool{}}
-	defs := f.root.get("$defs")
+	defs := f.root.Get("$defs")
 	if defs != nil {
-		for _, m := range defs.members {
-			b.used[m.name] = true
+		for _, m := range defs.Members {
+			b.used[m.Name] = true
 		}
 	}
 	root := b.copy(f, f.root)
@@ -23,21 +24,21 @@ func bundle(r *refs, f *file) (*value, map[string]target) {
 		b.queue = b.queue[1:]
 		from := r.files[t.file]
 		def := b.copy(from, from.schemas[t.ptr])
-		b.defs = append(b.defs, member{name: b.names[t], line: def.line, value: def})
+		b.defs = append(b.defs, tree.Member{Name: b.names[t], Line: def.Line, Value: def})
 	}
-	out := &value{kind: objectKind, line: root.line}
-	out.members = append(out.members, member{name: "$schema", value: &value{kind: stringKind, text: draft}})
+	out := &tree.Value{Kind: tree.ObjectKind, Line: root.Line}
+	out.Members = append(out.Members, tree.Member{Name: "$schema", Value: &tree.Value{Kind: tree.StringKind, Text: tree.Draft}})
 	merged := false
-	for _, m := range root.members {
-		if m.name == "$defs" {
+	for _, m := range root.Members {
+		if m.Name == "$defs" {
 			merged = true
-			both := append(append([]member{}, m.value.members...), b.defs...)
-			m.value = &value{kind: objectKind, line: m.value.line, members: both}
+			both := append(append([]tree.Member{}, m.Value.Members...), b.defs...)
+			m.Value = &tree.Value{Kind: tree.ObjectKind, Line: m.Value.Line, Members: both}
 		}
-		out.members = append(out.members, m)
+		out.Members = append(out.Members, m)
 	}
 	if !merged && len(b.defs) > 0 {
-		out.members = append(out.members, member{name: "$defs", value: &value{kind: objectKind, members: b.defs}})
+		out.Members = append(out.Members, tree.Member{Name: "$defs", Value: &tree.Value{Kind: tree.ObjectKind, Members: b.defs}})
 	}
 	origin := map[string]target{}
 	for t, name := range b.names {
@@ -52,44 +53,44 @@ type bundler struct {
 	names map[target]string // under $defs
 	used  map[string]bool
 	queue []target
-	defs  []member
+	defs  []tree.Member
 }
 
 // copy is the schema s of a file with its $refs rewritten. Anchors and $schema are
 // left out: nothing needs them any more, and two files may have the same.
-func (b *bundler) copy(f *file, s *value) *value {
-	if s.kind != objectKind {
+func (b *bundler) copy(f *file, s *tree.Value) *tree.Value {
+	if s.Kind != tree.ObjectKind {
 		return s
 	}
-	out := &value{kind: objectKind, line: s.line}
-	for _, m := range s.members {
-		v := m.value
+	out := &tree.Value{Kind: tree.ObjectKind, Line: s.Line}
+	for _, m := range s.Members {
+		v := m.Value
 		switch {
-		case m.name == "$anchor" || m.name == "$schema":
+		case m.Name == "$anchor" || m.Name == "$schema":
 			continue
-		case m.name == "x-event" && f != b.entry:
+		case m.Name == "x-event" && f != b.entry:
 			continue
-		case m.name == "$ref":
-			v = &value{kind: stringKind, line: v.line, text: b.ref(f, v.text)}
-		case keywords[m.name] == holdsSchema:
+		case m.Name == "$ref":
+			v = &tree.Value{Kind: tree.StringKind, Line: v.Line, Text: b.ref(f, v.Text)}
+		case tree.Keywords[m.Name] == tree.HoldsSchema:
 			v = b.copy(f, v)
-		case keywords[m.name] == holdsList:
-			list := &value{kind: arrayKind, line: v.line}
-			for _, sub := range v.items {
-				list.items = append(list.items, b.copy(f, sub))
+		case tree.Keywords[m.Name] == tree.HoldsList:
+			list := &tree.Value{Kind: tree.ArrayKind, Line: v.Line}
+			for _, sub := range v.Items {
+				list.Items = append(list.Items, b.copy(f, sub))
 			}
 			v = list
-		case keywords[m.name] == holdsMap:
-			if v.kind != objectKind {
+		case tree.Keywords[m.Name] == tree.HoldsMap:
+			if v.Kind != tree.ObjectKind {
 				break
 			}
-			sub := &value{kind: objectKind, line: v.line}
-			for _, e := range v.members {
-				sub.members = append(sub.members, member{e.name, e.line, b.copy(f, e.value)})
+			sub := &tree.Value{Kind: tree.ObjectKind, Line: v.Line}
+			for _, e := range v.Members {
+				sub.Members = append(sub.Members, tree.Member{Name: e.Name, Line: e.Line, Value: b.copy(f, e.Value)})
 			}
 			v = sub
 		}
-		out.members = append(out.members, member{m.name, m.line, v})
+		out.Members = append(out.Members, tree.Member{Name: m.Name, Line: m.Line, Value: v})
 	}
 	return out
 }
@@ -97,7 +98,7 @@ func (b *bundler) copy(f *file, s *value) *value {
 func (b *bundler) ref(f *file, ref string) string {
 	t, _ := b.refs.resolve(f, ref)
 	if t.file == b.entry.name {
-		return fragment(t.ptr)
+		return tree.Fragment(t.ptr)
 	}
 	name, known := b.names[t]
 	if !known {
@@ -105,12 +106,12 @@ func (b *bundler) ref(f *file, ref string) string {
 		b.names[t], b.used[name] = name, true
 		b.queue = append(b.queue, t)
 	}
-	return fragment("/$defs/" + escape(name))
+	return tree.Fragment("/$defs/" + tree.Escape(name))
 }
 
 // name is the target's own, or its file's, with a number when that is taken.
 func (b *bundler) name(t target) string {
-	toks, _ := tokens(t.ptr)
+	toks, _ := tree.Tokens(t.ptr)
 	base := strings.TrimPrefix(strings.TrimSuffix(path.Base(t.file), path.Ext(t.file)), "_")
 	if len(toks) > 0 {
 		base = toks[len(toks)-1]

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"eventserver/app/schema/tree"
 	"fmt"
 	"strings"
 )
@@ -25,38 +26,38 @@ func (c *checker) file(f *file) {
 	c.metaschema(f)
 }
 
-func (c *checker) schema(f *file, s *value, ptr string) {
-	for _, m := range s.members {
-		at := ptr + "/" + escape(m.name)
+func (c *checker) schema(f *file, s *tree.Value, ptr string) {
+	for _, m := range s.Members {
+		at := ptr + "/" + tree.Escape(m.Name)
 		fault := func(msg string) { f.fault(c.rep, at, msg) }
 		switch {
-		case refused[m.name] != "":
-			fault(refused[m.name])
-		case keywords[m.name] == 0 && !strings.HasPrefix(m.name, "x-"):
-			fault(fmt.Sprintf("%s is no keyword of JSON Schema, so it would be ignored; %s", quote(m.name), c.cure(m.name)))
-		case m.name == "$schema":
+		case tree.Refused[m.Name] != "":
+			fault(tree.Refused[m.Name])
+		case tree.Keywords[m.Name] == 0 && !strings.HasPrefix(m.Name, "x-"):
+			fault(fmt.Sprintf("%s is no keyword of JSON Schema, so it would be ignored; %s", tree.Quote(m.Name), c.cure(m.Name)))
+		case m.Name == "$schema":
 			if ptr != "" {
 				fault("is of the top of a file only; delete it")
-			} else if strings.TrimSuffix(m.value.str(), "#") != draft {
-				fault("is another draft than 2020-12; write " + draft + ", or delete it")
+			} else if strings.TrimSuffix(m.Value.Str(), "#") != tree.Draft {
+				fault("is another draft than 2020-12; write " + tree.Draft + ", or delete it")
 			}
-		case m.name == "$ref" && m.value.kind == stringKind:
-			if _, msg := c.refs.resolve(f, m.value.text); msg != "" {
+		case m.Name == "$ref" && m.Value.Kind == tree.StringKind:
+			if _, msg := c.refs.resolve(f, m.Value.Text); msg != "" {
 				fault(msg)
 			}
-		case m.name == "format" && m.value.kind == stringKind && formats[m.value.text] == "":
-			fault(fmt.Sprintf("%s is not a format that is checked; %s", quote(m.value.text), meant(m.value.text, sortedKeys(formats))))
-		case m.name == "pattern" && m.value.kind == stringKind:
-			c.pattern(f, at, m.value.text)
-		case m.name == "patternProperties":
-			for _, p := range m.value.members {
-				c.pattern(f, at+"/"+escape(p.name), p.name)
+		case m.Name == "format" && m.Value.Kind == tree.StringKind && tree.Formats[m.Value.Text] == "":
+			fault(fmt.Sprintf("%s is not a format that is checked; %s", tree.Quote(m.Value.Text), tree.Meant(m.Value.Text, tree.SortedKeys(tree.Formats))))
+		case m.Name == "pattern" && m.Value.Kind == tree.StringKind:
+			c.pattern(f, at, m.Value.Text)
+		case m.Name == "patternProperties":
+			for _, p := range m.Value.Members {
+				c.pattern(f, at+"/"+tree.Escape(p.Name), p.Name)
 			}
 		}
 	}
-	for _, name := range counts {
-		if n := s.get(name); n != nil && n.kind == numberKind {
-			if r := rat(number(n.text)); r != nil && r.IsInt() && !r.Num().IsInt64() || n.integer() > maxCount {
+	for _, name := range tree.Counts {
+		if n := s.Get(name); n != nil && n.Kind == tree.NumberKind {
+			if r := tree.Rat(tree.Number(n.Text)); r != nil && r.IsInt() && !r.Num().IsInt64() || n.Integer() > tree.MaxCount {
 				f.fault(c.rep, ptr+"/"+name, "is too large; write a smaller number, or delete it")
 			}
 		}
@@ -64,7 +65,7 @@ func (c *checker) schema(f *file, s *value, ptr string) {
 }
 
 func (c *checker) cure(name string) string {
-	if near := nearest(name, sortedKeys(keywords)); near != "" {
+	if near := tree.Nearest(name, tree.SortedKeys(tree.Keywords)); near != "" {
 		return "did you mean " + near + "?"
 	}
 	return "begin a name of your own with x-, or put a property under properties"
@@ -82,7 +83,7 @@ func (c *checker) metaschema(f *file) {
 			detail = `must be one of array, boolean, integer, "null", number, object, string, or a list of these, each once; quote "null": without quotes YAML takes it for no value`
 		}
 		if p.rule == "required" || p.rule == "dependentRequired" {
-			at += "/" + escape(p.name)
+			at += "/" + tree.Escape(p.name)
 		}
 		f.fault(c.rep, at, "is not JSON Schema 2020-12: "+detail)
 	}

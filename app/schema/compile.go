@@ -2,6 +2,7 @@ package schema
 
 import (
 	"errors"
+	"eventserver/app/schema/tree"
 	"math/big"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -59,7 +60,7 @@ func newValidator(lib *jsonschema.Schema, others ...*jsonschema.Schema) (*valida
 
 // metaschema is the validator of schemas themselves.
 func metaschema() *validator {
-	v, err := newValidator(jsonschema.NewCompiler().MustCompile(draft)) // a part of the library
+	v, err := newValidator(jsonschema.NewCompiler().MustCompile(tree.Draft)) // a part of the library
 	if err != nil {
 		panic(err)
 	}
@@ -93,7 +94,7 @@ func (b *builder) rules(s *jsonschema.Schema) *rules {
 	}
 	if s.Types != nil {
 		for _, name := range s.Types.ToStrings() {
-			r.types |= typeBits[name]
+			r.types |= tree.TypeBits[name]
 		}
 	}
 	if s.Enum != nil {
@@ -137,7 +138,7 @@ func (b *builder) objects(s *jsonschema.Schema, r *rules) {
 	r.minProperties, r.maxProperties, r.required = s.MinProperties, s.MaxProperties, s.Required
 	r.names, r.unevaluatedProperties = b.rules(s.PropertyNames), b.rules(s.UnevaluatedProperties)
 	r.properties = make(map[string]*rules, len(s.Properties))
-	for _, name := range sortedKeys(s.Properties) {
+	for _, name := range tree.SortedKeys(s.Properties) {
 		b.names[name] = name
 		r.properties[name] = b.rules(s.Properties[name])
 	}
@@ -145,20 +146,20 @@ func (b *builder) objects(s *jsonschema.Schema, r *rules) {
 	for re := range s.PatternProperties {
 		byText[re.String()] = re
 	}
-	for _, text := range sortedKeys(byText) {
+	for _, text := range tree.SortedKeys(byText) {
 		re := byText[text]
 		r.patterns = append(r.patterns, patternRules{newPattern(re), b.rules(s.PatternProperties[re])})
 	}
-	for _, name := range sortedKeys(s.DependentRequired) {
+	for _, name := range tree.SortedKeys(s.DependentRequired) {
 		r.dependentRequired = append(r.dependentRequired, dependent{name, s.DependentRequired[name]})
 	}
-	for _, name := range sortedKeys(s.DependentSchemas) {
+	for _, name := range tree.SortedKeys(s.DependentSchemas) {
 		r.dependentSchemas = append(r.dependentSchemas, dependentRules{name, b.rules(s.DependentSchemas[name])})
 	}
 	switch open := s.AdditionalProperties.(type) {
 	case bool:
 		r.closed = !open
-		if r.declared = sortedKeys(r.properties); open {
+		if r.declared = tree.SortedKeys(r.properties); open {
 			r.additional = &rules{always: true}
 		}
 	case *jsonschema.Schema:
@@ -178,9 +179,9 @@ func newLimit(r *big.Rat) *limit {
 	if r == nil {
 		return nil
 	}
-	l := &limit{text: ratText(r)}
-	l.value = parseExact(l.text)
-	if n, ok := l.value.small(); ok {
+	l := &limit{text: tree.RatText(r)}
+	l.value = tree.ParseExact(l.text)
+	if n, ok := l.value.Small(); ok {
 		l.small = &n
 	}
 	return l

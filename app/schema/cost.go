@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"eventserver/app/schema/tree"
 	"fmt"
 	"regexp"
 	"regexp/syntax"
@@ -45,17 +46,17 @@ func (c *checker) inPlace(f *file, ptr string) *inPlace {
 		p.times = min(p.times+sub.times, 1<<40)
 	}
 	s := f.schemas[ptr]
-	subschemas(s, ptr, func(_ *value, sub, keyword string) {
-		if slices.Contains(anyhow, keyword) {
+	tree.Subschemas(s, ptr, func(_ *tree.Value, sub, keyword string) {
+		if slices.Contains(tree.Anyhow, keyword) {
 			add(c.inPlace(f, sub))
 		}
 	})
-	if ref := s.get("$ref").str(); ref != "" {
+	if ref := s.Get("$ref").Str(); ref != "" {
 		t, _ := c.refs.resolve(f, ref)
 		switch seen := c.state[t]; {
 		case t.file == "":
 		case seen != nil && !seen.finished:
-			f.fault(c.rep, ptr+"/$ref", quote(ref)+" "+endless)
+			f.fault(c.rep, ptr+"/$ref", tree.Quote(ref)+" "+endless)
 		default:
 			add(c.inPlace(c.refs.files[t.file], t.ptr))
 		}
@@ -67,13 +68,13 @@ func (c *checker) inPlace(f *file, ptr string) *inPlace {
 }
 
 // cost tells of a schema that asks very much of one value.
-func (c *checker) cost(f *file, s *value, ptr string, p *inPlace) {
+func (c *checker) cost(f *file, s *tree.Value, ptr string, p *inPlace) {
 	if p.chain == maxChain+1 { // those that lead here have more, for the same cause
 		f.fault(c.rep, ptr, fmt.Sprintf("leads through more than %d schemas for one value; flatten it", maxChain))
 	}
 	for _, keyword := range []string{"unevaluatedProperties", "unevaluatedItems"} {
-		if s.get(keyword) != nil && p.times > manyTracked {
-			c.rep.warn(f.name, f.root.lineAt(ptr+"/"+keyword), ptr+"/"+keyword,
+		if s.Get(keyword) != nil && p.times > manyTracked {
+			c.rep.warn(f.name, f.root.LineAt(ptr+"/"+keyword), ptr+"/"+keyword,
 				fmt.Sprintf("takes %d judgements of one value, because each way to a schema counts here, by $ref too; an event may be refused by the rule %s, so lead to each schema once", p.times, RuleCost))
 		}
 	}
@@ -85,17 +86,17 @@ func (c *checker) pattern(f *file, at, text string) {
 	if _, err := regexp.Compile(text); err != nil {
 		reason := err.Error()
 		if se, ok := err.(*syntax.Error); ok { //nolint:errorlint // regexp.Compile returns it as it is
-			reason = string(se.Code) + " " + quote(se.Expr)
+			reason = string(se.Code) + " " + tree.Quote(se.Expr)
 		}
-		f.fault(c.rep, at, fmt.Sprintf("%s is no regular expression of Go (RE2): %s; it has no (?=, (?! or backreferences", quote(text), reason))
+		f.fault(c.rep, at, fmt.Sprintf("%s is no regular expression of Go (RE2): %s; it has no (?=, (?! or backreferences", tree.Quote(text), reason))
 		return
 	}
 	switch n := instructions(text); {
 	case n > maxInstructions:
-		f.fault(c.rep, at, fmt.Sprintf("%s is a regular expression of %d instructions, at most %d are allowed; write smaller repeats, or maxLength instead", quote(text), n, maxInstructions))
+		f.fault(c.rep, at, fmt.Sprintf("%s is a regular expression of %d instructions, at most %d are allowed; write smaller repeats, or maxLength instead", tree.Quote(text), n, maxInstructions))
 	case n > manyInstructions:
-		c.rep.warn(f.name, f.root.lineAt(at), at, fmt.Sprintf(
+		c.rep.warn(f.name, f.root.LineAt(at), at, fmt.Sprintf(
 			"%s is a regular expression of %d instructions, so a text of more than %d bytes is refused by the rule %s with the default of schemas.max_cost; write smaller repeats, or maxLength instead",
-			quote(text), n, DefaultMaxCost*bytesPerStep/n, RuleCost))
+			tree.Quote(text), n, DefaultMaxCost*bytesPerStep/n, RuleCost))
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"eventserver/app/jsonfault"
+	"eventserver/app/schema/tree"
 )
 
 // Limits of one event. The depth is the envelope's own. The number of values
@@ -89,7 +90,7 @@ func decode(data []byte, names map[string]string, drop map[string]bool) (any, *r
 var (
 	errDeep     = fmt.Errorf("is nested more than %d levels deep; flatten the event", maxDepth)
 	errMany     = fmt.Errorf("the event holds more than %d values; split it", maxValues)
-	errDigits   = errors.New("is a number of too many digits; " + numberCure)
+	errDigits   = errors.New("is a number of too many digits; " + tree.NumberCure)
 	errTrailing = errors.New("has more data after the JSON value; send one object")
 )
 
@@ -114,10 +115,10 @@ func (d *decoder) value(depth int) (any, error) {
 			return nil, err
 		}
 		text := string(raw)
-		if !fitting(text) {
+		if !tree.Fitting(text) {
 			return nil, errDigits
 		}
-		return number(text), nil
+		return tree.Number(text), nil
 	default:
 		tok, err := d.dec.ReadToken()
 		if err != nil {
@@ -212,7 +213,7 @@ func (d *decoder) violation(err error) *refusal {
 	default:
 		v.pointer, v.detail = string(se.JSONPointer), syntaxDetail(d.data, se)
 	}
-	v.pointer, v.detail = bounded(v.pointer), cut(v.detail, maxDetail)
+	v.pointer, v.detail = tree.Bounded(v.pointer), tree.Cut(v.detail, tree.MaxDetail)
 	return v
 }
 

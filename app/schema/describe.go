@@ -2,6 +2,7 @@ package schema
 
 import (
 	"encoding/json"
+	"eventserver/app/schema/tree"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -27,17 +28,17 @@ func (r *run) detail(p *problem, doc any) string {
 	case "const":
 		text = "must be " + show(*s.constant) + " but is " + show(got)
 	case "format":
-		text = "must be " + formats[s.format.name] + " but is " + show(got)
+		text = "must be " + tree.Formats[s.format.name] + " but is " + show(got)
 	case "required":
-		text = quote(p.name) + " is missing"
+		text = tree.Quote(p.name) + " is missing"
 	case "dependentRequired":
-		text = quote(p.name) + " is missing, which goes with " + quote(p.because)
+		text = tree.Quote(p.name) + " is missing, which goes with " + tree.Quote(p.because)
 	case "additionalProperties":
 		text = r.undeclared(tokens[len(tokens)-1], s.declared)
 	case "propertyNames":
-		text = "the name " + quote(p.name) + " is not allowed: " + r.nameDetail(p)
+		text = "the name " + tree.Quote(p.name) + " is not allowed: " + r.nameDetail(p)
 	case "pattern":
-		text = "must match " + cut(s.pattern.re.String(), 100) + " but is " + show(got)
+		text = "must match " + tree.Cut(s.pattern.re.String(), 100) + " but is " + show(got)
 	case "uniqueItems":
 		text = fmt.Sprintf("items %d and %d are equal; each may be given once", p.counts[0], p.counts[1])
 	case "contains":
@@ -56,7 +57,7 @@ func (r *run) detail(p *problem, doc any) string {
 	default:
 		text = measure(p, got)
 	}
-	return cut(text, maxDetail)
+	return tree.Cut(text, tree.MaxDetail)
 }
 
 // measure tells of sizes and bounds.
@@ -73,15 +74,15 @@ func measure(p *problem, got any) string {
 	}
 	switch p.rule {
 	case "minimum":
-		return "must be >= " + bound(s.min.text) + " but is " + show(got)
+		return "must be >= " + tree.Bound(s.min.text) + " but is " + show(got)
 	case "exclusiveMinimum":
-		return "must be > " + bound(s.above.text) + " but is " + show(got)
+		return "must be > " + tree.Bound(s.above.text) + " but is " + show(got)
 	case "maximum":
-		return "must be <= " + bound(s.max.text) + " but is " + show(got)
+		return "must be <= " + tree.Bound(s.max.text) + " but is " + show(got)
 	case "exclusiveMaximum":
-		return "must be < " + bound(s.below.text) + " but is " + show(got)
+		return "must be < " + tree.Bound(s.below.text) + " but is " + show(got)
 	case "multipleOf":
-		return "must be a multiple of " + bound(s.multiple.text) + " but is " + show(got)
+		return "must be a multiple of " + tree.Bound(s.multiple.text) + " but is " + show(got)
 	case "minLength":
 		return size("least", *s.minLength, "character", characters)
 	case "maxLength":
@@ -107,15 +108,15 @@ func (r *run) undeclared(name string, names []string) string {
 	if !r.spend(8 * len(names)) {
 		return text
 	}
-	if near := nearest(name, names); near != "" {
-		return text + "; did you mean " + quote(near) + "?"
+	if near := tree.Nearest(name, names); near != "" {
+		return text + "; did you mean " + tree.Quote(near) + "?"
 	}
 	text += "; declared are "
 	for i, n := range names {
 		if i > 0 {
 			text += ", "
 		}
-		if text += quote(n); len(text) > maxDetail {
+		if text += tree.Quote(n); len(text) > tree.MaxDetail {
 			break // the rest would be cut
 		}
 	}
@@ -145,7 +146,7 @@ func (r *run) closest(p *problem, doc any) string {
 		return ""
 	}
 	q := best.first
-	return fmt.Sprintf("; of the closest one, %s: %s: %s", shownPointer(bounded(q.pointer(doc))), q.rule, r.detail(q, doc))
+	return fmt.Sprintf("; of the closest one, %s: %s: %s", tree.ShownPointer(tree.Bounded(q.pointer(doc))), q.rule, r.detail(q, doc))
 }
 
 func size(most string, want int, what string, got int) string {
@@ -173,11 +174,11 @@ func (r *run) nameDetail(p *problem) string {
 func show(v any) string {
 	switch v := v.(type) {
 	case string:
-		return quote(v)
+		return tree.Quote(v)
 	case bool, int64:
 		return fmt.Sprint(v)
 	case json.Number:
-		return cut(string(v), maxExcerpt)
+		return tree.Cut(string(v), tree.MaxExcerpt)
 	}
 	return typeName(v)
 }
@@ -195,17 +196,17 @@ func typeName(v any) string {
 	case *object:
 		return "an object"
 	default:
-		if isInteger(v) {
+		if tree.IsInteger(v) {
 			return "an integer"
 		}
 		return "a number"
 	}
 }
 
-func typeNames(want types) string {
+func typeNames(want tree.Types) string {
 	var list []string
-	for _, name := range typeOrder {
-		if bits := typeBits[name]; want&bits != bits || name == "integer" && want&typeFraction != 0 {
+	for _, name := range tree.TypeOrder {
+		if bits := tree.TypeBits[name]; want&bits != bits || name == "integer" && want&tree.TypeFraction != 0 {
 			continue
 		}
 		switch name {

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"eventserver/app/schema/tree"
 	"fmt"
 	"maps"
 	"strings"
@@ -87,7 +88,7 @@ func Diff(old, new *Registry) []Change {
 	all := maps.Clone(before)
 	maps.Copy(all, after)
 	var list []Change
-	for _, typ := range sortedKeys(all) {
+	for _, typ := range tree.SortedKeys(all) {
 		switch o, n := before[typ], after[typ]; {
 		case o == nil:
 			list = append(list, Change{Type: typ, Kind: KindTypeAdded, Detail: fmt.Sprintf("version %d", n.Version), Allowed: true})
@@ -113,19 +114,19 @@ func byType(r *Registry) map[string]*Schema {
 
 func diffSchemas(o, n *Schema) []Change {
 	d := &differ{
-		old: &tree{root: o.Tree()}, new: &tree{root: n.Tree()}, oldDrop: o.Unnamed(),
+		old: &tree.Document{Root: o.Tree()}, new: &tree.Document{Root: n.Tree()}, oldDrop: o.Unnamed(),
 		active: map[string]bool{}, same: map[string]bool{}, left: new(int),
 	}
 	*d.left = maxComparisons
 	if o.KeyPointer != n.KeyPointer {
 		d.breaks("/x-event/key", KindKeyChanged, shownKey(o.KeyPointer)+" -> "+shownKey(n.KeyPointer)+"; events of one key would lose their order")
 	}
-	d.compare("", []*value{o.Tree()}, []*value{n.Tree()})
+	d.compare("", []*tree.Value{o.Tree()}, []*tree.Value{n.Tree()})
 	broken := 0
 	for i := range d.changes {
 		c := &d.changes[i]
 		c.Type, c.Allowed = n.Type, !c.Breaking || n.Version > o.Version
-		c.Pointer, c.Detail = bounded(c.Pointer), cut(c.Detail, maxDetail)
+		c.Pointer, c.Detail = tree.Bounded(c.Pointer), tree.Cut(c.Detail, tree.MaxDetail)
 		if c.Breaking {
 			broken++
 		}
@@ -146,5 +147,5 @@ func shownKey(ptr string) string {
 	if ptr == "" {
 		return "none"
 	}
-	return quote(ptr)
+	return tree.Quote(ptr)
 }

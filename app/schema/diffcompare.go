@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"eventserver/app/schema/tree"
 	"fmt"
 	"math/big"
 	"slices"
@@ -9,7 +10,7 @@ import (
 
 // differ compares two schemas, place by place.
 type differ struct {
-	old, new *tree
+	old, new *tree.Document
 	oldDrop  map[string]bool // members of the top that were not validated
 	changes  []Change
 	active   map[string]bool // pairs being compared: a recursion ends there
@@ -37,7 +38,7 @@ func (d *differ) done() bool { return d.full || d.probe && len(d.changes) > 0 }
 
 // compare lists the changes between the schemas old and new of one value, all of
 // which hold.
-func (d *differ) compare(ptr string, old, new []*value) {
+func (d *differ) compare(ptr string, old, new []*tree.Value) {
 	if d.done() {
 		return
 	}
@@ -45,7 +46,7 @@ func (d *differ) compare(ptr string, old, new []*value) {
 		d.add("", "", "", true) // add says that a limit was reached
 		return
 	}
-	o, n := d.old.view(old), d.new.view(new)
+	o, n := viewOf(d.old, old), viewOf(d.new, new)
 	pair := identity(o) + "|" + identity(n)
 	if d.active[pair] || d.same[pair] {
 		return
@@ -82,25 +83,25 @@ func (d *differ) views(ptr string, o, n *view) {
 	d.types(ptr, o, n)
 	d.values(ptr, o, n)
 	both := o.types & n.types
-	if both&(typeInteger|typeFraction) != 0 {
+	if both&(tree.TypeInteger|tree.TypeFraction) != 0 {
 		d.edges(ptr, o, n, "minimum", "exclusiveMinimum", 1)
 		d.edges(ptr, o, n, "maximum", "exclusiveMaximum", -1)
 		d.multiples(ptr, o, n)
 	}
-	if both&typeString != 0 {
+	if both&tree.TypeString != 0 {
 		d.edges(ptr, o, n, "minLength", "", 1)
 		d.edges(ptr, o, n, "maxLength", "", -1)
 		d.texts(ptr, o, n, "pattern", KindPatternAdded, KindPatternChanged, KindPatternRemoved)
 		d.texts(ptr, o, n, "format", KindFormatAdded, KindFormatChanged, KindFormatRemoved)
 	}
-	if both&typeArray != 0 {
+	if both&tree.TypeArray != 0 {
 		d.edges(ptr, o, n, "minItems", "", 1)
 		d.edges(ptr, o, n, "maxItems", "", -1)
 		d.unique(ptr, o, n)
 		d.opaque(ptr, o, n, "prefixItems", "contains", "minContains", "maxContains", "unevaluatedItems")
 		d.compare(ptr+"/items", o.all("items"), n.all("items"))
 	}
-	if both&typeObject != 0 {
+	if both&tree.TypeObject != 0 {
 		d.edges(ptr, o, n, "minProperties", "", 1)
 		d.edges(ptr, o, n, "maxProperties", "", -1)
 		d.objects(ptr, o, n)
@@ -126,7 +127,7 @@ func (d *differ) types(ptr string, o, n *view) {
 }
 
 func (d *differ) values(ptr string, o, n *view) {
-	var gone, come []*value
+	var gone, come []*tree.Value
 	for _, w := range o.values {
 		if n.values != nil && !holdsValue(n.values, w) {
 			gone = append(gone, w)
@@ -158,12 +159,12 @@ func (d *differ) values(ptr string, o, n *view) {
 }
 
 // covers says whether the values are all there are of the types.
-func covers(values []*value, t types) bool {
-	if t&^(typeNull|typeBool) != 0 {
+func covers(values []*tree.Value, t tree.Types) bool {
+	if t&^(tree.TypeNull|tree.TypeBool) != 0 {
 		return false
 	}
-	return (t&typeNull == 0 || holdsValue(values, &value{kind: nullKind})) &&
-		(t&typeBool == 0 || holdsValue(values, &value{kind: boolKind, yes: true}) && holdsValue(values, &value{kind: boolKind}))
+	return (t&tree.TypeNull == 0 || holdsValue(values, &tree.Value{Kind: tree.NullKind})) &&
+		(t&tree.TypeBool == 0 || holdsValue(values, &tree.Value{Kind: tree.BoolKind, Yes: true}) && holdsValue(values, &tree.Value{Kind: tree.BoolKind}))
 }
 
 func (d *differ) edges(ptr string, o, n *view, closed, open string, sign int) {
@@ -189,7 +190,7 @@ func (e edge) atLeastZero() edge {
 
 func (d *differ) multiples(ptr string, o, n *view) {
 	before, after := o.texts("multipleOf"), n.texts("multipleOf")
-	detail := bound(orNone(before)) + " -> " + bound(orNone(after))
+	detail := tree.Bound(orNone(before)) + " -> " + tree.Bound(orNone(after))
 	switch {
 	case !multiplesOf(before, after):
 		d.breaks(ptr+"/multipleOf", KindBoundTightened, detail)
@@ -203,7 +204,7 @@ func (d *differ) multiples(ptr string, o, n *view) {
 func multiplesOf(a, b []string) bool {
 	for _, y := range b {
 		if !slices.ContainsFunc(a, func(x string) bool {
-			p, q := rat(number(x)), rat(number(y))
+			p, q := tree.Rat(tree.Number(x)), tree.Rat(tree.Number(y))
 			return p != nil && q != nil && q.Sign() != 0 && new(big.Rat).Quo(p, q).IsInt()
 		}) {
 			return false
@@ -221,7 +222,7 @@ func orNone(list []string) string {
 
 func (d *differ) unique(ptr string, o, n *view) {
 	asks := func(v *view) bool {
-		return slices.ContainsFunc(v.all("uniqueItems"), func(x *value) bool { return x.is(true) })
+		return slices.ContainsFunc(v.all("uniqueItems"), func(x *tree.Value) bool { return x.Is(true) })
 	}
 	switch before, after := asks(o), asks(n); {
 	case after && !before:
@@ -233,7 +234,7 @@ func (d *differ) unique(ptr string, o, n *view) {
 
 func (d *differ) texts(ptr string, o, n *view, keyword, added, changed, removed string) {
 	before, after := o.texts(keyword), n.texts(keyword)
-	detail := cut(orNone(before), 100) + " -> " + cut(orNone(after), 100)
+	detail := tree.Cut(orNone(before), 100) + " -> " + tree.Cut(orNone(after), 100)
 	less := slices.ContainsFunc(after, func(s string) bool { return !slices.Contains(before, s) })
 	more := slices.ContainsFunc(before, func(s string) bool { return !slices.Contains(after, s) })
 	switch {

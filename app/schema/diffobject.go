@@ -1,12 +1,15 @@
 package schema
 
-import "slices"
+import (
+	"eventserver/app/schema/tree"
+	"slices"
+)
 
 // objects compares what two schemas ask of the members of an object.
 func (d *differ) objects(ptr string, o, n *view) {
 	before, after := o.declared(), n.declared()
 	wasRequired, isRequired := o.required(), n.required()
-	at := func(name string) string { return ptr + "/properties/" + escape(name) }
+	at := func(name string) string { return ptr + "/properties/" + tree.Escape(name) }
 	for _, name := range after {
 		if slices.Contains(before, name) {
 			d.compare(at(name), o.property(name), n.property(name))
@@ -20,7 +23,7 @@ func (d *differ) objects(ptr string, o, n *view) {
 		}
 		switch {
 		case !slices.Contains(after, name):
-			d.breaks(ptr+"/required", KindRequiredAdded, quote(name)+" was optional before")
+			d.breaks(ptr+"/required", KindRequiredAdded, tree.Quote(name)+" was optional before")
 		case !slices.Contains(before, name):
 			d.breaks(at(name), KindRequiredAdded, "the property is new, and required")
 		default:
@@ -39,7 +42,7 @@ func (d *differ) objects(ptr string, o, n *view) {
 		if slices.Contains(after, name) {
 			d.breaks(at(name), KindRequiredRemoved, "consumers had it in every event")
 		} else {
-			d.breaks(ptr+"/required", KindRequiredRemoved, "consumers had "+quote(name)+" in every event")
+			d.breaks(ptr+"/required", KindRequiredRemoved, "consumers had "+tree.Quote(name)+" in every event")
 		}
 	}
 	d.others(ptr, o, n)
@@ -68,7 +71,7 @@ func (d *differ) added(ptr, at, name string, o, n *view) {
 func (d *differ) others(ptr string, o, n *view) {
 	before, after := o.all("additionalProperties"), n.all("additionalProperties")
 	at := ptr + "/additionalProperties"
-	switch was, is := d.old.view(before).never, d.new.view(after).never; {
+	switch was, is := viewOf(d.old, before).never, viewOf(d.new, after).never; {
 	case is && !was:
 		d.breaks(at, KindAdditionalClosed, "members that are not declared are refused now")
 	case was && !is:
@@ -91,7 +94,7 @@ func (d *differ) opaque(ptr string, o, n *view, keywords ...string) {
 			detail = keyword + " is new"
 		case len(after) == 0:
 			detail = keyword + " is gone"
-		case !slices.EqualFunc(before, after, func(x, y *value) bool { return d.equal(keyword, x, y) }):
+		case !slices.EqualFunc(before, after, func(x, y *tree.Value) bool { return d.equal(keyword, x, y) }):
 			detail = keyword + " has changed"
 		default:
 			continue
@@ -101,24 +104,24 @@ func (d *differ) opaque(ptr string, o, n *view, keywords ...string) {
 }
 
 // equal says whether a keyword asks for the same, annotations aside.
-func (d *differ) equal(keyword string, x, y *value) bool {
-	switch keywords[keyword] {
-	case holdsSchema:
+func (d *differ) equal(keyword string, x, y *tree.Value) bool {
+	switch tree.Keywords[keyword] {
+	case tree.HoldsSchema:
 		return d.sameSchema(x, y)
-	case holdsList:
-		return slices.EqualFunc(x.items, y.items, d.sameSchema)
-	case holdsMap:
-		return len(x.members) == len(y.members) && !slices.ContainsFunc(x.members, func(m member) bool {
-			other := y.get(m.name)
-			return other == nil || !d.sameSchema(m.value, other)
+	case tree.HoldsList:
+		return slices.EqualFunc(x.Items, y.Items, d.sameSchema)
+	case tree.HoldsMap:
+		return len(x.Members) == len(y.Members) && !slices.ContainsFunc(x.Members, func(m tree.Member) bool {
+			other := y.Get(m.Name)
+			return other == nil || !d.sameSchema(m.Value, other)
 		})
 	}
 	return same(x, y)
 }
 
-func (d *differ) sameSchema(x, y *value) bool {
+func (d *differ) sameSchema(x, y *tree.Value) bool {
 	p := d.prober()
-	p.compare("", []*value{x}, []*value{y})
+	p.compare("", []*tree.Value{x}, []*tree.Value{y})
 	return len(p.changes) == 0
 }
 

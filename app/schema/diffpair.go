@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"eventserver/app/schema/tree"
 	"slices"
 	"strings"
 )
@@ -26,7 +27,7 @@ func (d *differ) pairing(ptr string, o, n *view) {
 	}
 	for _, name := range n.declared() {
 		if n.shuts(name) && !o.shuts(name) && slices.Contains(o.declared(), name) {
-			d.breaks(ptr+"/properties/"+escape(name), KindAdditionalClosed, "is declared, but not beside the additionalProperties: false that refuses it")
+			d.breaks(ptr+"/properties/"+tree.Escape(name), KindAdditionalClosed, "is declared, but not beside the additionalProperties: false that refuses it")
 		}
 	}
 	// What unevaluated... refuses depends on everything else at the place.
@@ -53,7 +54,7 @@ func (v *view) together(keywords []string) []string {
 	for _, s := range v.nodes {
 		var has []string
 		for _, k := range keywords {
-			if s.get(k) != nil {
+			if s.Get(k) != nil {
 				has = append(has, k)
 			}
 		}
@@ -68,12 +69,12 @@ func (v *view) together(keywords []string) []string {
 // shuts says whether an additionalProperties: false refuses a member, because it
 // is not declared beside it.
 func (v *view) shuts(name string) bool {
-	return slices.ContainsFunc(v.nodes, func(s *value) bool {
-		closed := s.get("additionalProperties")
-		if closed == nil || !closed.is(false) || s.get("patternProperties") != nil {
+	return slices.ContainsFunc(v.nodes, func(s *tree.Value) bool {
+		closed := s.Get("additionalProperties")
+		if closed == nil || !closed.Is(false) || s.Get("patternProperties") != nil {
 			return false
 		}
-		props := s.get("properties")
-		return props == nil || props.get(name) == nil
+		props := s.Get("properties")
+		return props == nil || props.Get(name) == nil
 	})
 }

@@ -1,78 +1,79 @@
 package schema
 
 import (
+	"eventserver/app/schema/tree"
 	"fmt"
 	"slices"
 )
 
-func holdsValue(list []*value, w *value) bool {
-	return slices.ContainsFunc(list, func(x *value) bool { return same(x, w) })
+func holdsValue(list []*tree.Value, w *tree.Value) bool {
+	return slices.ContainsFunc(list, func(x *tree.Value) bool { return same(x, w) })
 }
 
 // same is JSON Schema's equality: numbers by value, objects without order.
-func same(a, b *value) bool {
-	if a.kind != b.kind {
+func same(a, b *tree.Value) bool {
+	if a.Kind != b.Kind {
 		return false
 	}
-	switch a.kind {
-	case boolKind:
-		return a.yes == b.yes
-	case stringKind:
-		return a.text == b.text
-	case numberKind:
-		x, _ := exactOf(number(a.text))
-		y, _ := exactOf(number(b.text))
-		return x.compare(y) == 0
-	case arrayKind:
-		return slices.EqualFunc(a.items, b.items, same)
-	case objectKind:
-		return len(a.members) == len(b.members) && !slices.ContainsFunc(b.members, func(m member) bool {
-			v := a.get(m.name)
-			return v == nil || !same(v, m.value)
+	switch a.Kind {
+	case tree.BoolKind:
+		return a.Yes == b.Yes
+	case tree.StringKind:
+		return a.Text == b.Text
+	case tree.NumberKind:
+		x, _ := tree.ExactOf(tree.Number(a.Text))
+		y, _ := tree.ExactOf(tree.Number(b.Text))
+		return x.Compare(y) == 0
+	case tree.ArrayKind:
+		return slices.EqualFunc(a.Items, b.Items, same)
+	case tree.ObjectKind:
+		return len(a.Members) == len(b.Members) && !slices.ContainsFunc(b.Members, func(m tree.Member) bool {
+			v := a.Get(m.Name)
+			return v == nil || !same(v, m.Value)
 		})
 	}
 	return true
 }
 
 // allows says whether v is of one of the types.
-func allows(t types, v *value) bool {
-	switch v.kind {
-	case nullKind:
-		return t&typeNull != 0
-	case boolKind:
-		return t&typeBool != 0
-	case stringKind:
-		return t&typeString != 0
-	case arrayKind:
-		return t&typeArray != 0
-	case objectKind:
-		return t&typeObject != 0
+func allows(t tree.Types, v *tree.Value) bool {
+	switch v.Kind {
+	case tree.NullKind:
+		return t&tree.TypeNull != 0
+	case tree.BoolKind:
+		return t&tree.TypeBool != 0
+	case tree.StringKind:
+		return t&tree.TypeString != 0
+	case tree.ArrayKind:
+		return t&tree.TypeArray != 0
+	case tree.ObjectKind:
+		return t&tree.TypeObject != 0
 	}
-	if isInteger(number(v.text)) {
-		return t&typeInteger != 0
+	if tree.IsInteger(tree.Number(v.Text)) {
+		return t&tree.TypeInteger != 0
 	}
-	return t&typeFraction != 0
+	return t&tree.TypeFraction != 0
 }
 
 // shown is a short excerpt of a value.
-func shown(v *value) string {
-	switch v.kind {
-	case boolKind:
-		return fmt.Sprint(v.yes)
-	case stringKind:
-		return quote(v.text)
-	case numberKind:
-		return cut(fmt.Sprint(number(v.text)), maxExcerpt)
-	case arrayKind:
+func shown(v *tree.Value) string {
+	switch v.Kind {
+	case tree.BoolKind:
+		return fmt.Sprint(v.Yes)
+	case tree.StringKind:
+		return tree.Quote(v.Text)
+	case tree.NumberKind:
+		return tree.Cut(fmt.Sprint(tree.Number(v.Text)), tree.MaxExcerpt)
+	case tree.ArrayKind:
 		return "an array"
-	case objectKind:
+	case tree.ObjectKind:
 		return "an object"
 	}
 	return "null"
 }
 
 // listed lists values, as far as they are short.
-func listed(values []*value) string {
+func listed(values []*tree.Value) string {
 	if len(values) == 1 {
 		return shown(values[0])
 	}

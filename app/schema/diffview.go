@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"eventserver/app/schema/tree"
 	"math/big"
 	"regexp"
 	"slices"
@@ -9,29 +10,29 @@ import (
 // view is what several schemas ask of one value together: those that stand at its
 // place, with what their $ref and allOf lead to.
 type view struct {
-	nodes  []*value
+	nodes  []*tree.Value
 	never  bool
-	types  types
-	values []*value // enum and const; nil: any
-	fixed  bool     // by const
+	types  tree.Types
+	values []*tree.Value // enum and const; nil: any
+	fixed  bool          // by const
 }
 
-func (t *tree) view(list []*value) *view {
-	v := &view{types: anyType}
-	seen := map[*value]bool{}
+func viewOf(t *tree.Document, list []*tree.Value) *view {
+	v := &view{types: tree.AnyType}
+	seen := map[*tree.Value]bool{}
 	for _, s := range list {
-		t.inPlace(s, always, func(s *value) {
-			if !seen[s] && !s.is(true) {
+		t.InPlace(s, tree.Always, func(s *tree.Value) {
+			if !seen[s] && !s.Is(true) {
 				seen[s] = true
 				v.add(s)
 			}
 		})
 	}
 	if v.values != nil {
-		v.values = slices.DeleteFunc(v.values, func(w *value) bool { return !allows(v.types, w) })
-		var left types
+		v.values = slices.DeleteFunc(v.values, func(w *tree.Value) bool { return !allows(v.types, w) })
+		var left tree.Types
 		for _, w := range v.values {
-			for bit := typeNull; bit < anyType; bit <<= 1 {
+			for bit := tree.TypeNull; bit < tree.AnyType; bit <<= 1 {
 				if allows(bit, w) {
 					left |= bit
 				}
@@ -43,23 +44,23 @@ func (t *tree) view(list []*value) *view {
 	return v
 }
 
-func (v *view) add(s *value) {
+func (v *view) add(s *tree.Value) {
 	v.nodes = append(v.nodes, s)
-	v.never = v.never || s.is(false)
-	if set := typesOf(s); set != 0 {
+	v.never = v.never || s.Is(false)
+	if set := tree.TypesOf(s); set != 0 {
 		v.types &= set
 	}
-	if e := s.get("enum"); e != nil {
-		v.restrict(e.items)
+	if e := s.Get("enum"); e != nil {
+		v.restrict(e.Items)
 	}
-	if c := s.get("const"); c != nil {
+	if c := s.Get("const"); c != nil {
 		v.fixed = true
-		v.restrict([]*value{c})
+		v.restrict([]*tree.Value{c})
 	}
 }
 
-func (v *view) restrict(list []*value) {
-	kept := []*value{}
+func (v *view) restrict(list []*tree.Value) {
+	kept := []*tree.Value{}
 	for _, w := range list {
 		if v.values == nil || holdsValue(v.values, w) {
 			kept = append(kept, w)
@@ -69,10 +70,10 @@ func (v *view) restrict(list []*value) {
 }
 
 // all are the values of a keyword, in the order of the nodes.
-func (v *view) all(keyword string) []*value {
-	var list []*value
+func (v *view) all(keyword string) []*tree.Value {
+	var list []*tree.Value
 	for _, s := range v.nodes {
-		if x := s.get(keyword); x != nil {
+		if x := s.Get(keyword); x != nil {
 			list = append(list, x)
 		}
 	}
@@ -83,8 +84,8 @@ func (v *view) all(keyword string) []*value {
 func (v *view) texts(keyword string) []string {
 	var list []string
 	for _, x := range v.all(keyword) {
-		if !slices.Contains(list, x.text) {
-			list = append(list, x.text)
+		if !slices.Contains(list, x.Text) {
+			list = append(list, x.Text)
 		}
 	}
 	return list
@@ -102,7 +103,7 @@ func (v *view) edge(closed, open string, sign int) edge {
 	var e edge
 	for _, keyword := range []string{closed, open} {
 		for _, x := range v.all(keyword) {
-			at := rat(number(x.text))
+			at := tree.Rat(tree.Number(x.Text))
 			if at == nil {
 				continue
 			}
@@ -131,18 +132,18 @@ func (e edge) String() string {
 	case e.at == nil:
 		return "none"
 	case e.open:
-		return bound(ratText(e.at)) + " exclusive"
+		return tree.Bound(tree.RatText(e.at)) + " exclusive"
 	}
-	return bound(ratText(e.at))
+	return tree.Bound(tree.RatText(e.at))
 }
 
 // declared are the names of properties, in the order of the file.
 func (v *view) declared() []string {
 	var names []string
 	for _, props := range v.all("properties") {
-		for _, m := range props.members {
-			if !slices.Contains(names, m.name) {
-				names = append(names, m.name)
+		for _, m := range props.Members {
+			if !slices.Contains(names, m.Name) {
+				names = append(names, m.Name)
 			}
 		}
 	}
@@ -152,9 +153,9 @@ func (v *view) declared() []string {
 func (v *view) required() []string {
 	var names []string
 	for _, list := range v.all("required") {
-		for _, item := range list.items {
-			if !slices.Contains(names, item.text) {
-				names = append(names, item.text)
+		for _, item := range list.Items {
+			if !slices.Contains(names, item.Text) {
+				names = append(names, item.Text)
 			}
 		}
 	}
@@ -162,23 +163,23 @@ func (v *view) required() []string {
 }
 
 // property are the schemas that apply to the member name.
-func (v *view) property(name string) []*value {
-	var list []*value
+func (v *view) property(name string) []*tree.Value {
+	var list []*tree.Value
 	for _, s := range v.nodes {
 		known := false
-		if sub := s.get("properties").get(name); sub != nil {
+		if sub := s.Get("properties").Get(name); sub != nil {
 			known = true
 			list = append(list, sub)
 		}
-		if patterns := s.get("patternProperties"); patterns != nil {
-			for _, p := range patterns.members {
-				if re, err := regexp.Compile(p.name); err == nil && re.MatchString(name) {
+		if patterns := s.Get("patternProperties"); patterns != nil {
+			for _, p := range patterns.Members {
+				if re, err := regexp.Compile(p.Name); err == nil && re.MatchString(name) {
 					known = true
-					list = append(list, p.value)
+					list = append(list, p.Value)
 				}
 			}
 		}
-		if sub := s.get("additionalProperties"); !known && sub != nil {
+		if sub := s.Get("additionalProperties"); !known && sub != nil {
 			list = append(list, sub)
 		}
 	}

@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"errors"
+	"eventserver/app/schema/tree"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -17,44 +18,44 @@ const typeCure = "write letters, digits, dots, _ and -, at most 100, the first a
 // header reads x-event.
 func (l *loading) header(f *file) *Schema {
 	s := &Schema{}
-	x := f.root.get("x-event")
+	x := f.root.Get("x-event")
 	switch {
 	case x == nil:
-		l.rep.add(f.name, f.root.line, "/x-event", `missing; write "x-event: {type: order.placed, version: 1}" at the top, or begin the file's name with _ if it holds shared definitions`)
+		l.rep.add(f.name, f.root.Line, "/x-event", `missing; write "x-event: {type: order.placed, version: 1}" at the top, or begin the file's name with _ if it holds shared definitions`)
 		return s
-	case x.kind != objectKind:
+	case x.Kind != tree.ObjectKind:
 		f.fault(l.rep, "/x-event", "is not a mapping; write {type: order.placed, version: 1}")
 		return s
 	}
-	for _, m := range x.members {
-		at := "/x-event/" + escape(m.name)
-		switch m.name {
+	for _, m := range x.Members {
+		at := "/x-event/" + tree.Escape(m.Name)
+		switch m.Name {
 		case "type":
-			if m.value.kind != stringKind || !typeNameRE.MatchString(m.value.text) {
+			if m.Value.Kind != tree.StringKind || !typeNameRE.MatchString(m.Value.Text) {
 				f.fault(l.rep, at, "is no name of a type; "+typeCure)
 				continue
 			}
-			s.Type = m.value.text
+			s.Type = m.Value.Text
 		case "version":
-			n, err := strconv.ParseInt(m.value.text, 10, 32)
-			if m.value.kind != numberKind || err != nil || n < 1 {
+			n, err := strconv.ParseInt(m.Value.Text, 10, 32)
+			if m.Value.Kind != tree.NumberKind || err != nil || n < 1 {
 				f.fault(l.rep, at, "is not a whole number from 1; write 1, and one more for each change that breaks")
 				continue
 			}
 			s.Version = int(n)
 		case "key":
-			toks, ok := tokens(m.value.str())
+			toks, ok := tree.Tokens(m.Value.Str())
 			if !ok || len(toks) == 0 {
 				f.fault(l.rep, at, "is no JSON pointer to a member; write one such as /customerId")
 				continue
 			}
-			s.KeyPointer, s.path = m.value.text, toks
+			s.KeyPointer, s.path = m.Value.Text, toks
 		default:
 			f.fault(l.rep, at, "unknown; x-event has type, version and key")
 		}
 	}
 	for _, name := range []string{"type", "version"} {
-		if x.get(name) == nil {
+		if x.Get(name) == nil {
 			cure := "name the type, such as order.placed"
 			if name == "version" {
 				cure = "write version: 1"
@@ -66,23 +67,23 @@ func (l *loading) header(f *file) *Schema {
 }
 
 // prose reads description and examples.
-func (l *loading) prose(f *file, s *Schema) []*value {
-	s.Description = strings.TrimSpace(f.root.get("description").str())
-	if d := f.root.get("description"); d == nil || s.Description == "" && d.kind != numberKind {
+func (l *loading) prose(f *file, s *Schema) []*tree.Value {
+	s.Description = strings.TrimSpace(f.root.Get("description").Str())
+	if d := f.root.Get("description"); d == nil || s.Description == "" && d.Kind != tree.NumberKind {
 		l.missing(f, "description", "say in a sentence what happened when this event is sent")
 	}
-	examples := f.root.get("examples")
+	examples := f.root.Get("examples")
 	switch {
-	case examples == nil || examples.kind == nullKind || examples.kind == arrayKind && len(examples.items) == 0:
+	case examples == nil || examples.Kind == tree.NullKind || examples.Kind == tree.ArrayKind && len(examples.Items) == 0:
 		l.missing(f, "examples", "give a list with at least one event, as it is posted")
 		return nil
-	case examples.kind != arrayKind:
+	case examples.Kind != tree.ArrayKind:
 		return nil // the metaschema says so
 	}
-	for _, e := range examples.items {
-		s.Examples = append(s.Examples, e.appendJSON(nil))
+	for _, e := range examples.Items {
+		s.Examples = append(s.Examples, e.AppendJSON(nil))
 	}
-	return examples.items
+	return examples.Items
 }
 
 func (l *loading) missing(f *file, name, cure string) {
@@ -93,23 +94,23 @@ func (l *loading) missing(f *file, name, cure string) {
 
 // shape checks what an event and its key must be.
 func (l *loading) shape(f *file, s *Schema) {
-	top := &tree{root: s.bundle}
-	if !top.mustBeObject() {
+	top := &tree.Document{Root: s.bundle}
+	if !top.MustBeObject() {
 		f.fault(l.rep, "/type", "missing or not object; an event is a JSON object, so write type: object")
 	}
 	if s.KeyPointer == "" {
 		return
 	}
-	switch declared, usable := top.declares(s.KeyPointer); {
+	switch declared, usable := top.Declares(s.KeyPointer); {
 	case !declared:
-		f.fault(l.rep, "/x-event/key", fmt.Sprintf("%s is declared nowhere; put it under properties, or correct the pointer", quote(s.KeyPointer)))
+		f.fault(l.rep, "/x-event/key", fmt.Sprintf("%s is declared nowhere; put it under properties, or correct the pointer", tree.Quote(s.KeyPointer)))
 	case !usable:
-		f.fault(l.rep, "/x-event/key", fmt.Sprintf("%s can be no key by its type; point to a string or an integer", quote(s.KeyPointer)))
+		f.fault(l.rep, "/x-event/key", fmt.Sprintf("%s can be no key by its type; point to a string or an integer", tree.Quote(s.KeyPointer)))
 	}
 }
 
 // examples checks each against the schema that it is to explain.
-func (l *loading) examples(f *file, s *Schema, values []*value) {
+func (l *loading) examples(f *file, s *Schema, values []*tree.Value) {
 	for i, data := range s.Examples {
 		var spent Spent
 		v, err := s.validate(context.Background(), data, DefaultMaxCost, &spent)
@@ -119,7 +120,7 @@ func (l *loading) examples(f *file, s *Schema, values []*value) {
 			_, _, err = s.Key(data)
 		}
 		if spent.Steps() > DefaultMaxCost/10 {
-			l.rep.warn(f.name, values[i].line, "/examples/"+strconv.Itoa(i), fmt.Sprintf(
+			l.rep.warn(f.name, values[i].Line, "/examples/"+strconv.Itoa(i), fmt.Sprintf(
 				"its check takes %d of the %d steps that schemas.max_cost allows by default; simplify the schema", spent.Steps(), DefaultMaxCost))
 		}
 		if errors.As(err, &v) {
@@ -127,7 +128,7 @@ func (l *loading) examples(f *file, s *Schema, values []*value) {
 			if v.Pointer != "" {
 				where = v.Pointer + ": " + v.Rule
 			}
-			l.rep.add(f.name, values[i].line, "/examples/"+strconv.Itoa(i),
+			l.rep.add(f.name, values[i].Line, "/examples/"+strconv.Itoa(i),
 				fmt.Sprintf("breaks the schema: %s: %s; correct the example or the schema", where, v.Detail))
 		}
 	}

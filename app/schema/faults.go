@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"eventserver/app/schema/tree"
 	"eventserver/app/textfile"
 )
 
@@ -32,7 +33,7 @@ func (r *reporter) add(file string, line int, path, msg string) { r.addErr(file,
 
 // warn is of what works, and may cost more than its author thinks.
 func (r *reporter) warn(file string, line int, path, msg string) {
-	r.warnings = append(r.warnings, &Fault{File: r.path(file), Line: line, Path: oneLine(cut(path, maxDetail)), Msg: oneLine(msg)})
+	r.warnings = append(r.warnings, &Fault{File: r.path(file), Line: line, Path: oneLine(tree.Cut(path, tree.MaxDetail)), Msg: oneLine(msg)})
 }
 
 func (r *reporter) path(file string) string { return filepath.Join(r.dir, filepath.FromSlash(file)) }
@@ -40,7 +41,7 @@ func (r *reporter) path(file string) string { return filepath.Join(r.dir, filepa
 // addErr adds a fault once: a value behind an alias is met at each of its places.
 func (r *reporter) addErr(file string, line int, path, msg string, err error) {
 	// One fault is one line, whatever a file holds.
-	f := Fault{File: r.path(file), Line: line, Path: oneLine(cut(path, maxDetail)), Msg: oneLine(msg)}
+	f := Fault{File: r.path(file), Line: line, Path: oneLine(tree.Cut(path, tree.MaxDetail)), Msg: oneLine(msg)}
 	if r.seen[f] {
 		return
 	}

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"eventserver/app/schema/tree"
 	"fmt"
 	"strconv"
 	"unicode"
@@ -15,7 +16,7 @@ func keyAt(data []byte, ptr string, path []string) (string, *refusal) {
 	d := open(data)
 	defer d.release()
 	fault := func(detail string) *refusal {
-		return &refusal{pointer: ptr, rule: ruleKey, detail: cut(detail, maxDetail)}
+		return &refusal{pointer: ptr, rule: ruleKey, detail: tree.Cut(detail, tree.MaxDetail)}
 	}
 	for _, token := range path {
 		// enter stops at faults of the JSON, which decode then tells.
@@ -34,10 +35,10 @@ func keyAt(data []byte, ptr string, path []string) (string, *refusal) {
 	case '"':
 		return checkKey(unquote(raw), fault)
 	case '0':
-		if !fitting(string(raw)) || !isInteger(number(string(raw))) {
-			return "", fault("must be a string or an integer but is " + cut(string(raw), maxExcerpt))
+		if !tree.Fitting(string(raw)) || !tree.IsInteger(tree.Number(string(raw))) {
+			return "", fault("must be a string or an integer but is " + tree.Cut(string(raw), tree.MaxExcerpt))
 		}
-		return checkKey(rat(number(string(raw))).Num().String(), fault)
+		return checkKey(tree.Rat(tree.Number(string(raw))).Num().String(), fault)
 	default:
 		return "", fault("must be a string or an integer but is " + kindName(kind))
 	}

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"errors"
+	"eventserver/app/schema/tree"
 	"strings"
 	"testing"
 )
@@ -41,7 +42,7 @@ func TestKey(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			toks, _ := tokens(tt.ptr)
+			toks, _ := tree.Tokens(tt.ptr)
 			s := &Schema{Type: "x", Version: 1, KeyPointer: tt.ptr, path: toks}
 			key, ok, err := s.Key([]byte(tt.data))
 			if tt.want == "" {

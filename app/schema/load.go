@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"eventserver/app/schema/tree"
 	"eventserver/app/textfile"
 )
 
@@ -60,8 +61,8 @@ func load(fsys fs.FS, dir string) (*Registry, error) {
 		if root == nil {
 			continue
 		}
-		if root.kind != objectKind {
-			rep.add(name, root.line, "", "is not a mapping; write lines of key: value, beginning with x-event")
+		if root.Kind != tree.ObjectKind {
+			rep.add(name, root.Line, "", "is not a mapping; write lines of key: value, beginning with x-event")
 			continue
 		}
 		delete(r.broken, name)
@@ -78,7 +79,7 @@ func load(fsys fs.FS, dir string) (*Registry, error) {
 	for _, name := range names {
 		f := r.files[name]
 		if f == nil || isShared(name) {
-			if f != nil && f.root.get("x-event") != nil {
+			if f != nil && f.root.Get("x-event") != nil {
 				f.fault(rep, "/x-event", "is in a file of shared definitions; take the _ off its name, or delete this")
 			}
 			continue
@@ -195,12 +196,12 @@ func (l *loading) compile(f *file, s *Schema) bool {
 		s.origin[name] = Origin{File: l.path(t.file), Pointer: t.ptr}
 	}
 	l.shape(f, s)
-	v, err := compile("schema:///event", s.bundle.plain(), nothing{})
+	v, err := compile("schema:///event", s.bundle.Plain(), nothing{})
 	if err != nil {
 		f.fault(l.rep, "", fmt.Sprintf("cannot be compiled: %v; correct the schema", err))
 		return false
 	}
-	s.drop = unnamed(s.bundle)
+	s.drop = tree.Unnamed(s.bundle)
 	v.drop = s.drop
 	s.check = v
 	return true
@@ -216,7 +217,7 @@ func (l *loading) sound(f *file, seen map[string]bool) bool {
 		return false
 	}
 	for _, ptr := range f.order {
-		ref := f.schemas[ptr].get("$ref").str()
+		ref := f.schemas[ptr].Get("$ref").Str()
 		if ref == "" {
 			continue
 		}

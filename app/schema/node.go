@@ -2,6 +2,7 @@ package schema
 
 import (
 	"encoding/json"
+	"eventserver/app/schema/tree"
 	"hash/maphash"
 )
 
@@ -58,7 +59,7 @@ func constant(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		o := &object{members: make([]entry, 0, len(v))}
-		for _, name := range sortedKeys(v) {
+		for _, name := range tree.SortedKeys(v) {
 			o.members = append(o.members, entry{name, constant(v[name])})
 		}
 		o.makeIndex()
@@ -74,44 +75,44 @@ func constant(v any) any {
 }
 
 // nodeOf is v as an event's value is decoded.
-func nodeOf(v *value) any {
-	switch v.kind {
-	case arrayKind:
-		a := &array{items: make([]any, len(v.items))}
-		for i, item := range v.items {
+func nodeOf(v *tree.Value) any {
+	switch v.Kind {
+	case tree.ArrayKind:
+		a := &array{items: make([]any, len(v.Items))}
+		for i, item := range v.Items {
 			a.items[i] = nodeOf(item)
 		}
 		return a
-	case objectKind:
-		o := &object{members: make([]entry, len(v.members))}
-		for i, m := range v.members {
-			o.members[i] = entry{m.name, nodeOf(m.value)}
+	case tree.ObjectKind:
+		o := &object{members: make([]entry, len(v.Members))}
+		for i, m := range v.Members {
+			o.members[i] = entry{m.Name, nodeOf(m.Value)}
 		}
 		return o
 	}
-	return v.plain()
+	return v.Plain()
 }
 
 // hasType says whether v is of one of the types.
-func hasType(t types, v any) bool {
+func hasType(t tree.Types, v any) bool {
 	switch v := v.(type) {
 	case nil:
-		return t&typeNull != 0
+		return t&tree.TypeNull != 0
 	case bool:
-		return t&typeBool != 0
+		return t&tree.TypeBool != 0
 	case string:
-		return t&typeString != 0
+		return t&tree.TypeString != 0
 	case *array:
-		return t&typeArray != 0
+		return t&tree.TypeArray != 0
 	case *object:
-		return t&typeObject != 0
+		return t&tree.TypeObject != 0
 	case int64:
-		return t&typeInteger != 0
+		return t&tree.TypeInteger != 0
 	default:
-		if t&typeInteger != 0 && t&typeFraction != 0 {
+		if t&tree.TypeInteger != 0 && t&tree.TypeFraction != 0 {
 			return true
 		}
-		return t&typeInteger != 0 && isInteger(v) || t&typeFraction != 0 && !isInteger(v)
+		return t&tree.TypeInteger != 0 && tree.IsInteger(v) || t&tree.TypeFraction != 0 && !tree.IsInteger(v)
 	}
 }
 
@@ -162,9 +163,9 @@ func (r *run) equal(a, b any) bool {
 		}
 		return false
 	}
-	x, ok := exactOf(a)
-	y, also := exactOf(b)
-	return ok && also && r.spend(numberCost(a)) && x.compare(y) == 0
+	x, ok := tree.ExactOf(a)
+	y, also := tree.ExactOf(b)
+	return ok && also && r.spend(numberCost(a)) && x.Compare(y) == 0
 }
 
 // seed is the program's own, so that nobody can choose values that collide.
@@ -198,8 +199,8 @@ func (r *run) hash(v any) uint64 {
 		return maphash.Comparable(seed, v)
 	case json.Number:
 		r.spend(numberCost(v))
-		d, _ := exactOf(v)
-		if n, ok := d.small(); ok {
+		d, _ := tree.ExactOf(v)
+		if n, ok := d.Small(); ok {
 			return maphash.Comparable(seed, n)
 		}
 		return maphash.Comparable(seed, d)

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"context"
+	"eventserver/app/schema/tree"
 	"fmt"
 	"maps"
 	"slices"
@@ -108,10 +109,10 @@ func (p *Policy) unknown(typ string) *Violation {
 	detail := "has no schema, and types without one are refused"
 	if typ == "" {
 		detail = "is missing, and events without a type are refused"
-	} else if near := nearest(typ, p.registry.names()); near != "" {
-		detail += "; did you mean " + quote(near) + "?"
+	} else if near := tree.Nearest(typ, p.registry.names()); near != "" {
+		detail += "; did you mean " + tree.Quote(near) + "?"
 	}
-	return &Violation{Type: cut(typ, maxDetail/4), Pointer: "/type", Rule: RuleUnknown, Detail: detail}
+	return &Violation{Type: tree.Cut(typ, tree.MaxDetail/4), Pointer: "/type", Rule: RuleUnknown, Detail: detail}
 }
 
 // Key is the ordering key of data: where the type's schema names one, the value

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"cmp"
+	"eventserver/app/schema/tree"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +25,7 @@ func falseRule(schemaURL string) string {
 	_, ptr, _ := strings.Cut(schemaURL, "#")
 	toks := strings.Split(ptr, "/")
 	for _, t := range slices.Backward(toks[max(0, len(toks)-2):]) {
-		if h := keywords[t]; h != 0 && h != holdsData {
+		if h := tree.Keywords[t]; h != 0 && h != tree.HoldsData {
 			if t == "$defs" {
 				break
 			}
@@ -73,5 +74,5 @@ func follow(doc any, path []int) (v any, tokens []string) {
 
 func (p *problem) pointer(doc any) string {
 	_, tokens := follow(doc, p.path)
-	return pointerTo(tokens)
+	return tree.PointerTo(tokens)
 }

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"encoding/json"
+	"eventserver/app/schema/tree"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -95,14 +96,14 @@ func changed(t *rapid.T, s any, depth int) any {
 	}
 	out := map[string]any{}
 	fresh, _ := anySchema(t, depth).(map[string]any)
-	for _, keyword := range sortedKeys(m) {
+	for _, keyword := range tree.SortedKeys(m) {
 		switch n := rapid.IntRange(0, 9).Draw(t, "change"); {
 		case n == 0:
 		case n == 1 && fresh[keyword] != nil:
 			out[keyword] = fresh[keyword]
 		case n < 4 && keyword == "properties":
 			props := map[string]any{}
-			for _, name := range sortedKeys(m[keyword].(map[string]any)) {
+			for _, name := range tree.SortedKeys(m[keyword].(map[string]any)) {
 				props[name] = changed(t, m[keyword].(map[string]any)[name], depth-1)
 			}
 			out[keyword] = props
@@ -120,7 +121,7 @@ func TestLibraryAgrees(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := fromJSON(t, anySchema(rt, 2))
 		c := newCompiler(nothing{})
-		if err := c.AddResource("schema:///event", s.bundle.plain()); err != nil {
+		if err := c.AddResource("schema:///event", s.bundle.Plain()); err != nil {
 			rt.Fatal(err)
 		}
 		lib := c.MustCompile("schema:///event")
@@ -194,11 +195,11 @@ func fromJSON(tb testing.TB, doc any) *Schema {
 	if err := rep.err(); err != nil {
 		tb.Fatal(string(text), err)
 	}
-	if root.kind != objectKind {
-		root = &value{kind: objectKind, members: []member{{name: "allOf", value: &value{kind: arrayKind, items: []*value{root}}}}}
+	if root.Kind != tree.ObjectKind {
+		root = &tree.Value{Kind: tree.ObjectKind, Members: []tree.Member{{Name: "allOf", Value: &tree.Value{Kind: tree.ArrayKind, Items: []*tree.Value{root}}}}}
 	}
 	s := &Schema{Type: "x", Version: 1, bundle: root}
-	if s.check, err = compile("schema:///event", root.plain(), nothing{}); err != nil {
+	if s.check, err = compile("schema:///event", root.Plain(), nothing{}); err != nil {
 		tb.Fatal(string(text), err)
 	}
 	return s

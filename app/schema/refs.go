@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"eventserver/app/schema/tree"
 	"fmt"
 	"net/url"
 	"path"
@@ -22,7 +23,7 @@ type refs struct {
 // resolve finds what ref, written in the file from, names. A message says why
 // not; with neither, the file it names has faults of its own.
 func (r *refs) resolve(from *file, ref string) (target, string) {
-	shown := quote(ref)
+	shown := tree.Quote(ref)
 	u, err := url.Parse(ref)
 	if err != nil {
 		return target{}, shown + ` is no reference; write one such as "#/$defs/money" or "_common.yaml#/$defs/money"`
@@ -40,7 +41,7 @@ func (r *refs) resolve(from *file, ref string) (target, string) {
 			return target{}, ""
 		}
 		if to = r.files[name]; to == nil {
-			return target{}, fmt.Sprintf("%s names no schema file; %s", shown, meant(name, sortedKeys(r.files)))
+			return target{}, fmt.Sprintf("%s names no schema file; %s", shown, tree.Meant(name, tree.SortedKeys(r.files)))
 		}
 	}
 	ptr := u.Fragment
@@ -48,7 +49,7 @@ func (r *refs) resolve(from *file, ref string) (target, string) {
 		return target{to.name, at}, ""
 	}
 	if to.schemas[ptr] == nil {
-		return target{}, fmt.Sprintf("%s: %s has no schema at %s; name one, such as #/$defs/money", shown, to.name, quote("#"+ptr))
+		return target{}, fmt.Sprintf("%s: %s has no schema at %s; name one, such as #/$defs/money", shown, to.name, tree.Quote("#"+ptr))
 	}
 	return target{to.name, ptr}, ""
 }

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"context"
+	"eventserver/app/schema/tree"
 	"slices"
 )
 
@@ -37,7 +38,7 @@ type Schema struct {
 	Examples    [][]byte // at least one event, as JSON without spaces, members in the order of the file
 	File        string   // as given to Load, joined with the path below it
 
-	bundle *value
+	bundle *tree.Value
 	origin map[string]Origin
 	path   []string // to the key
 	check  *validator
@@ -48,10 +49,10 @@ type Schema struct {
 // generation: members in the order of the file, $schema first, and what it
 // refers to in other files under $defs, so that every $ref begins with "#". The
 // error is nil; it is there for schemas that come from elsewhere one day.
-func (s *Schema) Bundle() ([]byte, error) { return s.bundle.appendJSON(nil), nil }
+func (s *Schema) Bundle() ([]byte, error) { return s.bundle.AppendJSON(nil), nil }
 
 // Tree is Bundle as a tree, which is not to be changed.
-func (s *Schema) Tree() *value { return s.bundle }
+func (s *Schema) Tree() *tree.Value { return s.bundle }
 
 // Unnamed are the members of the envelope that are not validated, because the schema
 // does not name them.

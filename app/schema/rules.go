@@ -1,5 +1,7 @@
 package schema
 
+import "eventserver/app/schema/tree"
+
 // rules is one schema, compiled. A nil pointer or zero field asks for nothing.
 type rules struct {
 	location string // the schema's URL, which orders faults
@@ -7,7 +9,7 @@ type rules struct {
 	combines bool   // asks other schemas of the same value
 
 	always, never bool
-	types         types
+	types         tree.Types
 	allowed       *enum
 	constant      *any
 	format        *format
@@ -92,7 +94,7 @@ func (e *enum) has(r *run, v any) bool {
 
 // limit is a bound of numbers, also as an int64 where it is one.
 type limit struct {
-	value exact
+	value tree.Exact
 	small *int64
 	text  string
 }
@@ -109,15 +111,15 @@ func (l *limit) compare(r *run, v any) int {
 		return 0
 	}
 	r.spend(2 + numberCost(v))
-	d, _ := exactOf(v)
-	return d.compare(l.value)
+	d, _ := tree.ExactOf(v)
+	return d.Compare(l.value)
 }
 
 func (l *limit) divides(r *run, v any) bool {
 	if n, ok := v.(int64); ok && l.small != nil && *l.small != 0 {
 		return n%*l.small == 0
 	}
-	d, _ := exactOf(v)
-	apart := max(d.exp-l.value.exp, l.value.exp-d.exp)
-	return r.spend(numberCost(v)+len(d.digits)+len(l.value.digits)+apart) && d.multipleOf(l.value)
+	d, _ := tree.ExactOf(v)
+	apart := max(d.Exp-l.value.Exp, l.value.Exp-d.Exp)
+	return r.spend(numberCost(v)+len(d.Digits)+len(l.value.Digits)+apart) && d.MultipleOf(l.value)
 }

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"errors"
+	"eventserver/app/schema/tree"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -49,7 +50,7 @@ var scaffoldEvents = map[string]string{
 // events are there already; nothing is written then.
 func Scaffold(dir, typ string) (files []string, err error) {
 	if !typeNameRE.MatchString(typ) {
-		return nil, fmt.Errorf("type %s is no name of a type; %s", quote(typ), typeCure)
+		return nil, fmt.Errorf("type %s is no name of a type; %s", tree.Quote(typ), typeCure)
 	}
 	if err := taken(dir, typ); err != nil {
 		return nil, err
@@ -74,7 +75,7 @@ func Scaffold(dir, typ string) (files []string, err error) {
 	if err := add(filepath.Join(dir, typ+".yaml"), fmt.Sprintf(scaffold, typ)); err != nil {
 		return nil, fmt.Errorf("write the schema: %w", err)
 	}
-	for _, name := range sortedKeys(scaffoldEvents) {
+	for _, name := range tree.SortedKeys(scaffoldEvents) {
 		if err := add(filepath.Join(events, name), scaffoldEvents[name]+"\n"); err != nil {
 			return files, fmt.Errorf("write a test event: %w", err)
 		}
@@ -127,7 +128,7 @@ func taken(dir, typ string) error {
 		if err != nil {
 			continue
 		}
-		if v := parseYAML(name, src, rep); v != nil && strings.EqualFold(v.get("x-event").get("type").str(), typ) {
+		if v := parseYAML(name, src, rep); v != nil && strings.EqualFold(v.Get("x-event").Get("type").Str(), typ) {
 			return fmt.Errorf("type %s is in %s already; change it, or choose another type", typ, filepath.Join(dir, name))
 		}
 	}

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"encoding/json"
+	"eventserver/app/schema/tree"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -136,7 +137,7 @@ func compileSuite(uri string, doc any) (*validator, error) {
 	var others []*jsonschema.Schema
 	for uri, doc := range loader.docs {
 		for _, ptr := range targets(doc, "") {
-			if s, err := c.Compile(uri + fragment(ptr)); err == nil { // else it is data
+			if s, err := c.Compile(uri + tree.Fragment(ptr)); err == nil { // else it is data
 				others = append(others, s)
 			}
 		}
@@ -153,7 +154,7 @@ func targets(doc any, ptr string) (list []string) {
 			list = append(list, ptr)
 		}
 		for name, v := range doc {
-			list = append(list, targets(v, ptr+"/"+escape(name))...)
+			list = append(list, targets(v, ptr+"/"+tree.Escape(name))...)
 		}
 	case []any:
 		for i, v := range doc {

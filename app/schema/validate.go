@@ -2,6 +2,7 @@ package schema
 
 import (
 	"context"
+	"eventserver/app/schema/tree"
 	"fmt"
 	"math"
 )
@@ -53,9 +54,9 @@ func (v *validator) check(ctx context.Context, data []byte, maxCost int64, spent
 	}
 	// Where the steps end in the explanation, what it has found is told.
 	return &refusal{
-		pointer: bounded(p.pointer(doc)),
+		pointer: tree.Bounded(p.pointer(doc)),
 		rule:    p.rule,
-		detail:  cut(r.detail(p, doc)+r.closest(p, doc), maxDetail),
+		detail:  tree.Cut(r.detail(p, doc)+r.closest(p, doc), tree.MaxDetail),
 		others:  found.n - 1,
 	}, r.gone
 }
@@ -82,7 +83,7 @@ func (r *run) ended(maxCost int64) (*refusal, error) {
 }
 
 // all is everything that is wrong with a document that no client sends.
-func (v *validator) all(root *value) (list []refusal) {
+func (v *validator) all(root *tree.Value) (list []refusal) {
 	doc := nodeOf(root)
 	r := v.run(context.Background(), math.MaxInt64)
 	var found []*problem

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"errors"
+	"eventserver/app/schema/tree"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -136,8 +137,8 @@ func TestValidateRefuses(t *testing.T) {
 
 func wellFormed(t *testing.T, v *Violation) {
 	t.Helper()
-	_, ok := tokens(v.Pointer)
-	if !ok || len(v.Pointer) > maxPointer || v.Rule == "" || v.Detail == "" || len(v.Detail) > maxDetail || !utf8.ValidString(v.Detail) {
+	_, ok := tree.Tokens(v.Pointer)
+	if !ok || len(v.Pointer) > tree.MaxPointer || v.Rule == "" || v.Detail == "" || len(v.Detail) > tree.MaxDetail || !utf8.ValidString(v.Detail) {
 		t.Errorf("not well formed: %#v", v)
 	}
 }

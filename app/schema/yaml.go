@@ -7,6 +7,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"eventserver/app/schema/tree"
 	"eventserver/app/textfile"
 )
 
@@ -29,7 +30,7 @@ func (y *yamlFile) fault(line int, path, msg string) { y.rep.add(y.name, line, p
 
 // parseYAML is the value of the file's only document, with its faults in rep; nil
 // when it could not be read to its end.
-func parseYAML(name string, src []byte, rep *reporter) *value {
+func parseYAML(name string, src []byte, rep *reporter) *tree.Value {
 	y := &yamlFile{name: name, rep: rep}
 	root := y.document(src)
 	if root == nil {
@@ -53,13 +54,13 @@ func (y *yamlFile) document(src []byte) *yaml.Node {
 	return root
 }
 
-func (y *yamlFile) value(n *yaml.Node, path string, level int) *value {
-	v := &value{line: n.Line}
+func (y *yamlFile) value(n *yaml.Node, path string, level int) *tree.Value {
+	v := &tree.Value{Line: n.Line}
 	if n.Kind == yaml.AliasNode && n.Alias != nil {
 		n = n.Alias
 	}
 	if y.nodes++; y.nodes == maxNodes+1 {
-		y.fault(v.line, path, fmt.Sprintf("the file stands for more than %d values, those behind aliases included; use fewer", maxNodes))
+		y.fault(v.Line, path, fmt.Sprintf("the file stands for more than %d values, those behind aliases included; use fewer", maxNodes))
 	}
 	if y.nodes > maxNodes {
 		y.lost = true
@@ -67,22 +68,22 @@ func (y *yamlFile) value(n *yaml.Node, path string, level int) *value {
 	}
 	if level > maxLevel {
 		y.lost = true
-		y.fault(v.line, path, fmt.Sprintf("is nested more than %d levels deep, or an alias holds itself; use $ref and $defs", maxLevel))
+		y.fault(v.Line, path, fmt.Sprintf("is nested more than %d levels deep, or an alias holds itself; use $ref and $defs", maxLevel))
 		return v
 	}
 	if n.Style&yaml.TaggedStyle != 0 {
-		y.fault(v.line, path, "has a YAML tag (!name), which JSON has not; delete it, or quote a text that starts with !")
-		v.kind, v.text = stringKind, n.Value
+		y.fault(v.Line, path, "has a YAML tag (!name), which JSON has not; delete it, or quote a text that starts with !")
+		v.Kind, v.Text = tree.StringKind, n.Value
 		return v
 	}
 	switch n.Kind {
 	case yaml.MappingNode:
-		v.kind = objectKind
+		v.Kind = tree.ObjectKind
 		y.mapping(n, v, path, level)
 	case yaml.SequenceNode:
-		v.kind = arrayKind
+		v.Kind = tree.ArrayKind
 		for i, c := range n.Content {
-			v.items = append(v.items, y.value(c, fmt.Sprintf("%s/%d", path, i), level+1))
+			v.Items = append(v.Items, y.value(c, fmt.Sprintf("%s/%d", path, i), level+1))
 		}
 	default:
 		y.scalar(n, v, path)
@@ -90,7 +91,7 @@ func (y *yamlFile) value(n *yaml.Node, path string, level int) *value {
 	return v
 }
 
-func (y *yamlFile) mapping(n *yaml.Node, v *value, path string, level int) {
+func (y *yamlFile) mapping(n *yaml.Node, v *tree.Value, path string, level int) {
 	first := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, line := n.Content[i], n.Content[i].Line
@@ -105,13 +106,13 @@ func (y *yamlFile) mapping(n *yaml.Node, v *value, path string, level int) {
 			y.fault(line, path, "has a name with a YAML tag (!name), which JSON has not; delete the tag")
 			continue
 		}
-		at := path + "/" + escape(k.Value)
+		at := path + "/" + tree.Escape(k.Value)
 		switch tag := k.ShortTag(); {
 		case tag == "!!merge":
 			y.fault(line, path, "has a merge key (<<), which JSON Schema has not; use allOf with $ref")
 			continue
 		case tag != "!!str":
-			y.fault(line, at, fmt.Sprintf("the name %s is not a text to YAML; put it in quotes", quote(k.Value)))
+			y.fault(line, at, fmt.Sprintf("the name %s is not a text to YAML; put it in quotes", tree.Quote(k.Value)))
 			continue
 		}
 		if was, dup := first[k.Value]; dup {
@@ -119,49 +120,49 @@ func (y *yamlFile) mapping(n *yaml.Node, v *value, path string, level int) {
 			continue
 		}
 		first[k.Value] = line
-		v.members = append(v.members, member{k.Value, line, y.value(n.Content[i+1], at, level+1)})
+		v.Members = append(v.Members, tree.Member{Name: k.Value, Line: line, Value: y.value(n.Content[i+1], at, level+1)})
 	}
 }
 
 // scalar takes what JSON and every YAML parser read alike.
-func (y *yamlFile) scalar(n *yaml.Node, v *value, path string) {
-	v.kind, v.text = stringKind, n.Value // unless it is something else
+func (y *yamlFile) scalar(n *yaml.Node, v *tree.Value, path string) {
+	v.Kind, v.Text = tree.StringKind, n.Value // unless it is something else
 	quoted := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
 	if quoted {
 		return
 	}
-	if isNumber(n.Value) {
-		v.kind = numberKind
-		if !fitting(n.Value) {
-			y.fault(v.line, path, "is a number of too many digits; "+numberCure)
+	if tree.IsNumber(n.Value) {
+		v.Kind = tree.NumberKind
+		if !tree.Fitting(n.Value) {
+			y.fault(v.Line, path, "is a number of too many digits; "+tree.NumberCure)
 		}
 		return
 	}
-	shown := quote(n.Value)
+	shown := tree.Quote(n.Value)
 	switch n.ShortTag() {
 	case "!!null":
-		v.kind, v.text = nullKind, ""
+		v.Kind, v.Text = tree.NullKind, ""
 	case "!!bool":
-		v.kind, v.text, v.yes = boolKind, "", strings.EqualFold(n.Value, "true")
+		v.Kind, v.Text, v.Yes = tree.BoolKind, "", strings.EqualFold(n.Value, "true")
 		if n.Value != "true" && n.Value != "false" {
-			y.fault(v.line, path, shown+" is a boolean to some readers of YAML; write true or false, or put it in quotes")
+			y.fault(v.Line, path, shown+" is a boolean to some readers of YAML; write true or false, or put it in quotes")
 		}
 	case "!!int", "!!float":
 		msg := shown + " is a number that JSON does not write so"
 		if jsonForm := decimal(n.Value); jsonForm != "" {
-			y.fault(v.line, path, msg+"; write "+jsonForm+", or put it in quotes if a text is meant")
+			y.fault(v.Line, path, msg+"; write "+jsonForm+", or put it in quotes if a text is meant")
 			return
 		}
-		y.fault(v.line, path, msg+", or not at all; write digits, or put it in quotes if a text is meant")
+		y.fault(v.Line, path, msg+", or not at all; write digits, or put it in quotes if a text is meant")
 	case "!!timestamp":
-		y.fault(v.line, path, shown+" is a date to YAML, which JSON has not; put it in quotes")
+		y.fault(v.Line, path, shown+" is a date to YAML, which JSON has not; put it in quotes")
 	}
 }
 
 // decimal is an integer that YAML writes as 0x10, 0o17, 0b1, +1 or 1_000.
 func decimal(text string) string {
 	i, ok := new(big.Int).SetString(strings.TrimPrefix(text, "+"), 0)
-	if !ok || len(text) > maxExcerpt {
+	if !ok || len(text) > tree.MaxExcerpt {
 		return ""
 	}
 	return i.String()

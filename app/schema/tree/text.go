@@ -1,4 +1,4 @@
-package schema
+package tree
 
 import (
 	"net/url"
@@ -13,13 +13,13 @@ import (
 // What a message may repeat of a value or a file, in bytes: messages go into
 // answers and logs.
 const (
-	maxDetail  = 300
-	maxExcerpt = 32
-	maxPointer = 512
+	MaxDetail  = 300
+	MaxExcerpt = 32
+	MaxPointer = 512
 )
 
-// cut shortens s to at most limit bytes, at a character, with "..." at its end.
-func cut(s string, limit int) string {
+// Cut shortens s to at most limit bytes, at a character, with "..." at its end.
+func Cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s
 	}
@@ -30,36 +30,37 @@ func cut(s string, limit int) string {
 	return s[:n] + "..."
 }
 
-// quote is s in quotes, shortened.
-func quote(s string) string { return strconv.Quote(cut(s, maxExcerpt)) }
+// Quote is s in quotes, shortened.
+func Quote(s string) string { return strconv.Quote(Cut(s, MaxExcerpt)) }
 
-// escape writes a name as a token of a JSON pointer.
-func escape(name string) string {
+// Escape writes a name as a token of a JSON pointer.
+func Escape(name string) string {
 	if !strings.ContainsAny(name, "~/") {
 		return name
 	}
 	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 }
 
-func pointerTo(tokens []string) string {
+// PointerTo writes tokens as a JSON pointer.
+func PointerTo(tokens []string) string {
 	var b strings.Builder
 	for _, t := range tokens {
-		b.WriteString("/" + escape(t))
+		b.WriteString("/" + Escape(t))
 	}
 	return b.String()
 }
 
-// bounded points to the nearest value whose pointer is short enough: a name may
+// Bounded points to the nearest value whose pointer is short enough: a name may
 // be as long as the event.
-func bounded(ptr string) string {
-	for len(ptr) > maxPointer {
+func Bounded(ptr string) string {
+	for len(ptr) > MaxPointer {
 		ptr = ptr[:strings.LastIndexByte(ptr, '/')]
 	}
 	return ptr
 }
 
-// tokens splits a JSON pointer (RFC 6901); false when it is none.
-func tokens(ptr string) ([]string, bool) {
+// Tokens splits a JSON pointer (RFC 6901); false when it is none.
+func Tokens(ptr string) ([]string, bool) {
 	if ptr == "" {
 		return nil, true
 	}
@@ -83,29 +84,31 @@ func tokens(ptr string) ([]string, bool) {
 	return list, true
 }
 
-// nearest is the word that s may have been meant to be, or "".
-func nearest(s string, words []string) string { return textfile.Nearest(s, words, 2) }
+// Nearest is the word that s may have been meant to be, or "".
+func Nearest(s string, words []string) string { return textfile.Nearest(s, words, 2) }
 
-// meant is the end of a message about a word that is not known.
-func meant(s string, words []string) string {
-	if near := nearest(s, words); near != "" {
+// Meant is the end of a message about a word that is not known.
+func Meant(s string, words []string) string {
+	if near := Nearest(s, words); near != "" {
 		return "did you mean " + near + "?"
 	}
 	sorted := slices.Sorted(slices.Values(words))
-	return "known are " + cut(strings.Join(sorted, ", "), maxDetail)
+	return "known are " + Cut(strings.Join(sorted, ", "), MaxDetail)
 }
 
-func bound(s string) string { return cut(s, maxExcerpt) }
+// Bound is a bound of a schema, shortened.
+func Bound(s string) string { return Cut(s, MaxExcerpt) }
 
-func shownPointer(ptr string) string {
+// ShownPointer is a JSON pointer as messages show it.
+func ShownPointer(ptr string) string {
 	if ptr == "" {
 		return "the top"
 	}
 	return ptr
 }
 
-// fragment writes a JSON pointer as the end of a URI.
-func fragment(ptr string) string {
+// Fragment writes a JSON pointer as the end of a URI.
+func Fragment(ptr string) string {
 	parts := strings.Split(ptr, "/")
 	for i, p := range parts {
 		parts[i] = url.PathEscape(p)

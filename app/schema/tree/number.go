@@ -1,4 +1,4 @@
-package schema
+package tree
 
 import (
 	"encoding/json"
@@ -15,20 +15,20 @@ const (
 	maxExponent = 1000
 )
 
-// numberCure is the end of a message about a number beyond the limits.
-const numberCure = "write at most 1000 digits and an exponent between -1000 and 1000"
+// NumberCure is the end of a message about a number beyond the limits.
+const NumberCure = "write at most 1000 digits and an exponent between -1000 and 1000"
 
-// number is the exact value of a JSON number: an int64 where it is written as one
+// Number is the exact value of a JSON number: an int64 where it is written as one
 // and fits, which costs no fraction to compare, else its text.
-func number(text string) any {
+func Number(text string) any {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return n
 	}
 	return json.Number(text)
 }
 
-// fitting says whether a JSON number keeps to the limits.
-func fitting(text string) bool {
+// Fitting says whether a JSON number keeps to the limits.
+func Fitting(text string) bool {
 	if len(text) > maxDigits {
 		return false
 	}
@@ -40,8 +40,8 @@ func fitting(text string) bool {
 	return err == nil && n >= -maxExponent && n <= maxExponent
 }
 
-// rat is the exact value of what number returns; nil for anything else.
-func rat(v any) *big.Rat {
+// Rat is the exact value of what number returns; nil for anything else.
+func Rat(v any) *big.Rat {
 	switch v := v.(type) {
 	case int64:
 		return new(big.Rat).SetInt64(v)
@@ -53,17 +53,17 @@ func rat(v any) *big.Rat {
 	return nil
 }
 
-// isInteger follows JSON Schema: 1.0 and 1e3 are integers.
-func isInteger(v any) bool {
+// IsInteger follows JSON Schema: 1.0 and 1e3 are integers.
+func IsInteger(v any) bool {
 	if _, ok := v.(int64); ok {
 		return true
 	}
-	d, ok := exactOf(v)
+	d, ok := ExactOf(v)
 	return ok && d.isInteger()
 }
 
-// ratText writes a bound of a schema the way a person would.
-func ratText(r *big.Rat) string {
+// RatText writes a bound of a schema the way a person would.
+func RatText(r *big.Rat) string {
 	if r.IsInt() {
 		return r.Num().String()
 	}
@@ -73,8 +73,8 @@ func ratText(r *big.Rat) string {
 	return r.String()
 }
 
-// isNumber says whether text is a number as JSON writes it.
-func isNumber(text string) bool {
+// IsNumber says whether text is a number as JSON writes it.
+func IsNumber(text string) bool {
 	s := strings.TrimPrefix(text, "-")
 	whole := digits(s)
 	if whole == 0 || whole > 1 && s[0] == '0' {
