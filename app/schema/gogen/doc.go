@@ -16,6 +16,6 @@
 //
 // The file carries exact/exact.go: how the types are read.
 //
-// It imports schema, jsontext and the standard library. What does not belong here:
+// It imports schema, its tree and the standard library. What does not belong here:
 // validation (schema) and what programs do with the types (app/typed).
 package gogen

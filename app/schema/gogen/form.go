@@ -3,6 +3,8 @@ package gogen
 import (
 	"slices"
 	"strings"
+
+	"eventserver/app/schema/tree"
 )
 
 // form is what a value is known to meet: every schema of roots, and of each choice
@@ -14,7 +16,7 @@ type form struct {
 
 // whole is the form of a schema; a boolean says nothing.
 func whole(s at) form {
-	if !s.node.isSchema() {
+	if !s.node.IsObject() {
 		return form{}
 	}
 	return form{roots: []at{s}}
@@ -98,7 +100,7 @@ func (f form) expand(busy map[place]bool, left *int) (p parts, err error) {
 	var choices [][]form
 	var walk func(at) error
 	walk = func(a at) error {
-		if mine[a.place()] || !a.node.isSchema() {
+		if mine[a.place()] || !a.node.IsObject() {
 			return nil
 		}
 		if busy[a.place()] { // it holds already
@@ -110,7 +112,7 @@ func (f form) expand(busy map[place]bool, left *int) (p parts, err error) {
 		}
 		mine[a.place()] = true
 		p.all = append(p.all, a)
-		if a.node.has("$ref") {
+		if a.node.Has("$ref") {
 			t, err := a.target()
 			if err != nil {
 				return err
@@ -192,7 +194,7 @@ func (f form) shaping() (shaping, typed []at, err error) {
 		switch {
 		case a.describes(), slices.ContainsFunc(choices, func(c []form) bool { return len(c) > 1 }):
 			shaping = add(shaping, a)
-		case a.node.has("type"):
+		case a.node.Has("type"):
 			typed = add(typed, a)
 		}
 	}
@@ -230,7 +232,7 @@ func (a at) choices() (list [][]form, err error) {
 			if err != nil {
 				return nil, err
 			}
-			if k&^nullKind != 0 {
+			if k&^tree.TypeNull != 0 {
 				c = append(c, whole(s))
 			}
 		}
@@ -238,25 +240,25 @@ func (a at) choices() (list [][]form, err error) {
 			list = append(list, c)
 		}
 	}
-	if a.node.has("if") {
+	if a.node.Has("if") {
 		yes, no := sub("if"), form{}
-		if a.node.has("then") {
+		if a.node.Has("then") {
 			yes = yes.and(sub("then"))
 		}
-		if a.node.has("else") {
+		if a.node.Has("else") {
 			no = sub("else")
 		}
 		list = append(list, []form{yes, no})
 	}
-	for _, name := range a.node.get("dependentSchemas").members() {
+	for _, name := range a.node.Get("dependentSchemas").Names() {
 		list = append(list, []form{sub("dependentSchemas", name), {}})
 	}
 	return list, err
 }
 
 // kinds is what the form lets pass, as far as it is plain to see.
-func (f form) kinds() (kinds, error) {
-	set := kinds(anyKind)
+func (f form) kinds() (tree.Types, error) {
+	set := tree.AnyType
 	for _, r := range f.roots {
 		k, err := r.kinds(map[place]bool{})
 		if err != nil {
@@ -265,7 +267,7 @@ func (f form) kinds() (kinds, error) {
 		set &= k
 	}
 	for _, c := range f.choices {
-		some := kinds(0)
+		some := tree.Types(0)
 		for _, alt := range c {
 			k, err := alt.kinds()
 			if err != nil {

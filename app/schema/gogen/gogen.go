@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"eventserver/app/schema"
+	"eventserver/app/schema/tree"
 )
 
 // Header is the first line of a generated file.
@@ -75,15 +76,7 @@ func (g *generator) reserve(reg *schema.Registry) ([]*source, error) {
 		}
 		byName[name], g.taken[name] = s.Type, true
 		g.events[s.File], g.schemas[s.File] = name, s
-		data, err := s.Bundle()
-		if err != nil {
-			return nil, err
-		}
-		doc, err := parse(data)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", s.File, err)
-		}
-		sources = append(sources, &source{s, doc})
+		sources = append(sources, &source{s, s.Tree()})
 	}
 	return sources, errors.Join(errs...)
 }
@@ -168,14 +161,14 @@ func (g *generator) typeOf(f form, n naming) (goType, error) {
 		return anyType, err
 	}
 	t, err := g.reduced(f, p, set, n)
-	t.null = set&nullKind != 0
+	t.null = set&tree.TypeNull != 0
 	return t, err
 }
 
 // reduced is the type of the one schema that says what the values are made of: a
 // reference with nothing of that beside it is what it leads to, and so are forms
 // that lead to the same.
-func (g *generator) reduced(f form, p parts, set kinds, n naming) (goType, error) {
+func (g *generator) reduced(f form, p parts, set tree.Types, n naming) (goType, error) {
 	own := len(f.roots) == 1 && len(f.choices) == 0
 	if own && g.isEvent(f.roots[0].place()) {
 		return g.make(f, p, set, n)
@@ -192,7 +185,7 @@ func (g *generator) reduced(f form, p parts, set kinds, n naming) (goType, error
 		if err != nil {
 			return anyType, err
 		}
-		if k&^nullKind == set&^nullKind {
+		if k&^tree.TypeNull == set&^tree.TypeNull {
 			return g.typeOf(whole(shaping[0]), n)
 		}
 	}
@@ -203,7 +196,7 @@ func (g *generator) reduced(f form, p parts, set kinds, n naming) (goType, error
 func (g *generator) isEvent(p place) bool { return p.ptr == "" && g.schemas[p.file] != nil }
 
 // make is the type of values of one JSON type, or any.
-func (g *generator) make(f form, p parts, set kinds, n naming) (goType, error) {
+func (g *generator) make(f form, p parts, set tree.Types, n naming) (goType, error) {
 	key := n.scope + "\n" + f.key()
 	m := &making{form: f, parts: p, naming: n}
 	if len(f.roots) == 1 && len(f.choices) == 0 {
@@ -220,19 +213,19 @@ func (g *generator) make(f form, p parts, set kinds, n naming) (goType, error) {
 	}
 	g.busy[key] = true
 	defer delete(g.busy, key)
-	set &^= nullKind
+	set &^= tree.TypeNull
 	switch {
-	case m.single && g.isEvent(m.own.place()), set == objectKind:
+	case m.single && g.isEvent(m.own.place()), set == tree.TypeObject:
 		return g.object(m)
-	case set == arrayKind:
+	case set == tree.TypeArray:
 		return g.named(m, func() (string, error) { return g.array(m) }, true)
-	case set == stringKind:
+	case set == tree.TypeString:
 		return g.text(m)
-	case set == boolKind:
+	case set == tree.TypeBool:
 		return g.named(m, constant("bool"), false)
-	case set == integerKind:
+	case set == tree.TypeInteger:
 		return g.named(m, constant(integerType(p)), false)
-	case set&numberKind != 0 && set&^(numberKind|integerKind) == 0:
+	case set&tree.TypeFraction != 0 && set&^(tree.TypeFraction|tree.TypeInteger) == 0:
 		return g.named(m, constant("json.Number"), false)
 	}
 	return anyType, nil
@@ -284,7 +277,7 @@ func isDefinition(a at) bool {
 func (g *generator) declare(m *making) *decl {
 	d := &decl{name: m.naming.name}
 	if m.single {
-		d.place, d.doc, d.old = m.own.place(), m.own.node.get("description").str(), m.own.node.get("deprecated").is('t')
+		d.place, d.doc, d.old = m.own.place(), m.own.node.Get("description").Str(), m.own.node.Get("deprecated").Is(true)
 		if d.place.ptr == "" {
 			d.event = g.schemas[d.place.file]
 		}
@@ -298,8 +291,6 @@ func (g *generator) declare(m *making) *decl {
 	g.decls = append(g.decls, d)
 	return d
 }
-
-func (n *node) is(k byte) bool { return n != nil && byte(n.kind) == k }
 
 func (g *generator) array(m *making) (string, error) {
 	items, same, err := m.parts.items()
@@ -317,19 +308,19 @@ func (g *generator) text(m *making) (goType, error) {
 			return g.enum(m, values)
 		}
 	}
-	isTime := slices.ContainsFunc(m.parts.all, func(a at) bool { return a.node.get("format").str() == "date-time" })
+	isTime := slices.ContainsFunc(m.parts.all, func(a at) bool { return a.node.Get("format").Str() == "date-time" })
 	if isTime {
 		return goType{expr: "DateTime"}, nil
 	}
 	return g.named(m, constant("string"), false)
 }
 
-func (g *generator) enum(m *making, values []*node) (goType, error) {
+func (g *generator) enum(m *making, values []*tree.Value) (goType, error) {
 	d := g.declare(m)
 	d.isEnum, d.expr = true, "string"
 	for _, v := range values {
-		if v.kind == '"' {
-			d.values = append(d.values, v.text)
+		if v.Kind == tree.StringKind {
+			d.values = append(d.values, v.Text)
 		}
 	}
 	return d.asType(), nil
@@ -339,16 +330,16 @@ func (g *generator) enum(m *making, values []*node) (goType, error) {
 func integerType(p parts) string {
 	lower, upper := false, false
 	for _, a := range p.all {
-		if values, ok := valuesOf(a.node); ok && !slices.ContainsFunc(values, func(n *node) bool { return n.kind == '0' && beyondInt64(n.text) }) {
+		if values, ok := valuesOf(a.node); ok && !slices.ContainsFunc(values, func(n *tree.Value) bool { return n.Kind == tree.NumberKind && beyondInt64(n.Text) }) {
 			return "int64"
 		}
 		for _, keyword := range []string{"minimum", "exclusiveMinimum"} {
-			if n := a.node.get(keyword); n != nil && !beyondInt64(n.text) {
+			if n := a.node.Get(keyword); n != nil && !beyondInt64(n.Text) {
 				lower = true
 			}
 		}
 		for _, keyword := range []string{"maximum", "exclusiveMaximum"} {
-			if n := a.node.get(keyword); n != nil && !beyondInt64(n.text) {
+			if n := a.node.Get(keyword); n != nil && !beyondInt64(n.Text) {
 				upper = true
 			}
 		}

@@ -91,7 +91,7 @@ func (g *generator) field(f form, name string, required bool, n naming) (field, 
 // doc is the first description.
 func (f form) doc() string {
 	for _, r := range f.roots {
-		if d := r.node.get("description").str(); d != "" {
+		if d := r.node.Get("description").Str(); d != "" {
 			return d
 		}
 	}
@@ -122,13 +122,6 @@ func (g *generator) mapType(m *making) (string, error) {
 	}
 	t, err := g.typeOf(others, m.naming.with("Value"))
 	return "map[string]" + t.element(), err
-}
-
-func (n *node) members() []string {
-	if n == nil || n.kind != '{' {
-		return nil
-	}
-	return n.names
 }
 
 // pointers makes pointers of the fields through which a struct would hold itself.

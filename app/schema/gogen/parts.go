@@ -48,24 +48,24 @@ func (p parts) others() (f form, known bool, err error) {
 	}
 	for _, a := range p.all {
 		var alternatives []form
-		for _, pattern := range a.node.get("patternProperties").members() {
+		for _, pattern := range a.node.Get("patternProperties").Names() {
 			s, err := a.down("patternProperties", pattern)
 			if err != nil {
 				return form{}, false, err
 			}
 			alternatives = append(alternatives, whole(s))
 		}
-		rest := a.node.get("additionalProperties")
+		rest := a.node.Get("additionalProperties")
 		switch {
-		case rest.isSchema():
+		case rest.IsObject():
 			s, err := a.down("additionalProperties")
 			if err != nil {
 				return form{}, false, err
 			}
 			alternatives = append(alternatives, whole(s))
-		case rest.is('t'), rest == nil && len(alternatives) > 0:
+		case rest.Is(true), rest == nil && len(alternatives) > 0:
 			alternatives = append(alternatives, form{})
-		case rest == nil && a.node.has("unevaluatedProperties") && !a.node.get("unevaluatedProperties").isFalse():
+		case rest == nil && a.node.Has("unevaluatedProperties") && !a.node.Get("unevaluatedProperties").Is(false):
 			s, err := a.down("unevaluatedProperties")
 			if err != nil {
 				return form{}, false, err
@@ -101,7 +101,7 @@ func (p parts) others() (f form, known bool, err error) {
 // closed says whether no member passes that has no property.
 func (p parts) closed() bool {
 	for _, a := range p.all {
-		if a.closed() || a.node.get("unevaluatedProperties").isFalse() {
+		if a.closed() || a.node.Get("unevaluatedProperties").Is(false) {
 			return true
 		}
 	}
@@ -114,17 +114,17 @@ func (p parts) closed() bool {
 // each place.
 func (p parts) items() (f form, same bool, err error) {
 	for _, a := range p.all {
-		if a.node.has("prefixItems") {
+		if a.node.Has("prefixItems") {
 			return form{}, false, nil
 		}
-		if a.node.get("items").isSchema() {
+		if a.node.Get("items").IsObject() {
 			s, err := a.down("items")
 			if err != nil {
 				return form{}, false, err
 			}
 			f = f.and(whole(s))
 		}
-		if a.node.get("contains").isSchema() {
+		if a.node.Get("contains").IsObject() {
 			s, err := a.down("contains")
 			if err != nil {
 				return form{}, false, err
@@ -161,7 +161,7 @@ func (p parts) names() []string {
 	var walk func(p parts, required []string)
 	walk = func(p parts, required []string) {
 		for _, a := range p.all {
-			names := a.node.get("properties").members()
+			names := a.node.Get("properties").Names()
 			described = described || len(names) > 0
 			add(names)
 		}
@@ -181,9 +181,9 @@ func (p parts) names() []string {
 func (p parts) required() []string {
 	var names []string
 	for _, a := range p.all {
-		for _, r := range a.node.get("required").items() {
-			if !slices.Contains(names, r.text) {
-				names = append(names, r.text)
+		for _, r := range a.node.Get("required").List() {
+			if !slices.Contains(names, r.Text) {
+				names = append(names, r.Text)
 			}
 		}
 	}

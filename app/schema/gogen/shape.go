@@ -8,23 +8,24 @@ import (
 	"strings"
 
 	"eventserver/app/schema"
+	"eventserver/app/schema/tree"
 )
 
 // source is one event's bundle.
 type source struct {
 	event *schema.Schema
-	doc   *node
+	doc   *tree.Value
 }
 
 // at is a schema in a bundle.
 type at struct {
 	src  *source
 	toks []string
-	node *node
+	node *tree.Value
 }
 
 func (a at) down(toks ...string) (at, error) {
-	n, err := a.node.at(toks)
+	n, err := lookup(a.node, toks)
 	return at{a.src, slices.Concat(a.toks, toks), n}, err
 }
 
@@ -32,15 +33,15 @@ func (a at) down(toks ...string) (at, error) {
 func (a at) place() place {
 	if len(a.toks) > 1 && a.toks[0] == "$defs" {
 		if o, ok := a.src.event.Origin(a.toks[1]); ok {
-			return place{o.File, o.Pointer + pointer(a.toks[2:])}
+			return place{o.File, o.Pointer + tree.PointerTo(a.toks[2:])}
 		}
 	}
-	return place{a.src.event.File, pointer(a.toks)}
+	return place{a.src.event.File, tree.PointerTo(a.toks)}
 }
 
 // target is what $ref leads to.
 func (a at) target() (at, error) {
-	ref := a.node.get("$ref").str()
+	ref := a.node.Get("$ref").Str()
 	ptr, err := url.PathUnescape(strings.TrimPrefix(ref, "#"))
 	if err != nil {
 		return at{}, fmt.Errorf("%s: $ref %s: %w", a.place().file, ref, err)
@@ -51,7 +52,7 @@ func (a at) target() (at, error) {
 // list is the schemas in a keyword's array.
 func (a at) list(keyword string) ([]at, error) {
 	var list []at
-	for i := range len(a.node.get(keyword).items()) {
+	for i := range len(a.node.Get(keyword).List()) {
 		sub, err := a.down(keyword, fmt.Sprint(i))
 		if err != nil {
 			return nil, err
@@ -61,13 +62,6 @@ func (a at) list(keyword string) ([]at, error) {
 	return list, nil
 }
 
-func (n *node) items() []*node {
-	if n == nil || n.kind != '[' {
-		return nil
-	}
-	return n.kids
-}
-
 // described are the keywords that say what a value is made of.
 var described = []string{"properties", "patternProperties", "additionalProperties", "unevaluatedProperties", "items", "prefixItems",
 	"contains", "enum", "const"}
@@ -75,8 +69,8 @@ var described = []string{"properties", "patternProperties", "additionalPropertie
 // describes says whether the schema itself says what its values are made of.
 func (a at) describes() bool {
 	for _, keyword := range described {
-		n := a.node.get(keyword)
-		if n != nil && n.kind != 'f' && (n.kind != 't' || keyword == "additionalProperties") {
+		n := a.node.Get(keyword)
+		if n != nil && !n.Is(false) && (!n.Is(true) || keyword == "additionalProperties") {
 			return true
 		}
 	}
@@ -86,14 +80,14 @@ func (a at) describes() bool {
 // member lists the schemas that a has for the member of a name; known is false
 // when a does not speak of it, and possible when a lets it pass.
 func (a at) member(name string) (subs []at, known, possible bool, err error) {
-	if a.node.get("properties").get(name) != nil {
+	if a.node.Get("properties").Get(name) != nil {
 		s, err := a.down("properties", name)
 		if err != nil {
 			return nil, false, false, err
 		}
 		subs = append(subs, s)
 	}
-	for _, pattern := range a.node.get("patternProperties").members() {
+	for _, pattern := range a.node.Get("patternProperties").Names() {
 		re, err := regexp.Compile(pattern)
 		if err != nil { // Load compiles it
 			return nil, false, false, err
@@ -106,15 +100,15 @@ func (a at) member(name string) (subs []at, known, possible bool, err error) {
 			subs = append(subs, s)
 		}
 	}
-	if len(subs) == 0 && a.node.has("additionalProperties") {
+	if len(subs) == 0 && a.node.Has("additionalProperties") {
 		s, err := a.down("additionalProperties")
 		if err != nil {
 			return nil, false, false, err
 		}
-		return []at{s}, !s.node.isFalse(), !s.node.isFalse(), nil
+		return []at{s}, !s.node.Is(false), !s.node.Is(false), nil
 	}
 	for _, s := range subs {
-		if s.node.isFalse() {
+		if s.node.Is(false) {
 			return nil, true, false, nil
 		}
 	}
@@ -123,41 +117,22 @@ func (a at) member(name string) (subs []at, known, possible bool, err error) {
 
 // closed says whether a refuses members that none of its own keywords names.
 func (a at) closed() bool {
-	return a.node.get("additionalProperties").isFalse() && len(a.node.get("patternProperties").members()) == 0
-}
-
-// kinds is a set of JSON's types.
-type kinds byte
-
-const (
-	nullKind kinds = 1 << iota
-	boolKind
-	numberKind // with a fraction
-	integerKind
-	stringKind
-	arrayKind
-	objectKind
-	anyKind = 1<<7 - 1
-)
-
-var kindBits = map[string]kinds{
-	"null": nullKind, "boolean": boolKind, "number": numberKind | integerKind, "integer": integerKind,
-	"string": stringKind, "array": arrayKind, "object": objectKind,
+	return a.node.Get("additionalProperties").Is(false) && len(a.node.Get("patternProperties").Names()) == 0
 }
 
 // kinds is what the schema lets pass, as far as it is plain to see. busy has the
 // places that are being looked at.
-func (a at) kinds(busy map[place]bool) (kinds, error) {
-	if a.node.isFalse() {
+func (a at) kinds(busy map[place]bool) (tree.Types, error) {
+	if a.node.Is(false) {
 		return 0, nil
 	}
-	if !a.node.isSchema() || busy[a.place()] {
-		return anyKind, nil
+	if !a.node.IsObject() || busy[a.place()] {
+		return tree.AnyType, nil
 	}
 	busy[a.place()] = true
 	defer delete(busy, a.place())
-	set := anyKind & (declared(a.node.get("type")) & valueKinds(a.node))
-	if a.node.has("$ref") {
+	set := tree.AnyType & (declared(a.node) & valueKinds(a.node))
+	if a.node.Has("$ref") {
 		t, err := a.target()
 		if err != nil {
 			return 0, err
@@ -176,7 +151,7 @@ func (a at) kinds(busy map[place]bool) (kinds, error) {
 		if len(list) == 0 {
 			continue
 		}
-		all, some := kinds(anyKind), kinds(0)
+		all, some := tree.AnyType, tree.Types(0)
 		for _, sub := range list {
 			k, err := sub.kinds(busy)
 			if err != nil {
@@ -192,51 +167,47 @@ func (a at) kinds(busy map[place]bool) (kinds, error) {
 	return set, nil
 }
 
-func declared(typ *node) kinds {
-	if typ == nil {
-		return anyKind
+func declared(s *tree.Value) tree.Types {
+	if s.Get("type") == nil {
+		return tree.AnyType
 	}
-	set := kindBits[typ.str()]
-	for _, t := range typ.items() {
-		set |= kindBits[t.str()]
-	}
-	return set
+	return tree.TypesOf(s)
 }
 
 // valueKinds is what const and enum let pass.
-func valueKinds(n *node) kinds {
+func valueKinds(n *tree.Value) tree.Types {
 	values, ok := valuesOf(n)
 	if !ok {
-		return anyKind
+		return tree.AnyType
 	}
-	var set kinds
+	var set tree.Types
 	for _, v := range values {
-		switch v.kind {
-		case 'n':
-			set |= nullKind
-		case 't', 'f':
-			set |= boolKind
-		case '0':
-			set |= integerKind
-			if strings.ContainsAny(v.text, ".eE") {
-				set |= numberKind
+		switch v.Kind {
+		case tree.NullKind:
+			set |= tree.TypeNull
+		case tree.BoolKind:
+			set |= tree.TypeBool
+		case tree.NumberKind:
+			set |= tree.TypeInteger
+			if strings.ContainsAny(v.Text, ".eE") {
+				set |= tree.TypeFraction
 			}
-		case '"':
-			set |= stringKind
-		case '[':
-			set |= arrayKind
+		case tree.StringKind:
+			set |= tree.TypeString
+		case tree.ArrayKind:
+			set |= tree.TypeArray
 		default:
-			set |= objectKind
+			set |= tree.TypeObject
 		}
 	}
 	return set
 }
 
 // valuesOf lists the values of const or enum; false when n has neither.
-func valuesOf(n *node) ([]*node, bool) {
-	if c := n.get("const"); c != nil {
-		return []*node{c}, true
+func valuesOf(n *tree.Value) ([]*tree.Value, bool) {
+	if c := n.Get("const"); c != nil {
+		return []*tree.Value{c}, true
 	}
-	e := n.get("enum")
-	return e.items(), e != nil
+	e := n.Get("enum")
+	return e.List(), e != nil
 }
