@@ -175,3 +175,21 @@ func TestPackageDocsNameFiles(t *testing.T) {
 		t.Errorf("only %d files were found", found)
 	}
 }
+
+// architecture.md has every package of the program.
+func TestMapOfPackages(t *testing.T) {
+	text := pages(t)["docs/architecture.md"]
+	found := 0
+	for name := range sources(t) {
+		root, _, _ := strings.Cut(name, "/")
+		if path.Base(name) != "doc.go" || !strings.Contains(" app cmd destinations infra metrics router ", " "+root+" ") {
+			continue
+		}
+		if found++; !strings.Contains(text, "`"+path.Dir(name)+"`") {
+			t.Errorf("docs/architecture.md does not have the package %s", path.Dir(name))
+		}
+	}
+	if found < 30 {
+		t.Errorf("only %d packages were found", found)
+	}
+}
