@@ -193,3 +193,29 @@ func TestMapOfPackages(t *testing.T) {
 		t.Errorf("only %d packages were found", found)
 	}
 }
+
+// Every target of make that a document names is in the Makefile.
+func TestMakeTargets(t *testing.T) {
+	makefile, err := os.ReadFile("../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("(?m)(?:^|`| )make ([a-z-]+(?: [a-z-]+)*)(?:$|`| +#| [A-Z])")
+	found := 0
+	for name, text := range pages(t) {
+		if name == "CHANGELOG.md" {
+			continue // also of older releases
+		}
+		code := strings.Join(append(fence.FindAllString(text, -1), code.FindAllString(text, -1)...), "\n")
+		for _, m := range named.FindAllStringSubmatch(code, -1) {
+			for _, target := range strings.Fields(m[1]) {
+				if found++; !regexp.MustCompile(`(?m)^` + target + `:`).Match(makefile) {
+					t.Errorf("%s: there is no target of make %s", name, target)
+				}
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d targets were found", found)
+	}
+}
