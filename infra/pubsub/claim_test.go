@@ -45,6 +45,54 @@ func TestFullWindowHoldsNoCursor(t *testing.T) {
 	})
 }
 
+// A handler may keep its run for days, because a destination is down. Its claim kept a
+// cursor and what it had read ahead, at the cost of the other destinations' memory.
+func TestKeptRunHoldsNothingReadAhead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, Config{liveBytes: 1})
+		b := e.Broker.(*broker)
+		e.publish("u", 0, 30)
+		r := e.reads(group, "")
+		m, part := r.run()
+		assert.Equal(t, numbers(0, 8), payloads(part.Messages))
+		held := r.sub.(*subscriber).subscriptions()[0].account
+		synctest.Wait()
+		assert.Greater(t, b.budget.used.Load(), held.held.Load())
+		open := e.faults.open.Load()
+		after(2 * fullRelease)
+		assert.Equal(t, held.held.Load(), b.budget.used.Load())
+		assert.Equal(t, open-1, e.faults.open.Load())
+		m.Ack()
+		r.gets(numbers(8, 22)...)
+		e.done(group)
+	})
+}
+
+// Likewise the claims of its other partitions, that wait for room.
+func TestClaimWithoutRoomHoldsNothingReadAhead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, Config{liveBytes: 1})
+		b := e.Broker.(*broker)
+		e.publish("u", 0, 30)
+		r := e.reads(group, "")
+		m, _ := r.run()
+		held := r.sub.(*subscriber).subscriptions()[0].account
+		held.messages.Add(1) // of another partition
+		r.sub.Bound(1)
+		m.Ack()
+		synctest.Wait()
+		assert.Greater(t, b.budget.used.Load(), held.held.Load())
+		after(2 * fullRelease)
+		assert.Zero(t, b.budget.used.Load())
+		held.messages.Add(-1)
+		r.sub.Bound(0)
+		r.gets(numbers(8, 22)...)
+		e.done(group)
+	})
+}
+
 // With PartitionOrder the window holds one message: that it is full was told for
 // nearly every event.
 func TestFullWindowOfOneMessage(t *testing.T) {

@@ -47,7 +47,7 @@ func (f *follower) catchUp(first []*infra.Record) {
 			continue
 		}
 		if c.lacksRoom() {
-			c.wait(false)
+			c.waitForRoom()
 			continue
 		}
 		recs, did := c.gather()
@@ -66,6 +66,21 @@ func (f *follower) catchUp(first []*infra.Record) {
 	defer c.mu.Unlock()
 	f.at = stopped
 	f.hush()
+}
+
+// waitForRoom returns when there may be room. A destination may be down for days: after
+// fullRelease nothing is held open or read ahead.
+func (c *claim) waitForRoom() {
+	late := time.NewTimer(fullRelease)
+	defer late.Stop()
+	select {
+	case <-c.woken:
+	case <-c.ctx.Done():
+	case <-c.sub.flights.Draining():
+	case <-late.C:
+		c.reading.close()
+		c.wait(false)
+	}
 }
 
 // caughtUp moves the claim to the live end if it can.
@@ -194,11 +209,19 @@ func (c *claim) handle(recs []*infra.Record) {
 // awaitPart waits for the end of a part; false: it is not done. A handler has some time
 // after its claim has ended.
 func (c *claim) awaitPart(p *part) (done bool) {
-	select {
-	case done := <-p.ended:
-		return done
-	case <-c.sub.flights.Draining():
-	case <-c.ctx.Done():
+	long := time.NewTimer(fullRelease)
+	defer long.Stop()
+	for waits := true; waits; {
+		select {
+		case done := <-p.ended:
+			return done
+		case <-long.C: // as waitForRoom
+			c.reading.close()
+		case <-c.sub.flights.Draining():
+			waits = false
+		case <-c.ctx.Done():
+			waits = false
+		}
 	}
 	if c.sub.runner.withdraw(p) {
 		return false
