@@ -88,7 +88,7 @@ func start(t *testing.T, broker string, probes ...*probe) (url string, stop func
 	}
 	kind := app.NewKind("probe", func(id string, _ struct{}) (destinations.Destination, error) { return byID[id], nil })
 	o := app.Options{Kinds: []app.Kind{kind}, Stdout: io.Discard}
-	cfg, err := config.Parse("test.yaml", []byte(yaml), map[string]config.KindCheck{"probe": config.CheckInto[struct{}]})
+	cfg, err := config.Parse("test.yaml", []byte(yaml), config.Checks{Kinds: map[string]config.KindCheck{"probe": config.CheckInto[struct{}]}, Here: true})
 	if err != nil {
 		t.Fatal(err)
 	}

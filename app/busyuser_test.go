@@ -43,7 +43,7 @@ func TestBusyUserIsCounted(t *testing.T) {
 	for _, broker := range []string{"{kind: memory, window_key: 4}", fmt.Sprintf("{kind: embedded, dir: %q, window_key: 4}", t.TempDir())} {
 		done := make(chan struct{})
 		o := Options{Kinds: []Kind{NewKind("jammed", func(string, struct{}) (destinations.Destination, error) { return jammed{done}, nil })}}
-		cfg, err := config.Parse("test", []byte("http: {addr: '127.0.0.1:0'}\nbroker: "+broker+"\ndestinations: [{id: jammed, kind: jammed, timeout: 1m}]"), o.checks())
+		cfg, err := config.Parse("test", []byte("http: {addr: '127.0.0.1:0'}\nbroker: "+broker+"\ndestinations: [{id: jammed, kind: jammed, timeout: 1m}]"), config.Checks{Kinds: o.checks(), Here: true})
 		require.NoError(t, err)
 		a := started(t, cfg, o)
 		for i := range events {

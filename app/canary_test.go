@@ -229,7 +229,7 @@ func TestCanaries(t *testing.T) {
 	o := Options{Kinds: []Kind{kind}, Stdout: io.Discard, Logger: slog.New(slog.NewMultiHandler(handlers...))}
 	disk := filepath.Join(t.TempDir(), "disk")
 	require.NoError(t, os.Mkdir(disk, 0o700))
-	cfg, err := config.Parse("canary.yaml", []byte(canaryConfig(t, cluster.ListenAddrs()[0], site.URL, secure.URL, disk)), o.checks())
+	cfg, err := config.Parse("canary.yaml", []byte(canaryConfig(t, cluster.ListenAddrs()[0], site.URL, secure.URL, disk)), config.Checks{Kinds: o.checks(), Here: true})
 	require.NoError(t, err)
 	a := started(t, cfg, o)
 	require.NoError(t, errors.Join(os.RemoveAll(disk), os.WriteFile(disk, nil, 0o600)))
@@ -378,7 +378,7 @@ func TestCanariesInFailedStarts(t *testing.T) {
 		"other form": webhook + "secret: [" + canaryOther + "]}]",
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg, err := config.Parse("c.yaml", []byte(yaml), Options{}.checks())
+			cfg, err := config.Parse("c.yaml", []byte(yaml), config.Checks{Kinds: Options{}.checks(), Here: true})
 			if err == nil { // some are found by the start
 				_, err = New(t.Context(), cfg, Options{})
 			}
@@ -405,7 +405,7 @@ func TestLogDoesNotGrowWithEvents(t *testing.T) {
 		done := make(chan struct{}, n)
 		kind := NewKind("counting", func(id string, _ struct{}) (destinations.Destination, error) { return counting{id, done}, nil })
 		o := Options{Kinds: []Kind{kind}, Stdout: io.Discard, Logger: slog.New(slog.NewTextHandler(log, nil))}
-		cfg, err := config.Parse("t", []byte("http: {addr: '127.0.0.1:0'}\nbroker: {kind: memory}\ndestinations:\n- {id: d, kind: counting, retry: {initial: 1ms, max: 2ms, attempts: 1}}\n"), o.checks())
+		cfg, err := config.Parse("t", []byte("http: {addr: '127.0.0.1:0'}\nbroker: {kind: memory}\ndestinations:\n- {id: d, kind: counting, retry: {initial: 1ms, max: 2ms, attempts: 1}}\n"), config.Checks{Kinds: o.checks(), Here: true})
 		require.NoError(t, err)
 		a := started(t, cfg, o)
 		for i := range n {

@@ -22,7 +22,7 @@ func TestReplayCutShort(t *testing.T) {
 	o := Options{Kinds: []Kind{kind}}
 	text := "http: {addr: '127.0.0.1:0'}\nadmin: {addr: 'off'}\nbroker: {dir: '" + t.TempDir() + "', partitions: 2}\ndestinations: [{id: d, kind: got}]"
 	start := func() (*App, func()) {
-		cfg, err := config.Parse("test", []byte(text), o.checks())
+		cfg, err := config.Parse("test", []byte(text), config.Checks{Kinds: o.checks(), Here: true})
 		require.NoError(t, err)
 		a, err := New(t.Context(), cfg, o)
 		require.NoError(t, err)

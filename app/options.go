@@ -65,7 +65,7 @@ func Load(path string, o Options) (*config.Config, error) {
 
 // Parse is Load for a configuration that a program has in memory, as YAML.
 func Parse(yaml []byte, o Options) (*config.Config, error) {
-	return config.ParseChecked("the configuration", yaml, o.served())
+	return config.Parse("the configuration", yaml, o.served())
 }
 
 // Check is Load for a person: what would run and fail at each use is a fault, too.

@@ -80,7 +80,7 @@ func TestEventsAboveTheLimit(t *testing.T) {
 			mended := &atomic.Bool{}
 			o := Options{Stdout: &output{}, Kinds: []Kind{NewKind("picky", func(string, struct{}) (destinations.Destination, error) { return picky{mended}, nil })}}
 			parse := func(most string) *config.Config {
-				cfg, err := config.Parse("test", []byte("http: {addr: '127.0.0.1:0', max_event_bytes: "+most+"}\nbroker: "+c.yaml+"\ndestinations: [{id: bad, kind: picky}]"), o.checks())
+				cfg, err := config.Parse("test", []byte("http: {addr: '127.0.0.1:0', max_event_bytes: "+most+"}\nbroker: "+c.yaml+"\ndestinations: [{id: bad, kind: picky}]"), config.Checks{Kinds: o.checks(), Here: true})
 				require.NoError(t, err)
 				return cfg
 			}

@@ -57,7 +57,7 @@ func operate(t *testing.T, broker string, p *probe) *operated {
 	s.o = app.Options{Kinds: []app.Kind{kind}, Stdout: io.Discard, Logger: slog.New(slog.NewTextHandler(s.log, nil))}
 	yaml := "http: {addr: \"127.0.0.1:0\"}\nbroker: " + broker + "\ndestinations:\n  - {id: " + p.id + ", kind: probe, concurrency: 64, breaker: {failures: 1000000}, flood_guard: 0}\n"
 	var err error
-	s.cfg, err = config.Parse("test.yaml", []byte(yaml), map[string]config.KindCheck{"probe": config.CheckInto[struct{}]})
+	s.cfg, err = config.Parse("test.yaml", []byte(yaml), config.Checks{Kinds: map[string]config.KindCheck{"probe": config.CheckInto[struct{}]}, Here: true})
 	require.NoError(t, err)
 	a, err := app.New(t.Context(), s.cfg, s.o)
 	require.NoError(t, err)

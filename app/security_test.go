@@ -82,8 +82,7 @@ func TestTLSAndSASL(t *testing.T) {
 func tryStart(t *testing.T, broker string) error {
 	t.Helper()
 	kind := app.NewKind("probe", func(id string, _ struct{}) (destinations.Destination, error) { return newProbe(id), nil })
-	cfg, err := config.Parse("test.yaml", []byte("broker: "+broker+"\ndestinations: [{id: d, kind: probe}]\n"),
-		map[string]config.KindCheck{"probe": config.CheckInto[struct{}]})
+	cfg, err := config.Parse("test.yaml", []byte("broker: "+broker+"\ndestinations: [{id: d, kind: probe}]\n"), config.Checks{Kinds: map[string]config.KindCheck{"probe": config.CheckInto[struct{}]}, Here: true})
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func TestFailedStartIsToldAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = taken.Close() }()
-	cfg, err := config.Parse("test", fmt.Appendf(nil, "http: {addr: %q}\nbroker: {kind: memory}\ndestinations: []\n", taken.Addr()), nil)
+	cfg, err := config.Parse("test", fmt.Appendf(nil, "http: {addr: %q}\nbroker: {kind: memory}\ndestinations: []\n", taken.Addr()), config.Checks{Here: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestStartEndsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = mute.Close() }()
-	cfg, err := config.Parse("test", fmt.Appendf(nil, "broker: {kind: kafka, brokers: [%q]}\ndestinations: []\n", mute.Addr()), nil)
+	cfg, err := config.Parse("test", fmt.Appendf(nil, "broker: {kind: kafka, brokers: [%q]}\ndestinations: []\n", mute.Addr()), config.Checks{Here: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func TestStoppedServersDirectory(t *testing.T) {
 	o := Options{Stdout: &output{}, Kinds: []Kind{NewKind("refuser", func(string, struct{}) (destinations.Destination, error) { return refuser{}, nil })}}
 	dir := filepath.Join(t.TempDir(), "data")
 	cfg, err := config.Parse("test", []byte("http: {addr: '127.0.0.1:0'}\nbroker: {dir: '"+dir+"', partitions: 4, topic_prefix: p.}\n"+
-		"destinations: [{id: log, kind: log}, {id: bad, kind: refuser, types: ['bad.*']}]"), o.checks())
+		"destinations: [{id: log, kind: log}, {id: bad, kind: refuser, types: ['bad.*']}]"), config.Checks{Kinds: o.checks(), Here: true})
 	require.NoError(t, err)
 	look := func(c TailConfig) string {
 		var out bytes.Buffer

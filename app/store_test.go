@@ -47,7 +47,7 @@ func started(t *testing.T, cfg *config.Config, o Options) *App {
 
 func parsed(t *testing.T, yaml string) *config.Config {
 	t.Helper()
-	cfg, err := config.Parse("test", []byte(yaml), Options{}.checks())
+	cfg, err := config.Parse("test", []byte(yaml), config.Checks{Kinds: Options{}.checks(), Here: true})
 	require.NoError(t, err)
 	return cfg
 }

@@ -137,7 +137,7 @@ func TestSendAndTailOnKafka(t *testing.T) {
 func sendAndTail(t *testing.T, broker string) {
 	o := Options{Stdout: &output{}, Kinds: []Kind{NewKind("refuser", func(string, struct{}) (destinations.Destination, error) { return refuser{}, nil })}}
 	cfg, err := config.Parse("test", []byte("http: {addr: '127.0.0.1:0'}\nbroker: "+broker+"\nschemas: {dir: ../schemas}\n"+
-		"destinations: [{id: log, kind: log}, {id: bad, kind: refuser, types: ['bad.*']}]"), o.checks())
+		"destinations: [{id: log, kind: log}, {id: bad, kind: refuser, types: ['bad.*']}]"), config.Checks{Kinds: o.checks(), Here: true})
 	require.NoError(t, err)
 	a := started(t, cfg, o)
 	url, prefix := "http://"+a.Addr(), cfg.Broker.TopicPrefix

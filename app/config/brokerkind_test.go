@@ -17,7 +17,7 @@ type own struct {
 
 func ownBroker(t *testing.T, broker string) (*Config, error) {
 	t.Helper()
-	return parse("test", []byte("broker: "+broker+"\ndestinations: []"), Checks{Brokers: map[string]KindCheck{"own": CheckInto[own]}})
+	return Parse("test", []byte("broker: "+broker+"\ndestinations: []"), Checks{Brokers: map[string]KindCheck{"own": CheckInto[own]}})
 }
 
 func TestBrokerOfOwnKind(t *testing.T) {

@@ -13,7 +13,7 @@ type bad struct{ name, src, want string }
 // behind "t.yaml:".
 func (b bad) check(t *testing.T) {
 	t.Helper()
-	c, err := Parse("t.yaml", []byte(b.src), fakeKinds)
+	c, err := Parse("t.yaml", []byte(b.src), Checks{Kinds: fakeKinds, Here: true})
 	if err == nil {
 		t.Fatalf("no fault; got\n%s", c.Redacted())
 	}

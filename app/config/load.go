@@ -63,27 +63,18 @@ func (c Checks) after(l *strict.Loader, n *yaml.Node, path string, v any) {
 // directory.
 func Load(path string, checks Checks) (*Config, error) {
 	if path == "" {
-		return parse("the default configuration", []byte(withoutFile), checks)
+		return Parse("the default configuration", []byte(withoutFile), checks)
 	}
 	name, src, err := strict.Content(path, checks.Regular)
 	if err != nil {
 		return nil, textfile.NewFaults(&strict.Fault{File: name, Cause: err,
 			Msg: fmt.Sprintf("cannot be read: %v; give the path of a configuration file after --config, - or env:NAME", strict.WithoutPath(err))})
 	}
-	return parse(name, src, checks)
+	return Parse(name, src, checks)
 }
 
 // Parse is Load for the content of a file; name stands for it in the faults.
-func Parse(name string, src []byte, kinds map[string]KindCheck) (*Config, error) {
-	return parse(name, src, Checks{Kinds: kinds, Here: true})
-}
-
-// ParseChecked is Parse with all checks.
-func ParseChecked(name string, src []byte, checks Checks) (*Config, error) {
-	return parse(name, src, checks)
-}
-
-func parse(name string, src []byte, checks Checks) (*Config, error) {
+func Parse(name string, src []byte, checks Checks) (*Config, error) {
 	l := checks.loader(name)
 	var c Config
 	if root := l.Document(src, textfile.Cures{

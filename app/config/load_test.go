@@ -18,7 +18,7 @@ import (
 
 func mustParse(t *testing.T, src string) *Config {
 	t.Helper()
-	c, err := Parse("t.yaml", []byte(src), fakeKinds)
+	c, err := Parse("t.yaml", []byte(src), Checks{Kinds: fakeKinds, Here: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestLoad(t *testing.T) {
 func TestAliasBomb(t *testing.T) {
 	big := "destinations:\n- {id: a, kind: log, types: &big [" + strings.Repeat("a,", 50_000) + "a]}\n" +
 		strings.Repeat("- {id: b, kind: log, types: *big}\n", 999)
-	_, err := Parse("t.yaml", []byte(big), fakeKinds)
+	_, err := Parse("t.yaml", []byte(big), Checks{Kinds: fakeKinds, Here: true})
 	if err == nil || !strings.Contains(err.Error(), "the file stands for more than 200000 values, those behind aliases included; use fewer") {
 		t.Errorf("got %.200v", err)
 	}
@@ -202,13 +202,13 @@ func TestAliasBomb(t *testing.T) {
 		fmt.Fprintf(&merge, "log%d: &m%d {<<: [%s*m%d]}\n", i, i+1, strings.Repeat(fmt.Sprintf("*m%d, ", i), 20), i)
 	}
 	merge.WriteString("log: {<<: *m9}\n")
-	if _, err = Parse("t.yaml", []byte(merge.String()), fakeKinds); err == nil {
+	if _, err = Parse("t.yaml", []byte(merge.String()), Checks{Kinds: fakeKinds, Here: true}); err == nil {
 		t.Error("no fault")
 	}
 }
 
 func TestKindsNotChecked(t *testing.T) {
-	c, err := Parse("t.yaml", []byte("destinations: [{id: a, kind: other, url: 1, zzz: 2}]"), nil)
+	c, err := Parse("t.yaml", []byte("destinations: [{id: a, kind: other, url: 1, zzz: 2}]"), Checks{Here: true})
 	if err != nil {
 		t.Fatal(err)
 	}

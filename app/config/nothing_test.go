@@ -42,7 +42,7 @@ func TestCureOfNothing(t *testing.T) {
 			for i, key := range at {
 				src += strings.Repeat("  ", i) + key + ":\n"
 			}
-			_, err := Parse("t.yaml", []byte(src), nil)
+			_, err := Parse("t.yaml", []byte(src), Checks{Here: true})
 			inner := f.Type
 			for inner.Kind() == reflect.Pointer {
 				inner = inner.Elem()

@@ -48,7 +48,7 @@ more: 1
 		17: a second YAML document starts here; keep one, and delete this --- line`}
 	b.check(t)
 
-	_, err := Parse("t.yaml", []byte(src), fakeKinds)
+	_, err := Parse("t.yaml", []byte(src), Checks{Kinds: fakeKinds, Here: true})
 	var all *strict.Faults
 	if !errors.As(err, &all) || len(all.Unwrap()) != 12 || len(all.List()) != 12 {
 		t.Fatalf("%T %v", err, err)
@@ -95,7 +95,7 @@ destinations:
 		t.Errorf("not YAML: %v", err)
 	}
 	// Without the kinds nobody knows what is secret.
-	c, err := Parse("t.yaml", []byte(src), nil)
+	c, err := Parse("t.yaml", []byte(src), Checks{Here: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("x"), "${FUZZ_SECRET}")
 	f.Add([]byte("x"), "leaky \"${x\"\n\xff'[secret]")
 	f.Fuzz(func(t *testing.T, src []byte, secret string) {
-		c, err := Parse("t.yaml", src, fakeKinds)
+		c, err := Parse("t.yaml", src, Checks{Kinds: fakeKinds, Here: true})
 		switch {
 		case err == nil:
 			if shown := c.Redacted(); shown == "" {
@@ -206,7 +206,7 @@ func FuzzParse(f *testing.F) {
 		faults := func(secret string) string {
 			_, err := Parse("t.yaml", []byte(fmt.Sprintf(
 				"broker: {kind: kafka, sasl: {mechanism: x, password: %q}}\ndestinations:\n- {id: a, kind: webhook, secret: %[1]q, url: [%[1]q]}\n- {id: b, kind: webhook, url: x, secret: {a: %[1]q}, secret_next: [%[1]q]}\n",
-				secret)), fakeKinds)
+				secret)), Checks{Kinds: fakeKinds, Here: true})
 			return fmt.Sprint(err)
 		}
 		// A secret that is a part of the messages themselves shows nothing.

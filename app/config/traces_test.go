@@ -6,7 +6,7 @@ import (
 )
 
 func parseTraces(text string) (*Config, error) {
-	return Parse("f.yaml", []byte("destinations: []\ntraces: "+text+"\n"), nil)
+	return Parse("f.yaml", []byte("destinations: []\ntraces: "+text+"\n"), Checks{Here: true})
 }
 
 func TestTraces(t *testing.T) {

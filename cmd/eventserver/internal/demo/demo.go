@@ -61,7 +61,7 @@ func Run(ctx context.Context, cfg Config) (checker.Verdict, error) {
 	kind := app.NewKind("demo", func(id string, _ struct{}) (destinations.Destination, error) {
 		return &destination{id: id, demo: d, counts: d.counts[id]}, nil
 	})
-	c, err := config.Parse("demo", []byte(document(dir)), map[string]config.KindCheck{"demo": config.CheckInto[struct{}]})
+	c, err := config.Parse("demo", []byte(document(dir)), config.Checks{Kinds: map[string]config.KindCheck{"demo": config.CheckInto[struct{}]}, Here: true})
 	if err != nil {
 		return checker.Verdict{}, err
 	}

@@ -20,7 +20,7 @@ func TestSendToACluster(t *testing.T) {
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100*time.Millisecond))
 	require.NoError(t, err)
 	t.Cleanup(cluster.Close)
-	cfg, err := config.Parse("test", []byte("broker: {kind: kafka, brokers: ['"+cluster.ListenAddrs()[0]+"']}\nschemas: {dir: ../../../../schemas}\ndestinations: []"), nil)
+	cfg, err := config.Parse("test", []byte("broker: {kind: kafka, brokers: ['"+cluster.ListenAddrs()[0]+"']}\nschemas: {dir: ../../../../schemas}\ndestinations: []"), config.Checks{Here: true})
 	require.NoError(t, err)
 	var ids []string
 	c := Config{Broker: true, Type: "a.b", Key: "k", Batch: 2, Stored: func(got []string) error { ids = append(ids, got...); return nil }}
