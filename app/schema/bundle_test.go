@@ -2,6 +2,7 @@ package schema
 
 import (
 	"encoding/json"
+	"eventserver/app/schema/quick"
 	"strings"
 	"testing"
 
@@ -78,7 +79,7 @@ func TestBundleStandsAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := jsonschema.NewCompiler()
-		c.UseLoader(nothing{})
+		c.UseLoader(quick.Nothing{})
 		if err := c.AddResource("schema:///x", doc); err != nil {
 			t.Fatal(err)
 		}

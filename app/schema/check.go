@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"eventserver/app/schema/quick"
 	"eventserver/app/schema/tree"
 	"fmt"
 	"strings"
@@ -10,12 +11,12 @@ import (
 type checker struct {
 	rep   *reporter
 	refs  *refs
-	meta  *validator
+	meta  *quick.Validator
 	state map[target]*inPlace
 }
 
 func newChecker(rep *reporter, r *refs) *checker {
-	return &checker{rep: rep, refs: r, state: map[target]*inPlace{}, meta: metaschema()}
+	return &checker{rep: rep, refs: r, state: map[target]*inPlace{}, meta: quick.Metaschema()}
 }
 
 func (c *checker) file(f *file) {
@@ -73,17 +74,17 @@ func (c *checker) cure(name string) string {
 
 // metaschema reports every fault that JSON Schema's own schema finds.
 func (c *checker) metaschema(f *file) {
-	for _, p := range c.meta.all(f.root) {
-		at, detail := p.pointer, p.detail
+	for _, p := range c.meta.All(f.root) {
+		at, detail := p.Pointer, p.Detail
 		if c.rep.at(f.name, at) {
 			continue
 		}
 		// People know it better than the metaschema's forms.
-		if p.rule == "anyOf" && strings.HasSuffix(at, "/type") {
+		if p.Rule == "anyOf" && strings.HasSuffix(at, "/type") {
 			detail = `must be one of array, boolean, integer, "null", number, object, string, or a list of these, each once; quote "null": without quotes YAML takes it for no value`
 		}
-		if p.rule == "required" || p.rule == "dependentRequired" {
-			at += "/" + tree.Escape(p.name)
+		if p.Rule == "required" || p.Rule == "dependentRequired" {
+			at += "/" + tree.Escape(p.Name)
 		}
 		f.fault(c.rep, at, "is not JSON Schema 2020-12: "+detail)
 	}

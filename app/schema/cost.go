@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"eventserver/app/schema/quick"
 	"eventserver/app/schema/tree"
 	"fmt"
 	"regexp"
@@ -91,12 +92,12 @@ func (c *checker) pattern(f *file, at, text string) {
 		f.fault(c.rep, at, fmt.Sprintf("%s is no regular expression of Go (RE2): %s; it has no (?=, (?! or backreferences", tree.Quote(text), reason))
 		return
 	}
-	switch n := instructions(text); {
+	switch n := quick.Instructions(text); {
 	case n > maxInstructions:
 		f.fault(c.rep, at, fmt.Sprintf("%s is a regular expression of %d instructions, at most %d are allowed; write smaller repeats, or maxLength instead", tree.Quote(text), n, maxInstructions))
 	case n > manyInstructions:
 		c.rep.warn(f.name, f.root.LineAt(at), at, fmt.Sprintf(
 			"%s is a regular expression of %d instructions, so a text of more than %d bytes is refused by the rule %s with the default of schemas.max_cost; write smaller repeats, or maxLength instead",
-			tree.Quote(text), n, DefaultMaxCost*bytesPerStep/n, RuleCost))
+			tree.Quote(text), n, DefaultMaxCost*quick.BytesPerStep/n, RuleCost))
 	}
 }

@@ -24,10 +24,11 @@
 // relative-json-pointer and regex. contentEncoding, contentMediaType and
 // contentSchema are annotations. A pattern is a regular expression of Go (RE2).
 //
-// The check of an event is bounded: it counts steps (run.go), and what would take
-// more than it may is refused by RuleCost. The library compiles (compile.go) and
-// judges nothing. evaluate.go judges, explain.go finds the faults, describe.go
-// writes their texts, cost.go tells at load what is doubtful.
+// Package quick judges events, and bounds what that costs: what would take more steps
+// than it may is refused by RuleCost. cost.go tells at load what is doubtful.
+//
+// Package tree is the schemas as JSON, evolve says what a change of a type breaks, gogen
+// writes Go types.
 //
 // The members that every event may have for the server (id, type, source, time,
 // userId, key, at the top only) are left out of the validation unless the schema
@@ -35,8 +36,7 @@
 // or dependentSchemas, there or behind its allOf, anyOf, oneOf, not, if, then,
 // else and $ref. So additionalProperties: false does not refuse them.
 //
-// It imports the standard library, jsontext, the YAML parser and the JSON Schema
-// library. What does not belong here: HTTP and its status codes (app/ingest), the
-// envelope's own rules (app/ingest/envelope), writing code from schemas (gogen), and
-// anything of brokers or destinations.
+// It imports the standard library, tree, quick, app/textfile and the YAML parser. What does
+// not belong here: HTTP and its status codes (app/ingest), the envelope's own rules
+// (app/ingest/envelope), and anything of brokers or destinations.
 package schema

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"eventserver/app/schema/quick"
 	"eventserver/app/schema/tree"
 	"eventserver/app/textfile"
 )
@@ -196,13 +197,13 @@ func (l *loading) compile(f *file, s *Schema) bool {
 		s.origin[name] = Origin{File: l.path(t.file), Pointer: t.ptr}
 	}
 	l.shape(f, s)
-	v, err := compile("schema:///event", s.bundle.Plain(), nothing{})
+	v, err := quick.Compile("schema:///event", s.bundle.Plain(), quick.Nothing{})
 	if err != nil {
 		f.fault(l.rep, "", fmt.Sprintf("cannot be compiled: %v; correct the schema", err))
 		return false
 	}
 	s.drop = tree.Unnamed(s.bundle)
-	v.drop = s.drop
+	v.Drop = s.drop
 	s.check = v
 	return true
 }

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"context"
+	"eventserver/app/schema/quick"
 	"eventserver/app/schema/tree"
 	"fmt"
 	"maps"
@@ -11,10 +12,10 @@ import (
 
 // DefaultMaxCost is what the check of one event may cost, in steps of some 25 ns, where
 // nothing else is configured.
-const DefaultMaxCost = defaultMaxCost
+const DefaultMaxCost = quick.DefaultMaxCost
 
 // Spent counts what the checks of the events of one request cost together, in steps.
-type Spent = meter
+type Spent = quick.Meter
 
 // Mode says what a Policy does with an event that breaks its schema.
 type Mode string

@@ -1,10 +1,13 @@
 package schema
 
 import (
+	"bytes"
 	"encoding/json"
+	"eventserver/app/schema/quick"
 	"eventserver/app/schema/tree"
 	"testing"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"pgregory.net/rapid"
 )
 
@@ -120,7 +123,7 @@ func TestLibraryAgrees(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		s := fromJSON(t, anySchema(rt, 2))
-		c := newCompiler(nothing{})
+		c := quick.NewCompiler(quick.Nothing{})
 		if err := c.AddResource("schema:///event", s.bundle.Plain()); err != nil {
 			rt.Fatal(err)
 		}
@@ -130,17 +133,17 @@ func TestLibraryAgrees(t *testing.T) {
 			if err != nil {
 				rt.Fatal(err)
 			}
-			doc, bad := decode(data, nil, nil)
-			if bad != nil {
-				rt.Fatal(bad)
+			doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+			if err != nil {
+				rt.Fatal(err)
 			}
-			first, again := judged(t, s.check, data), judged(t, s.check, data)
-			if err := lib.Validate(plain(doc)); (first == nil) != (err == nil) {
+			first, again := violationOf(t, s, data), violationOf(t, s, data)
+			if err := lib.Validate(doc); (first == nil) != (err == nil) {
 				b, _ := s.Bundle()
 				rt.Fatalf("%s\n%s\n%v, the library %v", b, data, first, err)
 			}
 			if first != nil {
-				wellFormed(t, s.violation(first))
+				wellFormed(t, first)
 				if *first != *again {
 					rt.Fatalf("first %v, then %v", first, again)
 				}
@@ -169,7 +172,7 @@ func TestDiffIsSound(t *testing.T) {
 			if err != nil {
 				rt.Fatal(err)
 			}
-			was, is := judged(t, old.check, data), judged(t, new.check, data)
+			was, is := violationOf(t, old, data), violationOf(t, new, data)
 			if was == nil && is != nil || len(changes) == 0 && (was == nil) != (is == nil) {
 				o, _ := old.Bundle()
 				n, _ := new.Bundle()
@@ -181,6 +184,15 @@ func TestDiffIsSound(t *testing.T) {
 		t.Error("no pair without a breaking change was drawn")
 	}
 	t.Log(compared, "pairs without a breaking change")
+}
+
+func violationOf(t testing.TB, s *Schema, data []byte) *Violation {
+	t.Helper()
+	v, err := s.validate(t.Context(), data, DefaultMaxCost, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 // fromJSON compiles doc without the rules for events.
@@ -199,7 +211,7 @@ func fromJSON(tb testing.TB, doc any) *Schema {
 		root = &tree.Value{Kind: tree.ObjectKind, Members: []tree.Member{{Name: "allOf", Value: &tree.Value{Kind: tree.ArrayKind, Items: []*tree.Value{root}}}}}
 	}
 	s := &Schema{Type: "x", Version: 1, bundle: root}
-	if s.check, err = compile("schema:///event", root.Plain(), nothing{}); err != nil {
+	if s.check, err = quick.Compile("schema:///event", root.Plain(), quick.Nothing{}); err != nil {
 		tb.Fatal(string(text), err)
 	}
 	return s

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"context"
+	"eventserver/app/schema/quick"
 	"eventserver/app/schema/tree"
 	"slices"
 )
@@ -41,7 +42,7 @@ type Schema struct {
 	bundle *tree.Value
 	origin map[string]Origin
 	path   []string // to the key
-	check  *validator
+	check  *quick.Validator
 	drop   map[string]bool
 }
 
@@ -94,15 +95,15 @@ func (s *Schema) Validate(data []byte) error {
 // validate costs at most maxCost steps. The error is that of ctx, when it ends
 // before there is an answer.
 func (s *Schema) validate(ctx context.Context, data []byte, maxCost int64, spent *Spent) (*Violation, error) {
-	bad, err := s.check.check(ctx, data, maxCost, spent)
+	bad, err := s.check.Check(ctx, data, maxCost, spent)
 	if err != nil || bad == nil {
 		return nil, err
 	}
 	return s.violation(bad), nil
 }
 
-func (s *Schema) violation(of *refusal) *Violation {
-	return &Violation{Type: s.Type, Version: s.Version, Pointer: of.pointer, Rule: of.rule, Detail: of.detail, Others: of.others}
+func (s *Schema) violation(of *quick.Refusal) *Violation {
+	return &Violation{Type: s.Type, Version: s.Version, Pointer: of.Pointer, Rule: of.Rule, Detail: of.Detail, Others: of.Others}
 }
 
 // Key returns the ordering key: the value at KeyPointer. A string is taken as it
@@ -117,7 +118,7 @@ func (s *Schema) Key(data []byte) (string, bool, error) {
 	if s.KeyPointer == "" {
 		return "", false, nil
 	}
-	key, bad := keyAt(data, s.KeyPointer, s.path)
+	key, bad := quick.KeyAt(data, s.KeyPointer, s.path)
 	if bad != nil {
 		return "", true, s.violation(bad)
 	}

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"eventserver/app/schema/quick"
 	"fmt"
 	"strconv"
 	"strings"
@@ -9,9 +10,9 @@ import (
 
 // Rules of a Violation that are no keywords of JSON Schema.
 const (
-	RuleJSON = ruleJSON // invalid JSON, repeated names, invalid UTF-8, too deep, too many values or digits
-	RuleCost = ruleCost // the check takes more steps than it may
-	RuleKey  = ruleKey  // the ordering key is absent or cannot be one
+	RuleJSON = quick.RuleJSON // invalid JSON, repeated names, invalid UTF-8, too deep, too many values or digits
+	RuleCost = quick.RuleCost // the check takes more steps than it may
+	RuleKey  = quick.RuleKey  // the ordering key is absent or cannot be one
 )
 
 // Violation says what is wrong with an event, where, and what is allowed. It is

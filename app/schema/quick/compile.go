@@ -1,4 +1,4 @@
-package schema
+package quick
 
 import (
 	"errors"
@@ -8,10 +8,10 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// compile makes a validator of the schema doc at uri. loader gives the documents
+// Compile makes a validator of the schema doc at uri. loader gives the documents
 // it refers to.
-func compile(uri string, doc any, loader jsonschema.URLLoader) (*validator, error) {
-	c := newCompiler(loader)
+func Compile(uri string, doc any, loader jsonschema.URLLoader) (*Validator, error) {
+	c := NewCompiler(loader)
 	if err := c.AddResource(uri, doc); err != nil {
 		return nil, err
 	}
@@ -22,9 +22,9 @@ func compile(uri string, doc any, loader jsonschema.URLLoader) (*validator, erro
 	return newValidator(lib)
 }
 
-// newCompiler is the library, which resolves the references. It judges no event:
+// NewCompiler is the library, which resolves the references. It judges no event:
 // it has no bound on what one costs.
-func newCompiler(loader jsonschema.URLLoader) *jsonschema.Compiler {
+func NewCompiler(loader jsonschema.URLLoader) *jsonschema.Compiler {
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.AssertFormat()
@@ -35,31 +35,32 @@ func newCompiler(loader jsonschema.URLLoader) *jsonschema.Compiler {
 	return c
 }
 
-// nothing is the loader of schemas that are complete.
-type nothing struct{}
+// Nothing is the loader of schemas that are complete.
+type Nothing struct{}
 
-func (nothing) Load(string) (any, error) {
+// Load implements the loader of the library.
+func (Nothing) Load(string) (any, error) {
 	return nil, errors.New("not in the directory of the schemas")
 }
 
 // newValidator copies what the library has compiled. others are schemas that only
 // a $dynamicRef leads to.
-func newValidator(lib *jsonschema.Schema, others ...*jsonschema.Schema) (*validator, error) {
+func newValidator(lib *jsonschema.Schema, others ...*jsonschema.Schema) (*Validator, error) {
 	b := &builder{done: map[*jsonschema.Schema]*rules{}, names: map[string]string{}}
 	root := b.rules(lib)
 	b.list(others)
 	if b.err != nil {
 		return nil, b.err
 	}
-	v := &validator{root: root, dynamic: b.dynamic, names: b.names}
+	v := &Validator{root: root, dynamic: b.dynamic, names: b.names}
 	if b.dynamic {
 		b.resources()
 	}
 	return v, nil
 }
 
-// metaschema is the validator of schemas themselves.
-func metaschema() *validator {
+// Metaschema is the validator of schemas themselves.
+func Metaschema() *Validator {
 	v, err := newValidator(jsonschema.NewCompiler().MustCompile(tree.Draft)) // a part of the library
 	if err != nil {
 		panic(err)

@@ -1,4 +1,4 @@
-package schema
+package quick
 
 import (
 	"regexp/syntax"
@@ -6,9 +6,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// bytesPerStep is how many bytes times instructions are a step: each takes at most
+// BytesPerStep is how many bytes times instructions are a step: each takes at most
 // 8 ns.
-const bytesPerStep = 3
+const BytesPerStep = 3
 
 // pattern is a regular expression with what it costs: in RE2 at most its
 // instructions for each byte of the text.
@@ -21,15 +21,15 @@ func newPattern(re jsonschema.Regexp) *pattern {
 	if re == nil {
 		return nil
 	}
-	return &pattern{re, instructions(re.String())}
+	return &pattern{re, Instructions(re.String())}
 }
 
 func (p *pattern) match(r *run, s string) bool {
-	return r.spend(1+(len(s)+1)*p.instructions/bytesPerStep) && p.re.MatchString(s)
+	return r.spend(1+(len(s)+1)*p.instructions/BytesPerStep) && p.re.MatchString(s)
 }
 
-// instructions is the size of a valid regular expression as a program.
-func instructions(text string) int {
+// Instructions is the size of a valid regular expression as a program.
+func Instructions(text string) int {
 	re, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
 		return 0

@@ -1,4 +1,4 @@
-package schema
+package quick
 
 import (
 	"context"
@@ -7,35 +7,35 @@ import (
 	"math"
 )
 
-// validator checks JSON against one compiled schema. It is safe for parallel use.
-type validator struct {
+// Validator checks JSON against one compiled schema. It is safe for parallel use.
+type Validator struct {
 	root    *rules
 	dynamic bool              // has $dynamicRef
 	names   map[string]string // spellings of the declared properties
-	drop    map[string]bool   // members of the top that are not validated
+	Drop    map[string]bool   // members of the top that are not validated
 }
 
 // Rules of a refusal that are no keywords of JSON Schema.
 const (
-	ruleJSON = "json"
-	ruleCost = "schema.cost"
-	ruleKey  = "x-event.key"
+	RuleJSON = "json"
+	RuleCost = "schema.cost"
+	RuleKey  = "x-event.key"
 )
 
-// refusal is what is wrong with an event.
-type refusal struct {
-	pointer string // as Violation's
-	rule    string
-	detail  string
-	others  int    // how many more faults there are
-	name    string // of the member that is missing, of a schema
+// Refusal is what is wrong with an event.
+type Refusal struct {
+	Pointer string // as Violation's
+	Rule    string
+	Detail  string
+	Others  int    // how many more faults there are
+	Name    string // of the member that is missing, of a schema
 }
 
-// check returns the first thing that is wrong with data.
+// Check returns the first thing that is wrong with data.
 // It costs at most maxCost steps, or what is left of those of the request. The
 // error is the context's.
-func (v *validator) check(ctx context.Context, data []byte, maxCost int64, spent *meter) (*refusal, error) {
-	doc, bad := decode(data, v.names, v.drop)
+func (v *Validator) Check(ctx context.Context, data []byte, maxCost int64, spent *Meter) (*Refusal, error) {
+	doc, bad := decode(data, v.names, v.Drop)
 	if bad != nil {
 		return bad, nil
 	}
@@ -53,22 +53,22 @@ func (v *validator) check(ctx context.Context, data []byte, maxCost int64, spent
 		return r.ended(maxCost)
 	}
 	// Where the steps end in the explanation, what it has found is told.
-	return &refusal{
-		pointer: tree.Bounded(p.pointer(doc)),
-		rule:    p.rule,
-		detail:  tree.Cut(r.detail(p, doc)+r.closest(p, doc), tree.MaxDetail),
-		others:  found.n - 1,
+	return &Refusal{
+		Pointer: tree.Bounded(p.pointer(doc)),
+		Rule:    p.rule,
+		Detail:  tree.Cut(r.detail(p, doc)+r.closest(p, doc), tree.MaxDetail),
+		Others:  found.n - 1,
 	}, r.gone
 }
 
-func (v *validator) run(ctx context.Context, limit int64) *run {
+func (v *Validator) run(ctx context.Context, limit int64) *run {
 	r := newRun(ctx, limit)
 	r.pure = !v.dynamic
 	return r
 }
 
 // ended says why a run has no result.
-func (r *run) ended(maxCost int64) (*refusal, error) {
+func (r *run) ended(maxCost int64) (*Refusal, error) {
 	if r.gone != nil {
 		return nil, r.gone
 	}
@@ -79,17 +79,17 @@ func (r *run) ended(maxCost int64) (*refusal, error) {
 	case r.deep:
 		detail = fmt.Sprintf("the check of the event leads through more than %d schemas, each inside the one before; nest the event less, or flatten the schema", maxNesting)
 	}
-	return &refusal{rule: ruleCost, detail: detail}, nil
+	return &Refusal{Rule: RuleCost, Detail: detail}, nil
 }
 
-// all is everything that is wrong with a document that no client sends.
-func (v *validator) all(root *tree.Value) (list []refusal) {
+// All is everything that is wrong with a document that no client sends.
+func (v *Validator) All(root *tree.Value) (list []Refusal) {
 	doc := nodeOf(root)
 	r := v.run(context.Background(), math.MaxInt64)
 	var found []*problem
 	r.explain(v.root, doc, nil, func(p *problem) { found = append(found, p) })
 	for _, p := range found {
-		list = append(list, refusal{pointer: p.pointer(doc), rule: p.rule, detail: r.detail(p, doc), name: p.name})
+		list = append(list, Refusal{Pointer: p.pointer(doc), Rule: p.rule, Detail: r.detail(p, doc), Name: p.name})
 	}
 	return list
 }

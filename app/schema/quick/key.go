@@ -1,4 +1,4 @@
-package schema
+package quick
 
 import (
 	"eventserver/app/schema/tree"
@@ -12,11 +12,13 @@ import (
 // maxKey is the longest ordering key, in bytes; the envelope's limit.
 const maxKey = 512
 
-func keyAt(data []byte, ptr string, path []string) (string, *refusal) {
+// KeyAt is the ordering key at ptr in an event, whose tokens are path. Call Check first:
+// KeyAt does not check the rest.
+func KeyAt(data []byte, ptr string, path []string) (string, *Refusal) {
 	d := open(data)
 	defer d.release()
-	fault := func(detail string) *refusal {
-		return &refusal{pointer: ptr, rule: ruleKey, detail: tree.Cut(detail, tree.MaxDetail)}
+	fault := func(detail string) *Refusal {
+		return &Refusal{Pointer: ptr, Rule: RuleKey, Detail: tree.Cut(detail, tree.MaxDetail)}
 	}
 	for _, token := range path {
 		// enter stops at faults of the JSON, which decode then tells.
@@ -89,7 +91,7 @@ func kindName(k jsontext.Kind) string {
 }
 
 // checkKey asks what the envelope asks of key and userId.
-func checkKey(key string, fault func(string) *refusal) (string, *refusal) {
+func checkKey(key string, fault func(string) *Refusal) (string, *Refusal) {
 	if key == "" {
 		return "", fault("must not be empty")
 	}

@@ -1,4 +1,4 @@
-package schema
+package quick
 
 import (
 	"bytes"
@@ -73,7 +73,7 @@ func (d *decoder) release() {
 // decode reads data, which is one JSON value. names are spellings to share
 // instead of allocating them again; members of the top named in drop are read but
 // left out.
-func decode(data []byte, names map[string]string, drop map[string]bool) (any, *refusal) {
+func decode(data []byte, names map[string]string, drop map[string]bool) (any, *Refusal) {
 	d := open(data)
 	defer d.release()
 	d.names, d.drop = names, drop
@@ -200,20 +200,20 @@ func unquote(raw []byte) string {
 }
 
 // violation says what is wrong with the JSON.
-func (d *decoder) violation(err error) *refusal {
-	v := &refusal{rule: ruleJSON, pointer: string(d.dec.StackPointer())}
+func (d *decoder) violation(err error) *Refusal {
+	v := &Refusal{Rule: RuleJSON, Pointer: string(d.dec.StackPointer())}
 	var se *jsontext.SyntacticError
 	switch {
 	case errors.Is(err, errMany), errors.Is(err, errTrailing):
-		v.pointer, v.detail = "", err.Error()
+		v.Pointer, v.Detail = "", err.Error()
 	case errors.Is(err, io.EOF):
-		v.detail = "is empty; send one JSON object"
+		v.Detail = "is empty; send one JSON object"
 	case !errors.As(err, &se):
-		v.detail = err.Error()
+		v.Detail = err.Error()
 	default:
-		v.pointer, v.detail = string(se.JSONPointer), syntaxDetail(d.data, se)
+		v.Pointer, v.Detail = string(se.JSONPointer), syntaxDetail(d.data, se)
 	}
-	v.pointer, v.detail = tree.Bounded(v.pointer), tree.Cut(v.detail, tree.MaxDetail)
+	v.Pointer, v.Detail = tree.Bounded(v.Pointer), tree.Cut(v.Detail, tree.MaxDetail)
 	return v
 }
 

@@ -1,4 +1,4 @@
-package schema
+package quick
 
 import (
 	"context"
@@ -6,9 +6,9 @@ import (
 	"math"
 )
 
-// defaultMaxCost is what one validation may cost where nothing else is configured,
+// DefaultMaxCost is what one validation may cost where nothing else is configured,
 // in steps. BenchmarkStep measured 25 ns of a core for the worst, so 100 ms.
-const defaultMaxCost = 4_000_000
+const DefaultMaxCost = 4_000_000
 
 // Limits of one validation beside its cost.
 const (

@@ -1,4 +1,4 @@
-package schema
+package quick
 
 // asserted: the suite asks that formats are annotations unless one opts in. An
 // event with a bad date is refused here, so all of these fail on purpose.

@@ -1,4 +1,4 @@
-package schema
+package quick
 
 import (
 	"encoding/json"
@@ -16,7 +16,7 @@ import (
 // suiteDir holds the draft 2020-12 part of github.com/json-schema-org/JSON-Schema-Test-Suite
 // at commit 44401e0c: the required cases, and in format/ the optional ones of the
 // formats that are asserted.
-const suiteDir = "testdata/json-schema-test-suite"
+const suiteDir = "../testdata/json-schema-test-suite"
 
 // suiteLoader serves the suite's remotes. Load itself uses the loader nothing.
 type suiteLoader struct{ docs map[string]any }
@@ -32,7 +32,7 @@ func (l *suiteLoader) Load(uri string) (any, error) {
 	}
 	doc, bad := decode(data, nil, nil)
 	if bad != nil {
-		return nil, fmt.Errorf("%s: %s", bad.pointer, bad.detail)
+		return nil, fmt.Errorf("%s: %s", bad.Pointer, bad.Detail)
 	}
 	l.docs[uri] = plain(doc)
 	return l.docs[uri], nil
@@ -58,9 +58,9 @@ func plain(v any) any {
 }
 
 // judged is what v says of data at the default limit.
-func judged(t testing.TB, v *validator, data []byte) *refusal {
+func judged(t testing.TB, v *Validator, data []byte) *Refusal {
 	t.Helper()
-	bad, err := v.check(t.Context(), data, DefaultMaxCost, nil)
+	bad, err := v.Check(t.Context(), data, DefaultMaxCost, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,9 +124,9 @@ func TestSuite(t *testing.T) {
 }
 
 // compileSuite is compile with what Load refuses: $dynamicRef to anywhere.
-func compileSuite(uri string, doc any) (*validator, error) {
+func compileSuite(uri string, doc any) (*Validator, error) {
 	loader := &suiteLoader{docs: map[string]any{uri: doc}}
-	c := newCompiler(loader)
+	c := NewCompiler(loader)
 	if err := c.AddResource(uri, doc); err != nil {
 		return nil, err
 	}

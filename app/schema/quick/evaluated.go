@@ -1,4 +1,4 @@
-package schema
+package quick
 
 // evaluated are the members or items of one value that some schema has judged.
 type evaluated struct {
