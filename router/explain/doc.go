@@ -9,5 +9,6 @@
 //
 // The types of question and answer are here (types.go). It may import router and infra;
 // it knows no concrete broker, no configuration file and no HTTP. Searching a topic is in search.go,
-// the verdict on a destination in verdict.go, words for people in text.go.
+// the verdict on a destination in verdict.go, what its scheduler says in scheduler.go, words
+// for people in text.go.
 package explain
