@@ -1,4 +1,4 @@
-// Command customkind is event-server with a destination kind of its own.
+// Command customkind is event-server with its own kind of destination.
 //
 //	go run ./examples/customkind -config examples/customkind/eventserver.yaml
 package main
@@ -15,13 +15,13 @@ import (
 	"eventserver/destinations"
 )
 
-// shout is a destination in ten lines: it prints what it is told, louder.
+// shout is a small destination: it prints events with a prefix.
 type shout struct {
 	id string
 	Config
 }
 
-// Config is what the YAML gives beside the common keys.
+// Config has the kind's own keys.
 type Config struct {
 	Prefix string `yaml:"prefix" default:"HEY" doc:"What each line starts with."`
 }

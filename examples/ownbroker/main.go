@@ -1,5 +1,5 @@
-// Command ownbroker is event-server with a kind of broker of its own: the log of the
-// embedded broker, in which every payload is encrypted.
+// Command ownbroker is event-server with its own kind of broker: the log of the embedded
+// broker, with every payload encrypted.
 //
 //	SEALED_SECRET=... go run ./examples/ownbroker -config examples/ownbroker/eventserver.yaml
 package main

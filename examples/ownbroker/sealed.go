@@ -14,9 +14,9 @@ import (
 	"eventserver/infra/local"
 )
 
-// Config is what the YAML gives below broker beside the common keys.
+// Config has the kind's own keys below broker.
 type Config struct {
-	Secret destinations.Secret `yaml:"secret" required:"true" doc:"What payloads are encrypted with."`
+	Secret destinations.Secret `yaml:"secret" required:"true" doc:"Secret that payloads are encrypted with."`
 }
 
 // Validate implements config.Validator.
@@ -27,7 +27,7 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// sealed is an infra.Log. What it does not change is the other log's.
+// sealed is an infra.Log. It inherits everything else from the embedded log.
 type sealed struct {
 	infra.Log
 
@@ -59,14 +59,14 @@ func (l *sealed) Limits() infra.Limits {
 	return limits
 }
 
-// Append implements infra.Log. The caller's records stay as they are, but for their
-// offsets and times.
+// Append implements infra.Log. It changes only the offsets and times of the caller's
+// records.
 func (l *sealed) Append(ctx context.Context, b infra.Batch) error {
 	records := b.Records
 	b.Records = make([]*infra.Record, len(records))
 	for i, r := range records {
 		s := *r
-		s.Value = l.aead.Seal(nil, nil, r.Value, r.Key) //nolint:gosec // it makes a random nonce of its own
+		s.Value = l.aead.Seal(nil, nil, r.Value, r.Key) //nolint:gosec // Seal makes its own random nonce
 		b.Records[i] = &s
 	}
 	err := l.Log.Append(ctx, b)
@@ -85,7 +85,7 @@ func (l *sealed) Open(ctx context.Context, topic string, partition int32, from i
 	return &cursor{Cursor: c, log: l}, nil
 }
 
-// cursor decrypts what it reads.
+// cursor decrypts the records that it reads.
 type cursor struct {
 	infra.Cursor
 
@@ -93,8 +93,8 @@ type cursor struct {
 	rest []*infra.Record // read and not decrypted
 }
 
-// Read implements infra.Cursor. Others may be given the same records, so it makes its
-// own. What cannot be decrypted is damage: it is told and passed over.
+// Read implements infra.Cursor. Other cursors may get the same records, so it makes its
+// own. A record that cannot be decrypted is damage: it is reported and skipped.
 func (c *cursor) Read(ctx context.Context, maxBytes int) (out []*infra.Record, err error) {
 	if len(c.rest) == 0 {
 		if c.rest, err = c.Cursor.Read(ctx, maxBytes); err != nil {
@@ -105,7 +105,7 @@ func (c *cursor) Read(ctx context.Context, maxBytes int) (out []*infra.Record, e
 		r := *c.rest[0]
 		if r.Value, err = c.log.aead.Open(nil, nil, r.Value, r.Key); err != nil {
 			if len(out) > 0 {
-				return out, nil // the next Read meets it
+				return out, nil // the next Read reports it
 			}
 			c.rest = c.rest[1:]
 			return nil, &infra.DamageError{Topic: r.Topic, Partition: r.Partition, Offsets: infra.Span{From: r.Offset, To: r.Offset + 1},

@@ -1,6 +1,6 @@
-// Command typed is a program with events as Go types: it has a schema
-// (schemas/payment.received.yaml) and the type that comes from it (events, made
-// by `eventserver schema generate`), and it produces and handles payments.
+// Command typed is a program with events as Go types. It has a schema
+// (schemas/payment.received.yaml) and its generated type (package events, by
+// `eventserver schema generate`). It produces and handles payments.
 //
 //	go run ./examples/typed                # a server that also produces
 //	go run ./examples/typed -handle-only   # another program's handlers, where the server is on Kafka
@@ -22,14 +22,13 @@ import (
 	"eventserver/examples/typed/events"
 )
 
-// newCodecs is the one place where the program's types become events and come
-// back.
+// newCodecs is the one place that converts between the program's types and events.
 func newCodecs() (*typed.Codecs, error) {
 	return typed.NewCodecs(typed.JSON[events.PaymentReceived]())
 }
 
-// ledger is what the handler works on. A handler may see an event twice, after
-// a crash, so it remembers what it has booked.
+// ledger is the state of the handler. A handler may get an event twice, after a crash, so
+// the ledger remembers the booked events.
 type ledger struct {
 	out io.Writer
 
@@ -65,7 +64,7 @@ func main() {
 	}
 }
 
-// run is the program; dir is where its configuration lies.
+// run is the program. dir is the directory of its configuration.
 func run(ctx context.Context, handleOnly bool, dir string, out io.Writer) error {
 	codecs, err := newCodecs()
 	if err != nil {
@@ -97,7 +96,7 @@ func run(ctx context.Context, handleOnly bool, dir string, out io.Writer) error 
 	return <-ended
 }
 
-// produce stores three payments, and shows what happens to one that is none.
+// produce stores three payments, and shows what happens to an invalid one.
 func produce(ctx context.Context, to typed.Store, codecs *typed.Codecs, out io.Writer) error {
 	p, err := typed.NewProducer(typed.ProducerConfig{Store: to, Codecs: codecs, Source: "/examples/typed"})
 	if err != nil {
