@@ -59,7 +59,7 @@ func stateOf(s router.Status, now time.Time) admin.DestinationState {
 		ID: s.ID, Kind: s.Kind, State: s.State, Why: s.Why(now), Paused: steered(s.Pause), Replay: steered(s.Replay),
 		Breaker: admin.BreakerState{Open: s.Breaker.Open, Since: given(s.Breaker.Since), Until: given(s.Breaker.Until), Cause: s.Breaker.Cause},
 		Hold:    admin.HoldState{Held: s.Hold.Held, Stage: s.Hold.Stage, Since: given(s.Hold.Since), Until: given(s.Hold.Until), Cause: s.Hold.Cause},
-		Groups:  []admin.GroupLag{}, Oldest: given(s.Oldest), InFlight: s.InFlight, Concurrency: s.Concurrency, Buffered: s.Buffered,
+		Groups:  []admin.GroupLag{}, Waits: s.Waits, Oldest: given(s.Oldest), InFlight: s.InFlight, Concurrency: s.Concurrency, Buffered: s.Buffered,
 		Problems:    append([]string{}, s.Problems(now)...),
 		Failing:     failing(s.Failing),
 		BlockedKeys: s.BlockedKeys, BlockedBy: s.BlockedBy, BlockedSince: given(s.OldestBlocked), HasPartitions: s.Assigned,

@@ -62,6 +62,7 @@ type DestinationState struct {
 	Poison        *int64         `json:"poison,omitempty" doc:"Unsettled items of its poison queue; absent: not known yet"`
 	Lag           int64          `json:"lag" doc:"Events accepted and not finished, by the groups' commits"`
 	Groups        []GroupLag     `json:"groups" doc:"The lag by stage"`
+	Waits         string         `json:"transform_waits,omitempty" enum:"breaker,paused,held" doc:"Why the transform stage stores no more deliveries: enough of them wait already, and no attempt may start. Absent: it stores them"`
 	Oldest        *time.Time     `json:"oldest,omitempty" doc:"When the oldest event was accepted that is not finished"`
 	InFlight      int            `json:"in_flight" doc:"Running attempts"`
 	Concurrency   int            `json:"concurrency" doc:"Maximum number of attempts at once"`

@@ -164,6 +164,9 @@ func destinationDetail(w io.Writer, d admin.DestinationState, now time.Time) err
 	for _, g := range d.Groups {
 		line("", "%s in topic %s for group %s", plural.Count(g.Messages, "record"), g.Topic, g.Group)
 	}
+	if d.Waits != "" {
+		line("", "the events that are not transformed yet wait: enough deliveries are stored")
+	}
 	if d.State != stateUnknown {
 		line("breaker", "%s", breakerWord(d))
 		line("in flight", "%d of at most %s", d.InFlight, plural.Count(d.Concurrency, "attempt"))

@@ -54,3 +54,14 @@ func TestProblemsAreShown(t *testing.T) {
 		}
 	}
 }
+
+// The lag of a stage that waits looked like one that does not keep up.
+func TestAWaitingTransformStageIsShown(t *testing.T) {
+	const want = "the events that are not transformed yet wait"
+	for waits, shown := range map[string]bool{"breaker": true, "": false} {
+		var b strings.Builder
+		if err := destinationDetail(&b, admin.DestinationState{ID: "crm", Waits: waits}, time.Now()); err != nil || strings.Contains(b.String(), want) != shown {
+			t.Errorf("%q: %v, shown %v in\n%s", waits, err, !shown, b.String())
+		}
+	}
+}
