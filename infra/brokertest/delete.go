@@ -10,8 +10,8 @@ import (
 	"eventserver/infra"
 )
 
-// deletes: a group with a member stays, one without is as if it had never been, and a
-// deleted topic is gone and can be made anew.
+// deletes: a group with a member is not deleted. A deleted group leaves nothing. A deleted
+// topic can be created again.
 func (e *env) deletes() {
 	d := e.broker
 	ctx := e.Context()

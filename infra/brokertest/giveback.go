@@ -12,8 +12,8 @@ import (
 	"eventserver/infra"
 )
 
-// givesBack: what is given back comes again, in order, before what follows it, however
-// often; what is held meanwhile does not.
+// givesBack: messages that are given back are handed out again, in order, before later
+// ones, any number of times. Messages that are held meanwhile are not.
 func (e *env) givesBack() {
 	n := e.opts.Window / 2
 	e.publish("u", 0, n)
@@ -35,7 +35,8 @@ func (e *env) givesBack() {
 	e.eventually("all is done", func() bool { return e.lagOf(group) == 0 })
 }
 
-// givesBackAndStops: what was given back is not done, and nobody waits for it.
+// givesBackAndStops: messages that were given back are not done, and a stop does not wait
+// for them.
 func (e *env) givesBackAndStops() {
 	n := e.opts.Window / 2
 	e.publish("u", 0, n)

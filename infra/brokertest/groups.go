@@ -83,9 +83,9 @@ func (e *env) takeOver() {
 	}
 }
 
-// rebalance: a member joins while another has messages in flight. Those that
-// move are cancelled, and what was done does not come again, though messages
-// below it are not done.
+// rebalance: a member joins while another has messages in flight. Messages of moved
+// partitions are cancelled. Finished messages are not repeated, although messages below
+// them are unfinished.
 func (e *env) rebalance() {
 	const keys, each = 10, 3
 	for k := range keys {

@@ -141,7 +141,7 @@ func (e *env) drain() {
 	e.only(in, append([]string{"1"}, numbers(4, 7)...)...)
 }
 
-// reopen: everything that was stored or done outlives the broker.
+// reopen: stored messages and progress outlive the broker.
 func (e *env) reopen() {
 	if e.opts.Reopen == nil {
 		e.Skip("this broker keeps nothing")

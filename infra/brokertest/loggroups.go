@@ -64,8 +64,8 @@ func (e *logEnv) claims() {
 	require.ErrorIs(e, err, infra.ErrNoTopic)
 }
 
-// claimsHeld: a partition that is held is given up when its owner says so, and not when
-// own returns; the membership ends when all are given up.
+// claimsHeld: a held partition is given up when its owner calls giveUp, and not when own
+// returns. The membership ends when all are given up.
 func (e *logEnv) claimsHeld() {
 	given := make(chan infra.Claim, 1000)
 	giveUp := make(chan func(), 1000)
@@ -100,7 +100,7 @@ func (e *logEnv) claimsHeld() {
 }
 
 // claimsMove: a partition is given up when own has returned, and no other member has it
-// before; the next owner finds what the last one kept.
+// before. The next owner finds the progress of the last one.
 func (e *logEnv) claimsMove() {
 	e.fill(0, 0, 100)
 	e.fill(1, 0, 100)
@@ -212,7 +212,7 @@ func (e *logEnv) claimsOfTwo() {
 	assert.Equal(e, e.opts.Partitions, b.partitions(), "a group touches no other")
 }
 
-// look: many groups and topics are asked for at once, and each has its own answer.
+// look: a question about many groups and topics has an answer for each.
 func (e *logEnv) look() {
 	ctx := e.Context()
 	assert.Empty(e, e.log.Look(ctx))

@@ -48,7 +48,7 @@ func (e *logEnv) topics() {
 	require.ErrorIs(e, err, infra.ErrNoTopic)
 }
 
-// topicsAgain: a topic that was deleted and made anew has nothing of the old one.
+// topicsAgain: a topic that was deleted and created again has nothing of the old one.
 func (e *logEnv) topicsAgain() {
 	ctx := e.Context()
 	e.fill(0, 0, 3)
@@ -67,7 +67,7 @@ func (e *logEnv) topicsAgain() {
 	assert.Equal(e, []string{"new"}, values(e.rest(e.open(0, 0))))
 }
 
-// appendAndRead: every byte comes back, and the offset and the time are the log's.
+// appendAndRead: every byte is read back, with the log's offset and time.
 func (e *logEnv) appendAndRead() {
 	all := make([]byte, 256)
 	for i := range all {
@@ -101,8 +101,8 @@ func (e *logEnv) appendAndRead() {
 	assert.Empty(e, e.rest(e.open(0, 0)))
 }
 
-// appendOrder: offsets have no gaps, a batch keeps its order, what was appended before
-// is below, and time never goes back.
+// appendOrder: offsets have no gaps, a batch keeps its order, earlier batches have lower
+// offsets, and time never goes back.
 func (e *logEnv) appendOrder() {
 	const writers, batches = 6, 20
 	var all sync.WaitGroup
@@ -140,7 +140,7 @@ func (e *logEnv) appendOrder() {
 	assert.Len(e, e.rest(e.open(1, 0)), writers*batches)
 }
 
-// appendUnknown: the caller learns what of a batch was stored.
+// appendUnknown: the caller learns which records of a batch were stored.
 func (e *logEnv) appendUnknown() {
 	lost := &infra.Record{Topic: "nowhere", Value: []byte("x")}
 	err := e.log.Append(e.Context(), infra.Batch{Records: []*infra.Record{lost}})
@@ -160,8 +160,8 @@ func (e *logEnv) appendUnknown() {
 	require.Error(e, err)
 }
 
-// appendRefused: what comes behind a refused record in its partition counts as failed,
-// so that who appends again what failed has it in order.
+// appendRefused: records behind a refused one in its partition count as failed, so that
+// appending the failed ones again keeps the order.
 func (e *logEnv) appendRefused() {
 	if e.opts.Refuse == nil {
 		e.Skip("this log refuses no partition")
@@ -192,7 +192,8 @@ func (e *logEnv) appendRefused() {
 	}
 }
 
-// appendProgress: a batch's progress is that of a Keep, and is there when its records are.
+// appendProgress: the progress of a batch is like that of a Keep, and is stored with its
+// records.
 func (e *logEnv) appendProgress() {
 	text := strings.Repeat("a", e.log.Limits().ProgressBytes)
 	require.NoError(e, e.log.Append(e.Context(), infra.Batch{
@@ -233,8 +234,7 @@ func (e *logEnv) cursor() {
 	assert.Equal(e, numbers(1015, 5), values(e.rest(ahead)))
 }
 
-// cursorFollows: More tells of everything that comes after a Read that returned none,
-// whenever it comes.
+// cursorFollows: More signals every record that comes after a Read that returned none.
 func (e *logEnv) cursorFollows() {
 	const total = 500
 	c := e.open(1, 0)
@@ -306,7 +306,7 @@ func (e *logEnv) trim() {
 	}
 }
 
-// trimUnderCursor: what was trimmed is passed over, without an error.
+// trimUnderCursor: trimmed records are skipped without an error.
 func (e *logEnv) trimUnderCursor() {
 	e.fill(0, 0, 100)
 	c := e.open(0, 0)

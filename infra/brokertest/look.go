@@ -36,7 +36,7 @@ func (e *env) read(since time.Time, begin func(infra.Bounds) int64) map[string][
 	return got
 }
 
-// reader: topics can be read beside the groups, which notice nothing.
+// reader: topics can be read beside the groups without an effect on them.
 func (e *env) reader() {
 	oldest := func(b infra.Bounds) int64 { return b.Oldest }
 	at := func(b infra.Bounds) int64 { return b.At }

@@ -87,7 +87,7 @@ func (e *env) keylessSpread() {
 	assert.Len(e, seen, e.opts.Partitions, "200 random keys reach every partition: %v", seen)
 }
 
-// keyOrder: many publishers at once, one for each key.
+// keyOrder: many concurrent publishers, one per key.
 func (e *env) keyOrder() {
 	const keys, each = 10, 30
 	var wg sync.WaitGroup
@@ -142,7 +142,7 @@ func (e *env) publishAfterClose() {
 	require.NoError(e, e.broker.Close(), "closing twice")
 }
 
-// publishWhileClosing: there are clients that panic on a send after their close.
+// publishWhileClosing: some clients panic on a send after their close.
 func (e *env) publishWhileClosing() {
 	var wg sync.WaitGroup
 	started := make(chan struct{}, 8)

@@ -11,9 +11,8 @@ import (
 	"eventserver/infra"
 )
 
-// resume: a commit carries the consumer's note to the partition's next owner,
-// what the consumer says is done is not handed out, and a group that was set back
-// has no note.
+// resume: a commit carries the consumer's note to the next owner of the partition. Messages
+// that the consumer says are done are not handed out. A group that was reset has no note.
 func (e *env) resume() {
 	if e.opts.Whole {
 		e.Skip("nothing is done that was not kept")

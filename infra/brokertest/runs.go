@@ -75,8 +75,8 @@ func (e *env) made() <-chan *message.Message {
 	return out
 }
 
-// runs: they come in order, one of a partition at a time, what they come to stands in
-// the partition of its own number, and what is done of them is kept.
+// runs: runs of a partition come in order, one at a time. Their output is in the partition
+// of the same number, and their progress is kept.
 func (e *env) runs() {
 	require.NoError(e, e.broker.EnsureTopics(e.Context(), infra.Topic{Name: made}))
 	s, in := e.runner()
@@ -111,8 +111,8 @@ func (e *env) runs() {
 	}
 }
 
-// runsAgain: a Nack, or the end of the claim, brings a run again, and what came to
-// nothing is done when it is acked.
+// runsAgain: after a Nack or the end of the claim a run is handed out again. Messages
+// without output are done when it is acked.
 func (e *env) runsAgain() {
 	s, in := e.runner()
 	e.publish("u", 0, 2)
@@ -142,8 +142,8 @@ func (e *env) runsAgain() {
 	assert.Equal(e, []string{"2"}, has)
 }
 
-// runsStored: what was stored is done, where the broker stores both or neither, also
-// when the run was not acked.
+// runsStored: where the broker stores both or neither, messages with stored output are
+// done, also when the run was not acked.
 func (e *env) runsStored() {
 	require.NoError(e, e.broker.EnsureTopics(e.Context(), infra.Topic{Name: made}))
 	s, in := e.runner()
@@ -162,7 +162,8 @@ func (e *env) runsStored() {
 	assert.Equal(e, []string{"1"}, has)
 }
 
-// runsRefused: an output that is too large is told of, and the others can be stored.
+// runsRefused: an output that is too large is named by the error, and the others can be
+// stored.
 func (e *env) runsRefused() {
 	require.NoError(e, e.broker.EnsureTopics(e.Context(), infra.Topic{Name: made}))
 	_, in := e.runner()
@@ -201,8 +202,8 @@ func (e *env) runsDrain() {
 	assert.Equal(e, []string{"1"}, has)
 }
 
-// runsOfPartitions: what comes while a run is in the handler goes into the next one,
-// and a part that does not end holds up its own partition alone.
+// runsOfPartitions: messages that come while a run is in the handler go into the next one.
+// A part that does not end holds up its own partition alone.
 func (e *env) runsOfPartitions() {
 	require.NoError(e, e.broker.EnsureTopics(e.Context(), infra.Topic{Name: made}))
 	_, in := e.runner()
@@ -303,8 +304,8 @@ func each(first, count, step int) map[string]int {
 	return out
 }
 
-// runsOnly: a group is given what it wants, is done with the rest, and both are kept
-// when it leaves.
+// runsOnly: a group gets the messages that it wants, and the rest counts as done. The
+// progress of both is kept when it leaves.
 func (e *env) runsOnly() {
 	const count = 60
 	s, none := e.runnerOf("none", only("neither"))
@@ -328,8 +329,8 @@ func (e *env) runsOnly() {
 	e.eventually("all is done", func() bool { return e.lagOf("odd") == 0 })
 }
 
-// runsSetBack: a group that is set back reads for itself until it has caught up, while
-// others are at the end.
+// runsSetBack: a group that is reset reads for itself until it has caught up, while others
+// are at the end.
 func (e *env) runsSetBack() {
 	const count = 60
 	_, all := e.runnerOf("all", infra.Only{})

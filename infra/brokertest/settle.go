@@ -37,7 +37,7 @@ func (e *env) window() {
 	e.quiet(in)
 }
 
-// bound: who can deliver nothing reads nothing more, and goes on when that is over.
+// bound: a subscriber at its bound reads no more, and continues when it is below.
 func (e *env) bound() {
 	total, most := e.opts.Window, e.opts.Window/2
 	e.publish("u", 0, total)
@@ -55,8 +55,8 @@ func (e *env) bound() {
 	assert.Equal(e, numbers(0, total), payloads(msgs))
 }
 
-// windowTurnover: a window that counts wrongly, by one a nack or a skipped
-// message, closes for good sooner or later.
+// windowTurnover: a window with a wrong count, by one per nack or skipped message, would
+// close for ever sooner or later.
 func (e *env) windowTurnover() {
 	total := 10 * e.opts.Window
 	e.publish("u", 0, total)
@@ -113,7 +113,7 @@ func (e *env) nack() {
 	e.only(in)
 }
 
-// receipts: what the message itself says is no verdict, only Settle's is.
+// receipts: only Settle settles a message, not its own Ack and Nack.
 func (e *env) receipts() {
 	e.publish("u", 0, 3)
 	s := e.subscriberWith(group, infra.SubscriberConfig{Receipts: true})
@@ -143,7 +143,7 @@ func (e *env) receipts() {
 	e.only(in, "3")
 }
 
-// exactCommit: all but the first message are done; a restart brings only that.
+// exactCommit: all but the first message are done. A restart repeats only the first.
 func (e *env) exactCommit() {
 	n := e.opts.Window
 	e.publish("u", 0, n)
@@ -174,8 +174,8 @@ func (e *env) exactCommitScattered() {
 	e.only(in, payloads(held)...)
 }
 
-// exactCommitTwice: the second owner stops in the middle of what the first had
-// done, so that its commit has to carry the rest of it on.
+// exactCommitTwice: the second owner stops in the middle of what the first had done, so its
+// commit must include the rest of that.
 func (e *env) exactCommitTwice() {
 	n := e.opts.Window
 	e.publish("u", 0, n)
@@ -204,8 +204,8 @@ func (e *env) exactCommitTwice() {
 	assert.Equal(e, "7", string(e.receive(in).Payload))
 }
 
-// commitWhileBlocked: a receiver that takes no more must not hold up the
-// commit of what it has done; a crash would repeat it.
+// commitWhileBlocked: a receiver that takes no more must not hold up the commit of finished
+// messages; a crash would repeat them.
 func (e *env) commitWhileBlocked() {
 	e.publish("u", 0, 5)
 	_, in := e.subscribe(group)
