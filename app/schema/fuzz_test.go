@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"encoding/json"
 	"errors"
 	"testing"
 )
@@ -36,41 +35,6 @@ func FuzzValidate(f *testing.F) {
 				t.Errorf("first %v, then %v", err, again)
 			}
 			_, _, _ = s.Key(data)
-		}
-	})
-}
-
-// FuzzLoad: no file panics; what loads has all that a schema needs, and a
-// difference to itself it has not.
-func FuzzLoad(f *testing.F) {
-	for _, s := range []string{
-		head + tail, other, "[", "a: &a [*a]", head + "properties: {a: {$ref: \"#/properties/a\"}}\n" + tail,
-		head + "allOf: [{$ref: \"#/$defs/a\"}]\n$defs: {a: {anyOf: [{$ref: \"#/$defs/a\"}]}}\n" + tail,
-		head + "patternProperties: {\"^a\": {format: uri}}\npropertyNames: {maxLength: 3}\n" + tail,
-		head + "if: {required: [a]}\nthen: false\nunevaluatedProperties: false\n" + tail,
-		"x-event: {type: a, version: 1, key: /a/0}\ndescription: d\ntype: object\nproperties: {a: {prefixItems: [{type: integer}]}}\nexamples: [{a: [1]}]\n",
-	} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		reg, err := load(files("a.yaml", string(data)), "s")
-		if err != nil {
-			var all *Faults
-			if !errors.As(err, &all) || len(all.List()) == 0 {
-				t.Fatalf("%#v", err)
-			}
-			return
-		}
-		for _, s := range reg.Schemas() {
-			if s.Type == "" || s.Version < 1 || s.Description == "" || len(s.Examples) == 0 || s.File == "" {
-				t.Errorf("%+v", s)
-			}
-			if b, err := s.Bundle(); err != nil || !json.Valid(b) {
-				t.Errorf("bundle %s, %v", b, err)
-			}
-		}
-		if changes := Diff(reg, reg); len(changes) > 0 {
-			t.Error(changes)
 		}
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"text/tabwriter"
 
 	"eventserver/app/schema"
+	"eventserver/app/schema/evolve"
 	"eventserver/cmd/eventserver/internal/eventcheck"
 )
 
@@ -183,8 +184,8 @@ func schemaDiff(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if err != nil {
 		return err
 	}
-	changes := schema.Diff(old, latest)
-	slices.SortStableFunc(changes, func(a, b schema.Change) int { return rank(a) - rank(b) })
+	changes := evolve.Diff(old, latest)
+	slices.SortStableFunc(changes, func(a, b evolve.Change) int { return rank(a) - rank(b) })
 	if err := writeChanges(stdout, changes, asJSON); err != nil {
 		return err
 	}
@@ -200,7 +201,7 @@ func schemaDiff(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	return nil
 }
 
-func rank(c schema.Change) int {
+func rank(c evolve.Change) int {
 	switch {
 	case !c.Allowed:
 		return 0
@@ -211,7 +212,7 @@ func rank(c schema.Change) int {
 	}
 }
 
-// change is schema.Change with the names that JSON readers get.
+// change is evolve.Change with the names that JSON readers get.
 type change struct {
 	Type     string `json:"type"`
 	Pointer  string `json:"pointer"`
@@ -221,7 +222,7 @@ type change struct {
 	Allowed  bool   `json:"allowed"`
 }
 
-func writeChanges(w io.Writer, changes []schema.Change, asJSON bool) error {
+func writeChanges(w io.Writer, changes []evolve.Change, asJSON bool) error {
 	if asJSON {
 		list := []change{}
 		for _, c := range changes {

@@ -1,4 +1,4 @@
-package schema
+package evolve
 
 import (
 	"eventserver/app/schema/tree"

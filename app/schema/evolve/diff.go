@@ -1,6 +1,7 @@
-package schema
+package evolve
 
 import (
+	"eventserver/app/schema"
 	"eventserver/app/schema/tree"
 	"fmt"
 	"maps"
@@ -83,7 +84,7 @@ func (c Change) String() string {
 // Diff lists the changes from old to new, sorted by type, those of a type in the
 // order of the new file with what was removed behind. Descriptions, examples and
 // other annotations are not compared. Either registry may be nil: no types.
-func Diff(old, new *Registry) []Change {
+func Diff(old, new *schema.Registry) []Change {
 	before, after := byType(old), byType(new)
 	all := maps.Clone(before)
 	maps.Copy(all, after)
@@ -102,8 +103,8 @@ func Diff(old, new *Registry) []Change {
 	return list
 }
 
-func byType(r *Registry) map[string]*Schema {
-	m := map[string]*Schema{}
+func byType(r *schema.Registry) map[string]*schema.Schema {
+	m := map[string]*schema.Schema{}
 	if r != nil {
 		for _, s := range r.Schemas() {
 			m[s.Type] = s
@@ -112,7 +113,7 @@ func byType(r *Registry) map[string]*Schema {
 	return m
 }
 
-func diffSchemas(o, n *Schema) []Change {
+func diffSchemas(o, n *schema.Schema) []Change {
 	d := &differ{
 		old: &tree.Document{Root: o.Tree()}, new: &tree.Document{Root: n.Tree()}, oldDrop: o.Unnamed(),
 		active: map[string]bool{}, same: map[string]bool{}, left: new(int),

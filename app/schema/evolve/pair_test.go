@@ -1,22 +1,25 @@
-package schema
+package evolve_test
 
 import (
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"eventserver/app/schema"
+	"eventserver/app/schema/evolve"
 )
 
 // What an allOf or a $ref takes away from its neighbours was compared keyword by
 // keyword: "nothing has changed", and events that were valid are refused.
 func TestDiffOfWhatStandsTogether(t *testing.T) {
-	load := func(name, body string) *Registry {
+	load := func(name, body string) *schema.Registry {
 		dir := t.TempDir()
 		text := "x-event: {type: a, version: 1}\ndescription: A.\ntype: object\nexamples: [{}]\n" + body + "\n"
 		if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		r, err := Load(dir)
+		r, err := schema.Load(dir)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -47,14 +50,14 @@ func TestDiffOfWhatStandsTogether(t *testing.T) {
 		}
 		breaking := false
 		var all []string
-		for _, c := range Diff(old, now) {
+		for _, c := range evolve.Diff(old, now) {
 			breaking = breaking || c.Breaking
 			all = append(all, c.String())
 		}
 		if !breaking {
 			t.Errorf("%s: nothing breaks: %s", test.name, strings.Join(all, "; "))
 		}
-		if same := Diff(old, old); len(same) > 0 {
+		if same := evolve.Diff(old, old); len(same) > 0 {
 			t.Errorf("%s: compared with itself: %v", test.name, same)
 		}
 	}
