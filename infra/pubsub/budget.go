@@ -35,10 +35,10 @@ func newBudget(total int64) *budget {
 
 // account is one subscription's part of the budget.
 type account struct {
-	budget   *budget
-	held     atomic.Int64 // bytes handed out, or about to be
-	messages atomic.Int64 // likewise
-	most     atomic.Int64 // messages that it may hold; 0: no bound of its own
+	budget      *budget
+	held        atomic.Int64 // bytes handed out, or about to be
+	messages    atomic.Int64 // likewise
+	maxMessages atomic.Int64 // messages that it may hold; 0: no bound of its own
 
 	claims map[*claim]struct{} // that wait for room; budget.mu
 }
@@ -73,8 +73,8 @@ func (a *account) share() float64 {
 		return 0
 	}
 	share := float64(a.held.Load()) / float64(a.limit())
-	if most := a.most.Load(); most > 0 {
-		share = max(share, float64(n)/float64(most))
+	if limit := a.maxMessages.Load(); limit > 0 {
+		share = max(share, float64(n)/float64(limit))
 	}
 	return share
 }
@@ -106,8 +106,8 @@ func (a *account) charge(bytes int) {
 }
 
 // bound sets the maximum number of messages of the account; 0: no limit.
-func (a *account) bound(most int) {
-	a.most.Store(int64(most))
+func (a *account) bound(limit int) {
+	a.maxMessages.Store(int64(limit))
 	a.budget.mu.Lock()
 	defer a.budget.mu.Unlock()
 	a.wake()
@@ -155,8 +155,8 @@ func (b *budget) forget(a *account) {
 // (TestMessageCost), and a tenth is margin.
 const messageCost = 1408
 
-// madeCost is the memory of a message that was made of another one.
-func madeCost(m *message.Message) int { return messageCost + sizeOfMessage(m) }
+// outputCost is the memory of a message that was made of another one.
+func outputCost(m *message.Message) int { return messageCost + sizeOfMessage(m) }
 
 // costOf is the charge of a record.
 func costOf(rec *infra.Record) int { return messageCost + sizeOf(rec) }

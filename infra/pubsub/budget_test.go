@@ -77,11 +77,11 @@ func TestOneMessageIsAlwaysRead(t *testing.T) {
 
 // waits has a claim wait in the account, and returns a look at whether it was woken.
 func waits(a *account) (woken func() bool) {
-	c := &claim{woken: make(chan struct{}, 1)}
+	c := &claim{wakeup: make(chan struct{}, 1)}
 	a.wait(c)
 	return func() bool {
 		select {
-		case <-c.woken:
+		case <-c.wakeup:
 			return true
 		default:
 			return false

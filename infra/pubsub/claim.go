@@ -17,64 +17,64 @@ import (
 // calls. Messages in flight are bounded by number, by offsets, by key (pass.go), and by
 // the memory of all claims (budget.go).
 type claim struct {
-	sub      *subscription
-	follower *follower // nil: messages come singly
-	of       infra.Claim
-	ctx      context.Context    // of its messages
-	end      context.CancelFunc // of ctx
-	cut      context.CancelFunc // ends the attempts that are under way (infra.WithGrace)
+	sub            *subscription
+	follower       *follower // nil: messages come singly
+	base           infra.Claim
+	ctx            context.Context    // of its messages
+	cancel         context.CancelFunc // of ctx
+	cancelAttempts context.CancelFunc // ends the attempts that are under way (infra.WithGrace)
 
-	gone  chan struct{} // closed when the handlers had their time: an ack no longer counts
-	woken chan struct{} // run has something to do
+	abandoned chan struct{} // closed when the handlers had their time: an ack no longer counts
+	wakeup    chan struct{} // run has something to do
 
 	// Of run alone.
-	reading reading // ahead of everything that was read
-	pass    *pass   // over deferred records; nil: none
-	begun   bool    // it has had a message
-	made    made    // of infra.Resumed
-	timer   *time.Timer
-	fullAt  time.Time // since when the window is full; zero: it is not
-	stallAt time.Time // since when it has been full without roomAgain; zero: it has not
-	anew    bool      // start again from what is done
-	placed  bool      // the position is within the partition
+	reading     reading // ahead of everything that was read
+	pass        *pass   // over deferred records; nil: none
+	started     bool    // it has had a message
+	alreadyDone doneSet // of infra.Resumed
+	timer       *time.Timer
+	fullSince   time.Time // since when the window is full; zero: it is not
+	stallSince  time.Time // since when it has been full without falling below stallEndShare; zero: it has not
+	restart     bool      // start again from what is done
+	inRange     bool      // the position is within the partition
 
-	mu       sync.Mutex
-	tracker  *progress.Tracker
-	keys     map[string]*keyState // keys that have messages in flight or deferred
-	behind   map[string]*keyState // those that have deferred ones
-	nacked   []*flight            // waiting to be handed out again, by due time
-	transit  []*flight            // that the consumer may not have looked at: those of a step, and the last one before
-	starved  bool                 // run waits for room in the window
-	told     bool                 // that the window is full
-	dirty    bool                 // the keeper knows of new progress
-	skipped  bool                 // new progress that need not be kept at once
-	left     bool                 // nothing is kept any more: another owner may be at work
-	messages int                  // unacked
-	bytes    int                  // that they cost
-	text     int                  // bytes of the last position's
-	overflow bool                 // the last position could not hold all that was done
-	idle     chan struct{}        // closed by the settlement that leaves nothing in flight, once finish waits
+	mu           sync.Mutex
+	tracker      *progress.Tracker
+	keys         map[string]*keyState // keys that have messages in flight or deferred
+	deferredKeys map[string]*keyState // those that have deferred ones
+	nacked       []*flight            // waiting to be handed out again, by due time
+	transit      []*flight            // that the consumer may not have looked at: those of one sendNext, and the last one before
+	starved      bool                 // run waits for room in the window
+	stallLogged  bool                 // that the window is full
+	dirty        bool                 // the keeper knows of new progress
+	skippedOnly  bool                 // new progress that need not be kept at once
+	final        bool                 // nothing is kept any more: another owner may be at work
+	messages     int                  // unacked
+	bytes        int                  // that they cost
+	text         int                  // bytes of the last position's
+	overflow     bool                 // the last position could not hold all that was done
+	idle         chan struct{}        // closed by the settlement that leaves nothing in flight, once finish waits
 }
 
 // newClaim makes a claim that ends with of and with the subscription.
 func newClaim(s *subscription, of infra.Claim, from progress.State) *claim {
-	later, cut := context.WithCancel(s.values)
-	ctx, end := context.WithCancel(infra.WithGrace(s.values, later))
+	later, cancelAttempts := context.WithCancel(s.values)
+	ctx, cancel := context.WithCancel(infra.WithGrace(s.values, later))
 	return &claim{
-		sub: s, of: of, ctx: ctx, end: end, cut: cut,
-		gone: make(chan struct{}), woken: make(chan struct{}, 1),
+		sub: s, base: of, ctx: ctx, cancel: cancel, cancelAttempts: cancelAttempts,
+		abandoned: make(chan struct{}), wakeup: make(chan struct{}, 1),
 		reading: reading{account: s.account, next: from.Next},
-		tracker: progress.NewTracker(from), keys: map[string]*keyState{}, behind: map[string]*keyState{},
+		tracker: progress.NewTracker(from), keys: map[string]*keyState{}, deferredKeys: map[string]*keyState{},
 	}
 }
 
-// takeMost is the maximum number of records taken at once.
-const takeMost = 64
+// maxTake is the maximum number of records taken at once.
+const maxTake = 64
 
 // run reads until the claim ends.
 func (c *claim) run() {
-	defer context.AfterFunc(c.of.Context, c.end)()
-	defer context.AfterFunc(c.sub.closing, c.end)()
+	defer context.AfterFunc(c.base.Context, c.cancel)()
+	defer context.AfterFunc(c.sub.closing, c.cancel)()
 	defer c.giveBack()
 	defer c.release()
 	for c.ctx.Err() == nil {
@@ -84,41 +84,41 @@ func (c *claim) run() {
 			c.wait(true)
 			continue
 		}
-		did := false
+		found := false
 		if !c.isFull() {
-			passed := c.step(c.back) // first, because deferred records are older
-			took := c.step(c.take)
-			did = passed || took
+			passed := c.sendNext(c.takeDeferred) // first, because deferred records are older
+			took := c.sendNext(c.take)
+			found = passed || took
 		}
-		if !did {
+		if !found {
 			c.wait(false)
 		}
 	}
 }
 
-// step hands out records of one of the two readings. false: there are none now.
-func (c *claim) step(of func() ([]*flight, bool)) bool {
+// sendNext hands out records of one of the two readings. false: there are none now.
+func (c *claim) sendNext(of func() ([]*flight, bool)) bool {
 	c.mu.Lock()
 	last := max(0, len(c.transit)-1)
 	clear(c.transit[:last])
 	c.transit = c.transit[last:]
 	c.mu.Unlock()
-	flights, did := of()
+	flights, found := of()
 	for i, f := range flights {
 		if !c.send(f) {
 			for _, f := range flights[i:] {
 				c.settle(f, false)
 			}
-			return did
+			return found
 		}
 	}
-	return did
+	return found
 }
 
 // wake wakes run. The caller may hold mu.
 func (c *claim) wake() {
 	select {
-	case c.woken <- struct{}{}:
+	case c.wakeup <- struct{}{}:
 	default:
 	}
 	if c.follower != nil {
@@ -148,7 +148,7 @@ func (c *claim) wait(draining bool) {
 	select {
 	case <-c.ctx.Done():
 	case <-stop:
-	case <-c.woken:
+	case <-c.wakeup:
 	case <-more:
 		c.reading.atEnd = false
 	case <-due:
@@ -163,23 +163,23 @@ func (c *claim) nextDue() (at time.Time) {
 		}
 	}
 	c.mu.Lock()
-	told := c.told
+	stallLogged := c.stallLogged
 	if len(c.nacked) > 0 {
 		earliest(c.nacked[0].due)
 	}
 	c.mu.Unlock()
-	if !c.fullAt.IsZero() { // it reads nothing until there is room
+	if !c.fullSince.IsZero() { // it reads nothing until there is room
 		if c.reading.cursor != nil || c.pass != nil {
-			earliest(c.fullAt.Add(fullRelease))
+			earliest(c.fullSince.Add(fullRelease))
 		}
-		if !told {
-			earliest(c.stallAt.Add(stallAfter))
+		if !stallLogged {
+			earliest(c.stallSince.Add(stallAfter))
 		}
 		return at
 	}
-	earliest(c.reading.again)
+	earliest(c.reading.retryAt)
 	if c.pass != nil {
-		earliest(c.pass.again)
+		earliest(c.pass.retryAt)
 	}
 	return at
 }
@@ -188,8 +188,8 @@ func (c *claim) nextDue() (at time.Time) {
 // when there are none now.
 func (c *claim) take() ([]*flight, bool) {
 	if len(c.reading.records) == 0 {
-		if did := c.fetch(); len(c.reading.records) == 0 {
-			return nil, did
+		if found := c.fetch(); len(c.reading.records) == 0 {
+			return nil, found
 		}
 	}
 	c.begin()
@@ -197,7 +197,7 @@ func (c *claim) take() ([]*flight, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := 0
-	for ; n < min(len(c.reading.records), takeMost) && c.share() < 1; n++ {
+	for ; n < min(len(c.reading.records), maxTake) && c.share() < 1; n++ {
 		if f := c.takeOne(c.reading.records[n]); f != nil {
 			out = append(out, f)
 		}
@@ -210,7 +210,7 @@ func (c *claim) take() ([]*flight, bool) {
 // its key has no room. The caller holds mu.
 func (c *claim) takeOne(rec *infra.Record) *flight {
 	open := c.tracker.Add(rec.Offset)
-	if open && c.made.has(rec) {
+	if open && c.alreadyDone.has(rec) {
 		open = false
 		c.tracker.Done(rec.Offset)
 	}
@@ -220,35 +220,35 @@ func (c *claim) takeOne(rec *infra.Record) *flight {
 		return nil
 	}
 	k := c.keyOf(rec.Key)
-	if c.deferOver(k, rec.Offset) {
+	if c.deferIfFull(k, rec.Offset) {
 		return nil
 	}
-	return c.hold(rec, k)
+	return c.addFlight(rec, k)
 }
 
-// holds adds to the messages in flight; negative numbers subtract. The caller holds mu.
-func (c *claim) holds(n, bytes int) {
+// addHeld adds to the messages in flight; negative numbers subtract. The caller holds mu.
+func (c *claim) addHeld(n, bytes int) {
 	c.messages += n
 	c.bytes += bytes
 	c.sub.account.hold(n, bytes)
 }
 
-// holdsOnly sets the messages in flight of a claim to those of one part.
-func (c *claim) holdsOnly(n, bytes int) { c.holds(n-c.messages, bytes-c.bytes) }
+// setHeld sets the messages in flight of a claim to those of one part.
+func (c *claim) setHeld(n, bytes int) { c.addHeld(n-c.messages, bytes-c.bytes) }
 
-// hold counts a record as in flight. The caller holds mu.
-func (c *claim) hold(rec *infra.Record, k *keyState) *flight {
+// addFlight counts a record as in flight. The caller holds mu.
+func (c *claim) addFlight(rec *infra.Record, k *keyState) *flight {
 	f := &flight{claim: c, rec: rec, offset: rec.Offset, key: k, size: costOf(rec)}
-	c.holds(1, f.size)
+	c.addHeld(1, f.size)
 	k.held++
 	c.transit = append(c.transit, f)
 	return f
 }
 
 const (
-	// roomAgain is the share of the window at which a stall ends, so that a window that
+	// stallEndShare is the share of the window at which a stall ends, so that a window that
 	// stays nearly full is one stall.
-	roomAgain = 0.5
+	stallEndShare = 0.5
 	// fullRelease is the time with a full window until the cursors and the records read
 	// ahead are released. A receiver may be down for days.
 	fullRelease = time.Second
@@ -267,25 +267,25 @@ func (c *claim) isFull() bool {
 	}
 	full := share >= 1
 	c.starved = full
-	tell := false
+	changed := false
 	switch {
-	case share < roomAgain:
-		tell, c.told, c.stallAt = c.told, false, time.Time{}
-	case full && c.stallAt.IsZero():
-		c.stallAt = time.Now()
-	case full && !c.told && time.Since(c.stallAt) >= stallAfter:
-		tell, c.told = true, true
+	case share < stallEndShare:
+		changed, c.stallLogged, c.stallSince = c.stallLogged, false, time.Time{}
+	case full && c.stallSince.IsZero():
+		c.stallSince = time.Now()
+	case full && !c.stallLogged && time.Since(c.stallSince) >= stallAfter:
+		changed, c.stallLogged = true, true
 	}
 	c.mu.Unlock()
-	if tell {
+	if changed {
 		c.sub.stalled(full)
 	}
 	switch {
 	case !full:
-		c.fullAt = time.Time{}
-	case c.fullAt.IsZero():
-		c.fullAt = time.Now()
-	case time.Since(c.fullAt) >= fullRelease:
+		c.fullSince = time.Time{}
+	case c.fullSince.IsZero():
+		c.fullSince = time.Now()
+	case time.Since(c.fullSince) >= fullRelease:
 		c.release()
 	}
 	return full
@@ -311,7 +311,7 @@ func (c *claim) addTo(all *infra.Stats) {
 		c.follower.sync()
 	}
 	all.Messages += c.messages
-	for _, k := range c.behind {
+	for _, k := range c.deferredKeys {
 		all.Deferred += k.deferred
 	}
 	all.MetadataBytes = max(all.MetadataBytes, c.text)
@@ -321,7 +321,7 @@ func (c *claim) addTo(all *infra.Stats) {
 func (c *claim) deferredOf(key string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if k := c.behind[key]; k != nil {
+	if k := c.deferredKeys[key]; k != nil {
 		return k.deferred
 	}
 	return 0
@@ -329,22 +329,22 @@ func (c *claim) deferredOf(key string) int {
 
 // changed tells the keeper that there is progress to keep. The caller holds mu.
 func (c *claim) changed() {
-	if !c.dirty && !c.left {
+	if !c.dirty && !c.final {
 		c.dirty = true
-		c.sub.keeper.due(c)
+		c.sub.keeper.schedule(c)
 	}
 }
 
-// mark returns the position to keep, for the last time when the claim leaves. It returns
+// takePosition returns the position to keep, for the last time when the claim leaves. It returns
 // false when nothing has changed.
-func (c *claim) mark(last bool) (p infra.Progressed, changed bool) {
+func (c *claim) takePosition(last bool) (p infra.Progressed, changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.left || !c.dirty {
-		c.left = c.left || last
+	if c.final || !c.dirty {
+		c.final = c.final || last
 		return p, false
 	}
-	c.left = last
+	c.final = last
 	c.dirty = false
 	at, whole := c.tracker.Position(c.sub.b.codec)
 	c.text = len(at.Text)
@@ -352,16 +352,16 @@ func (c *claim) mark(last bool) (p infra.Progressed, changed bool) {
 		c.sub.metadataFull.Add(1)
 		if !c.overflow {
 			c.sub.log.Warn("progress full: until the oldest messages are done, a restart repeats some later ones",
-				slog.Int("partition", int(c.of.Partition)), slog.Int64("oldest", at.Next))
+				slog.Int("partition", int(c.base.Partition)), slog.Int64("oldest", at.Next))
 		}
 	}
 	c.overflow = !whole
-	return infra.Progressed{Group: c.sub.group, Topic: c.of.Topic, Partition: c.of.Partition, Position: at}, true
+	return infra.Progressed{Group: c.sub.group, Topic: c.base.Topic, Partition: c.base.Partition, Position: at}, true
 }
 
-// unmark records that the marked position was not kept. It returns false when the keeper
+// markDirty records that the marked position was not kept. It returns false when the keeper
 // knows that already.
-func (c *claim) unmark() bool {
+func (c *claim) markDirty() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	known := c.dirty

@@ -64,7 +64,7 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.liveBytes, liveBytes)
 	def(&c.skipInterval, skipInterval)
 	if c.TrimAge > 0 { // skipped records hold up the trimming until their progress is kept
-		c.skipInterval = min(c.skipInterval, max(c.TrimAge/looks, keepInterval))
+		c.skipInterval = min(c.skipInterval, max(c.TrimAge/checksPerAge, keepInterval))
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

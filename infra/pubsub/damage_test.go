@@ -14,13 +14,13 @@ import (
 	"eventserver/infra"
 )
 
-// told collects the damage that a broker tells of.
-type told struct {
+// damageLog collects the damage that a broker tells of.
+type damageLog struct {
 	mu  sync.Mutex
 	all []infra.Span
 }
 
-func (d *told) damaged(group string, e *infra.DamageError) {
+func (d *damageLog) damaged(group string, e *infra.DamageError) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.all = append(d.all, e.Offsets)
@@ -29,17 +29,17 @@ func (d *told) damaged(group string, e *infra.DamageError) {
 // What cannot be read is told and counts as done; all else is handed out.
 func TestDamage(t *testing.T) {
 	t.Parallel()
-	for name, hurt := range map[string]infra.Span{"in the middle": {From: 3, To: 6}, "the first": {To: 2}, "the last": {From: 8, To: 10}, "beyond the end": {From: 9, To: 1 << 40}} {
+	for name, damage := range map[string]infra.Span{"in the middle": {From: 3, To: 6}, "the first": {To: 2}, "the last": {From: 8, To: 10}, "beyond the end": {From: 9, To: 1 << 40}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var d told
+			var d damageLog
 			e := newEnv(t, Config{Damaged: d.damaged})
 			e.publish("u", 0, 10)
-			e.faults.hurt(0, hurt)
+			e.faults.damageRange(0, damage)
 			_, in := e.subscribe()
 			var want []string
 			for i := range int64(10) {
-				if i < hurt.From || i >= hurt.To {
+				if i < damage.From || i >= damage.To {
 					want = append(want, strconv.FormatInt(i, 10))
 				}
 			}
@@ -47,9 +47,9 @@ func TestDamage(t *testing.T) {
 			assert.Equal(t, want, payloads(msgs))
 			settle(true, msgs...)
 			e.lags(0)
-			assert.Equal(t, []infra.Span{hurt}, d.all)
+			assert.Equal(t, []infra.Span{damage}, d.all)
 			assert.Equal(t, 1, e.log.count("records cannot be read and are passed over"))
-			e.faults.hurt(0, infra.Span{})
+			e.faults.damageRange(0, infra.Span{})
 			e.publish("u", 10, 1)
 			m := e.receive(in)
 			assert.Equal(t, "10", string(m.Payload), "reading goes on")
@@ -67,7 +67,7 @@ func TestDamageOfDeferred(t *testing.T) {
 		harm func(e *env)
 		lost infra.Span
 	}{
-		"damaged": {func(e *env) { e.faults.hurt(0, infra.Span{From: 10, To: 13}) }, infra.Span{From: 10, To: 13}},
+		"damaged": {func(e *env) { e.faults.damageRange(0, infra.Span{From: 10, To: 13}) }, infra.Span{From: 10, To: 13}},
 		"deleted": {func(e *env) {
 			require.NoError(e, e.faults.Trim(e.Context(), topic, map[int32]int64{0: 13}))
 		}, infra.Span{From: 4, To: 13}},
@@ -193,7 +193,7 @@ func TestScanOfDamage(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, Config{})
 	e.publish("u", 0, 6)
-	e.faults.hurt(0, infra.Span{From: 2, To: 4})
+	e.faults.damageRange(0, infra.Span{From: 2, To: 4})
 	var got []string
 	note := func(m *message.Message, _ time.Time) error {
 		got = append(got, string(m.Payload))

@@ -110,14 +110,14 @@ func (l *faulty) Join(ctx context.Context, group, topic string, own func(infra.C
 	})
 }
 
-// hurt damages a partition.
-func (l *faulty) hurt(partition int32, s infra.Span) {
+// damageRange damages a partition.
+func (l *faulty) damageRange(partition int32, s infra.Span) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.damage[partition] = s
 }
 
-func (l *faulty) hurtIn(partition int32) infra.Span {
+func (l *faulty) damagedRange(partition int32) infra.Span {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.damage[partition]
@@ -158,17 +158,17 @@ func (c *faultyCursor) Read(ctx context.Context, maxBytes int) (out []*infra.Rec
 		}
 		c.log.given.Add(int64(len(c.read)))
 	}
-	hurt := c.log.hurtIn(c.partition)
+	damage := c.log.damagedRange(c.partition)
 	for len(c.read) > 0 {
 		rec := c.read[0]
-		if rec.Offset >= hurt.From && rec.Offset < hurt.To {
+		if rec.Offset >= damage.From && rec.Offset < damage.To {
 			if len(out) > 0 {
 				return out, nil
 			}
-			for len(c.read) > 0 && c.read[0].Offset < hurt.To {
+			for len(c.read) > 0 && c.read[0].Offset < damage.To {
 				c.next, c.read = c.read[0].Offset+1, c.read[1:]
 			}
-			return nil, &infra.DamageError{Topic: rec.Topic, Partition: rec.Partition, Offsets: hurt, File: "000007.sst", Err: errTest}
+			return nil, &infra.DamageError{Topic: rec.Topic, Partition: rec.Partition, Offsets: damage, File: "000007.sst", Err: errTest}
 		}
 		c.next, c.read = rec.Offset+1, c.read[1:]
 		out = append(out, rec)

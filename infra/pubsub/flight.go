@@ -40,7 +40,7 @@ func (c *claim) send(f *flight) bool {
 	case <-c.ctx.Done():
 	case <-c.sub.flights.Draining():
 	}
-	c.land(f)
+	c.endFlight(f)
 	return false
 }
 
@@ -67,16 +67,16 @@ func (f *flight) message() (msg *message.Message) {
 }
 
 // Settled implements infra.Receipt.
-func (f *flight) Settled(acked bool) { f.claim.verdict(f, acked) }
+func (f *flight) Settled(acked bool) { f.claim.complete(f, acked) }
 
 // GiveBack implements infra.Receipt. The message becomes a deferred record.
 func (f *flight) GiveBack() {
 	c := f.claim
 	c.mu.Lock()
-	c.deferBack(f)
-	c.ends(f)
+	c.deferSent(f)
+	c.removeFlight(f)
 	c.mu.Unlock()
-	c.land(f)
+	c.endFlight(f)
 }
 
 // Stale implements infra.Receipt.
@@ -86,8 +86,8 @@ func (f *flight) Stale() bool {
 	return f.stale
 }
 
-// land ends the message's context and its part in a drain.
-func (c *claim) land(f *flight) {
+// endFlight ends the message's context and its part in a drain.
+func (c *claim) endFlight(f *flight) {
 	if f.cancel != nil {
 		f.cancel()
 	}
@@ -98,24 +98,24 @@ func (c *claim) land(f *flight) {
 func (c *claim) await(msg *message.Message, f *flight) {
 	select {
 	case <-msg.Acked():
-		c.verdict(f, true)
+		c.complete(f, true)
 	case <-msg.Nacked():
-		c.verdict(f, false)
-	case <-c.gone:
+		c.complete(f, false)
+	case <-c.abandoned:
 		c.settle(f, false)
-		c.land(f)
+		c.endFlight(f)
 	}
 }
 
-// verdict is a handler's result. A nacked message is handed out again after a pause. When
+// complete handles the handler's ack or nack. A nacked message is handed out again after a pause. When
 // the claim has ended or the subscriber drains, the next owner gets it.
-func (c *claim) verdict(f *flight, acked bool) {
+func (c *claim) complete(f *flight, acked bool) {
 	if !acked && c.queue(f) {
-		c.land(f)
+		c.endFlight(f)
 		return
 	}
-	c.settle(f, acked) // before land: a drain ends when all is counted
-	c.land(f)
+	c.settle(f, acked) // before endFlight: a drain ends when all is counted
+	c.endFlight(f)
 }
 
 // queue makes run hand the message out again; false: run has ended.
@@ -144,7 +144,7 @@ func (c *claim) resend(draining bool) {
 		c.nacked[0] = nil
 		c.nacked = c.nacked[1:]
 		c.mu.Unlock()
-		c.step(func() ([]*flight, bool) {
+		c.sendNext(func() ([]*flight, bool) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.transit = append(c.transit, f)
@@ -173,12 +173,12 @@ func (c *claim) settle(f *flight, acked bool) {
 		c.tracker.Done(f.offset)
 		c.changed()
 	}
-	c.ends(f)
+	c.removeFlight(f)
 }
 
-// ends counts a message as in flight no longer. The caller holds mu.
-func (c *claim) ends(f *flight) {
-	c.holds(-1, -f.size)
+// removeFlight counts a message as in flight no longer. The caller holds mu.
+func (c *claim) removeFlight(f *flight) {
+	c.addHeld(-1, -f.size)
 	k := f.key
 	k.held--
 	if k.held == 0 && k.deferred == 0 {
@@ -188,7 +188,7 @@ func (c *claim) ends(f *flight) {
 		close(c.idle)
 		c.idle = nil
 	}
-	if k.deferred > 0 && c.wants(k) || c.starved && c.share() < 1 || c.told && c.share() < roomAgain {
+	if k.deferred > 0 && c.keyHasRoom(k) || c.starved && c.share() < 1 || c.stallLogged && c.share() < stallEndShare {
 		c.wake()
 	}
 }

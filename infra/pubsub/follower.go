@@ -9,9 +9,9 @@ import (
 
 // follower is a claim of a subscription with runs. It is in one of these phases:
 //
-//	waiting   the live end is not placed yet               no goroutine
-//	there     it gets new records that its group wants     no goroutine
-//	behind    it reads for itself until it has caught up   catchUp
+//	phaseWaiting   the first position of the live end is not known   no goroutine
+//	phaseLive      it gets new records that its group wants           no goroutine
+//	phaseCatchUp   it reads for itself until it has caught up         catchUp
 //
 // It falls behind when records that it has not taken are gone from memory, when a part is
 // refused, and to call infra.SubscriberConfig.Resume.
@@ -20,17 +20,17 @@ type follower struct {
 	part  *livePart
 
 	// part.mu
-	next   int64  // offsets below were taken, or are not wanted
-	wanted []mark // wanted records from next on, the first ones
-	beyond mark   // the record that follows them; noMark: not known
-	seen   int64  // number of the first record that is not counted; -1: that at next
-	lost   int    // how many of part.lost the claim went back to
+	next            int64       // offsets below were taken, or are not wanted
+	wanted          []recordRef // wanted records from next on, the first ones
+	resumeAt        recordRef   // the record that follows them; noRecord: not known
+	counted         int64       // number of the first record that is not counted; -1: that at next
+	truncationsSeen int         // how many of part.truncations the claim went back to
 
 	// claim.mu
-	at       phase
-	out      bool          // the handlers have a part
-	stopping bool          // quiet must be closed
-	quiet    chan struct{} // closed when the claim has ended and nothing of it is under way
+	phase    phase
+	inRun    bool          // the handlers have a part
+	stopping bool          // done must be closed
+	done     chan struct{} // closed when the claim has ended and nothing of it is under way
 
 	// runner.mu
 	queued bool
@@ -39,69 +39,69 @@ type follower struct {
 type phase int
 
 const (
-	waiting phase = iota
-	there
-	behind
-	stopped // catchUp has ended with the claim
-	gone    // so has everything else
+	phaseWaiting phase = iota
+	phaseLive
+	phaseCatchUp
+	phaseStopped // catchUp has ended with the claim
+	phaseEnded   // so has everything else
 )
 
-// mark is a record at the live end.
-type mark struct{ offset, number int64 }
+// recordRef is a record at the live end.
+type recordRef struct{ offset, number int64 }
 
-var noMark = mark{-1, -1}
+var noRecord = recordRef{-1, -1}
 
 func newFollower(c *claim, lp *livePart) *follower {
-	return &follower{claim: c, part: lp, next: c.tracker.Next(), beyond: noMark, quiet: make(chan struct{})}
+	return &follower{claim: c, part: lp, next: c.tracker.Next(), resumeAt: noRecord, done: make(chan struct{})}
 }
 
 // position is the first offset that is neither taken nor skipped. The caller holds
 // part.mu.
-func (f *follower) position() mark {
+func (f *follower) position() recordRef {
 	switch {
 	case len(f.wanted) > 0:
 		return f.wanted[0]
-	case f.beyond != noMark:
-		return f.beyond
+	case f.resumeAt != noRecord:
+		return f.resumeAt
 	}
-	return mark{max(f.next, f.part.end), f.part.read}
+	return recordRef{max(f.next, f.part.end), f.part.read}
 }
 
-// note adds a wanted record. It reports whether it is the first one. The caller holds
+// addWanted adds a wanted record. It reports whether it is the first one. The caller holds
 // part.mu.
-func (f *follower) note(m mark) bool {
+func (f *follower) addWanted(m recordRef) bool {
 	switch {
-	case f.beyond != noMark:
+	case f.resumeAt != noRecord:
 	case len(f.wanted) < f.claim.sub.cfg.Runs.Messages:
 		f.wanted = append(f.wanted, m)
 		return len(f.wanted) == 1
 	default:
-		f.beyond = m
+		f.resumeAt = m
 	}
 	return false
 }
 
-// begin begins the claim.
-func (f *follower) begin() {
+// attach begins the claim, at the live end if that is positioned.
+func (f *follower) attach() {
 	lp := f.part
 	lp.mu.Lock()
-	f.lost = len(lp.lost)
-	if !lp.placed {
+	f.truncationsSeen = len(lp.truncations)
+	if !lp.positioned {
 		lp.waiting[f] = struct{}{}
 		lp.mu.Unlock()
 		return
 	}
 	lp.mu.Unlock()
-	f.start()
+	f.joinOrCatchUp()
 }
 
-// start is begin once the live end is placed.
-func (f *follower) start() {
+// joinOrCatchUp is attach once the live end is positioned.
+func (f *follower) joinOrCatchUp() {
 	c := f.claim
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ctx.Err() == nil && !f.join(false) {
-		f.at = behind
+		f.phase = phaseCatchUp
 		go f.catchUp(nil)
 	}
 }
@@ -115,70 +115,70 @@ func (f *follower) join(read bool) bool {
 	}
 	lp.mu.Lock()
 	defer lp.mu.Unlock()
-	f.goBack()
+	f.rewind()
 	next := c.tracker.Next()
-	if c.made.last >= next && c.made.done != nil {
+	if c.alreadyDone.last >= next && c.alreadyDone.done != nil {
 		return false
 	}
-	if !lp.placed || next < lp.from || !read && next > lp.end {
+	if !lp.positioned || next < lp.from || !read && next > lp.end {
 		return false
 	}
-	f.at, f.next, f.seen = there, next, -1
-	f.wanted, f.beyond = nil, mark{offset: next}
+	f.phase, f.next, f.counted = phaseLive, next, -1
+	f.wanted, f.resumeAt = nil, recordRef{offset: next}
 	f.refill()
-	lp.there[c.sub] = f
+	lp.followers[c.sub] = f
 	if len(f.wanted) > 0 {
 		c.sub.runner.ready(f)
 	}
 	return true
 }
 
-// short reports whether the partition has become shorter. beyond is where to continue.
+// truncated reports whether the partition has become shorter. resumeAt is where to continue.
 // The caller holds part.mu.
-func (f *follower) short() bool { return f.lost < len(f.part.lost) }
+func (f *follower) truncated() bool { return f.truncationsSeen < len(f.part.truncations) }
 
-// goBack makes the claim continue at the end of the partition, when the partition is
+// rewind makes the claim continue at the end of the partition, when the partition is
 // shorter than its progress. The caller holds claim.mu and part.mu.
-func (f *follower) goBack() {
-	lost := f.part.lost[f.lost:]
-	f.lost = len(f.part.lost)
-	if len(lost) == 0 {
+func (f *follower) rewind() {
+	truncations := f.part.truncations[f.truncationsSeen:]
+	f.truncationsSeen = len(f.part.truncations)
+	if len(truncations) == 0 {
 		return
 	}
 	c := f.claim
-	if end := slices.Min(lost); end < c.tracker.Next() {
+	if end := slices.Min(truncations); end < c.tracker.Next() {
 		c.tracker = progress.NewTracker(progress.State{Next: end, Note: c.tracker.Note()})
 		c.changed()
 	}
 }
 
-// refill finds the wanted records from beyond on, as far as they are in memory. The caller
+// refill finds the wanted records from resumeAt on, as far as they are in memory. The caller
 // holds part.mu.
 func (f *follower) refill() {
-	if f.beyond == noMark || f.beyond.offset < f.part.from {
+	if f.resumeAt == noRecord || f.resumeAt.offset < f.part.from {
 		return
 	}
-	from := f.part.since(f.beyond.offset)
-	f.beyond = noMark
-	for i := from; i < len(f.part.entries) && f.beyond == noMark; i++ {
-		if e := f.part.entries[i]; f.claim.sub.wants.rec(e.rec) {
-			f.note(mark{e.rec.Offset, e.number})
+	from := f.part.indexOf(f.resumeAt.offset)
+	f.resumeAt = noRecord
+	for i := from; i < len(f.part.entries) && f.resumeAt == noRecord; i++ {
+		if e := f.part.entries[i]; f.claim.sub.filter.matches(e.rec) {
+			f.addWanted(recordRef{e.rec.Offset, e.number})
 		}
 	}
 }
 
 // take returns the records to hand out, and the position after them. false: the claim has
 // fallen behind. The caller holds part.mu.
-func (f *follower) take(most infra.Runs) (out []*entry, to int64, ok bool) {
+func (f *follower) take(limit infra.Runs) (out []*entry, to int64, ok bool) {
 	lp := f.part
 	if f.position().offset < lp.from {
 		return nil, 0, false
 	}
 	bytes := 0
 	for _, w := range f.wanted {
-		e := lp.entries[lp.since(w.offset)]
+		e := lp.entries[lp.indexOf(w.offset)]
 		bytes += costOf(e.rec)
-		if len(out) == most.Messages || len(out) > 0 && bytes > most.Bytes {
+		if len(out) == limit.Messages || len(out) > 0 && bytes > limit.Bytes {
 			break
 		}
 		out = append(out, e)
@@ -189,19 +189,19 @@ func (f *follower) take(most infra.Runs) (out []*entry, to int64, ok bool) {
 		f.wanted = nil
 		f.refill()
 	}
-	return out, f.pass(len(out)), true
+	return out, f.advance(len(out)), true
 }
 
-// pass moves to the position, and counts the skipped records. The caller holds part.mu.
-func (f *follower) pass(taken int) (to int64) {
-	if f.seen < 0 {
-		f.seen = f.part.numberAt(f.next)
+// advance moves to the position, and counts the skipped records. The caller holds part.mu.
+func (f *follower) advance(taken int) (to int64) {
+	if f.counted < 0 {
+		f.counted = f.part.numberAt(f.next)
 	}
 	at := f.position()
-	if n := int(at.number-f.seen) - taken; n > 0 {
-		f.claim.sub.wants.skipped(n)
+	if n := int(at.number-f.counted) - taken; n > 0 {
+		f.claim.sub.filter.onSkipped(n)
 	}
-	f.next, f.seen = at.offset, at.number
+	f.next, f.counted = at.offset, at.number
 	return at.offset
 }
 
@@ -210,24 +210,24 @@ func (f *follower) offer() *part {
 	c := f.claim
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ctx.Err() != nil || f.at != there || f.out {
+	if c.ctx.Err() != nil || f.phase != phaseLive || f.inRun {
 		return nil
 	}
 	f.part.mu.Lock()
-	if len(f.wanted) == 0 && f.beyond == noMark || c.lacksRoom() {
+	if len(f.wanted) == 0 && f.resumeAt == noRecord || c.lacksRoom() {
 		f.part.mu.Unlock()
 		return nil
 	}
 	var got []*entry
 	to, here := int64(0), false
-	if f.short() {
-		f.goBack()
-	} else if c.begun || !c.asks() {
-		got, to, here = f.take(c.most())
+	if f.truncated() {
+		f.rewind()
+	} else if c.started || !c.canResume() {
+		got, to, here = f.take(c.partLimit())
 	}
 	f.part.mu.Unlock()
 	if !here {
-		f.fallBehind(nil)
+		f.startCatchUp(nil)
 		return nil
 	}
 	p := &part{claim: c, recs: make([]*infra.Record, len(got)), live: got}
@@ -237,37 +237,37 @@ func (f *follower) offer() *part {
 		c.tracker.Add(e.rec.Offset)
 		bytes += costOf(e.rec)
 	}
-	c.holdsOnly(len(got), bytes)
+	c.setHeld(len(got), bytes)
 	c.tracker.PassOver(to)
-	f.out = true
+	f.inRun = true
 	return p
 }
 
-// settled continues after the end of a part.
-func (f *follower) settled(p *part, done bool) {
+// partEnded continues after the end of a part.
+func (f *follower) partEnded(p *part, done bool) {
 	c := f.claim
 	c.mu.Lock()
-	f.out = false
+	f.inRun = false
 	switch {
 	case done:
 	case c.ctx.Err() != nil || c.sub.flights.Drained(): // it is the next owner's
-		c.holdsOnly(0, 0)
+		c.setHeld(0, 0)
 	default:
-		f.fallBehind(p.recs)
+		f.startCatchUp(p.recs)
 	}
-	f.hush()
-	ready := f.at == there
+	f.endIfIdle()
+	ready := f.phase == phaseLive
 	c.mu.Unlock()
 	if ready {
 		c.sub.runner.ready(f)
 	}
 }
 
-// fallBehind makes the claim read for itself. It hands out first before that. The caller
+// startCatchUp makes the claim read for itself. It hands out first before that. The caller
 // holds claim.mu.
-func (f *follower) fallBehind(first []*infra.Record) {
+func (f *follower) startCatchUp(first []*infra.Record) {
 	f.leave()
-	f.at = behind
+	f.phase = phaseCatchUp
 	go f.catchUp(first)
 }
 
@@ -278,8 +278,8 @@ func (f *follower) leave() {
 	lp := f.part
 	lp.mu.Lock()
 	defer lp.mu.Unlock()
-	if lp.there[f.claim.sub] == f {
-		delete(lp.there, f.claim.sub)
+	if lp.followers[f.claim.sub] == f {
+		delete(lp.followers, f.claim.sub)
 	}
 	delete(lp.waiting, f)
 }
@@ -287,38 +287,38 @@ func (f *follower) leave() {
 // sync records what was skipped at the live end. The caller holds claim.mu.
 func (f *follower) sync() {
 	c := f.claim
-	if f.at != there || c.tracker.Span() > 0 {
+	if f.phase != phaseLive || c.tracker.Span() > 0 {
 		return
 	}
 	f.part.mu.Lock()
 	defer f.part.mu.Unlock()
-	if !f.short() && f.position().offset > c.tracker.Next() {
-		c.tracker.PassOver(f.pass(0))
-		c.skipped = true
+	if !f.truncated() && f.position().offset > c.tracker.Next() {
+		c.tracker.PassOver(f.advance(0))
+		c.skippedOnly = true
 	}
 }
 
-// hush ends the claim if it must end and has nothing in flight. The caller holds
+// endIfIdle ends the claim if it must end and has nothing in flight. The caller holds
 // claim.mu.
-func (f *follower) hush() {
-	if f.stopping && !f.out && f.at != behind && f.at != gone {
+func (f *follower) endIfIdle() {
+	if f.stopping && !f.inRun && f.phase != phaseCatchUp && f.phase != phaseEnded {
 		f.leave()
-		f.at = gone
-		close(f.quiet)
+		f.phase = phaseEnded
+		close(f.done)
 	}
 }
 
-// end is called when the claim's context has ended. It returns when nothing of the claim
+// stop is called when the claim's context has ended. It returns when nothing of the claim
 // is in flight.
-func (f *follower) end() {
+func (f *follower) stop() {
 	c := f.claim
 	c.mu.Lock()
 	f.stopping = true
-	f.hush()
+	f.endIfIdle()
 	c.mu.Unlock()
-	<-f.quiet
+	<-f.done
 	c.keepSkipped()
-	c.sub.live.done(f.part)
+	c.sub.live.leavePart(f.part)
 }
 
 // keepSkipped keeps a position that only skipped records moved.
@@ -329,8 +329,8 @@ func (c *claim) keepSkipped() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.follower.sync()
-	if c.skipped {
-		c.skipped = false
+	if c.skippedOnly {
+		c.skippedOnly = false
 		c.changed()
 	}
 }

@@ -56,7 +56,7 @@ func (b *broker) ownProgress(group, topic string) map[int32]progress.State {
 	out := map[int32]progress.State{}
 	for _, s := range l.index.group(group) {
 		for _, c := range s.owned() {
-			out[c.of.Partition] = c.state()
+			out[c.base.Partition] = c.state()
 		}
 	}
 	return out
@@ -78,8 +78,8 @@ func (b *broker) Reset(ctx context.Context, group, topic string, to map[int32]in
 	}
 	within := make(map[int32]int64, len(to))
 	for p, at := range to {
-		have, there := bounds[p]
-		if !there {
+		have, known := bounds[p]
+		if !known {
 			return fmt.Errorf("topic %s has no partition %d", topic, p)
 		}
 		within[p] = min(max(at, have.Oldest), have.End)

@@ -36,8 +36,8 @@ const (
 
 func newKeeper(s *subscription) *keeper { return &keeper{sub: s} }
 
-// due registers c, which has progress to keep. It is called once until that is taken.
-func (k *keeper) due(c *claim) {
+// schedule registers c, which has progress to keep. It is called once until that is taken.
+func (k *keeper) schedule(c *claim) {
 	k.list.Lock()
 	defer k.list.Unlock()
 	k.dirty = append(k.dirty, c)
@@ -67,7 +67,7 @@ func (k *keeper) keep() {
 	k.list.Unlock()
 	what := make([]infra.Progressed, 0, len(claims))
 	for _, c := range claims {
-		if p, changed := c.mark(false); changed {
+		if p, changed := c.takePosition(false); changed {
 			what = append(what, p)
 		}
 	}
@@ -78,15 +78,15 @@ func (k *keeper) keep() {
 	defer cancel()
 	if err := k.sub.b.log.Keep(ctx, what...); err != nil {
 		k.failed(err)
-		k.again(claims)
+		k.requeue(claims)
 		return
 	}
 	k.failing = false
 }
 
-// again registers marked claims to be kept later.
-func (k *keeper) again(claims []*claim) {
-	claims = slices.DeleteFunc(claims, func(c *claim) bool { return !c.unmark() }) // the lock of a claim comes before list
+// requeue registers marked claims to be kept later.
+func (k *keeper) requeue(claims []*claim) {
+	claims = slices.DeleteFunc(claims, func(c *claim) bool { return !c.markDirty() }) // the lock of a claim comes before list
 	k.list.Lock()
 	defer k.list.Unlock()
 	k.dirty = append(k.dirty, claims...)
@@ -101,12 +101,12 @@ func (k *keeper) failed(err error) {
 	}
 }
 
-// leave keeps the last position of c. When it returns nothing of c is being kept or will
+// keepLast keeps the last position of c. When it returns nothing of c is being kept or will
 // be, so that later progress of another member is not overwritten.
-func (k *keeper) leave(c *claim) {
+func (k *keeper) keepLast(c *claim) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	p, changed := c.mark(true)
+	p, changed := c.takePosition(true)
 	if !changed || c.isLost() {
 		return
 	}
@@ -125,5 +125,5 @@ func (k *keeper) leave(c *claim) {
 	if err == nil {
 		return
 	}
-	k.sub.log.Error("cannot keep progress; the last finished messages are repeated", slog.Int("partition", int(c.of.Partition)), slog.Any("error", err))
+	k.sub.log.Error("cannot keep progress; the last finished messages are repeated", slog.Int("partition", int(c.base.Partition)), slog.Any("error", err))
 }

@@ -17,12 +17,12 @@ type live struct {
 	topic string
 	index index
 
-	mu    sync.Mutex
-	users int // subscriptions; broker.mu
-	parts map[int32]*livePart
-	timer *time.Timer // until positions that were only skipped to are kept; nil: none was yet
-	armed bool
-	over  bool
+	mu     sync.Mutex
+	users  int // subscriptions; broker.mu
+	parts  map[int32]*livePart
+	timer  *time.Timer // until positions that were only skipped to are kept; nil: none was yet
+	armed  bool
+	closed bool
 }
 
 const (
@@ -60,34 +60,34 @@ func (l *live) leave(s *subscription) {
 	delete(l.b.lives, l.topic)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.over = true
+	l.closed = true
 	if l.timer != nil {
 		l.timer.Stop()
 	}
 }
 
-// part returns the live end of a partition to one more claim.
-func (l *live) part(n int32) *livePart {
+// joinPart returns the live end of a partition to one more claim.
+func (l *live) joinPart(n int32) *livePart {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	lp := l.parts[n]
 	if lp == nil {
 		lp = newLivePart(l, n)
 		l.parts[n] = lp
-		l.share()
+		l.divide()
 	}
 	lp.users++
 	return lp
 }
 
-// done is the counterpart of part.
-func (l *live) done(lp *livePart) {
+// leavePart is the counterpart of joinPart.
+func (l *live) leavePart(lp *livePart) {
 	l.mu.Lock()
 	lp.users--
 	last := lp.users == 0
 	if last {
 		delete(l.parts, lp.partition)
-		l.share()
+		l.divide()
 	}
 	l.mu.Unlock()
 	if last {
@@ -96,19 +96,19 @@ func (l *live) done(lp *livePart) {
 	}
 }
 
-// share divides the memory among the partitions. The caller holds mu.
-func (l *live) share() {
+// divide divides the memory among the partitions. The caller holds mu.
+func (l *live) divide() {
 	for _, lp := range l.parts {
-		lp.most.Store(int64(max(l.b.cfg.liveBytes/len(l.parts), min(l.b.cfg.liveBytes, liveLeast))))
+		lp.maxBytes.Store(int64(max(l.b.cfg.liveBytes/len(l.parts), min(l.b.cfg.liveBytes, liveLeast))))
 	}
 }
 
-// skipped makes positions that only skipped records moved be kept after skipInterval.
-func (l *live) skipped() {
+// scheduleKeep makes positions that only skipped records moved be kept after skipInterval.
+func (l *live) scheduleKeep() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.armed || l.over:
+	case l.armed || l.closed:
 		return
 	case l.timer == nil:
 		l.timer = time.AfterFunc(l.b.cfg.skipInterval, l.keep)
@@ -144,8 +144,8 @@ type indexed struct {
 	byValue      map[string][]*subscription
 }
 
-// indexMost is the maximum number of remembered values: clients choose them.
-const indexMost = 4096
+// maxValues is the maximum number of remembered values: clients choose them.
+const maxValues = 4096
 
 func (x *index) add(s *subscription) {
 	x.mu.Lock()
@@ -157,7 +157,7 @@ func (x *index) add(s *subscription) {
 	x.groups[s.group] = append(slices.Clip(x.groups[s.group]), s)
 	of := x.of(s)
 	if of == nil {
-		of = &indexed{header: s.wants.header, mark: s.wants.mark}
+		of = &indexed{header: s.filter.header, mark: s.filter.mark}
 		x.by = append(x.by, of)
 	}
 	of.subs = append(of.subs, s)
@@ -179,7 +179,7 @@ func (x *index) remove(s *subscription) {
 
 func (x *index) of(s *subscription) *indexed {
 	for _, of := range x.by {
-		if of.header == s.wants.header && of.mark == s.wants.mark {
+		if of.header == s.filter.header && of.mark == s.filter.mark {
 			return of
 		}
 	}
@@ -203,13 +203,13 @@ func (x *index) each(e *entry, f func(s *subscription)) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, of := range x.by {
-		for _, s := range of.wanting(e) {
+		for _, s := range of.matches(e) {
 			f(s)
 		}
 	}
 }
 
-func (of *indexed) wanting(e *entry) []*subscription {
+func (of *indexed) matches(e *entry) []*subscription {
 	if of.header == "" {
 		return of.subs
 	}
@@ -222,11 +222,11 @@ func (of *indexed) wanting(e *entry) []*subscription {
 		return subs
 	}
 	for _, s := range of.subs {
-		if s.wants.match(string(value)) {
+		if s.filter.match(string(value)) {
 			subs = append(subs, s)
 		}
 	}
-	if of.byValue == nil || len(of.byValue) >= indexMost {
+	if of.byValue == nil || len(of.byValue) >= maxValues {
 		of.byValue = map[string][]*subscription{}
 	}
 	of.byValue[string(value)] = subs

@@ -96,7 +96,7 @@ func (e *env) settles(readers ...*reader) {
 			}
 			f.claim.mu.Lock()
 			defer f.claim.mu.Unlock()
-			return f.at == there
+			return f.phase == phaseLive
 		})
 	}
 }
@@ -277,11 +277,11 @@ func TestLiveDamage(t *testing.T) {
 	e := newEnv(t, Config{Damaged: func(string, *infra.DamageError) { told.Add(1) }})
 	a, b := e.reads("a", ""), e.reads("b", "nothing")
 	e.settles(a, b)
-	e.faults.hurt(0, infra.Span{From: 1, To: 3})
+	e.faults.damageRange(0, infra.Span{From: 1, To: 3})
 	e.publish("u", 0, 4)
 	a.gets("0", "3")
 	e.eventually("both are told", func() bool { return told.Load() == 2 })
-	e.faults.hurt(0, infra.Span{})
+	e.faults.damageRange(0, infra.Span{})
 	e.settles(a, b)
 	e.publish("u", 4, 1)
 	a.gets("4")

@@ -24,19 +24,19 @@ type livePart struct {
 	users     int // claims; live.mu
 	quit      context.CancelFunc
 	ended     chan struct{}
-	most      atomic.Int64 // bytes
+	maxBytes  atomic.Int64 // bytes
 
-	mu      sync.Mutex // run alone writes placed and end
-	placed  bool       // from and end are known
-	entries []*entry
-	head    int // the first of them are gone
-	bytes   int
-	from    int64                  // records from here on are in entries,
-	end     int64                  // up to here
-	read    int64                  // records since the start
-	lost    []int64                // where the partition ended when it had lost its end
-	waiting map[*follower]struct{} // for placed
-	there   map[*subscription]*follower
+	mu          sync.Mutex // run alone writes positioned and end
+	positioned  bool       // from and end are known
+	entries     []*entry
+	head        int // the first of them are gone
+	bytes       int
+	from        int64                  // records from here on are in entries,
+	end         int64                  // up to here
+	read        int64                  // records since the start
+	truncations []int64                // where the partition ended when it had lost its end
+	waiting     map[*follower]struct{} // for positioned
+	followers   map[*subscription]*follower
 }
 
 // entry is a record at the live end.
@@ -67,7 +67,7 @@ func newLivePart(l *live, partition int32) *livePart {
 	ctx, quit := context.WithCancel(context.Background())
 	lp := &livePart{
 		live: l, partition: partition, quit: quit, ended: make(chan struct{}),
-		waiting: map[*follower]struct{}{}, there: map[*subscription]*follower{},
+		waiting: map[*follower]struct{}{}, followers: map[*subscription]*follower{},
 	}
 	go lp.run(ctx)
 	return lp
@@ -84,7 +84,7 @@ func (lp *livePart) run(ctx context.Context) {
 	}()
 	wait := time.Duration(0)
 	for ctx.Err() == nil {
-		some, err := lp.step(ctx, &cursor)
+		some, err := lp.readOnce(ctx, &cursor)
 		if err == nil {
 			wait = 0
 			if !some {
@@ -123,10 +123,10 @@ func (lp *livePart) failed(ctx context.Context, err error, first bool, wait time
 		slog.Int("partition", int(lp.partition)), slog.Any("error", err), slog.Duration("wait", wait))
 }
 
-// step reads once. It returns false when there are no new records.
-func (lp *livePart) step(ctx context.Context, cursor *infra.Cursor) (some bool, err error) {
-	if !lp.placed {
-		if err := lp.place(ctx); err != nil {
+// readOnce reads once. It returns false when there are no new records.
+func (lp *livePart) readOnce(ctx context.Context, cursor *infra.Cursor) (some bool, err error) {
+	if !lp.positioned {
+		if err := lp.choosePosition(ctx); err != nil {
 			return false, err
 		}
 	}
@@ -139,13 +139,13 @@ func (lp *livePart) step(ctx context.Context, cursor *infra.Cursor) (some bool, 
 	if len(recs) > 0 {
 		lp.add(recs)
 	}
-	var hurt *infra.DamageError
-	if errors.As(err, &hurt) {
+	var damage *infra.DamageError
+	if errors.As(err, &damage) {
 		bounds, err := lp.live.b.log.Bounds(ctx, lp.live.topic, time.Time{})
 		if err != nil {
 			return false, err
 		}
-		if to := min(hurt.Offsets.To, bounds[lp.partition].End); to > lp.end {
+		if to := min(damage.Offsets.To, bounds[lp.partition].End); to > lp.end {
 			lp.restart(to)
 			return true, nil
 		}
@@ -153,8 +153,8 @@ func (lp *livePart) step(ctx context.Context, cursor *infra.Cursor) (some bool, 
 	return len(recs) > 0, err
 }
 
-// place decides where reading begins, and begins the waiting claims.
-func (lp *livePart) place(ctx context.Context) error {
+// choosePosition decides where reading begins, and begins the waiting claims.
+func (lp *livePart) choosePosition(ctx context.Context) error {
 	bounds, err := lp.live.b.log.Bounds(ctx, lp.live.topic, time.Time{})
 	if err != nil {
 		return err
@@ -167,12 +167,12 @@ func (lp *livePart) place(ctx context.Context) error {
 			from = max(b.Oldest, b.End-liveBack)
 		}
 	}
-	lp.placed, lp.from, lp.end = true, from, from
+	lp.positioned, lp.from, lp.end = true, from, from
 	waiting := lp.waiting
 	lp.waiting = nil
 	lp.mu.Unlock()
 	for f := range waiting {
-		f.start()
+		f.joinOrCatchUp()
 	}
 	return nil
 }
@@ -181,9 +181,9 @@ func (lp *livePart) place(ctx context.Context) error {
 func (lp *livePart) add(recs []*infra.Record) {
 	var woken []*follower
 	lp.mu.Lock()
-	most := int(lp.most.Load())
+	limit := int(lp.maxBytes.Load())
 	if at := recs[0].Offset; at < lp.end {
-		woken = lp.shorter(at)
+		woken = lp.truncate(at)
 	}
 	for _, rec := range recs {
 		e := &entry{rec: rec, number: lp.read}
@@ -192,12 +192,12 @@ func (lp *livePart) add(recs []*infra.Record) {
 		lp.bytes += entrySize(rec)
 		lp.end = rec.Offset + 1
 		lp.live.index.each(e, func(s *subscription) {
-			if f := lp.there[s]; f != nil && rec.Offset >= f.next && f.note(mark{rec.Offset, e.number}) {
+			if f := lp.followers[s]; f != nil && rec.Offset >= f.next && f.addWanted(recordRef{rec.Offset, e.number}) {
 				woken = append(woken, f)
 			}
 		})
 	}
-	for lp.bytes > most && lp.head < len(lp.entries)-1 {
+	for lp.bytes > limit && lp.head < len(lp.entries)-1 {
 		lp.drop()
 	}
 	if lp.head > len(lp.entries)/2 {
@@ -206,7 +206,7 @@ func (lp *livePart) add(recs []*infra.Record) {
 		lp.entries, lp.head = lp.entries[:rest], 0
 	}
 	lp.mu.Unlock()
-	lp.live.skipped()
+	lp.live.scheduleKeep()
 	for _, f := range woken {
 		f.claim.sub.runner.ready(f)
 	}
@@ -228,40 +228,40 @@ func (lp *livePart) restart(at int64) {
 	for lp.head < len(lp.entries) {
 		lp.drop()
 	}
-	var behind []*follower
-	for _, f := range lp.there {
-		if now := f.position(); now.offset < at && f.beyond == noMark {
-			f.beyond = mark{max(f.next, lp.end), lp.read}
-			behind = append(behind, f)
+	var late []*follower
+	for _, f := range lp.followers {
+		if now := f.position(); now.offset < at && f.resumeAt == noRecord {
+			f.resumeAt = recordRef{max(f.next, lp.end), lp.read}
+			late = append(late, f)
 		}
 	}
 	lp.from, lp.end = at, at
 	lp.mu.Unlock()
-	for _, f := range behind {
+	for _, f := range late {
 		f.claim.sub.runner.ready(f)
 	}
 }
 
-// shorter goes back to an offset: the partition has lost its end, and records from there
+// truncate goes back to an offset: the partition has lost its end, and records from there
 // on are new. It returns the claims at the live end, which must go back too. Other claims
 // do so when they join. The caller holds mu.
-func (lp *livePart) shorter(at int64) (all []*follower) {
+func (lp *livePart) truncate(at int64) (all []*follower) {
 	lp.live.b.cfg.Logger.Error("the partition has become shorter: its end was lost; reading continues with new records",
 		slog.String("topic", lp.live.topic), slog.Int("partition", int(lp.partition)), slog.Int64("read", lp.end), slog.Int64("end", at))
 	for lp.head < len(lp.entries) {
 		lp.drop()
 	}
 	lp.from, lp.end = at, at
-	lp.lost = append(lp.lost, at)
-	for _, f := range lp.there {
-		f.wanted, f.beyond = nil, mark{at, lp.read}
+	lp.truncations = append(lp.truncations, at)
+	for _, f := range lp.followers {
+		f.wanted, f.resumeAt = nil, recordRef{at, lp.read}
 		all = append(all, f)
 	}
 	return all
 }
 
-// since is the index in entries of the first one from offset on. The caller holds mu.
-func (lp *livePart) since(offset int64) int {
+// indexOf is the index in entries of the first one from offset on. The caller holds mu.
+func (lp *livePart) indexOf(offset int64) int {
 	here := lp.entries[lp.head:]
 	i, _ := slices.BinarySearchFunc(here, offset, func(e *entry, at int64) int { return cmp.Compare(e.rec.Offset, at) })
 	return lp.head + i
@@ -269,7 +269,7 @@ func (lp *livePart) since(offset int64) int {
 
 // numberAt is the number of the first record from offset on. The caller holds mu.
 func (lp *livePart) numberAt(offset int64) int64 {
-	if i := lp.since(offset); i < len(lp.entries) {
+	if i := lp.indexOf(offset); i < len(lp.entries) {
 		return lp.entries[i].number
 	}
 	return lp.read

@@ -23,7 +23,7 @@ type keyState struct {
 	held     int   // messages in flight
 	deferred int   // records read past
 	first    int64 // no deferred record of the key lies below
-	behind   bool  // the pass may be beyond first
+	missed   bool  // the pass may be beyond first
 }
 
 // keyOf returns the state of a key. The caller holds mu.
@@ -36,32 +36,32 @@ func (c *claim) keyOf(name []byte) *keyState {
 	return k
 }
 
-// deferOver defers a record of a key that has no room, or that has deferred records, which
+// deferIfFull defers a record of a key that has no room, or that has deferred records, which
 // come first. Records without a key, of other programs, have no order and no bound of
 // their own. The caller holds mu.
-func (c *claim) deferOver(k *keyState, offset int64) bool {
+func (c *claim) deferIfFull(k *keyState, offset int64) bool {
 	if k.name == "" || k.held < c.sub.b.cfg.WindowKey && k.deferred == 0 {
 		return false
 	}
-	c.putOff(k, offset)
+	c.deferRecord(k, offset)
 	return true
 }
 
-// putOff defers a record. The caller holds mu.
-func (c *claim) putOff(k *keyState, offset int64) {
+// deferRecord defers a record. The caller holds mu.
+func (c *claim) deferRecord(k *keyState, offset int64) {
 	if k.deferred == 0 {
 		k.first = offset
-		c.behind[k.name] = k
+		c.deferredKeys[k.name] = k
 	}
 	k.first = min(k.first, offset)
 	k.deferred++
 	c.tracker.Defer(offset)
 }
 
-// deferBack defers a record that was handed out. The caller holds mu.
-func (c *claim) deferBack(f *flight) {
-	c.putOff(f.key, f.offset)
-	f.key.behind = true
+// deferSent defers a record that was handed out. The caller holds mu.
+func (c *claim) deferSent(f *flight) {
+	c.deferRecord(f.key, f.offset)
+	f.key.missed = true
 	for _, other := range c.transit {
 		if other.key == f.key && other.offset > f.offset && f.key.name != "" {
 			other.stale = true
@@ -69,45 +69,45 @@ func (c *claim) deferBack(f *flight) {
 	}
 }
 
-// wants reports whether the key has room for half of its maximum.
-func (c *claim) wants(k *keyState) bool { return k.held <= c.sub.b.cfg.WindowKey/2 }
+// keyHasRoom reports whether the key has room for half of its maximum.
+func (c *claim) keyHasRoom(k *keyState) bool { return k.held <= c.sub.b.cfg.WindowKey/2 }
 
 // pass is one second reading of deferred records. Its cursor stays open between passes
 // while keys have deferred records, because the next pass usually begins there.
 type pass struct {
 	reading
 
-	over     bool                // it has served its keys
+	done     bool                // it has served its keys
 	from, to int64               // offsets; those below next were checked
-	wanting  map[string]struct{} // keys that it is for and has not served yet
-	full     map[string]struct{} // keys of which it has seen a record and could not hand it out
+	pending  map[string]struct{} // keys that it is for and has not served yet
+	fullKeys map[string]struct{} // keys of which it has seen a record and could not hand it out
 }
 
 // openPass begins a pass when a key has room for its deferred records; false when none
 // has. The caller holds mu.
 func (c *claim) openPass() bool {
-	if c.pass != nil && !c.pass.over {
+	if c.pass != nil && !c.pass.done {
 		return true
 	}
-	if len(c.behind) == 0 {
+	if len(c.deferredKeys) == 0 {
 		c.closePass()
 		return false
 	}
-	b := &pass{reading: reading{account: c.sub.account}, to: c.tracker.Next(), wanting: map[string]struct{}{}, full: map[string]struct{}{}}
-	for key, k := range c.behind {
-		k.behind = false
-		if !c.wants(k) {
+	b := &pass{reading: reading{account: c.sub.account}, to: c.tracker.Next(), pending: map[string]struct{}{}, fullKeys: map[string]struct{}{}}
+	for key, k := range c.deferredKeys {
+		k.missed = false
+		if !c.keyHasRoom(k) {
 			continue
 		}
-		if len(b.wanting) == 0 || k.first < b.from {
+		if len(b.pending) == 0 || k.first < b.from {
 			b.from = k.first
 		}
-		b.wanting[key] = struct{}{}
+		b.pending[key] = struct{}{}
 	}
-	if len(b.wanting) == 0 {
+	if len(b.pending) == 0 {
 		return false
 	}
-	if old := c.pass; old != nil && old.next <= b.from && b.from < old.next+takeMost {
+	if old := c.pass; old != nil && old.next <= b.from && b.from < old.next+maxTake {
 		b.reading = old.reading
 		b.atEnd = false
 	} else {
@@ -125,8 +125,8 @@ func (c *claim) closePass() {
 	}
 }
 
-// back hands out deferred records.
-func (c *claim) back() ([]*flight, bool) {
+// takeDeferred hands out deferred records.
+func (c *claim) takeDeferred() ([]*flight, bool) {
 	c.mu.Lock()
 	open := c.openPass()
 	c.mu.Unlock()
@@ -134,7 +134,7 @@ func (c *claim) back() ([]*flight, bool) {
 		return nil, false
 	}
 	p := c.pass
-	if len(p.records) == 0 && p.hurt == nil && !c.fill(&p.reading, passBytes) {
+	if len(p.records) == 0 && p.damage == nil && !c.fill(&p.reading, passBytes) {
 		if !p.atEnd {
 			return nil, false // it waits before the next try
 		}
@@ -142,7 +142,7 @@ func (c *claim) back() ([]*flight, bool) {
 		return nil, c.closeGap(p, p.to)
 	}
 	if len(p.records) == 0 {
-		return nil, c.lose(p)
+		return nil, c.skipDamage(p)
 	}
 	out, gap := c.refill(p)
 	if gap > p.next {
@@ -157,14 +157,14 @@ func (c *claim) refill(p *pass) (out []*flight, gap int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := 0
-	for n < min(len(p.records), takeMost) && c.share() < 1 && !p.over {
+	for n < min(len(p.records), maxTake) && c.share() < 1 && !p.done {
 		rec := p.records[n]
 		if upTo := min(rec.Offset, p.to); c.deferredIn(p.next, upTo) {
 			gap = upTo
 			break
 		}
 		if rec.Offset >= p.to {
-			p.over = true
+			p.done = true
 			break
 		}
 		f, looked := c.refillOne(p, rec)
@@ -178,7 +178,7 @@ func (c *claim) refill(p *pass) (out []*flight, gap int64) {
 		n++
 	}
 	p.drop(n)
-	p.over = p.over || p.next >= p.to
+	p.done = p.done || p.next >= p.to
 	return out, gap
 }
 
@@ -190,29 +190,29 @@ func (c *claim) refillOne(p *pass, rec *infra.Record) (f *flight, looked bool) {
 		return nil, true
 	}
 	k := c.keys[string(rec.Key)]
-	_, passed := p.full[k.name]
+	_, passed := p.fullKeys[k.name]
 	switch {
-	case k.behind:
-		delete(p.wanting, k.name)
-		p.over = len(p.wanting) == 0
-		return nil, !p.over
+	case k.missed:
+		delete(p.pending, k.name)
+		p.done = len(p.pending) == 0
+		return nil, !p.done
 	case passed || k.first < p.from: // an earlier one was not handed out
 		return nil, true
 	case k.held >= c.sub.b.cfg.WindowKey:
 		k.first = rec.Offset
-		p.full[k.name] = struct{}{}
-		delete(p.wanting, k.name)
-		p.over = len(p.wanting) == 0
-		return nil, !p.over
+		p.fullKeys[k.name] = struct{}{}
+		delete(p.pending, k.name)
+		p.done = len(p.pending) == 0
+		return nil, !p.done
 	}
 	c.tracker.TakeUp(rec.Offset)
 	k.first = rec.Offset + 1
 	if k.deferred--; k.deferred == 0 {
-		delete(c.behind, k.name)
-		delete(p.wanting, k.name)
-		p.over = len(p.wanting) == 0
+		delete(c.deferredKeys, k.name)
+		delete(p.pending, k.name)
+		p.done = len(p.pending) == 0
 	}
-	return c.hold(rec, k), true
+	return c.addFlight(rec, k), true
 }
 
 // deferredIn reports whether a range has deferred offsets. The caller holds mu.
@@ -234,7 +234,7 @@ func (c *claim) closeGap(p *pass, to int64) bool {
 	c.mu.Unlock()
 	if !lacks {
 		p.next = to
-		p.over = p.next >= p.to
+		p.done = p.next >= p.to
 		return true
 	}
 	p.forget()
@@ -246,23 +246,23 @@ func (c *claim) closeGap(p *pass, to int64) bool {
 		c.retry(&p.reading, err)
 		return false
 	}
-	c.sub.log.Error("messages were deleted before they could be delivered", slog.Int("partition", int(c.of.Partition)),
+	c.sub.log.Error("messages were deleted before they could be delivered", slog.Int("partition", int(c.base.Partition)),
 		slog.Int("messages", c.giveUp(p.next, min(to, b.Oldest))))
 	return true
 }
 
 var errMissing = errors.New("records are missing that were there")
 
-// lose gives up deferred records that cannot be read.
-func (c *claim) lose(p *pass) bool {
-	d := p.hurt
-	p.hurt = nil
+// skipDamage gives up deferred records that cannot be read.
+func (c *claim) skipDamage(p *pass) bool {
+	d := p.damage
+	p.damage = nil
 	c.sub.damaged(d)
 	b, err := c.bounds()
 	if to := min(d.Offsets.To, b.End); err == nil && to > p.next {
 		if c.giveUp(max(p.next, d.Offsets.From), min(to, p.to)) == 0 {
 			p.next = to
-			p.over = p.next >= p.to
+			p.done = p.next >= p.to
 		}
 		return true
 	}
@@ -283,19 +283,19 @@ func (c *claim) giveUp(from, to int64) (n int) {
 	}
 	if n > 0 {
 		c.changed()
-		c.anew = true
-		c.end()
+		c.restart = true
+		c.cancel()
 	}
 	return n
 }
 
 func (c *claim) bounds() (infra.Bounds, error) {
-	all, err := c.sub.b.log.Bounds(c.ctx, c.of.Topic, time.Time{})
+	all, err := c.sub.b.log.Bounds(c.ctx, c.base.Topic, time.Time{})
 	if err != nil {
 		return infra.Bounds{}, err
 	}
-	b, there := all[c.of.Partition]
-	if !there {
+	b, known := all[c.base.Partition]
+	if !known {
 		return b, errMissing
 	}
 	return b, nil

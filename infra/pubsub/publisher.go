@@ -70,8 +70,8 @@ func (b *broker) fill(rec *infra.Record, topic string, m *message.Message) error
 	if err := write(rec, m); err != nil {
 		return fmt.Errorf("message %s: %w", m.UUID, err)
 	}
-	if size, most := sizeOf(rec), b.log.Limits().RecordBytes; size > most {
-		return fmt.Errorf("message %s: %w: %d bytes, at most %d", m.UUID, infra.ErrTooLarge, size, most)
+	if size, limit := sizeOf(rec), b.log.Limits().RecordBytes; size > limit {
+		return fmt.Errorf("message %s: %w: %d bytes, at most %d", m.UUID, infra.ErrTooLarge, size, limit)
 	}
 	return nil
 }
@@ -83,7 +83,7 @@ func (p publisher) append(topic string, recs []*infra.Record) error {
 		return err
 	}
 	for _, rec := range recs {
-		rec.Partition = place(rec.Key, partitions)
+		rec.Partition = partitionFor(rec.Key, partitions)
 	}
 	return p.b.log.Append(ctx, infra.Batch{Records: recs, Durability: p.durability})
 }

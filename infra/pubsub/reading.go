@@ -12,15 +12,15 @@ import (
 // reading is a claim's reading of its partition: a cursor, opened when it is needed, and
 // the records that were read and not taken.
 type reading struct {
-	account *account
-	ahead   int          // bytes of records, charged
-	cursor  infra.Cursor // nil: closed
-	next    int64        // offset of the next record to take, or below it
-	records []*infra.Record
-	hurt    *infra.DamageError // behind records
-	atEnd   bool               // there was nothing more to read
-	again   time.Time          // not before this, after an error
-	wait    time.Duration      // of that error; zero: the last read was good
+	account    *account
+	bytesAhead int          // bytes of records, charged
+	cursor     infra.Cursor // nil: closed
+	next       int64        // offset of the next record to take, or below it
+	records    []*infra.Record
+	damage     *infra.DamageError // behind records
+	atEnd      bool               // there was nothing more to read
+	retryAt    time.Time          // not before this, after an error
+	wait       time.Duration      // of that error; zero: the last read was good
 }
 
 const (
@@ -35,14 +35,14 @@ func (r *reading) close() {
 	if r.cursor != nil {
 		r.cursor.Close()
 	}
-	r.cursor, r.hurt, r.atEnd = nil, nil, false
+	r.cursor, r.damage, r.atEnd = nil, nil, false
 	r.forget()
 }
 
 // forget releases the records read ahead.
 func (r *reading) forget() {
-	r.account.charge(-r.ahead)
-	r.ahead, r.records = 0, nil
+	r.account.charge(-r.bytesAhead)
+	r.bytesAhead, r.records = 0, nil
 }
 
 // drop removes n taken records.
@@ -55,8 +55,8 @@ func (r *reading) drop(n int) {
 	for _, rec := range r.records[:n] {
 		bytes += costOf(rec)
 	}
-	bytes = min(bytes, r.ahead)
-	r.ahead -= bytes
+	bytes = min(bytes, r.bytesAhead)
+	r.bytesAhead -= bytes
 	r.account.charge(-bytes)
 	clear(r.records[:n]) // the array lives on behind the slice
 	r.records = r.records[n:]
@@ -65,28 +65,28 @@ func (r *reading) drop(n int) {
 // fill reads more records into r, which is empty. It returns false when there are none
 // now.
 func (c *claim) fill(r *reading, bytes int) bool {
-	if r.atEnd || !r.again.IsZero() && time.Until(r.again) > 0 {
+	if r.atEnd || !r.retryAt.IsZero() && time.Until(r.retryAt) > 0 {
 		return false
 	}
 	var err error
 	if r.cursor == nil {
-		r.cursor, err = c.sub.b.log.Open(c.ctx, c.of.Topic, c.of.Partition, r.next)
+		r.cursor, err = c.sub.b.log.Open(c.ctx, c.base.Topic, c.base.Partition, r.next)
 	}
 	if err == nil {
 		r.records, err = r.cursor.Read(c.ctx, min(bytes, r.account.room()))
 		for _, rec := range r.records {
-			r.ahead += costOf(rec)
+			r.bytesAhead += costOf(rec)
 		}
-		r.account.charge(r.ahead)
+		r.account.charge(r.bytesAhead)
 	}
 	switch {
-	case errors.As(err, &r.hurt):
+	case errors.As(err, &r.damage):
 		return true
 	case err != nil:
 		c.retry(r, err)
 		return len(r.records) > 0
 	}
-	r.again, r.wait = time.Time{}, 0
+	r.retryAt, r.wait = time.Time{}, 0
 	r.atEnd = len(r.records) == 0
 	return !r.atEnd
 }
@@ -102,12 +102,12 @@ func (c *claim) retry(r *reading, err error) {
 	}
 	first := r.wait == 0
 	r.wait = min(max(2*r.wait, c.sub.b.cfg.NackDelay), readPatience)
-	r.again = time.Now().Add(r.wait)
+	r.retryAt = time.Now().Add(r.wait)
 	level := slog.LevelDebug
 	if first {
 		level = slog.LevelWarn
 	}
-	c.sub.log.Log(c.ctx, level, "cannot read; trying again", slog.Int("partition", int(c.of.Partition)),
+	c.sub.log.Log(c.ctx, level, "cannot read; trying again", slog.Int("partition", int(c.base.Partition)),
 		slog.Int64("offset", r.next), slog.Any("error", err), slog.Duration("wait", r.wait))
 }
 
@@ -115,14 +115,14 @@ func (c *claim) retry(r *reading, err error) {
 // moved, also without a record.
 func (c *claim) fetch() bool {
 	r := &c.reading
-	if r.hurt == nil && !c.fill(r, readBytes) {
+	if r.damage == nil && !c.fill(r, readBytes) {
 		return r.atEnd && c.rewind()
 	}
 	if len(r.records) > 0 {
 		return true
 	}
-	d := r.hurt
-	r.hurt = nil
+	d := r.damage
+	r.damage = nil
 	c.sub.damaged(d)
 	b, err := c.bounds()
 	to := min(d.Offsets.To, b.End)
@@ -142,7 +142,7 @@ func (c *claim) fetch() bool {
 // Otherwise new records would count as done.
 func (c *claim) rewind() bool {
 	r := &c.reading
-	if c.placed {
+	if c.inRange {
 		return false
 	}
 	b, err := c.bounds()
@@ -151,12 +151,12 @@ func (c *claim) rewind() bool {
 		c.retry(r, err)
 		return false
 	}
-	c.placed = true
+	c.inRange = true
 	if r.next <= b.End {
 		return false
 	}
 	c.sub.log.Error("the partition is shorter than the group's progress: its end was lost; reading continues with new records",
-		slog.Int("partition", int(c.of.Partition)), slog.Int64("done", r.next), slog.Int64("end", b.End))
+		slog.Int("partition", int(c.base.Partition)), slog.Int64("done", r.next), slog.Int64("end", b.End))
 	r.close()
 	r.next = b.End
 	c.mu.Lock()

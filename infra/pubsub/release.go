@@ -10,7 +10,7 @@ import (
 )
 
 // isLost reports whether another member may own the partition already.
-func (c *claim) isLost() bool { return errors.Is(context.Cause(c.of.Context), infra.ErrLost) }
+func (c *claim) isLost() bool { return errors.Is(context.Cause(c.base.Context), infra.ErrLost) }
 
 // attemptGrace is how long a running attempt may continue after its claim has ended. Until
 // then the receiver's answer counts, and the next owner does not repeat the event. The
@@ -30,23 +30,23 @@ func (c *claim) grace() time.Duration {
 // finish waits for the handlers, whose contexts have ended. A handler that does not return
 // within ReleaseTimeout is abandoned, and the partition is given up.
 func (c *claim) finish() {
-	defer c.cut()
+	defer c.cancelAttempts()
 	if grace := c.grace(); grace > 0 {
-		defer time.AfterFunc(grace, c.cut).Stop()
+		defer time.AfterFunc(grace, c.cancelAttempts).Stop()
 	} else {
-		c.cut()
+		c.cancelAttempts()
 	}
-	defer context.AfterFunc(c.sub.closing, c.cut)()
+	defer context.AfterFunc(c.sub.closing, c.cancelAttempts)()
 	idle := make(chan struct{})
 	c.mu.Lock()
-	told := c.told
+	stallLogged := c.stallLogged
 	if c.messages == 0 {
 		close(idle)
 	} else {
 		c.idle = idle
 	}
 	c.mu.Unlock()
-	if told {
+	if stallLogged {
 		c.sub.stalled(false)
 	}
 	late := time.NewTimer(c.sub.b.releaseTimeout())
@@ -58,7 +58,7 @@ func (c *claim) finish() {
 		n := c.messages
 		c.mu.Unlock()
 		c.sub.log.Error("handlers did not stop in time; their messages are delivered again",
-			slog.Int("partition", int(c.of.Partition)), slog.Int("messages", n))
+			slog.Int("partition", int(c.base.Partition)), slog.Int("messages", n))
 	}
-	close(c.gone)
+	close(c.abandoned)
 }

@@ -12,7 +12,7 @@ import (
 // its key is handed out: what comes again of a key is always its last part.
 func TestMade(t *testing.T) {
 	t.Parallel()
-	m := newMade(map[int64]infra.Identity{
+	m := newDoneSet(map[int64]infra.Identity{
 		1: {UUID: "a1", Key: "a"}, 3: {UUID: "b3", Key: "b"}, 4: {UUID: "a4", Key: "a"},
 		5: {UUID: "c5", Key: "d"}, 7: {UUID: "b7", Key: "b"}, 8: {UUID: "other", Key: "b"}, 9: {UUID: "b9", Key: "b"},
 	})
@@ -34,7 +34,7 @@ func TestMade(t *testing.T) {
 		rec := &infra.Record{Offset: c.offset, Key: []byte(c.key), Headers: []infra.Header{{Key: []byte(uuidHeader), Value: []byte(c.uuid)}}}
 		assert.Equal(t, c.done, m.has(rec), "offset %d", c.offset)
 	}
-	assert.Equal(t, made{}, m, "nothing is kept beyond the last")
-	none := newMade(nil)
+	assert.Equal(t, doneSet{}, m, "nothing is kept beyond the last")
+	none := newDoneSet(nil)
 	assert.False(t, none.has(&infra.Record{}))
 }

@@ -19,25 +19,25 @@ import (
 type runner struct {
 	sub *subscription
 
-	mu      sync.Mutex
-	offered []*part     // of claims that read for themselves
-	atEnd   []*follower // that may have something at the live end
-	working bool
-	closed  bool
-	works   sync.WaitGroup
-	era     *era
+	mu             sync.Mutex
+	offered        []*part     // of claims that read for themselves
+	readyFollowers []*follower // that may have something at the live end
+	working        bool
+	closed         bool
+	running        sync.WaitGroup
+	generation     *generation
 }
 
-// era is the time between two ends of claims. Runs end with their era, because a run whose
-// claim has ended must not continue.
-type era struct {
+// generation is the time between two ends of claims. Runs end with their generation,
+// because a run whose claim has ended must not continue.
+type generation struct {
 	ctx context.Context
 	end context.CancelFunc
 }
 
 func newRunner(s *subscription) *runner {
 	r := &runner{sub: s}
-	r.turn()
+	r.newGeneration()
 	return r
 }
 
@@ -46,18 +46,18 @@ func (r *runner) close() {
 	r.mu.Lock()
 	r.closed = true
 	r.mu.Unlock()
-	r.works.Wait()
+	r.running.Wait()
 }
 
-// turn ends the era and begins the next.
-func (r *runner) turn() {
+// newGeneration ends the generation and begins the next.
+func (r *runner) newGeneration() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.era != nil {
-		r.era.end()
+	if r.generation != nil {
+		r.generation.end()
 	}
 	ctx, end := context.WithCancel(r.sub.values)
-	r.era = &era{ctx, end}
+	r.generation = &generation{ctx, end}
 }
 
 // offer puts a part into the next run; false: there is no next run.
@@ -89,7 +89,7 @@ func (r *runner) ready(f *follower) {
 	defer r.mu.Unlock()
 	if !f.queued {
 		f.queued = true
-		r.atEnd = append(r.atEnd, f)
+		r.readyFollowers = append(r.readyFollowers, f)
 		r.work()
 	}
 }
@@ -98,15 +98,15 @@ func (r *runner) ready(f *follower) {
 func (r *runner) work() {
 	if !r.working && !r.closed {
 		r.working = true
-		r.works.Go(r.run)
+		r.running.Go(r.run)
 	}
 }
 
 func (r *runner) run() {
 	for {
 		r.mu.Lock()
-		parts, atEnd := r.offered, r.atEnd
-		r.offered, r.atEnd = nil, nil
+		parts, atEnd := r.offered, r.readyFollowers
+		r.offered, r.readyFollowers = nil, nil
 		r.working = len(parts)+len(atEnd) > 0
 		for _, f := range atEnd {
 			f.queued = false
@@ -129,37 +129,37 @@ func (r *runner) run() {
 
 // run is a run in flight.
 type run struct {
-	of     *runner
-	ctx    context.Context
-	parts  []*part
-	msg    *message.Message
-	beside chan struct{} // closed when other partitions may continue
-	once   sync.Once
+	runner   *runner
+	ctx      context.Context
+	parts    []*part
+	msg      *message.Message
+	released chan struct{} // closed when other partitions may continue
+	once     sync.Once
 }
 
 // handOut gives the handler a run, and returns when the next one may follow.
 func (r *runner) handOut(parts []*part) {
 	r.mu.Lock()
-	ctx := r.era.ctx
+	ctx := r.generation.ctx
 	r.mu.Unlock()
-	parts = slices.DeleteFunc(parts, func(p *part) bool { // its claim ends before its era
+	parts = slices.DeleteFunc(parts, func(p *part) bool { // its claim ends before its generation
 		ended := p.claim.ctx.Err() != nil
 		if ended {
-			p.settle(again)
+			p.settle(resultRetry)
 		}
 		return ended
 	})
 	if len(parts) == 0 {
 		return
 	}
-	x := &run{of: r, ctx: ctx, parts: parts, msg: message.NewMessage("", nil), beside: make(chan struct{})}
+	x := &run{runner: r, ctx: ctx, parts: parts, msg: message.NewMessage("", nil), released: make(chan struct{})}
 	if !r.sub.flights.Begin() {
-		x.end(again)
+		x.end(resultRetry)
 		return
 	}
 	all := make([]*infra.Part, len(parts))
 	for i, p := range parts {
-		p.Partition = p.claim.of.Partition
+		p.Partition = p.claim.base.Partition
 		p.Messages = make([]*message.Message, len(p.recs))
 		for j := range p.recs {
 			p.Messages[j] = p.message(j)
@@ -170,18 +170,18 @@ func (r *runner) handOut(parts []*part) {
 	select {
 	case r.sub.out <- x.msg:
 	case <-ctx.Done():
-		x.finish(again)
+		x.finish(resultRetry)
 		return
 	case <-r.sub.flights.Draining():
-		x.finish(again)
+		x.finish(resultRetry)
 		return
 	}
 	select {
 	case <-x.msg.Acked():
-		x.finish(skipped)
+		x.finish(resultSkipped)
 	case <-x.msg.Nacked():
-		x.finish(again)
-	case <-x.beside:
+		x.finish(resultRetry)
+	case <-x.released:
 		go x.await()
 	case <-ctx.Done(): // a handler may not look at it
 		go x.await()
@@ -189,75 +189,75 @@ func (r *runner) handOut(parts []*part) {
 }
 
 // Aside implements infra.RunOwner.
-func (x *run) Aside() { x.once.Do(func() { close(x.beside) }) }
+func (x *run) Aside() { x.once.Do(func() { close(x.released) }) }
 
-// await waits for the verdict on a run while later runs are handed out. A handler has some
-// time after its era has ended.
+// await waits for the result of a run while later runs are handed out. A handler has some
+// time after its generation has ended.
 func (x *run) await() {
 	late := make(<-chan time.Time)
 	for ended := x.ctx.Done(); ; {
 		select {
 		case <-x.msg.Acked():
-			x.finish(skipped)
+			x.finish(resultSkipped)
 			return
 		case <-x.msg.Nacked():
-			x.finish(again)
+			x.finish(resultRetry)
 			return
 		case <-ended:
 			ended = nil
-			timer := time.NewTimer(x.of.sub.b.releaseTimeout())
+			timer := time.NewTimer(x.runner.sub.b.releaseTimeout())
 			defer timer.Stop()
 			late = timer.C
 		case <-late:
-			x.left()
-			x.finish(again)
+			x.logAbandoned()
+			x.finish(resultRetry)
 			return
 		}
 	}
 }
 
-// left logs parts whose handler is abandoned. A claim that reads for itself logs its own
+// logAbandoned logs parts whose handler is abandoned. A claim that reads for itself logs its own
 // (awaitPart).
-func (x *run) left() {
-	x.of.mu.Lock()
-	parts := slices.DeleteFunc(slices.Clone(x.parts), func(p *part) bool { return p.over || p.live == nil })
-	x.of.mu.Unlock()
+func (x *run) logAbandoned() {
+	x.runner.mu.Lock()
+	parts := slices.DeleteFunc(slices.Clone(x.parts), func(p *part) bool { return p.finished || p.live == nil })
+	x.runner.mu.Unlock()
 	for _, p := range parts {
-		p.tellLate()
+		p.logAbandoned()
 	}
 }
 
-func (x *run) finish(v verdict) {
+func (x *run) finish(v partResult) {
 	x.end(v)
-	x.of.sub.flights.End()
+	x.runner.sub.flights.End()
 }
 
 // end ends the unfinished parts.
-func (x *run) end(v verdict) { x.over(x.parts, v) }
+func (x *run) end(v partResult) { x.endParts(x.parts, v) }
 
-func (x *run) over(parts []*part, v verdict) {
-	x.of.mu.Lock()
-	parts = slices.DeleteFunc(slices.Clone(parts), func(p *part) bool { return p.over })
-	made := 0
+func (x *run) endParts(parts []*part, v partResult) {
+	x.runner.mu.Lock()
+	parts = slices.DeleteFunc(slices.Clone(parts), func(p *part) bool { return p.finished })
+	bytes := 0
 	for _, p := range parts {
-		p.over = true
-		made += p.made
+		p.finished = true
+		bytes += p.outputBytes
 	}
-	x.of.mu.Unlock()
-	x.of.sub.account.hold(0, -made)
+	x.runner.mu.Unlock()
+	x.runner.sub.account.hold(0, -bytes)
 	for _, p := range parts {
 		p.settle(v)
 	}
 }
 
-func (p *part) settle(v verdict) {
-	if v != again {
+func (p *part) settle(v partResult) {
+	if v != resultRetry {
 		p.claim.done(v)
 	}
 	if p.live != nil {
-		p.claim.follower.settled(p, v != again)
+		p.claim.follower.partEnded(p, v != resultRetry)
 	} else {
-		p.ended <- v != again
+		p.result <- v != resultRetry
 	}
 }
 
@@ -272,15 +272,15 @@ func (p *part) message(i int) *message.Message {
 // Made implements infra.RunOwner. An abandoned handler charges nothing more.
 func (x *run) Made(of *infra.Part, m *message.Message) (full bool) {
 	i := slices.IndexFunc(x.parts, func(p *part) bool { return &p.Part == of })
-	p, bytes := x.parts[i], madeCost(m)
-	x.of.mu.Lock()
-	over := p.over
+	p, bytes := x.parts[i], outputCost(m)
+	x.runner.mu.Lock()
+	over := p.finished
 	if !over {
-		p.made += bytes
-		x.of.sub.account.hold(0, bytes) // takes no lock: it is not negative
+		p.outputBytes += bytes
+		x.runner.sub.account.hold(0, bytes) // takes no lock: it is not negative
 	}
-	x.of.mu.Unlock()
-	return !over && x.of.sub.account.share() >= 1
+	x.runner.mu.Unlock()
+	return !over && x.runner.sub.account.share() >= 1
 }
 
 // Store implements infra.RunOwner.
@@ -288,7 +288,7 @@ func (x *run) Store(out []infra.Output, done ...*infra.Part) error {
 	if x.ctx.Err() != nil {
 		return x.ctx.Err()
 	}
-	sub := x.of.sub
+	sub := x.runner.sub
 	b := sub.b
 	parts := slices.Clone(x.parts)
 	parts = slices.DeleteFunc(parts, func(p *part) bool { return !slices.Contains(done, &p.Part) })
@@ -298,7 +298,7 @@ func (x *run) Store(out []infra.Output, done ...*infra.Part) error {
 		sub.keeper.mu.RLock() // progress kept meanwhile would be older, or another owner's
 		defer sub.keeper.mu.RUnlock()
 		for _, p := range parts {
-			at, owned := p.claim.ahead()
+			at, owned := p.claim.nextProgress()
 			if !owned {
 				return context.Canceled
 			}
@@ -324,11 +324,11 @@ func (x *run) Store(out []infra.Output, done ...*infra.Part) error {
 			}
 		}
 	}
-	v := acked
+	v := resultAcked
 	if whole && err == nil {
-		v = stored
+		v = resultStored
 	}
-	x.over(parts, v)
+	x.endParts(parts, v)
 	return err
 }
 

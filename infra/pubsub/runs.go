@@ -15,22 +15,22 @@ import (
 // part is a claim's part of a run.
 type part struct {
 	infra.Part
-	claim *claim
-	recs  []*infra.Record
-	live  []*entry  // of recs, where they came at the live end
-	ended chan bool // otherwise: receives at the end of the part; false: hand it out again
-	over  bool      // so; runner.mu
-	made  int       // bytes of messages that were made of it, charged; runner.mu
+	claim       *claim
+	recs        []*infra.Record
+	live        []*entry  // of recs, where they came at the live end
+	result      chan bool // otherwise: receives at the end of the part; false: hand it out again
+	finished    bool      // so; runner.mu
+	outputBytes int       // bytes of messages that were made of it, charged; runner.mu
 }
 
-// verdict is the result of a part.
-type verdict int
+// partResult is the result of a part.
+type partResult int
 
 const (
-	again   verdict = iota // hand it out again, unless the claim ends
-	skipped                // it had no output; its progress need not be kept at once
-	acked                  // it is done; its progress must be kept
-	stored                 // likewise, and it is
+	resultRetry   partResult = iota // hand it out again, unless the claim ends
+	resultSkipped                   // it had no output; its progress need not be kept at once
+	resultAcked                     // it is done; its progress must be kept
+	resultStored                    // likewise, and it is
 )
 
 // catchUp reads and hands out until the claim is at the live end, or has ended. first are
@@ -50,22 +50,22 @@ func (f *follower) catchUp(first []*infra.Record) {
 			c.waitForRoom()
 			continue
 		}
-		recs, did := c.gather()
+		recs, found := c.gather()
 		if len(recs) > 0 {
 			c.handle(recs)
 		}
-		if f.caughtUp() {
+		if f.tryJoin() {
 			return
 		}
-		if !did {
+		if !found {
 			c.wait(false)
 		}
 	}
 	c.reading.close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f.at = stopped
-	f.hush()
+	f.phase = phaseStopped
+	f.endIfIdle()
 }
 
 // waitForRoom returns when there may be room. A destination may be down for days: after
@@ -74,7 +74,7 @@ func (c *claim) waitForRoom() {
 	late := time.NewTimer(fullRelease)
 	defer late.Stop()
 	select {
-	case <-c.woken:
+	case <-c.wakeup:
 	case <-c.ctx.Done():
 	case <-c.sub.flights.Draining():
 	case <-late.C:
@@ -83,12 +83,12 @@ func (c *claim) waitForRoom() {
 	}
 }
 
-// caughtUp moves the claim to the live end if it can.
-func (f *follower) caughtUp() bool {
+// tryJoin moves the claim to the live end if it can.
+func (f *follower) tryJoin() bool {
 	c := f.claim
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ctx.Err() != nil || c.sub.flights.Drained() || !f.join(c.placed) {
+	if c.ctx.Err() != nil || c.sub.flights.Drained() || !f.join(c.inRange) {
 		return false
 	}
 	c.reading.close()
@@ -103,31 +103,31 @@ func (c *claim) next() int64 {
 }
 
 // gather takes the records of the next part. did is false when there are none now.
-func (c *claim) gather() (recs []*infra.Record, did bool) {
+func (c *claim) gather() (recs []*infra.Record, found bool) {
 	r := &c.reading
 	if len(r.records) == 0 {
-		if did := c.fetch(); len(r.records) == 0 {
-			return nil, did
+		if found := c.fetch(); len(r.records) == 0 {
+			return nil, found
 		}
 	}
-	if slices.ContainsFunc(r.records, c.sub.wants.rec) {
+	if slices.ContainsFunc(r.records, c.sub.filter.matches) {
 		c.begin()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	most, bytes, n := c.most(), 0, 0
-	for ; n < len(r.records) && len(recs) < most.Messages; n++ {
+	limit, bytes, n := c.partLimit(), 0, 0
+	for ; n < len(r.records) && len(recs) < limit.Messages; n++ {
 		rec := r.records[n]
-		if !c.sub.wants.rec(rec) {
+		if !c.sub.filter.matches(rec) {
 			c.skip(rec)
 			continue
 		}
 		size := costOf(rec)
-		if len(recs) > 0 && bytes+size > most.Bytes {
+		if len(recs) > 0 && bytes+size > limit.Bytes {
 			break
 		}
 		open := c.tracker.Add(rec.Offset)
-		if open && c.made.has(rec) {
+		if open && c.alreadyDone.has(rec) {
 			open = false
 			c.tracker.Done(rec.Offset)
 		}
@@ -140,7 +140,7 @@ func (c *claim) gather() (recs []*infra.Record, did bool) {
 		bytes += size
 	}
 	r.drop(n)
-	c.holdsOnly(len(recs), bytes)
+	c.setHeld(len(recs), bytes)
 	return recs, true
 }
 
@@ -154,14 +154,14 @@ func (c *claim) lacksRoom() bool {
 	return c.sub.account.share() >= 1 // there may have been room before
 }
 
-// most is the maximum of a part: the subscription's Runs, its Bound, and the free memory.
-func (c *claim) most() infra.Runs {
-	most := c.sub.cfg.Runs
-	if bound := int(c.sub.account.most.Load()); bound > 0 {
-		most.Messages = min(most.Messages, bound)
+// partLimit is the maximum of a part: the subscription's Runs, its Bound, and the free memory.
+func (c *claim) partLimit() infra.Runs {
+	limit := c.sub.cfg.Runs
+	if bound := int(c.sub.account.maxMessages.Load()); bound > 0 {
+		limit.Messages = min(limit.Messages, bound)
 	}
-	most.Bytes = min(most.Bytes, c.sub.account.room())
-	return most
+	limit.Bytes = min(limit.Bytes, c.sub.account.room())
+	return limit
 }
 
 // skip counts an unwanted record as done. The caller holds mu.
@@ -171,20 +171,20 @@ func (c *claim) skip(rec *infra.Record) {
 		return
 	}
 	c.tracker.Done(rec.Offset)
-	c.sub.wants.skipped(1)
-	c.skippedTo()
+	c.sub.filter.onSkipped(1)
+	c.markSkipped()
 }
 
-// skippedTo records that a position moved that need not be kept at once. The caller holds mu.
-func (c *claim) skippedTo() {
-	c.skipped = true
-	c.sub.live.skipped()
+// markSkipped records that a position moved that need not be kept at once. The caller holds mu.
+func (c *claim) markSkipped() {
+	c.skippedOnly = true
+	c.sub.live.scheduleKeep()
 }
 
 // handle hands a part out until it is done or the claim ends.
 func (c *claim) handle(recs []*infra.Record) {
 	for {
-		p := &part{claim: c, recs: recs, ended: make(chan bool, 1)}
+		p := &part{claim: c, recs: recs, result: make(chan bool, 1)}
 		if !c.sub.runner.offer(p) {
 			break
 		}
@@ -201,7 +201,7 @@ func (c *claim) handle(recs []*infra.Record) {
 	}
 	// The claim has ended, or the subscriber drains: the part is the next owner's.
 	c.mu.Lock()
-	c.holdsOnly(0, 0)
+	c.setHeld(0, 0)
 	c.mu.Unlock()
 	<-c.ctx.Done()
 }
@@ -213,7 +213,7 @@ func (c *claim) awaitPart(p *part) (done bool) {
 	defer long.Stop()
 	for waits := true; waits; {
 		select {
-		case done := <-p.ended:
+		case done := <-p.result:
 			return done
 		case <-long.C: // as waitForRoom
 			c.reading.close()
@@ -227,45 +227,45 @@ func (c *claim) awaitPart(p *part) (done bool) {
 		return false
 	}
 	select {
-	case done := <-p.ended:
+	case done := <-p.result:
 		return done
 	case <-c.ctx.Done():
 	}
 	late := time.NewTimer(c.sub.b.releaseTimeout())
 	defer late.Stop()
 	select {
-	case done := <-p.ended:
+	case done := <-p.result:
 		return done
 	case <-late.C:
-		p.tellLate()
+		p.logAbandoned()
 	}
 	return false
 }
 
-func (p *part) tellLate() {
+func (p *part) logAbandoned() {
 	p.claim.sub.log.Error("a handler did not stop in time; its messages are delivered again",
-		slog.Int("partition", int(p.claim.of.Partition)), slog.Int("messages", len(p.recs)))
+		slog.Int("partition", int(p.claim.base.Partition)), slog.Int("messages", len(p.recs)))
 }
 
 // done records that the part in flight is done.
-func (c *claim) done(v verdict) {
+func (c *claim) done(v partResult) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tracker.DoneAll()
-	c.holdsOnly(0, 0)
+	c.setHeld(0, 0)
 	switch v {
-	case skipped:
-		c.skippedTo()
-	case acked:
+	case resultSkipped:
+		c.markSkipped()
+	case resultAcked:
 		c.changed()
 	}
 }
 
-// ahead is the progress after the part in flight. owned is false when another owner may be
+// nextProgress is the progress after the part in flight. owned is false when another owner may be
 // at work.
-func (c *claim) ahead() (p infra.Progressed, owned bool) {
+func (c *claim) nextProgress() (p infra.Progressed, owned bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at, _ := c.tracker.End(c.sub.b.codec)
-	return infra.Progressed{Group: c.sub.group, Topic: c.of.Topic, Partition: c.of.Partition, Position: at}, !c.left
+	return infra.Progressed{Group: c.sub.group, Topic: c.base.Topic, Partition: c.base.Partition, Position: at}, !c.final
 }

@@ -33,7 +33,7 @@ func (b *broker) Place(ctx context.Context, topic, key string) (int32, error) {
 	if err != nil {
 		return 0, err
 	}
-	return place([]byte(key), n), nil
+	return partitionFor([]byte(key), n), nil
 }
 
 const (
@@ -52,7 +52,7 @@ func (b *broker) Scan(ctx context.Context, topic string, ranges map[int32]infra.
 	defer s.close()
 	for _, p := range slices.Sorted(maps.Keys(ranges)) {
 		if r := ranges[p]; r.From < r.To {
-			s.parts = append(s.parts, &scanned{partition: p, next: r.From, to: r.To})
+			s.parts = append(s.parts, &scanPart{partition: p, next: r.From, to: r.To})
 		}
 	}
 	return s.run(ctx)
@@ -63,13 +63,13 @@ type scan struct {
 	b      *broker
 	topic  string
 	f      func(m *message.Message, at time.Time) error
-	parts  []*scanned // that are not read to their end
-	failed time.Time  // since when nothing but errors came; zero: the last round was good
+	parts  []*scanPart // that are not read to their end
+	failed time.Time   // since when nothing but errors came; zero: the last round was good
 	damage []error
 }
 
-// scanned is one partition of a scan.
-type scanned struct {
+// scanPart is one partition of a scan.
+type scanPart struct {
 	partition int32
 	next, to  int64
 	cursor    infra.Cursor // nil: not open
@@ -81,7 +81,7 @@ func (s *scan) close() {
 	}
 }
 
-func (p *scanned) close() {
+func (p *scanPart) close() {
 	if p.cursor != nil {
 		p.cursor.Close()
 		p.cursor = nil
@@ -101,7 +101,7 @@ func (s *scan) run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
-			if err := s.again(ctx, err); err != nil {
+			if err := s.backOff(ctx, err); err != nil {
 				return err
 			}
 			continue
@@ -116,8 +116,8 @@ func (s *scan) run(ctx context.Context) error {
 	return errors.Join(s.damage...)
 }
 
-// again waits after an error. It returns an error that lasts.
-func (s *scan) again(ctx context.Context, err error) error {
+// backOff waits after an error. It returns an error that lasts.
+func (s *scan) backOff(ctx context.Context, err error) error {
 	if s.failed.IsZero() {
 		s.failed = time.Now()
 	}
@@ -148,23 +148,23 @@ func (s *scan) round(ctx context.Context) (read bool, err error) {
 			p.next = p.to
 		}
 	}
-	s.parts = slices.DeleteFunc(s.parts, func(p *scanned) bool { return p.next >= p.to })
+	s.parts = slices.DeleteFunc(s.parts, func(p *scanPart) bool { return p.next >= p.to })
 	return read, nil
 }
 
 // readOne returns how many offsets it has moved.
-func (s *scan) readOne(ctx context.Context, p *scanned) (n int64, err error) {
+func (s *scan) readOne(ctx context.Context, p *scanPart) (n int64, err error) {
 	if p.cursor == nil {
 		if p.cursor, err = s.b.log.Open(ctx, s.topic, p.partition, p.next); err != nil {
 			return 0, missing(s.topic, err)
 		}
 	}
 	from := p.next
-	most := scanBytes
+	limit := scanBytes
 	if p.to-p.next == 1 {
-		most = 1
+		limit = 1
 	}
-	recs, err := p.cursor.Read(ctx, most)
+	recs, err := p.cursor.Read(ctx, limit)
 	for _, rec := range recs {
 		if rec.Offset >= p.to {
 			p.next = p.to
@@ -180,7 +180,7 @@ func (s *scan) readOne(ctx context.Context, p *scanned) (n int64, err error) {
 	}
 	var d *infra.DamageError
 	if errors.As(err, &d) {
-		s.hurt(d, p)
+		s.skipDamage(d, p)
 		return max(p.next-from, 1), nil
 	}
 	if err != nil {
@@ -189,7 +189,7 @@ func (s *scan) readOne(ctx context.Context, p *scanned) (n int64, err error) {
 	return p.next - from, err
 }
 
-func (s *scan) hurt(d *infra.DamageError, p *scanned) {
+func (s *scan) skipDamage(d *infra.DamageError, p *scanPart) {
 	p.next = max(p.next, d.Offsets.To)
 	if p.to < infra.Forever {
 		s.damage = append(s.damage, d)

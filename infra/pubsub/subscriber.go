@@ -20,10 +20,10 @@ type subscriber struct {
 	group string
 	cfg   infra.SubscriberConfig
 
-	mu     sync.Mutex
-	subs   []*subscription
-	most   int // messages that each subscription may hold; 0: no bound of its own
-	closed bool
+	mu          sync.Mutex
+	subs        []*subscription
+	maxMessages int // messages that each subscription may hold; 0: no bound of its own
+	closed      bool
 }
 
 var _ infra.Subscriber = (*subscriber)(nil)
@@ -46,7 +46,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	sub.keeper = newKeeper(sub)
 	own := sub.own
 	if s.cfg.Runs.On() {
-		sub.wants, sub.runner = newWants(s.cfg.Only), newRunner(sub)
+		sub.filter, sub.runner = newRecordFilter(s.cfg.Only), newRunner(sub)
 		sub.live = s.b.joinLive(sub)
 		own = sub.follow
 	}
@@ -62,7 +62,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	s.mu.Lock()
 	closed := s.closed
 	s.subs = append(s.subs, sub)
-	sub.account.bound(s.most)
+	sub.account.bound(s.maxMessages)
 	s.mu.Unlock()
 	if closed { // meanwhile
 		cancel()
@@ -111,7 +111,7 @@ func (s *subscriber) Deferred(key string) (n int) {
 func (s *subscriber) Bound(messages int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.most = messages
+	s.maxMessages = messages
 	for _, sub := range s.subs {
 		sub.account.bound(messages)
 	}
@@ -164,7 +164,7 @@ type subscription struct {
 	keeper       *keeper
 	runner       *runner // nil: messages come singly
 	live         *live   // of topic, with runner
-	wants        wants
+	filter       recordFilter
 	flights      *infra.InFlight
 	account      *account      // of its claims
 	ended        chan struct{} // no claim is left
@@ -194,19 +194,19 @@ func (s *subscription) end() {
 // their keys are unknown.
 func (s *subscription) own(of infra.Claim) {
 	state := s.decode(of)
-	for again := true; again; {
+	for restart := true; restart; {
 		c := newClaim(s, of, state)
 		s.mu.Lock()
 		s.claims[c] = struct{}{}
 		s.mu.Unlock()
 		c.run()
-		c.end()
+		c.cancel()
 		c.finish()
 		s.mu.Lock()
 		delete(s.claims, c)
 		s.mu.Unlock()
-		s.keeper.leave(c)
-		again = c.anew && of.Context.Err() == nil && s.closing.Err() == nil
+		s.keeper.keepLast(c)
+		restart = c.restart && of.Context.Err() == nil && s.closing.Err() == nil
 		state = c.state()
 	}
 }
@@ -225,23 +225,23 @@ func (s *subscription) decode(of infra.Claim) progress.State {
 func (s *subscription) follow(of infra.Claim) {
 	giveUp := of.Hold()
 	c := newClaim(s, of, s.decode(of))
-	c.follower = newFollower(c, s.live.part(of.Partition))
+	c.follower = newFollower(c, s.live.joinPart(of.Partition))
 	s.mu.Lock()
 	s.claims[c] = struct{}{}
 	s.mu.Unlock()
-	c.follower.begin()
-	lost := context.AfterFunc(of.Context, c.end)
-	closes := context.AfterFunc(s.closing, c.end)
+	c.follower.attach()
+	lost := context.AfterFunc(of.Context, c.cancel)
+	closes := context.AfterFunc(s.closing, c.cancel)
 	context.AfterFunc(c.ctx, func() {
 		lost()
 		closes()
-		s.runner.turn()
-		c.follower.end()
+		s.runner.newGeneration()
+		c.follower.stop()
 		c.finish()
 		s.mu.Lock()
 		delete(s.claims, c)
 		s.mu.Unlock()
-		s.keeper.leave(c)
+		s.keeper.keepLast(c)
 		giveUp()
 	})
 }

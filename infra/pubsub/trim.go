@@ -25,14 +25,14 @@ type trimmer struct {
 	failed bool                // already logged
 }
 
-// below is, for each partition, the offset below which every group is done.
-type below map[int32]int64
+// doneOffsets is, for each partition, the offset below which every group is done.
+type doneOffsets map[int32]int64
 
-// looks is how often the trimmer looks in TrimAge. firstLook is the maximum time of its
-// first look after a start.
+// checksPerAge is the number of the trimmer's checks in TrimAge. firstCheck is the maximum
+// time until its first check after a start.
 const (
-	looks     = 4
-	firstLook = 10 * time.Second
+	checksPerAge = 4
+	firstCheck   = 10 * time.Second
 )
 
 func newTrimmer(b *broker, age time.Duration) *trimmer {
@@ -71,13 +71,13 @@ func (t *trimmer) stop() {
 	}
 }
 
-// run looks periodically. Records that are done at one look are deleted one age later. A
+// run checks periodically. Records that are done at one check are deleted one age later. A
 // new process does not know what an earlier one saw. So at a start it deletes records that
 // are done and were stored longer than that ago, and a server that is often restarted
 // trims too.
 func (t *trimmer) run(ctx context.Context) {
 	defer close(t.done)
-	first := time.NewTimer(min(t.age/looks, firstLook))
+	first := time.NewTimer(min(t.age/checksPerAge, firstCheck))
 	defer first.Stop()
 	select {
 	case <-ctx.Done():
@@ -85,23 +85,23 @@ func (t *trimmer) run(ctx context.Context) {
 	case <-first.C:
 		t.trimOld(ctx)
 	}
-	tick := time.NewTicker(max(t.age/looks, 10*time.Millisecond))
+	tick := time.NewTicker(max(t.age/checksPerAge, 10*time.Millisecond))
 	defer tick.Stop()
-	var seen []map[string]below
+	var seen []map[string]doneOffsets
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		now := t.look(ctx)
+		now := t.check(ctx)
 		seen = append(seen, now)
-		if len(seen) <= looks {
+		if len(seen) <= checksPerAge {
 			continue
 		}
-		for topic, then := range seen[0] {
-			if at := still(then, now[topic]); len(at) > 0 {
-				t.outcome(ctx, t.b.log.Trim(ctx, topic, at)) // retried at the next look
+		for topic, before := range seen[0] {
+			if at := lowest(before, now[topic]); len(at) > 0 {
+				t.outcome(ctx, t.b.log.Trim(ctx, topic, at)) // retried at the next check
 			}
 		}
 		seen = seen[1:]
@@ -110,34 +110,34 @@ func (t *trimmer) run(ctx context.Context) {
 
 // trimOld trims records that are done and older than the age.
 func (t *trimmer) trimOld(ctx context.Context) {
-	for topic, done := range t.look(ctx) {
+	for topic, done := range t.check(ctx) {
 		bounds, err := t.b.log.Bounds(ctx, topic, time.Now().Add(-t.age))
 		if errors.Is(err, infra.ErrNoTopic) {
 			continue
 		}
-		old := below{}
+		old := doneOffsets{}
 		for p, b := range bounds {
 			if b.At > b.Oldest {
 				old[p] = b.At
 			}
 		}
-		if at := still(old, done); err == nil && len(at) > 0 {
+		if at := lowest(old, done); err == nil && len(at) > 0 {
 			err = t.b.log.Trim(ctx, topic, at)
 		}
 		t.outcome(ctx, err)
 	}
 }
 
-// look reads the progress of every topic that exists.
-func (t *trimmer) look(ctx context.Context) map[string]below {
-	there, err := t.b.log.Topics(ctx)
+// check reads the progress of every topic that exists.
+func (t *trimmer) check(ctx context.Context) map[string]doneOffsets {
+	existing, err := t.b.log.Topics(ctx)
 	if err != nil {
 		t.outcome(ctx, err)
 		return nil
 	}
 	reads := t.b.readers()
-	now := map[string]below{}
-	for _, topic := range there {
+	now := map[string]doneOffsets{}
+	for _, topic := range existing {
 		t.mu.Lock()
 		_, watched := t.topics[topic]
 		t.mu.Unlock()
@@ -157,7 +157,7 @@ func (t *trimmer) look(ctx context.Context) map[string]below {
 // doneByAll is the offset below which every group of a topic is done: groups with progress
 // there, and groups that this process subscribed, which begin at the oldest record where
 // they have none. Partitions without anything to delete are left out.
-func (t *trimmer) doneByAll(ctx context.Context, topic string, readers []string) (below, error) {
+func (t *trimmer) doneByAll(ctx context.Context, topic string, readers []string) (doneOffsets, error) {
 	kept, err := t.b.log.Kept(ctx, topic)
 	if err != nil {
 		return nil, err
@@ -170,7 +170,7 @@ func (t *trimmer) doneByAll(ctx context.Context, topic string, readers []string)
 		return nil, err
 	}
 	groups := append(slices.Collect(maps.Keys(kept)), readers...)
-	done := below{}
+	done := doneOffsets{}
 	for p, b := range bounds {
 		low := b.End
 		for _, g := range groups {
@@ -208,11 +208,11 @@ func (t *trimmer) outcome(ctx context.Context, err error) {
 	t.failed = err != nil
 }
 
-// still returns the offsets that were done then and are done now. A group may be new, or
+// lowest returns the offsets that were done then and are done now. A group may be new, or
 // may have been reset to deliver again.
-func still(then, now below) below {
-	both := below{}
-	for p, at := range then {
+func lowest(before, now doneOffsets) doneOffsets {
+	both := doneOffsets{}
+	for p, at := range before {
 		if low, known := now[p]; known {
 			both[p] = min(at, low)
 		}

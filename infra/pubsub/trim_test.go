@@ -115,8 +115,8 @@ func TestTrimAsksOnce(t *testing.T) {
 		after(age)
 		lists, asked := e.faults.lists.Load(), e.faults.asked.Load()
 		after(age)
-		assert.EqualValues(t, looks, e.faults.lists.Load()-lists)
-		assert.EqualValues(t, looks, e.faults.asked.Load()-asked)
+		assert.EqualValues(t, checksPerAge, e.faults.lists.Load()-lists)
+		assert.EqualValues(t, checksPerAge, e.faults.asked.Load()-asked)
 	})
 }
 

@@ -2,25 +2,25 @@ package pubsub
 
 import "eventserver/infra"
 
-// wants is infra.Only as it is asked.
-type wants struct {
+// recordFilter is infra.Only as it is asked.
+type recordFilter struct {
 	header, mark string
 	match        func(value string) bool // nil: everything is wanted
-	skipped      func(n int)
+	onSkipped    func(n int)
 }
 
-func newWants(o infra.Only) wants {
+func newRecordFilter(o infra.Only) recordFilter {
 	if o.Match == nil {
-		return wants{}
+		return recordFilter{}
 	}
 	if o.Skipped == nil {
 		o.Skipped = func(int) {}
 	}
-	return wants{o.Header, o.Mark, o.Match, o.Skipped}
+	return recordFilter{o.Header, o.Mark, o.Match, o.Skipped}
 }
 
-// rec reports whether a record is wanted.
-func (w *wants) rec(rec *infra.Record) bool {
+// matches reports whether a record is wanted.
+func (w *recordFilter) matches(rec *infra.Record) bool {
 	if w.match == nil {
 		return true
 	}

@@ -2,8 +2,8 @@ package pubsub
 
 import "encoding/binary"
 
-// place is the partition of a key, where Kafka's own producers put it.
-func place(key []byte, partitions int32) int32 {
+// partitionFor is the partition of a key, where Kafka's own producers put it.
+func partitionFor(key []byte, partitions int32) int32 {
 	return int32(murmur2(key)&0x7fffffff) % partitions
 }
 

@@ -93,7 +93,7 @@ func TestPartsTakeTurnsWhereMemoryIsShort(t *testing.T) {
 					at := 0
 					for _, c := range s.(*subscriber).subscriptions()[0].owned() {
 						c.mu.Lock()
-						if c.follower.at == there {
+						if c.follower.phase == phaseLive {
 							at++
 						}
 						c.mu.Unlock()

@@ -25,6 +25,6 @@ func TestPlaceIsThatOfKafka(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		key := rapid.SliceOfN(rapid.Byte(), 1, 64).Draw(t, "key")
 		n := rapid.IntRange(1, 200).Draw(t, "partitions")
-		require.EqualValues(t, kafka.Partition(&kgo.Record{Key: key}, n), place(key, int32(n)))
+		require.EqualValues(t, kafka.Partition(&kgo.Record{Key: key}, n), partitionFor(key, int32(n)))
 	})
 }
