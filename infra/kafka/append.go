@@ -23,7 +23,7 @@ type producer struct {
 	ends   map[topicPartition]int64 // behind the last record that this process appended
 	closed bool
 
-	underway sync.WaitGroup
+	running sync.WaitGroup
 }
 
 func (p *producer) init(l *Log) { p.log, p.ends = l, map[topicPartition]int64{} }
@@ -36,9 +36,9 @@ func (p *producer) end(at topicPartition) int64 {
 	return p.ends[at]
 }
 
-// shorter records that a partition ends before its known end: it is a new one with the same
+// forgetEnd records that a partition ends before its known end: it is a new one with the same
 // name.
-func (p *producer) shorter(at topicPartition, end int64) {
+func (p *producer) forgetEnd(at topicPartition, end int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ends[at] == end {
@@ -62,10 +62,10 @@ type batch struct {
 	log  *Log
 	recs []*infra.Record
 
-	mu     sync.Mutex
-	left   int
-	done   chan struct{}
-	failed map[int]error // by the place in recs
+	mu        sync.Mutex
+	remaining int
+	done      chan struct{}
+	failed    map[int]error // by the place in recs
 }
 
 func (p *producer) append(ctx context.Context, recs []*infra.Record) error {
@@ -88,7 +88,7 @@ func (p *producer) append(ctx context.Context, recs []*infra.Record) error {
 			out[i].Headers = headers
 		}
 	}
-	b := &batch{log: p.log, recs: recs, left: len(recs), done: make(chan struct{})}
+	b := &batch{log: p.log, recs: recs, remaining: len(recs), done: make(chan struct{})}
 	if err := p.produce(ctx, out, b); err != nil {
 		return err
 	}
@@ -111,21 +111,21 @@ func (p *producer) produce(ctx context.Context, out []kgo.Record, b *batch) erro
 	if p.closed {
 		return ErrClosed
 	}
-	p.underway.Add(1)
+	p.running.Add(1)
 	p.last = max(p.last, time.Now().UnixMilli())
 	at := time.UnixMilli(p.last)
 	for i := range out {
 		out[i].Timestamp = at
-		p.log.client.Produce(ctx, &out[i], func(r *kgo.Record, err error) { b.answer(i, r, err) })
+		p.log.client.Produce(ctx, &out[i], func(r *kgo.Record, err error) { b.handleResult(i, r, err) })
 	}
 	return nil
 }
 
-// answer handles the client's answer for one record, in the order of a partition.
-func (b *batch) answer(i int, r *kgo.Record, err error) {
+// handleResult handles the client's answer for one record, in the order of a partition.
+func (b *batch) handleResult(i int, r *kgo.Record, err error) {
 	if err == nil {
 		b.recs[i].Offset, b.recs[i].Time = r.Offset, r.Timestamp
-		b.log.followers.own(topicPartition{r.Topic, r.Partition}, b.recs[i], r.ProducerID)
+		b.log.followers.addOwn(topicPartition{r.Topic, r.Partition}, b.recs[i], r.ProducerID)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -135,7 +135,7 @@ func (b *batch) answer(i int, r *kgo.Record, err error) {
 		}
 		b.failed[i] = err
 	}
-	if b.left--; b.left == 0 {
+	if b.remaining--; b.remaining == 0 {
 		close(b.done)
 	}
 }
@@ -143,7 +143,7 @@ func (b *batch) answer(i int, r *kgo.Record, err error) {
 // outcome is the error of an append. Behind a record that the cluster refused, the client
 // fails every other record of the partition.
 func (p *producer) outcome(out []kgo.Record, b *batch) error {
-	p.underway.Done()
+	p.running.Done()
 	if len(b.failed) == 0 {
 		return nil
 	}
@@ -170,7 +170,7 @@ func (p *producer) refusal(r *kgo.Record, err error) error {
 	switch {
 	case errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge):
 		return fmt.Errorf("%w: %w", infra.ErrTooLarge, err)
-	case gone(err):
+	case topicMissing(err):
 		p.log.topics.forget(r.Topic)
 		return fmt.Errorf("topic %s %w: %w", r.Topic, infra.ErrNoTopic, err)
 	case errors.Is(err, kgo.ErrClientClosed):
@@ -184,5 +184,5 @@ func (p *producer) close() {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
-	p.underway.Wait()
+	p.running.Wait()
 }

@@ -15,14 +15,14 @@ import (
 
 // What listOffsets asks for beside a time in milliseconds.
 const (
-	atEnd    = -1
-	atOldest = -2
+	offsetEnd    = -1
+	offsetOldest = -2
 )
 
-// answer has the answers of a topic's partitions.
-type answer[T any] struct {
-	of  map[int32]T
-	err error
+// topicResult has the answers of a topic's partitions.
+type topicResult[T any] struct {
+	partitions map[int32]T
+	err        error
 }
 
 // Bounds implements infra.LogTopics. The end is that of the committed records.
@@ -32,18 +32,18 @@ func (l *Log) Bounds(ctx context.Context, topic string, since time.Time) (map[in
 	}
 	real := l.cfg.Topic(topic)
 	one := l.bounds(ctx, since, real)[real]
-	return one.of, one.err
+	return one.partitions, one.err
 }
 
 // bounds asks for all topics at once, and again while partitions move, such as after the
 // death of a broker. The error wraps infra.ErrNoTopic for a missing topic.
-func (l *Log) bounds(ctx context.Context, since time.Time, reals ...string) map[string]answer[infra.Bounds] {
-	out := l.boundsKnown(ctx, since, reals)
+func (l *Log) bounds(ctx context.Context, since time.Time, reals ...string) map[string]topicResult[infra.Bounds] {
+	out := l.cachedBounds(ctx, since, reals)
 	until := time.Now().Add(retryTimeout)
 	for try := 1; ; try++ {
 		var old []string
 		for real, one := range out {
-			if moved(one.err) && (try == 1 || !gone(one.err)) || refused(one.err) { // the cached metadata are old
+			if leaderChanged(one.err) && (try == 1 || !topicMissing(one.err)) || connectionRefused(one.err) { // the cached metadata are old
 				old = append(old, real)
 			}
 		}
@@ -51,58 +51,58 @@ func (l *Log) bounds(ctx context.Context, since time.Time, reals ...string) map[
 			break
 		}
 		l.topics.forget(old...)
-		maps.Copy(out, l.boundsKnown(ctx, since, old))
+		maps.Copy(out, l.cachedBounds(ctx, since, old))
 	}
 	for real, one := range out {
-		if gone(one.err) {
+		if topicMissing(one.err) {
 			l.topics.forget(real)
-			out[real] = answer[infra.Bounds]{err: fmt.Errorf("topic %s %w", real, infra.ErrNoTopic)}
+			out[real] = topicResult[infra.Bounds]{err: fmt.Errorf("topic %s %w", real, infra.ErrNoTopic)}
 		}
 	}
 	return out
 }
 
-// boundsKnown is bounds with the known metadata of the topics.
-func (l *Log) boundsKnown(ctx context.Context, since time.Time, reals []string) map[string]answer[infra.Bounds] {
-	out := make(map[string]answer[infra.Bounds], len(reals))
+// cachedBounds is bounds with the known metadata of the topics.
+func (l *Log) cachedBounds(ctx context.Context, since time.Time, reals []string) map[string]topicResult[infra.Bounds] {
+	out := make(map[string]topicResult[infra.Bounds], len(reals))
 	known, errs := l.topics.all(ctx, reals...)
 	for real, err := range errs {
-		out[real] = answer[infra.Bounds]{err: err}
+		out[real] = topicResult[infra.Bounds]{err: err}
 	}
-	list := func(at int64) map[string]answer[int64] {
+	list := func(at int64) map[string]topicResult[int64] {
 		all := l.listOffsets(ctx, known, at)
 		for real, one := range all {
 			if one.err != nil { // nothing more is asked
-				out[real] = answer[infra.Bounds]{err: one.err}
+				out[real] = topicResult[infra.Bounds]{err: one.err}
 				delete(known, real)
 			}
 		}
 		return all
 	}
-	oldest := list(atOldest)
+	oldest := list(offsetOldest)
 	at := oldest
 	if !since.IsZero() {
 		// negative times are invalid, or like -1 and -2 mean the ends
 		at = list(max(since.UnixMilli(), 0))
 	}
-	end := list(atEnd)
+	end := list(offsetEnd)
 	for real := range known {
-		of := make(map[int32]infra.Bounds, len(oldest[real].of))
-		for p, low := range oldest[real].of {
-			b := infra.Bounds{Oldest: low, At: at[real].of[p], End: max(end[real].of[p], low)}
+		of := make(map[int32]infra.Bounds, len(oldest[real].partitions))
+		for p, low := range oldest[real].partitions {
+			b := infra.Bounds{Oldest: low, At: at[real].partitions[p], End: max(end[real].partitions[p], low)}
 			if b.At < 0 || b.At > b.End { // nothing is as young
 				b.At = b.End
 			}
 			of[p] = b
 		}
-		out[real] = answer[infra.Bounds]{of: of}
+		out[real] = topicResult[infra.Bounds]{partitions: of}
 	}
 	return out
 }
 
 // listOffsets asks for every partition of topics at once, and has an answer for each
 // topic.
-func (l *Log) listOffsets(ctx context.Context, of map[string]*topicInfo, at int64) map[string]answer[int64] {
+func (l *Log) listOffsets(ctx context.Context, of map[string]*topicInfo, at int64) map[string]topicResult[int64] {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.IsolationLevel = readCommitted
 	for real, info := range of {
@@ -117,9 +117,9 @@ func (l *Log) listOffsets(ctx context.Context, of map[string]*topicInfo, at int6
 			req.Topics = append(req.Topics, topic)
 		}
 	}
-	out := make(map[string]answer[int64], len(of))
+	out := make(map[string]topicResult[int64], len(of))
 	for real, info := range of {
-		out[real] = answer[int64]{of: make(map[int32]int64, len(info.leaders))}
+		out[real] = topicResult[int64]{partitions: make(map[int32]int64, len(info.leaders))}
 	}
 	if len(req.Topics) == 0 {
 		return out
@@ -143,26 +143,26 @@ func (l *Log) listOffsets(ctx context.Context, of map[string]*topicInfo, at int6
 					fail(topic.Topic, fmt.Errorf("partition %d: %w", p.Partition, err))
 					continue
 				}
-				out[topic.Topic].of[p.Partition] = p.Offset
+				out[topic.Topic].partitions[p.Partition] = p.Offset
 			}
 		}
 	}
 	for real, info := range of {
-		if n := len(info.leaders) - len(out[real].of); n > 0 {
+		if n := len(info.leaders) - len(out[real].partitions); n > 0 {
 			fail(real, fmt.Errorf("%d partitions are missing in the answer", n))
 		}
 	}
 	return out
 }
 
-// lookMost is the maximum number of groups in one request of Look. The text of each
+// maxLookGroups is the maximum number of groups in one request of Look. The text of each
 // partition may have some kilobytes, and the client limits an answer.
-const lookMost = 500
+const maxLookGroups = 500
 
 // Look implements infra.LogGroups.
 func (l *Log) Look(ctx context.Context, of ...infra.GroupTopic) []infra.Looked {
 	out := make([]infra.Looked, 0, len(of))
-	for some := range slices.Chunk(of, lookMost) {
+	for some := range slices.Chunk(of, maxLookGroups) {
 		out = append(out, l.look(ctx, some)...)
 	}
 	return out
@@ -183,7 +183,7 @@ func (l *Log) look(ctx context.Context, of []infra.GroupTopic) []infra.Looked {
 	bounds := l.bounds(ctx, time.Time{}, keysOf(reals)...)
 	for i, one := range of {
 		have := bounds[l.cfg.Topic(one.Topic)]
-		if out[i] = (infra.Looked{Bounds: have.of, Err: have.err}); have.err == nil {
+		if out[i] = (infra.Looked{Bounds: have.partitions, Err: have.err}); have.err == nil {
 			groups[l.cfg.Group(one.Group)] = struct{}{}
 		}
 	}

@@ -22,14 +22,14 @@ type members struct {
 	openings openings
 	shares   *shares.Shares
 
-	mu     sync.Mutex
-	claims map[place]*claim // that are being taken up, or not given up yet
-	shards int32            // how many there are; 0: not known yet
-	owned  map[int32]bool   // of them
-	lease  lease
-	told   bool // which shards are owned has been said once
-	owner  *owner
-	closed bool
+	mu       sync.Mutex
+	claims   map[place]*claim // that are being taken up, or not given up yet
+	shards   int32            // how many there are; 0: not known yet
+	owned    map[int32]bool   // of them
+	lease    lease
+	assigned bool // the cluster has assigned shards at least once
+	owner    *owner
+	closed   bool
 }
 
 // place is a group and a partition.
@@ -46,7 +46,7 @@ type claim struct {
 
 	// members.mu
 	marked bool      // the cluster has the mark
-	last   committed // as of the last Keep
+	last   commit    // as of the last Keep
 	at     time.Time // of that
 }
 
@@ -62,7 +62,7 @@ func (l *Log) Join(ctx context.Context, group, topic string, own func(infra.Clai
 	if err := l.usable(ctx); err != nil {
 		return nil, err
 	}
-	info, err := l.topics.of(ctx, l.cfg.Topic(topic))
+	info, err := l.topics.get(ctx, l.cfg.Topic(topic))
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (l *Log) Join(ctx context.Context, group, topic string, own func(infra.Clai
 // and are returned. cause is infra.ErrLost when another process may have them already.
 // m.mu is held.
 func (m *members) share(cause error) []*shares.Claim {
-	if !m.lease.valid || !m.told {
+	if !m.lease.valid || !m.assigned {
 		return m.shares.Own(nil, cause)
 	}
 	owned, shards := maps.Clone(m.owned), m.shards
@@ -119,11 +119,11 @@ func (m *members) giveUp(c *shares.Claim) {
 	delete(m.claims, placeOf(c))
 }
 
-func (m *members) unmark(c *claim, last committed) {
+func (m *members) unmark(c *claim, last commit) {
 	last.owner = ""
 	// It waits for the running commit and then for its own, so that no commit of this
 	// process is on its way when the partition is given up.
-	ctx, cancel := context.WithTimeout(m.log.life, 2*answerTimeout+mostPace)
+	ctx, cancel := context.WithTimeout(m.log.ctx, 2*answerTimeout+maxCommitInterval)
 	defer cancel()
 	if err := m.log.commits.put(ctx, m.log.addCommit(nil, c, last), &waiter{done: make(chan struct{})}); err != nil {
 		m.log.cfg.Logger.Debug("a partition that was given up keeps its mark", slog.String("group", c.Group),
@@ -132,7 +132,7 @@ func (m *members) unmark(c *claim, last committed) {
 }
 
 // addCommit adds a commit that needs no further check to those of other claims.
-func (l *Log) addCommit(to map[string]map[topicPartition]*entry, c *claim, what committed) map[string]map[topicPartition]*entry {
+func (l *Log) addCommit(to map[string]map[topicPartition]*entry, c *claim, what commit) map[string]map[topicPartition]*entry {
 	if to == nil {
 		to = map[string]map[topicPartition]*entry{}
 	}
@@ -144,10 +144,10 @@ func (l *Log) addCommit(to map[string]map[topicPartition]*entry, c *claim, what 
 	return to
 }
 
-// mayKeep refuses progress of partitions that the caller does not own, and records the
+// recordProgress refuses progress of partitions that the caller does not own, and records the
 // rest. It returns the mark of the owner ("" where this process has no member of the group)
 // and the end of the ownership.
-func (m *members) mayKeep(p infra.Progressed, now time.Time) (mark string, until time.Time, err error) {
+func (m *members) recordProgress(p infra.Progressed, now time.Time) (mark string, until time.Time, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.claims[place{p.Group, p.Topic, p.Partition}]
@@ -157,7 +157,7 @@ func (m *members) mayKeep(p infra.Progressed, now time.Time) (mark string, until
 	if c == nil || c.Lost() || !m.lease.holds(now) {
 		return "", until, fmt.Errorf("group %s, topic %s, partition %d: %w", p.Group, p.Topic, p.Partition, infra.ErrLost)
 	}
-	c.last, c.at = committed{position: p.Position, kept: true}, now
+	c.last, c.at = commit{position: p.Position, kept: true}, now
 	return c.mark, m.lease.until, nil
 }
 

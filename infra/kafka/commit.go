@@ -27,32 +27,32 @@ type commits struct {
 
 // groupCommits are the waiting commits of a group; commits.mu.
 type groupCommits struct {
-	pending map[topicPartition]*entry
-	busy    bool          // a goroutine works on it
-	next    time.Time     // not before this
-	least   time.Duration // between two
+	pending     map[topicPartition]*entry
+	busy        bool          // a goroutine works on it
+	next        time.Time     // not before this
+	minInterval time.Duration // between two
 }
 
 // entry is a commit of one partition.
 type entry struct {
 	topic   string // logical
-	what    committed
+	what    commit
 	checked bool // false: it must be the owner's, whose mark it gets
 	waiting []*waiter
 }
 
 // waiter is a call that waits for entries.
 type waiter struct {
-	left int
-	err  error
-	done chan struct{}
+	remaining int
+	err       error
+	done      chan struct{}
 }
 
 // The time of a commit sets the time between two: a busy cluster gets fewer and larger
-// ones. mostPace bounds the repeats after a kill.
+// ones. maxCommitInterval bounds the repeats after a kill.
 const (
-	pace     = 4
-	mostPace = 100 * time.Millisecond
+	commitIntervalFactor = 4
+	maxCommitInterval    = 100 * time.Millisecond
 )
 
 func (c *commits) init(l *Log) { c.log, c.groups = l, map[string]*groupCommits{} }
@@ -67,7 +67,7 @@ func (c *commits) close() {
 
 // Keep implements infra.LogGroups. It returns when the cluster has it.
 func (l *Log) Keep(ctx context.Context, all ...infra.Progressed) error {
-	if l.life.Err() != nil {
+	if l.ctx.Err() != nil {
 		return ErrClosed
 	}
 	if err := ctx.Err(); err != nil || len(all) == 0 {
@@ -76,14 +76,14 @@ func (l *Log) Keep(ctx context.Context, all ...infra.Progressed) error {
 	w := &waiter{done: make(chan struct{})}
 	byGroup := map[string]map[topicPartition]*entry{}
 	for _, p := range all {
-		if _, _, err := l.members.mayKeep(p, time.Now()); err != nil {
+		if _, _, err := l.members.recordProgress(p, time.Now()); err != nil {
 			return err
 		}
 		g := l.cfg.Group(p.Group)
 		if byGroup[g] == nil {
 			byGroup[g] = map[topicPartition]*entry{}
 		}
-		byGroup[g][topicPartition{l.cfg.Topic(p.Topic), p.Partition}] = &entry{topic: p.Topic, what: committed{position: p.Position, kept: true}}
+		byGroup[g][topicPartition{l.cfg.Topic(p.Topic), p.Partition}] = &entry{topic: p.Topic, what: commit{position: p.Position, kept: true}}
 	}
 	return l.commits.put(ctx, byGroup, w)
 }
@@ -98,11 +98,11 @@ func (c *commits) put(ctx context.Context, byGroup map[string]map[topicPartition
 	for group, entries := range byGroup {
 		g := c.groups[group]
 		if g == nil {
-			g = &groupCommits{pending: map[topicPartition]*entry{}, least: c.log.cfg.CommitInterval}
+			g = &groupCommits{pending: map[topicPartition]*entry{}, minInterval: c.log.cfg.CommitInterval}
 			c.groups[group] = g
 		}
 		for at, e := range entries {
-			w.left++
+			w.remaining++
 			if before := g.pending[at]; before != nil {
 				e.waiting = before.waiting
 			}
@@ -146,7 +146,7 @@ func (c *commits) work(group string, g *groupCommits) {
 		wait := time.Until(g.next)
 		c.mu.Unlock()
 		if wait > 0 {
-			_ = pause(c.log.life, wait)
+			_ = pause(c.log.ctx, wait)
 		}
 		c.mu.Lock()
 		if len(g.pending) == 0 {
@@ -161,11 +161,11 @@ func (c *commits) work(group string, g *groupCommits) {
 		errs := c.commit(group, entries)
 		took := time.Since(began)
 		c.mu.Lock()
-		g.next = began.Add(max(g.least, min(pace*took, mostPace)))
+		g.next = began.Add(max(g.minInterval, min(commitIntervalFactor*took, maxCommitInterval)))
 		for at, e := range entries {
 			for _, w := range e.waiting {
 				w.err = errors.Join(w.err, errs[at])
-				if w.left--; w.left == 0 {
+				if w.remaining--; w.remaining == 0 {
 					close(w.done)
 				}
 			}
@@ -185,7 +185,7 @@ func (c *commits) commit(group string, entries map[topicPartition]*entry) map[to
 	for at, e := range entries {
 		what := e.what
 		if !e.checked {
-			owner, holds, err := c.log.members.mayKeep(infra.Progressed{Group: group[len(c.log.cfg.TopicPrefix):], Topic: e.topic, Partition: at.partition, Position: what.position}, time.Now())
+			owner, holds, err := c.log.members.recordProgress(infra.Progressed{Group: group[len(c.log.cfg.TopicPrefix):], Topic: e.topic, Partition: at.partition, Position: what.position}, time.Now())
 			if err != nil {
 				errs[at] = err
 				continue
@@ -209,7 +209,7 @@ func (c *commits) commit(group string, entries map[topicPartition]*entry) map[to
 	if len(req.Topics) == 0 {
 		return errs
 	}
-	ctx, cancel := context.WithDeadline(c.log.life, until)
+	ctx, cancel := context.WithDeadline(c.log.ctx, until)
 	defer cancel()
 	resp, err := req.RequestWith(ctx, c.log.client)
 	stored := map[topicPartition]bool{}

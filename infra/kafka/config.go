@@ -69,7 +69,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.Observer == nil {
-		c.Observer = unobserved{}
+		c.Observer = noObserver{}
 	}
 	if c.Fatal == nil {
 		c.Fatal = func(error) {}
@@ -151,7 +151,7 @@ func (c *Config) client(name string) []kgo.Opt {
 		kgo.DialTimeout(dialTimeout), kgo.RequestTimeoutOverhead(answerTimeout), kgo.RetryTimeout(retryTimeout),
 		kgo.RetryBackoffFn(func(tries int) time.Duration { return min(50*time.Millisecond<<min(tries, 4), 400*time.Millisecond) }),
 		kgo.MetadataMinAge(100 * time.Millisecond),
-		kgo.WithLogger(clientLog{c.Logger}), kgo.WithHooks(observed{name, c.Observer}), kgo.DisableClientMetrics(),
+		kgo.WithLogger(clientLog{c.Logger}), kgo.WithHooks(clientHooks{name, c.Observer}), kgo.DisableClientMetrics(),
 	}
 	if c.TLS != nil {
 		opts = append(opts, kgo.DialTLSConfig(c.TLS.Clone()))

@@ -17,7 +17,7 @@ type cursor struct {
 	topic     string
 	partition int32
 	next      int64
-	ahead     []*infra.Record // read and not given yet
+	buffered  []*infra.Record // read and not given yet
 	tail      *tail           // at the end; nil: behind it
 	more      chan struct{}
 	closed    bool
@@ -48,7 +48,7 @@ func (c *cursor) wake() {
 func (c *cursor) Close() {
 	c.closed = true
 	c.leave()
-	c.ahead = nil
+	c.buffered = nil
 }
 
 func (c *cursor) leave() {
@@ -58,17 +58,17 @@ func (c *cursor) leave() {
 	}
 }
 
-// coming reports whether this process has appended records that the cursor has not got yet:
+// expectsOwn reports whether this process has appended records that the cursor has not got yet:
 // the answer for them is on its way.
-func (c *cursor) coming() bool {
+func (c *cursor) expectsOwn() bool {
 	return c.log.producer.end(topicPartition{c.log.cfg.Topic(c.topic), c.partition}) > c.next
 }
 
-// comingMost is the maximum wait for such an answer.
-const comingMost = 50 * time.Millisecond
+// maxOwnWait is the maximum wait for such an answer.
+const maxOwnWait = 50 * time.Millisecond
 
 func (c *cursor) await(ctx context.Context) bool {
-	t := time.NewTimer(comingMost)
+	t := time.NewTimer(maxOwnWait)
 	defer t.Stop()
 	select {
 	case <-c.more:
@@ -80,9 +80,9 @@ func (c *cursor) await(ctx context.Context) bool {
 	}
 }
 
-// readMost is the maximum request of a cursor that is behind. A batch can be larger than
+// maxRead is the maximum request of a cursor that is behind. A batch can be larger than
 // the wanted part of it.
-const readMost = 1 << 20
+const maxRead = 1 << 20
 
 // Read implements infra.Cursor.
 func (c *cursor) Read(ctx context.Context, maxBytes int) ([]*infra.Record, error) {
@@ -93,15 +93,15 @@ func (c *cursor) Read(ctx context.Context, maxBytes int) ([]*infra.Record, error
 		if c.closed {
 			return nil, ErrClosed
 		}
-		if len(c.ahead) > 0 {
-			return c.give(maxBytes), nil
+		if len(c.buffered) > 0 {
+			return c.takeBuffered(maxBytes), nil
 		}
 		if c.tail != nil {
 			recs, here := c.tail.read(c, maxBytes)
 			if n := len(recs); n > 0 {
 				c.next = recs[n-1].Offset + 1
 			}
-			if here && (len(recs) > 0 || !c.coming()) {
+			if here && (len(recs) > 0 || !c.expectsOwn()) {
 				return recs, nil
 			}
 			if here && c.await(ctx) {
@@ -109,31 +109,31 @@ func (c *cursor) Read(ctx context.Context, maxBytes int) ([]*infra.Record, error
 			}
 			c.leave()
 		}
-		if err := c.behind(ctx, maxBytes); err != nil {
+		if err := c.readBehind(ctx, maxBytes); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// behind reads into ahead, or moves the cursor to the live end, which may have moved
+// readBehind reads into buffered, or moves the cursor to the live end, which may have moved
 // meanwhile.
-func (c *cursor) behind(ctx context.Context, maxBytes int) error {
+func (c *cursor) readBehind(ctx context.Context, maxBytes int) error {
 	before := c.log.producer.end(topicPartition{c.log.cfg.Topic(c.topic), c.partition})
-	got := c.log.fetches.fetch(ctx, c.topic, c.partition, c.next, min(max(maxBytes, 4<<10), readMost))
+	got := c.log.fetches.fetch(ctx, c.topic, c.partition, c.next, min(max(maxBytes, 4<<10), maxRead))
 	switch {
 	case errors.Is(got.err, kerr.OffsetOutOfRange):
-		return c.outside(ctx)
+		return c.moveIntoRange(ctx)
 	case got.err != nil:
 		return got.err
 	case len(got.records) > 0:
-		c.ahead = got.records
+		c.buffered = got.records
 		return nil
 	case got.next > c.next: // records in between are not delivered, such as the end of a transaction
 		c.next = got.next
 		return nil
 	}
 	if before > c.next {
-		c.log.producer.shorter(topicPartition{c.log.cfg.Topic(c.topic), c.partition}, before)
+		c.log.producer.forgetEnd(topicPartition{c.log.cfg.Topic(c.topic), c.partition}, before)
 	}
 	return c.follow(ctx, c.next)
 }
@@ -148,8 +148,8 @@ func (c *cursor) follow(ctx context.Context, offset int64) error {
 	return err
 }
 
-// outside continues at the oldest record, or waits until the partition grows.
-func (c *cursor) outside(ctx context.Context) error {
+// moveIntoRange continues at the oldest record, or waits until the partition grows.
+func (c *cursor) moveIntoRange(ctx context.Context) error {
 	all, err := c.log.Bounds(ctx, c.topic, time.Time{})
 	if err != nil {
 		return err
@@ -164,11 +164,11 @@ func (c *cursor) outside(ctx context.Context) error {
 	return nil
 }
 
-// give returns some of the read records.
-func (c *cursor) give(maxBytes int) []*infra.Record {
-	n := cut(c.ahead, maxBytes)
-	recs := c.ahead[:n:n]
-	c.ahead = c.ahead[n:]
+// takeBuffered returns some of the read records.
+func (c *cursor) takeBuffered(maxBytes int) []*infra.Record {
+	n := cut(c.buffered, maxBytes)
+	recs := c.buffered[:n:n]
+	c.buffered = c.buffered[n:]
 	c.next = recs[n-1].Offset + 1
 	return recs
 }

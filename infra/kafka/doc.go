@@ -11,8 +11,8 @@
 //	topics.go  topics and their partitions      check.go    what existing topics must be
 //	bounds.go  where partitions begin and end   append.go   storing records
 //	cursor.go  a place in a partition           fetch.go    reading behind the live end
-//	follow.go  polling the live ends            tail.go     the live end of a partition
-//	own.go     records of this process
+//	tail.go    the live end of a partition      followers.go  polling the live ends
+//	ownrecords.go  records of this process
 //	owner.go   the one membership of a process  lease.go    its end, by our clock
 //	claims.go  members of groups, their claims  open.go     where claims begin
 //	commit.go  progress                         mark.go     the content of a commit

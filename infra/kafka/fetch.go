@@ -24,23 +24,23 @@ type fetches struct {
 	log *Log
 
 	mu      sync.Mutex
-	queues  map[int32][]*fetchAsk // by leader; there while a goroutine works on it
+	queues  map[int32][]*partitionFetch // by leader; there while a goroutine works on it
 	working sync.WaitGroup
 }
 
-// fetchAsk asks for the records of a partition from an offset on.
-type fetchAsk struct {
+// partitionFetch asks for the records of a partition from an offset on.
+type partitionFetch struct {
 	ctx       context.Context
 	info      *topicInfo
 	topic     string // logical
 	partition int32
 	offset    int64
 	bytes     int32
-	answer    chan fetched
+	answer    chan fetchResult
 }
 
-// fetched are the records of a partition from an offset on.
-type fetched struct {
+// fetchResult are the records of a partition from an offset on.
+type fetchResult struct {
 	records []*infra.Record
 	next    int64 // behind the last record, or behind skipped ones
 	end     int64 // of the committed records
@@ -49,19 +49,19 @@ type fetched struct {
 }
 
 const (
-	fetchMost  = 16 << 20 // bytes of one answer, and at least one batch
-	fetchTries = 25
-	fetchPause = 200 * time.Millisecond
+	maxFetchBytes = 16 << 20 // bytes of one answer, and at least one batch
+	fetchTries    = 25
+	fetchPause    = 200 * time.Millisecond
 )
 
-func (f *fetches) init(l *Log) { f.log, f.queues = l, map[int32][]*fetchAsk{} }
+func (f *fetches) init(l *Log) { f.log, f.queues = l, map[int32][]*partitionFetch{} }
 
 // close waits for running requests. The client is closed.
 func (f *fetches) close() { f.working.Wait() }
 
 // fetch reads. It asks again while the partition moves. The error wraps kerr's
 // OffsetOutOfRange where offset is not in the partition.
-func (f *fetches) fetch(ctx context.Context, topic string, partition int32, offset int64, bytes int) (out fetched) {
+func (f *fetches) fetch(ctx context.Context, topic string, partition int32, offset int64, bytes int) (out fetchResult) {
 	real := f.log.cfg.Topic(topic)
 	for try := 1; ; try++ {
 		out = f.once(ctx, real, topic, partition, offset, bytes)
@@ -70,40 +70,40 @@ func (f *fetches) fetch(ctx context.Context, topic string, partition int32, offs
 		}
 		f.log.topics.forget(real)
 		if err := pause(ctx, fetchPause); err != nil {
-			return fetched{err: err}
+			return fetchResult{err: err}
 		}
 	}
 }
 
-func (f *fetches) once(ctx context.Context, real, topic string, partition int32, offset int64, bytes int) fetched {
+func (f *fetches) once(ctx context.Context, real, topic string, partition int32, offset int64, bytes int) fetchResult {
 	info, err := f.log.topics.partition(ctx, real, partition)
 	if err != nil {
-		return fetched{err: err}
+		return fetchResult{err: err}
 	}
 	leader := info.leaders[partition]
 	if leader < 0 {
-		return fetched{err: fmt.Errorf("topic %s, partition %d: %w", real, partition, kerr.LeaderNotAvailable)}
+		return fetchResult{err: fmt.Errorf("topic %s, partition %d: %w", real, partition, kerr.LeaderNotAvailable)}
 	}
-	ask := &fetchAsk{ctx: ctx, info: info, topic: topic, partition: partition, offset: offset, bytes: int32(min(bytes, fetchMost)), answer: make(chan fetched, 1)}
-	if !f.queue(leader, ask) {
-		return fetched{err: ErrClosed}
+	request := &partitionFetch{ctx: ctx, info: info, topic: topic, partition: partition, offset: offset, bytes: int32(min(bytes, maxFetchBytes)), answer: make(chan fetchResult, 1)}
+	if !f.queue(leader, request) {
+		return fetchResult{err: ErrClosed}
 	}
 	select {
-	case out := <-ask.answer:
+	case out := <-request.answer:
 		return out
 	case <-ctx.Done():
-		return fetched{err: ctx.Err()}
+		return fetchResult{err: ctx.Err()}
 	}
 }
 
-func (f *fetches) queue(leader int32, ask *fetchAsk) bool {
+func (f *fetches) queue(leader int32, request *partitionFetch) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.log.closed.Load() {
 		return false
 	}
 	queue, working := f.queues[leader]
-	f.queues[leader] = append(queue, ask)
+	f.queues[leader] = append(queue, request)
 	if !working {
 		f.working.Go(func() { f.work(leader) })
 	}
@@ -114,42 +114,42 @@ func (f *fetches) queue(leader int32, ask *fetchAsk) bool {
 func (f *fetches) work(leader int32) {
 	for {
 		f.mu.Lock()
-		asks := f.queues[leader]
-		if len(asks) == 0 {
+		requests := f.queues[leader]
+		if len(requests) == 0 {
 			delete(f.queues, leader)
 			f.mu.Unlock()
 			return
 		}
-		f.queues[leader] = []*fetchAsk{}
+		f.queues[leader] = []*partitionFetch{}
 		f.mu.Unlock()
-		var again []*fetchAsk
-		for len(asks) > 0 {
-			asks, again = f.round(leader, asks)
-			asks = append(again, asks...)
+		var unanswered []*partitionFetch
+		for len(requests) > 0 {
+			requests, unanswered = f.round(leader, requests)
+			requests = append(unanswered, requests...)
 		}
 	}
 }
 
-// round asks for each partition once. left are questions about a partition that is asked
-// for at another offset, and again are those that did not fit into the answer.
-func (f *fetches) round(leader int32, asks []*fetchAsk) (left, again []*fetchAsk) {
-	now := map[topicPartition]*fetchAsk{}
+// round asks for each partition once. later are requests for a partition that is asked
+// for at another offset, and unanswered are those that did not fit into the answer.
+func (f *fetches) round(leader int32, requests []*partitionFetch) (later, unanswered []*partitionFetch) {
+	sent := map[topicPartition]*partitionFetch{}
 	ids := map[[16]byte]string{}
 	req := newFetch()
-	for _, a := range asks {
+	for _, a := range requests {
 		at := topicPartition{a.info.real, a.partition}
 		switch {
 		case a.ctx.Err() != nil:
-			a.answer <- fetched{err: a.ctx.Err()}
-		case now[at] != nil:
-			left = append(left, a)
+			a.answer <- fetchResult{err: a.ctx.Err()}
+		case sent[at] != nil:
+			later = append(later, a)
 		default:
-			now[at], ids[a.info.id] = a, a.info.real
+			sent[at], ids[a.info.id] = a, a.info.real
 			req.add(a.info, a.partition, a.offset, a.bytes)
 		}
 	}
-	if len(now) == 0 {
-		return left, nil
+	if len(sent) == 0 {
+		return later, nil
 	}
 	resp, err := f.log.request(f.log.client, leader, req.FetchRequest)
 	for i := 0; err == nil && i < len(resp.Topics); i++ {
@@ -157,14 +157,14 @@ func (f *fetches) round(leader int32, asks []*fetchAsk) (left, again []*fetchAsk
 		for j := range t.Partitions {
 			p := &t.Partitions[j]
 			at := topicPartition{nameOf(t, ids), p.Partition}
-			a := now[at]
+			a := sent[at]
 			if a == nil {
 				continue
 			}
-			delete(now, at)
+			delete(sent, at)
 			out := decode(a.info.real, a.topic, a.offset, p, 0)
 			if out.err == nil && len(out.records) == 0 && out.next <= a.offset && a.offset < out.end {
-				again = append(again, a)
+				unanswered = append(unanswered, a)
 				continue
 			}
 			a.answer <- out
@@ -173,10 +173,10 @@ func (f *fetches) round(leader int32, asks []*fetchAsk) (left, again []*fetchAsk
 	if err == nil {
 		err = errors.New("the answer is not complete")
 	}
-	for at, a := range now {
-		a.answer <- fetched{err: fmt.Errorf("topic %s, partition %d: %w", at.topic, at.partition, err)}
+	for at, a := range sent {
+		a.answer <- fetchResult{err: fmt.Errorf("topic %s, partition %d: %w", at.topic, at.partition, err)}
 	}
-	return left, again
+	return later, unanswered
 }
 
 // topicPartition is a partition by its topic's real name.
@@ -194,7 +194,7 @@ type fetchRequest struct {
 
 func newFetch() fetchRequest {
 	req := kmsg.NewPtrFetchRequest()
-	req.MinBytes, req.MaxBytes, req.IsolationLevel = 1, fetchMost, readCommitted
+	req.MinBytes, req.MaxBytes, req.IsolationLevel = 1, maxFetchBytes, readCommitted
 	return fetchRequest{req, map[string]int{}}
 }
 
@@ -223,7 +223,7 @@ func nameOf(t *kmsg.FetchResponseTopic, ids map[[16]byte]string) string {
 
 // request sends a request to one broker.
 func (l *Log) request(client *kgo.Client, broker int32, req *kmsg.FetchRequest) (*kmsg.FetchResponse, error) {
-	answer, err := client.Broker(int(broker)).Request(l.life, req)
+	answer, err := client.Broker(int(broker)).Request(l.ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -232,11 +232,11 @@ func (l *Log) request(client *kgo.Client, broker int32, req *kmsg.FetchRequest) 
 }
 
 // decode makes records of a partition's answer. own is the producer of this process.
-func decode(real, topic string, offset int64, p *kmsg.FetchResponseTopicPartition, own int64) fetched {
+func decode(real, topic string, offset int64, p *kmsg.FetchResponseTopicPartition, own int64) fetchResult {
 	if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-		return fetched{err: fmt.Errorf("topic %s, partition %d: %w", real, p.Partition, err)}
+		return fetchResult{err: fmt.Errorf("topic %s, partition %d: %w", real, p.Partition, err)}
 	}
-	out := fetched{next: offset, end: p.LastStableOffset}
+	out := fetchResult{next: offset, end: p.LastStableOffset}
 	if out.end < 0 {
 		out.end = p.HighWatermark
 	}

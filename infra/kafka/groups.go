@@ -13,23 +13,23 @@ import (
 	"eventserver/infra"
 )
 
-// commitsOf are the commits of a group, by real names.
-type commitsOf struct {
-	at  map[topicPartition]committed
+// fetchedCommits are the commits of a group, by real names.
+type fetchedCommits struct {
+	at  map[topicPartition]commit
 	err error
 }
 
 // fetchCommits reads the commits of groups, in one request per coordinator.
-func (l *Log) fetchCommits(ctx context.Context, groups ...string) map[string]commitsOf {
-	out := make(map[string]commitsOf, len(groups))
+func (l *Log) fetchCommits(ctx context.Context, groups ...string) map[string]fetchedCommits {
+	out := make(map[string]fetchedCommits, len(groups))
 	for g, resp := range l.admin.FetchManyOffsets(ctx, groups...) {
-		of := commitsOf{at: map[topicPartition]committed{}, err: resp.Err}
+		of := fetchedCommits{at: map[topicPartition]commit{}, err: resp.Err}
 		if errors.Is(of.err, kerr.GroupIDNotFound) {
 			of.err = nil
 		}
 		resp.Fetched.Each(func(r kadm.OffsetResponse) {
 			switch {
-			case r.Err != nil && !gone(r.Err):
+			case r.Err != nil && !topicMissing(r.Err):
 				of.err = errors.Join(of.err, r.Err)
 			case r.Err == nil && r.At >= 0:
 				of.at[topicPartition{r.Topic, r.Partition}] = readCommit(r.At, r.Metadata)
@@ -39,7 +39,7 @@ func (l *Log) fetchCommits(ctx context.Context, groups ...string) map[string]com
 	}
 	for _, g := range groups {
 		if _, answered := out[g]; !answered {
-			out[g] = commitsOf{err: fmt.Errorf("group %s: no answer", g)}
+			out[g] = fetchedCommits{err: fmt.Errorf("group %s: no answer", g)}
 		}
 	}
 	return out
@@ -51,7 +51,7 @@ func (l *Log) Kept(ctx context.Context, topic string, groups ...string) (map[str
 		return nil, err
 	}
 	real := l.cfg.Topic(topic)
-	if _, err := l.topics.of(ctx, real); err != nil {
+	if _, err := l.topics.get(ctx, real); err != nil {
 		return nil, err
 	}
 	reals := make([]string, len(groups))
@@ -108,8 +108,8 @@ func (l *Log) Members(ctx context.Context, group string) ([]infra.Member, error)
 	if of.err != nil {
 		return nil, fmt.Errorf("progress of group %s: %w", g, of.err)
 	}
-	out := l.members.here(group)
-	own := l.members.self()
+	out := l.members.ownMembers(group)
+	own := l.members.ownMark()
 	have := map[string]map[string][]int32{} // by mark and topic
 	for at, c := range of.at {
 		if c.owner == "" || c.owner == own {
@@ -121,15 +121,15 @@ func (l *Log) Members(ctx context.Context, group string) ([]infra.Member, error)
 		topic := l.cfg.Logical(at.topic)
 		have[c.owner][topic] = append(have[c.owner][topic], at.partition)
 	}
-	alive := described[l.cfg.owners()].Members
+	living := described[l.cfg.owners()].Members
 	if len(have) > 0 {
 		others, err := l.otherOwners(ctx)
 		if err != nil {
 			return nil, err
 		}
-		alive = append(alive, others...)
+		living = append(living, others...)
 	}
-	for _, d := range alive {
+	for _, d := range living {
 		if parts := have[markOf(d.MemberID)]; len(parts) > 0 {
 			one := describedMember(d)
 			one.Partitions = parts
@@ -179,15 +179,15 @@ func describedMember(d kadm.DescribedGroupMember) infra.Member {
 	return one
 }
 
-// self is the mark of this process, "" while it owns nothing.
-func (m *members) self() string {
+// ownMark is the mark of this process, "" while it owns nothing.
+func (m *members) ownMark() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.lease.mark
 }
 
-// here are this process's members of a group.
-func (m *members) here(group string) []infra.Member {
+// ownMembers are this process's members of a group.
+func (m *members) ownMembers(group string) []infra.Member {
 	host, _ := os.Hostname() // its error leaves the name out
 	return m.shares.Members(group, infra.Member{Client: m.log.cfg.ClientID, Instance: m.log.cfg.InstanceID, Host: host})
 }
@@ -220,7 +220,7 @@ func (l *Log) Reset(ctx context.Context, group, topic string, to map[int32]int64
 	}
 	entries := map[topicPartition]*entry{}
 	for p, at := range to {
-		entries[topicPartition{l.cfg.Topic(topic), p}] = &entry{topic: topic, what: committed{position: infra.Position{Next: at}, kept: true}, checked: true}
+		entries[topicPartition{l.cfg.Topic(topic), p}] = &entry{topic: topic, what: commit{position: infra.Position{Next: at}, kept: true}, checked: true}
 	}
 	err := l.commits.put(ctx, map[string]map[topicPartition]*entry{l.cfg.Group(group): entries}, &waiter{done: make(chan struct{})})
 	if foreignMembers(err) {

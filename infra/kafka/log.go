@@ -32,8 +32,8 @@ type Log struct {
 	members   members
 
 	closed atomic.Bool
-	life   context.Context // ends with Close
-	end    context.CancelFunc
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
 	closer sync.Once
 }
 
@@ -58,7 +58,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 		l.client.Close()
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
-	l.life, l.end = context.WithCancel(context.Background())
+	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.admin = kadm.NewClient(l.client)
 	l.topics.init(l)
 	l.producer.init(l)
@@ -98,7 +98,7 @@ func (l *Log) Close() error {
 	l.closer.Do(func() {
 		l.closed.Store(true)
 		l.members.close() // its claims keep their progress
-		l.end()
+		l.cancel()
 		l.followers.close()
 		l.producer.close()
 		l.client.Close()

@@ -36,15 +36,15 @@ func markOf(member string) string {
 	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, h.Sum64()))
 }
 
-// committed is a group's commit of a partition.
-type committed struct {
+// commit is a group's commit of a partition.
+type commit struct {
 	position infra.Position
 	kept     bool   // false: the commit has only the owner
 	owner    string // mark; "": none
 }
 
 // metadata is the metadata of a commit.
-func (c committed) metadata() string {
+func (c commit) metadata() string {
 	switch {
 	case c.owner != "" && c.kept:
 		return c.position.Text + string(markOwned) + c.owner
@@ -63,14 +63,14 @@ var (
 )
 
 // readCommit reads a commit of any writer.
-func readCommit(next int64, metadata string) committed {
-	c := committed{position: infra.Position{Next: next, Text: metadata}, kept: true}
+func readCommit(next int64, metadata string) commit {
+	c := commit{position: infra.Position{Next: next, Text: metadata}, kept: true}
 	n := len(metadata)
 	if n == 0 {
 		return c
 	}
 	if metadata == string(markNothing) {
-		return committed{position: infra.Position{Next: next}}
+		return commit{position: infra.Position{Next: next}}
 	}
 	if metadata[n-1] == markNobody {
 		c.position.Text = metadata[:n-1]

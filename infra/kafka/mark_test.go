@@ -16,7 +16,7 @@ import (
 
 func TestCommitsSayWhoOwns(t *testing.T) {
 	mark := markOf("eventserver-4711")
-	for _, c := range []committed{
+	for _, c := range []commit{
 		{position: infra.Position{Next: 7}, kept: true},
 		{position: infra.Position{Next: 7, Text: "pQUJD"}, kept: true},
 		{position: infra.Position{Next: 7, Text: "pQUJD"}, kept: true, owner: mark},
@@ -26,7 +26,7 @@ func TestCommitsSayWhoOwns(t *testing.T) {
 	} {
 		assert.Equal(t, c, readCommit(7, c.metadata()), "%q", c.metadata())
 	}
-	assert.Len(t, committed{owner: mark}.metadata(), markBytes)
+	assert.Len(t, commit{owner: mark}.metadata(), markBytes)
 	for _, foreign := range []string{"x", "a tool's", "a@b", "who@example.org", "!", "=", strings.Repeat("@", markBytes)} {
 		c := readCommit(7, foreign)
 		assert.Empty(t, c.owner, foreign)

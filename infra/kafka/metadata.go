@@ -19,8 +19,8 @@ import (
 type topics struct {
 	log *Log
 
-	mu    sync.Mutex
-	known map[string]*topicInfo // by real name
+	mu     sync.Mutex
+	cached map[string]*topicInfo // by real name
 }
 
 // topicInfo is immutable.
@@ -35,27 +35,27 @@ type topicInfo struct {
 // turn, and gives up when it comes to a dead one twice.
 const metadataTries = 5
 
-func (t *topics) init(l *Log) { t.log, t.known = l, map[string]*topicInfo{} }
+func (t *topics) init(l *Log) { t.log, t.cached = l, map[string]*topicInfo{} }
 
-// of returns the cached topic, or asks for it. The error wraps infra.ErrNoTopic.
-func (t *topics) of(ctx context.Context, real string) (*topicInfo, error) {
+// get returns the cached topic, or asks for it. The error wraps infra.ErrNoTopic.
+func (t *topics) get(ctx context.Context, real string) (*topicInfo, error) {
 	t.mu.Lock()
-	info := t.known[real]
+	info := t.cached[real]
 	t.mu.Unlock()
 	if info != nil {
 		return info, nil
 	}
-	all, errs := t.asked(ctx, real)
+	all, errs := t.query(ctx, real)
 	return all[real], errs[real]
 }
 
-// all is of for many topics. Each is in one of the two maps.
+// all is get for many topics. Each is in one of the two maps.
 func (t *topics) all(ctx context.Context, reals ...string) (map[string]*topicInfo, map[string]error) {
 	out := make(map[string]*topicInfo, len(reals))
 	var missing []string
 	t.mu.Lock()
 	for _, real := range reals {
-		if info := t.known[real]; info != nil {
+		if info := t.cached[real]; info != nil {
 			out[real] = info
 		} else {
 			missing = append(missing, real)
@@ -65,14 +65,14 @@ func (t *topics) all(ctx context.Context, reals ...string) (map[string]*topicInf
 	if len(missing) == 0 {
 		return out, nil
 	}
-	found, errs := t.asked(ctx, missing...)
+	found, errs := t.query(ctx, missing...)
 	maps.Copy(out, found)
 	return out, errs
 }
 
-// partition is of for an existing partition.
+// partition is get for an existing partition.
 func (t *topics) partition(ctx context.Context, real string, partition int32) (*topicInfo, error) {
-	info, err := t.of(ctx, real)
+	info, err := t.get(ctx, real)
 	if err == nil && (partition < 0 || int(partition) >= len(info.leaders)) {
 		err = fmt.Errorf("topic %s has no partition %d", real, partition)
 	}
@@ -84,13 +84,13 @@ func (t *topics) forget(reals ...string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, real := range reals {
-		delete(t.known, real)
+		delete(t.cached, real)
 	}
 }
 
-// ask asks the cluster for topics, in one request. Missing topics are not in the answer.
-func (t *topics) ask(ctx context.Context, reals ...string) (map[string]*topicInfo, error) {
-	out, errs := t.asked(ctx, reals...)
+// queryExisting asks the cluster for topics, in one request. Missing topics are not in the answer.
+func (t *topics) queryExisting(ctx context.Context, reals ...string) (map[string]*topicInfo, error) {
+	out, errs := t.query(ctx, reals...)
 	for _, err := range errs {
 		if !errors.Is(err, infra.ErrNoTopic) {
 			return nil, err
@@ -99,8 +99,8 @@ func (t *topics) ask(ctx context.Context, reals ...string) (map[string]*topicInf
 	return out, nil
 }
 
-// asked is ask with the error of each topic that is not in the answer.
-func (t *topics) asked(ctx context.Context, reals ...string) (map[string]*topicInfo, map[string]error) {
+// query is queryExisting with the error of each topic that is not in the answer.
+func (t *topics) query(ctx context.Context, reals ...string) (map[string]*topicInfo, map[string]error) {
 	out, errs := make(map[string]*topicInfo, len(reals)), map[string]error{}
 	req := kmsg.NewPtrMetadataRequest()
 	req.Topics = []kmsg.MetadataRequestTopic{} // none; nil would be all
@@ -110,7 +110,7 @@ func (t *topics) asked(ctx context.Context, reals ...string) (map[string]*topicI
 		req.Topics = append(req.Topics, topic)
 	}
 	resp, err := req.RequestWith(ctx, t.log.client)
-	for try := 1; refused(err) && try < metadataTries && pause(ctx, fetchPause) == nil; try++ {
+	for try := 1; connectionRefused(err) && try < metadataTries && pause(ctx, fetchPause) == nil; try++ {
 		resp, err = req.RequestWith(ctx, t.log.client)
 	}
 	if err != nil {
@@ -152,15 +152,15 @@ func (t *topics) asked(ctx context.Context, reals ...string) (map[string]*topicI
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, real := range reals {
-		delete(t.known, real)
+		delete(t.cached, real)
 	}
-	maps.Copy(t.known, out)
+	maps.Copy(t.cached, out)
 	return out, errs
 }
 
-// moved reports whether an answer means that the leader has changed, or that the topic is
+// leaderChanged reports whether an answer means that the leader has changed, or that the topic is
 // a new one.
-func moved(err error) bool {
+func leaderChanged(err error) bool {
 	for _, e := range []*kerr.Error{
 		kerr.NotLeaderForPartition, kerr.UnknownTopicOrPartition, kerr.UnknownTopicID, kerr.InconsistentTopicID, kerr.LeaderNotAvailable,
 		kerr.ReplicaNotAvailable, kerr.KafkaStorageError, kerr.FencedLeaderEpoch, kerr.UnknownLeaderEpoch, kerr.OffsetNotAvailable,
@@ -172,14 +172,14 @@ func moved(err error) bool {
 	return false
 }
 
-// refused reports whether the broker accepts no connections. It is down, and the cluster
+// connectionRefused reports whether the broker accepts no connections. It is down, and the cluster
 // names it as the leader until it notices.
-func refused(err error) bool {
+func connectionRefused(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial" && !op.Timeout()
 }
 
-// gone reports whether an answer means that the topic does not exist.
-func gone(err error) bool {
+// topicMissing reports whether an answer means that the topic does not exist.
+func topicMissing(err error) bool {
 	return errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID)
 }

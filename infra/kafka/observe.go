@@ -30,42 +30,42 @@ type Observer interface {
 	Rebalanced()
 }
 
-// unobserved is the Observer of those who want none.
-type unobserved struct{}
+// noObserver is the Observer of those who want none.
+type noObserver struct{}
 
-func (unobserved) Connected(string, error)                                 {}
-func (unobserved) Disconnected(string)                                     {}
-func (unobserved) Answered(string, string, int, int, time.Duration, error) {}
-func (unobserved) Throttled(string, time.Duration)                         {}
-func (unobserved) Rebalanced()                                             {}
+func (noObserver) Connected(string, error)                                 {}
+func (noObserver) Disconnected(string)                                     {}
+func (noObserver) Answered(string, string, int, int, time.Duration, error) {}
+func (noObserver) Throttled(string, time.Duration)                         {}
+func (noObserver) Rebalanced()                                             {}
 
-// observed are a client's hooks. They call the Observer.
-type observed struct {
+// clientHooks are a client's hooks. They call the Observer.
+type clientHooks struct {
 	client string
 	to     Observer
 }
 
 var (
-	_ kgo.HookBrokerConnect    = observed{}
-	_ kgo.HookBrokerDisconnect = observed{}
-	_ kgo.HookBrokerE2E        = observed{}
-	_ kgo.HookBrokerThrottle   = observed{}
+	_ kgo.HookBrokerConnect    = clientHooks{}
+	_ kgo.HookBrokerDisconnect = clientHooks{}
+	_ kgo.HookBrokerE2E        = clientHooks{}
+	_ kgo.HookBrokerThrottle   = clientHooks{}
 )
 
 // OnBrokerConnect implements kgo.HookBrokerConnect.
-func (o observed) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+func (o clientHooks) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
 	o.to.Connected(o.client, err)
 }
 
 // OnBrokerDisconnect implements kgo.HookBrokerDisconnect.
-func (o observed) OnBrokerDisconnect(kgo.BrokerMetadata, net.Conn) { o.to.Disconnected(o.client) }
+func (o clientHooks) OnBrokerDisconnect(kgo.BrokerMetadata, net.Conn) { o.to.Disconnected(o.client) }
 
 // OnBrokerE2E implements kgo.HookBrokerE2E.
-func (o observed) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
+func (o clientHooks) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
 	o.to.Answered(o.client, kmsg.NameForKey(key), e2e.BytesWritten, e2e.BytesRead, e2e.DurationE2E(), e2e.Err())
 }
 
 // OnBrokerThrottle implements kgo.HookBrokerThrottle.
-func (o observed) OnBrokerThrottle(_ kgo.BrokerMetadata, d time.Duration, _ bool) {
+func (o clientHooks) OnBrokerThrottle(_ kgo.BrokerMetadata, d time.Duration, _ bool) {
 	o.to.Throttled(o.client, d)
 }

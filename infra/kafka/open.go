@@ -24,7 +24,7 @@ type openings struct {
 
 type opening struct {
 	claim  *claim
-	at     committed
+	at     commit
 	err    error
 	answer chan struct{}
 }
@@ -34,8 +34,8 @@ const openPause = 250 * time.Millisecond
 // open returns where a claim begins, after the mark is on the cluster. false: the claim has
 // ended before. It waits for a group that has members on the cluster: they are of an older
 // version, or of a killed process.
-func (o *openings) open(c *claim) (at committed, marked bool) {
-	told := false
+func (o *openings) open(c *claim) (at commit, marked bool) {
+	logged := false
 	for c.Context.Err() == nil {
 		one := o.ask(c)
 		select {
@@ -55,8 +55,8 @@ func (o *openings) open(c *claim) (at committed, marked bool) {
 		if foreignMembers(one.err) {
 			o.log.evict(c.Context, c.Group)
 		}
-		if !told {
-			told = true
+		if !logged {
+			logged = true
 			o.log.cfg.Logger.Warn("a partition cannot be taken up; trying again", slog.String("group", c.Group), slog.String("topic", c.Topic),
 				slog.Int("partition", int(c.Partition)), slog.Any("error", one.err))
 		}
@@ -94,7 +94,7 @@ func (o *openings) work() {
 
 // round reads all commits in one request, and marks them in one request per group.
 func (o *openings) round(all []*opening) {
-	ctx, cancel := context.WithTimeout(o.log.life, 2*retryTimeout)
+	ctx, cancel := context.WithTimeout(o.log.ctx, 2*retryTimeout)
 	defer cancel()
 	groups := map[string]struct{}{}
 	for _, one := range all {
@@ -110,25 +110,25 @@ func (o *openings) round(all []*opening) {
 		one.at = at
 		if one.err == nil && (!known || !at.kept) {
 			one.at.kept = false
-			if missing[real], one.err = o.log.topics.of(ctx, real); one.err != nil {
+			if missing[real], one.err = o.log.topics.get(ctx, real); one.err != nil {
 				delete(missing, real)
 			}
 		}
 	}
-	oldest := o.log.listOffsets(ctx, missing, atOldest)
+	oldest := o.log.listOffsets(ctx, missing, offsetOldest)
 	for real, one := range oldest {
-		if moved(one.err) {
+		if leaderChanged(one.err) {
 			o.log.topics.forget(real)
 		}
 	}
-	o.elsewhere(ctx, all)
+	o.refuseOtherOwners(ctx, all)
 	var marking sync.WaitGroup
 	byGroup := map[string][]*opening{}
 	for _, one := range all {
 		if !one.at.kept && one.err == nil {
 			of := oldest[o.log.cfg.Topic(one.claim.Topic)]
 			one.err = of.err
-			one.at.position = infra.Position{Next: of.of[one.claim.Partition]}
+			one.at.position = infra.Position{Next: of.partitions[one.claim.Partition]}
 		}
 		byGroup[one.claim.Group] = append(byGroup[one.claim.Group], one)
 	}
@@ -141,9 +141,9 @@ func (o *openings) round(all []*opening) {
 	}
 }
 
-// elsewhere refuses partitions of a living owner in another group of owners: two programs
+// refuseOtherOwners refuses partitions of a living owner in another group of owners: two programs
 // must not work on one destination.
-func (o *openings) elsewhere(ctx context.Context, all []*opening) {
+func (o *openings) refuseOtherOwners(ctx context.Context, all []*opening) {
 	marked := false
 	for _, one := range all {
 		marked = marked || one.at.owner != ""
@@ -152,15 +152,15 @@ func (o *openings) elsewhere(ctx context.Context, all []*opening) {
 		return
 	}
 	others, err := o.log.otherOwners(ctx)
-	alive := map[string]string{}
+	hosts := map[string]string{}
 	for _, d := range others {
-		alive[markOf(d.MemberID)] = d.ClientHost
+		hosts[markOf(d.MemberID)] = d.ClientHost
 	}
 	for _, one := range all {
 		if one.at.owner == "" || one.err != nil {
 			continue
 		}
-		if host, has := alive[one.at.owner]; has {
+		if host, has := hosts[one.at.owner]; has {
 			one.err = fmt.Errorf("a process on %s with another broker.owners works on it", host)
 		} else {
 			one.err = err

@@ -20,22 +20,22 @@ import (
 // shares the shards. It fetches nothing. It begins with the first Join, so a program that
 // only reads owns nothing.
 type owner struct {
-	all    *members
-	client *kgo.Client
-	kick   chan struct{} // a heartbeat is wanted now
-	quit   context.CancelFunc
-	ended  chan struct{}
-	shut   sync.Once
+	members      *members
+	client       *kgo.Client
+	heartbeatNow chan struct{} // a heartbeat is wanted now
+	quit         context.CancelFunc
+	ended        chan struct{}
+	closeOnce    sync.Once
 }
 
 const (
-	// heartbeats is the maximum time between two. Other processes learn from them that a
+	// maxHeartbeatInterval is the maximum time between two. Other processes learn from them that a
 	// process has come or gone.
-	heartbeats = 200 * time.Millisecond
+	maxHeartbeatInterval = 200 * time.Millisecond
 	// rebalanceTimeout is the maximum wait of a rebalance for a member that gives shards up:
 	// longer than any attempt. The session timeout detects a dead member.
 	rebalanceTimeout = 5 * time.Minute
-	rebalanceRoom    = 10 * time.Second
+	rebalanceMargin  = 10 * time.Second
 )
 
 // start joins the group of owners, once. It creates the topic of the shards if it is
@@ -53,12 +53,12 @@ func (m *members) start(ctx context.Context) error {
 		return ErrClosed
 	}
 	real := m.log.cfg.Topic(m.log.cfg.Shards)
-	info, err := m.log.topics.of(ctx, real)
+	info, err := m.log.topics.get(ctx, real)
 	if errors.Is(err, infra.ErrNoTopic) {
 		if err := m.log.CreateTopics(ctx, infra.Topic{Name: m.log.cfg.Shards}); err != nil {
 			return err
 		}
-		info, err = m.log.topics.of(ctx, real)
+		info, err = m.log.topics.get(ctx, real)
 	}
 	if err != nil {
 		return err
@@ -66,22 +66,22 @@ func (m *members) start(ctx context.Context) error {
 	m.mu.Lock()
 	m.shards = int32(len(info.leaders))
 	m.mu.Unlock()
-	life, quit := context.WithCancel(m.log.life)
-	o := &owner{all: m, kick: make(chan struct{}, 1), quit: quit, ended: make(chan struct{})}
+	runCtx, quit := context.WithCancel(m.log.ctx)
+	o := &owner{members: m, heartbeatNow: make(chan struct{}, 1), quit: quit, ended: make(chan struct{})}
 	if o.client, err = kgo.NewClient(o.options(real)...); err != nil {
 		quit()
 		return fmt.Errorf("kafka: %w", err)
 	}
 	m.owner = o
-	go o.run(life)
+	go o.run(runCtx)
 	return nil
 }
 
 func (o *owner) options(real string) []kgo.Opt {
-	cfg := &o.all.log.cfg
+	cfg := &o.members.log.cfg
 	opts := append(cfg.client(ClientOwners),
 		kgo.ConsumerGroup(cfg.owners()), kgo.ConsumeTopics(real), kgo.DisableAutoCommit(),
-		kgo.SessionTimeout(cfg.SessionTimeout), kgo.HeartbeatInterval(min(cfg.SessionTimeout/5, heartbeats)),
+		kgo.SessionTimeout(cfg.SessionTimeout), kgo.HeartbeatInterval(min(cfg.SessionTimeout/5, maxHeartbeatInterval)),
 		kgo.RebalanceTimeout(rebalanceTimeout),
 		kgo.OnPartitionsAssigned(o.assigned), kgo.OnPartitionsRevoked(o.revoked), kgo.OnPartitionsLost(o.lost),
 		kgo.WithHooks(o), kgo.FetchMaxWait(answerTimeout),
@@ -101,7 +101,7 @@ func (o *owner) options(real string) []kgo.Opt {
 // answers to its heartbeats.
 func (o *owner) run(ctx context.Context) {
 	defer close(o.ended)
-	tick := time.NewTicker(min(o.all.log.cfg.SessionTimeout/5, time.Second))
+	tick := time.NewTicker(min(o.members.log.cfg.SessionTimeout/5, time.Second))
 	defer tick.Stop()
 	refresh := time.NewTicker(refreshEvery)
 	defer refresh.Stop()
@@ -109,21 +109,21 @@ func (o *owner) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-o.kick:
+		case <-o.heartbeatNow:
 		case <-tick.C:
 		case <-refresh.C:
-			o.all.refresh(ctx)
+			o.members.refresh(ctx)
 		}
-		o.beat(ctx)
+		o.sendHeartbeat(ctx)
 	}
 }
 
-func (o *owner) beat(ctx context.Context) {
+func (o *owner) sendHeartbeat(ctx context.Context) {
 	member, generation := o.client.GroupMetadata()
 	if member == "" || generation < 0 {
 		return
 	}
-	cfg := &o.all.log.cfg
+	cfg := &o.members.log.cfg
 	ctx, cancel := context.WithTimeout(ctx, cfg.SessionTimeout)
 	defer cancel()
 	req := kmsg.NewPtrHeartbeatRequest()
@@ -138,7 +138,7 @@ func (o *owner) beat(ctx context.Context) {
 	}
 	switch {
 	case err == nil || errors.Is(err, kerr.RebalanceInProgress):
-		o.all.extend(sent, member)
+		o.members.extend(sent, member)
 	case errors.Is(err, kerr.FencedInstanceID):
 		o.fenced(err)
 	case ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -152,32 +152,32 @@ func (o *owner) OnGroupManageError(err error) {
 		o.fenced(err)
 		return
 	}
-	o.all.log.cfg.Logger.Warn("the group of owners: joining again", slog.Any("error", err))
+	o.members.log.cfg.Logger.Warn("the group of owners: joining again", slog.Any("error", err))
 }
 
 // fenced stops a process whose place another one took. Joining again would throw that one
 // out in turn, for ever.
 func (o *owner) fenced(err error) {
-	m := o.all
+	m := o.members
 	m.mu.Lock()
 	first := !m.closed && m.lease.timer != nil
 	if first {
 		m.lease.timer.Stop()
 		m.lease.timer = nil
 	}
-	m.lease.valid, m.told = false, false
+	m.lease.valid, m.assigned = false, false
 	m.share(infra.ErrLost)
 	m.mu.Unlock()
 	o.quit()
 	if first {
-		go o.leaveBe()
+		go o.closeClient()
 		m.log.cfg.Fatal(fmt.Errorf("another process runs with the same broker.instance_id; give each process its own: %w", err))
 	}
 }
 
 func (o *owner) assigned(_ context.Context, client *kgo.Client, given map[string][]int32) {
 	o.rebalanced(given)
-	m := o.all
+	m := o.members
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for real, parts := range given {
@@ -190,23 +190,23 @@ func (o *owner) assigned(_ context.Context, client *kgo.Client, given map[string
 			m.owned[p] = true
 		}
 	}
-	m.told = true
+	m.assigned = true
 	m.share(nil)
 	select {
-	case o.kick <- struct{}{}:
+	case o.heartbeatNow <- struct{}{}:
 	default:
 	}
 }
 
 // revoked gives shards up. It returns when nothing works on them.
 func (o *owner) revoked(_ context.Context, _ *kgo.Client, taken map[string][]int32) {
-	late := time.NewTimer(rebalanceTimeout - rebalanceRoom)
+	late := time.NewTimer(rebalanceTimeout - rebalanceMargin)
 	defer late.Stop()
 	for _, c := range o.disown(taken, nil) {
 		select {
 		case <-c.Back():
 		case <-late.C:
-			o.all.log.cfg.Logger.Error("a partition was not given up in time; its events may come twice", slog.String("group", c.Group), slog.Int("partition", int(c.Partition)))
+			o.members.log.cfg.Logger.Error("a partition was not given up in time; its events may come twice", slog.String("group", c.Group), slog.Int("partition", int(c.Partition)))
 			return
 		}
 	}
@@ -219,7 +219,7 @@ func (o *owner) lost(_ context.Context, _ *kgo.Client, taken map[string][]int32)
 // disown ends the claims of shards that are no longer owned, and returns them.
 func (o *owner) disown(taken map[string][]int32, cause error) []*shares.Claim {
 	o.rebalanced(taken)
-	m := o.all
+	m := o.members
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, parts := range taken {
@@ -233,20 +233,20 @@ func (o *owner) disown(taken map[string][]int32, cause error) []*shares.Claim {
 // rebalanced calls the observer.
 func (o *owner) rebalanced(moved map[string][]int32) {
 	if len(moved) > 0 {
-		o.all.log.cfg.Observer.Rebalanced()
+		o.members.log.cfg.Observer.Rebalanced()
 	}
 }
 
-// leaveBe closes the client. A static member stays in the group.
-func (o *owner) leaveBe() { o.shut.Do(o.client.Close) }
+// closeClient closes the client. A static member stays in the group.
+func (o *owner) closeClient() { o.closeOnce.Do(o.client.Close) }
 
 // close leaves the group, as a static member too. Others get the shards at once.
 func (o *owner) close() {
 	o.quit()
 	<-o.ended
 	member, generation := o.client.GroupMetadata()
-	o.leaveBe()
-	m := o.all
+	o.closeClient()
+	m := o.members
 	m.mu.Lock()
 	joined := m.lease.timer != nil && generation >= 0
 	if m.lease.timer != nil {
@@ -264,7 +264,7 @@ func (o *owner) close() {
 
 // leave removes members with a static id from a group.
 func (l *Log) leave(group, member string, instances ...string) error {
-	ctx, cancel := context.WithTimeout(l.life, answerTimeout)
+	ctx, cancel := context.WithTimeout(l.ctx, answerTimeout)
 	defer cancel()
 	req := kmsg.NewPtrLeaveGroupRequest()
 	req.Group = group

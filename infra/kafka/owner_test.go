@@ -237,7 +237,7 @@ func TestPausedOwnerKeepsNothing(t *testing.T) {
 	assert.False(t, m.lease.holds(until.Add(time.Second)))
 	assert.False(t, m.lease.holds(until.Round(0).Add(time.Second)), "by the clock on the wall, as after a suspend")
 	m.mu.Unlock()
-	_, _, err := m.mayKeep(infra.Progressed{Group: group, Topic: topic}, until.Add(time.Millisecond))
+	_, _, err := m.recordProgress(infra.Progressed{Group: group, Topic: topic}, until.Add(time.Millisecond))
 	require.ErrorIs(t, err, infra.ErrLost)
 	m.mu.Lock()
 	m.lease.until = time.Now() // it runs out

@@ -10,36 +10,36 @@ import (
 
 // tail is the live end of a partition.
 type tail struct {
-	of    *followers
-	at    topicPartition
-	info  *topicInfo
-	topic string // logical
+	followers *followers
+	at        topicPartition
+	info      *topicInfo
+	topic     string // logical
 
-	by    *follower
-	sent  int64 // the offset that the session has; -1: none; its follower's alone
-	moved bool  // in by.moved; of.mu
+	follower *follower
+	sent     int64 // the offset that the session has; -1: none; its follower's alone
+	queued   bool  // in follower.advanced; followers.mu
 
-	mu      sync.Mutex
-	dead    bool  // it is followed no more
-	next    int64 // behind the last record
-	ours    int   // records that this process appended, since the last sweep
-	others  bool  // somebody else appended some since then
-	own     bool  // only this process appends: it is not polled
-	base    int64
-	records []*infra.Record // from base on, that a cursor has not read
-	bytes   int
-	cursors map[*cursor]bool // true: it has read everything
-	behind  int              // cursors that have not
-	idle    time.Time        // since when there are none
+	mu            sync.Mutex
+	closed        bool  // it is followed no more
+	next          int64 // behind the last record
+	ownRecords    int   // records that this process appended, since the last check
+	foreign       bool  // somebody else appended some since then
+	ownOnly       bool  // only this process appends: it is not polled
+	base          int64
+	records       []*infra.Record // from base on, that a cursor has not read
+	bytes         int
+	cursors       map[*cursor]bool // true: it has read everything
+	cursorsBehind int              // cursors that have not
+	idle          time.Time        // since when there are none
 }
 
-// caughtUp records that a cursor has caught up; t.mu is held.
-func (t *tail) caughtUp() {
-	if t.behind--; t.behind > 0 || len(t.records) == 0 {
+// cursorCaughtUp records that a cursor has caught up; t.mu is held.
+func (t *tail) cursorCaughtUp() {
+	if t.cursorsBehind--; t.cursorsBehind > 0 || len(t.records) == 0 {
 		return
 	}
 	t.base = t.records[len(t.records)-1].Offset + 1
-	t.of.held.Add(-int64(t.bytes))
+	t.followers.held.Add(-int64(t.bytes))
 	t.records, t.bytes = nil, 0
 }
 
@@ -47,7 +47,7 @@ func (t *tail) caughtUp() {
 func (t *tail) read(c *cursor, maxBytes int) (recs []*infra.Record, here bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.dead || c.next < t.base {
+	if t.closed || c.next < t.base {
 		return nil, false
 	}
 	from, _ := slices.BinarySearchFunc(t.records, c.next, func(r *infra.Record, offset int64) int { return int(r.Offset - offset) })
@@ -55,13 +55,13 @@ func (t *tail) read(c *cursor, maxBytes int) (recs []*infra.Record, here bool) {
 	recs = slices.Clone(t.records[from : from+n])
 	if read := t.cursors[c]; from+n == len(t.records) && !read {
 		t.cursors[c] = true
-		t.caughtUp()
+		t.cursorCaughtUp()
 	}
 	return recs, true
 }
 
-// take adds new records, and wakes the cursors; t.mu is held.
-func (t *tail) take(recs []*infra.Record, next int64) {
+// add adds new records, and wakes the cursors; t.mu is held.
+func (t *tail) add(recs []*infra.Record, next int64) {
 	t.next = next
 	if len(t.cursors) == 0 {
 		t.base = next
@@ -76,26 +76,26 @@ func (t *tail) take(recs []*infra.Record, next int64) {
 	}
 	t.records = append(t.records, recs...)
 	t.bytes += added
-	t.behind = len(t.cursors)
+	t.cursorsBehind = len(t.cursors)
 	for c := range t.cursors {
 		t.cursors[c] = false
 		c.wake()
 	}
-	most := tailBytes
-	if t.of.held.Add(int64(added)) > tailsBytes {
-		most = tailLeast
+	limit := maxTailBytes
+	if t.followers.held.Add(int64(added)) > maxAllTailsBytes {
+		limit = minTailBytes
 	}
-	n, gone := 0, 0
-	for n < len(t.records)-1 && t.bytes-gone > most {
-		gone += sizeOf(t.records[n])
+	n, dropped := 0, 0
+	for n < len(t.records)-1 && t.bytes-dropped > limit {
+		dropped += sizeOf(t.records[n])
 		n++
 	}
 	if n > 0 { // cursors that have not read them read for themselves
 		t.base = t.records[n-1].Offset + 1
 		clear(t.records[:n])
 		t.records = t.records[n:]
-		t.bytes -= gone
-		t.of.held.Add(-int64(gone))
+		t.bytes -= dropped
+		t.followers.held.Add(-int64(dropped))
 	}
 }
 
@@ -103,70 +103,70 @@ func (t *tail) take(recs []*infra.Record, next int64) {
 func (t *tail) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.dead = true
-	t.of.held.Add(-int64(t.bytes))
+	t.closed = true
+	t.followers.held.Add(-int64(t.bytes))
 	t.records, t.bytes = nil, 0
 	for c := range t.cursors {
 		c.wake()
 	}
 }
 
-func (t *tail) unwanted() bool {
+func (t *tail) isIdle() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.cursors) == 0 && time.Since(t.idle) > tailIdle
 }
 
-// appended adds records of this process to a tail. changed: the poll must change.
-func (t *tail) appended(rec *infra.Record) (changed bool) {
+// addOwn adds records of this process to a tail. changed: the poll must change.
+func (t *tail) addOwn(rec *infra.Record) (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.dead {
+	if t.closed {
 		return false
 	}
-	t.ours++
+	t.ownRecords++
 	switch {
 	case rec.Offset < t.next: // the poll was faster
 		return false
 	case rec.Offset > t.next: // records in between are another's, and are fetched
-		was := t.own
-		t.others, t.own = true, false
+		was := t.ownOnly
+		t.foreign, t.ownOnly = true, false
 		return was
 	}
-	t.take([]*infra.Record{rec}, rec.Offset+1)
-	return !t.own
+	t.add([]*infra.Record{rec}, rec.Offset+1)
+	return !t.ownOnly
 }
 
-// fetched adds the records of a poll or of a check. changed: the poll must change.
-func (t *tail) fetched(got fetched) (changed bool) {
+// addFetched adds the records of a poll or of a check. changed: the poll must change.
+func (t *tail) addFetched(got fetchResult) (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if got.next <= t.next { // it has come already
 		return false
 	}
 	if got.others {
-		t.others, t.own = true, false
+		t.foreign, t.ownOnly = true, false
 	}
 	from, _ := slices.BinarySearchFunc(got.records, t.next, func(r *infra.Record, offset int64) int { return int(r.Offset - offset) })
-	t.take(got.records[from:], got.next)
+	t.add(got.records[from:], got.next)
 	return true
 }
 
-// judge decides at each sweep whether the partition is this process's own. changed: the
+// updateOwnOnly decides at each check whether the partition is this process's own. changed: the
 // result is another than before.
-func (t *tail) judge() (changed bool) {
+func (t *tail) updateOwnOnly() (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	was := t.own
-	t.own = t.ours >= ownLeast && !t.others
-	t.ours, t.others = 0, false
-	return t.own != was
+	was := t.ownOnly
+	t.ownOnly = t.ownRecords >= minOwnRecords && !t.foreign
+	t.ownRecords, t.foreign = 0, false
+	return t.ownOnly != was
 }
 
-// place returns where the next fetch continues, and whether the poll leaves the partition
+// nextFetch returns where the next fetch continues, and whether the poll leaves the partition
 // out.
-func (t *tail) place() (next int64, own bool) {
+func (t *tail) nextFetch() (next int64, own bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.next, t.own
+	return t.next, t.ownOnly
 }

@@ -30,9 +30,9 @@ func (l *Log) CreateTopics(ctx context.Context, want ...infra.Topic) error {
 	for i, t := range want {
 		reals[i] = l.cfg.Topic(t.Name)
 	}
-	made := map[string]bool{}
+	created := map[string]bool{}
 	for try := 1; ; try++ {
-		err := l.create(ctx, want, reals, made)
+		err := l.create(ctx, want, reals, created)
 		if err == nil || !temporary(err) || try == createTries {
 			return err
 		}
@@ -42,15 +42,15 @@ func (l *Log) CreateTopics(ctx context.Context, want ...infra.Topic) error {
 	}
 }
 
-// create is one try. made gathers the created topics, which answer a moment later.
-func (l *Log) create(ctx context.Context, want []infra.Topic, reals []string, made map[string]bool) error {
-	known, err := l.topics.ask(ctx, reals...)
+// create is one try. created gathers the new topics, which answer a moment later.
+func (l *Log) create(ctx context.Context, want []infra.Topic, reals []string, created map[string]bool) error {
+	known, err := l.topics.queryExisting(ctx, reals...)
 	if err != nil {
 		return err
 	}
 	var exist, missing []infra.Topic
 	for i, t := range want {
-		if made[reals[i]] {
+		if created[reals[i]] {
 			continue
 		}
 		if known[reals[i]] != nil {
@@ -63,28 +63,28 @@ func (l *Log) create(ctx context.Context, want []infra.Topic, reals []string, ma
 		return err
 	}
 	if len(missing) > 0 {
-		beside, err := l.createMissing(ctx, missing, made)
+		existed, err := l.createMissing(ctx, missing, created)
 		if err != nil {
 			return err
 		}
-		if beside { // another process made some meanwhile: they are looked at like all that exist
+		if existed { // another process made some meanwhile: they are looked at like all that exist
 			return errNotYet
 		}
 	}
-	if known, err = l.topics.ask(ctx, reals...); err != nil {
+	if known, err = l.topics.queryExisting(ctx, reals...); err != nil {
 		return err
 	}
-	return l.serve(ctx, reals, known, made)
+	return l.checkServing(ctx, reals, known, created)
 }
 
 var errNotYet = errors.New("a topic is not there yet")
 
 // temporary reports whether another try may succeed.
 func temporary(err error) bool {
-	return errors.Is(err, errNotYet) || moved(err) || errors.Is(err, kerr.NotController) || errors.Is(err, kerr.RequestTimedOut) || errors.Is(err, kerr.CoordinatorNotAvailable)
+	return errors.Is(err, errNotYet) || leaderChanged(err) || errors.Is(err, kerr.NotController) || errors.Is(err, kerr.RequestTimedOut) || errors.Is(err, kerr.CoordinatorNotAvailable)
 }
 
-func (l *Log) createMissing(ctx context.Context, missing []infra.Topic, made map[string]bool) (beside bool, err error) {
+func (l *Log) createMissing(ctx context.Context, missing []infra.Topic, created map[string]bool) (existed bool, err error) {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = int32(retryTimeout.Milliseconds())
 	for _, t := range missing {
@@ -98,9 +98,9 @@ func (l *Log) createMissing(ctx context.Context, missing []infra.Topic, made map
 	for _, t := range resp.Topics {
 		switch err := kerr.ErrorForCode(t.ErrorCode); {
 		case err == nil:
-			made[t.Topic] = true
+			created[t.Topic] = true
 		case errors.Is(err, kerr.TopicAlreadyExists):
-			beside = true
+			existed = true
 		default:
 			why := ""
 			if t.ErrorMessage != nil {
@@ -109,7 +109,7 @@ func (l *Log) createMissing(ctx context.Context, missing []infra.Topic, made map
 			errs = append(errs, fmt.Errorf("create topic %s: %w%s", t.Topic, err, why))
 		}
 	}
-	return beside, errors.Join(errs...)
+	return existed, errors.Join(errs...)
 }
 
 func (l *Log) topicRequest(t infra.Topic) kmsg.CreateTopicsRequestTopic {
@@ -133,20 +133,20 @@ func (l *Log) topicRequest(t infra.Topic) kmsg.CreateTopicsRequestTopic {
 	return req
 }
 
-// serve returns an error until every topic has known leaders, and every partition of a new
+// checkServing returns an error until every topic has known leaders, and every partition of a new
 // topic answers. New partitions refuse requests for a moment.
-func (l *Log) serve(ctx context.Context, reals []string, known map[string]*topicInfo, made map[string]bool) error {
+func (l *Log) checkServing(ctx context.Context, reals []string, known map[string]*topicInfo, created map[string]bool) error {
 	ask := map[string]*topicInfo{}
 	for _, real := range reals {
 		info := known[real]
 		if info == nil || len(info.leaders) == 0 || slices.Contains(info.leaders, -1) {
 			return fmt.Errorf("topic %s: %w", real, errNotYet)
 		}
-		if made[real] {
+		if created[real] {
 			ask[real] = info
 		}
 	}
-	for _, one := range l.listOffsets(ctx, ask, atEnd) {
+	for _, one := range l.listOffsets(ctx, ask, offsetEnd) {
 		if one.err != nil {
 			return one.err
 		}
@@ -201,7 +201,7 @@ func (l *Log) DeleteTopics(ctx context.Context, topics ...string) error {
 	}
 	var errs []error
 	for _, r := range resp {
-		if r.Err != nil && !gone(r.Err) {
+		if r.Err != nil && !topicMissing(r.Err) {
 			errs = append(errs, fmt.Errorf("delete topic %s: %w", r.Topic, r.Err))
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // A destination was forgotten and configured again: the client numbered the records of
 // the new topic after those of the old one, each publish was refused once, and three of
 // them in a row were taken for a broker that stores nothing.
-func TestPublishToATopicMadeAnew(t *testing.T) {
+func TestPublishToARecreatedTopic(t *testing.T) {
 	b := open(t, testConfig(cluster(t).ListenAddrs()...))
 	const topic = "dest.d"
 	ensure(t, b, topic)

@@ -62,7 +62,7 @@ func TestOwnAndOthersRecords(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)
 	l := process(t, c, "one", nil)
-	l.followers.sweep = 20 * time.Millisecond
+	l.followers.checkInterval = 20 * time.Millisecond
 	other, tx := foreign(t, c), foreign(t, c, kgo.TransactionalID("tx"))
 	cursor := liveEnd(t, l, 1)
 	isOwn := func() bool {
@@ -70,7 +70,7 @@ func TestOwnAndOthersRecords(t *testing.T) {
 		if live == nil {
 			return false
 		}
-		_, own := live.place()
+		_, own := live.nextFetch()
 		return own
 	}
 
@@ -107,7 +107,7 @@ func TestOwnAndOthersRecords(t *testing.T) {
 	}
 	becomesOwn := func() {
 		for {
-			for range ownLeast {
+			for range minOwnRecords {
 				own()
 			}
 			read()

@@ -17,11 +17,11 @@ import (
 // records. kgo's own consumer has one place in a partition, and drops its session whenever
 // a partition is taken out. Here each destination has a place.
 type followers struct {
-	log    *Log
-	client *kgo.Client // its connections wait in long polls
-	held   atomic.Int64
-	self   atomic.Int64  // the producer of this process
-	sweep  time.Duration // how often tails are swept
+	log           *Log
+	client        *kgo.Client // its connections wait in long polls
+	held          atomic.Int64
+	producerID    atomic.Int64  // the producer of this process
+	checkInterval time.Duration // between two checks of the tails
 
 	mu       sync.Mutex
 	tails    map[topicPartition]*tail
@@ -30,27 +30,27 @@ type followers struct {
 }
 
 const (
-	// tailBytes is the maximum of a partition that is kept for cursors that have not read
-	// it yet. When all partitions have tailsBytes together it is tailLeast.
-	tailBytes  = 1 << 20
-	tailsBytes = 64 << 20
-	tailLeast  = 64 << 10
-	// A poll waits pollMost, or pollLeast when partitions were added. An added partition
+	// maxTailBytes is the maximum of a partition that is kept for cursors that have not read
+	// it yet. When all partitions have maxAllTailsBytes together it is minTailBytes.
+	maxTailBytes     = 1 << 20
+	maxAllTailsBytes = 64 << 20
+	minTailBytes     = 64 << 10
+	// A poll waits maxPollWait, or minPollWait when partitions were added. An added partition
 	// waits for the running poll.
-	pollMost  = 250 * time.Millisecond
-	pollLeast = 10 * time.Millisecond
+	maxPollWait = 250 * time.Millisecond
+	minPollWait = 10 * time.Millisecond
 	// tailIdle is how long a partition without cursors is still polled. A cursor with a full
 	// window closes, and opens again later.
-	tailIdle  = 10 * time.Second
-	tailSweep = 2 * time.Second
+	tailIdle          = 10 * time.Second
+	tailCheckInterval = 2 * time.Second
 )
 
 func (f *followers) init(l *Log, client *kgo.Client) {
-	f.log, f.client, f.sweep = l, client, tailSweep
+	f.log, f.client, f.checkInterval = l, client, tailCheckInterval
 	f.tails, f.byLeader = map[topicPartition]*tail{}, map[int32]*follower{}
 }
 
-// close ends the polls. The log's life has ended.
+// close ends the polls. The log's context has ended.
 func (f *followers) close() {
 	f.client.Close()
 	f.running.Wait()
@@ -68,17 +68,17 @@ func (f *followers) attach(c *cursor, info *topicInfo, end int64) *tail {
 	t := f.tails[at]
 	if t == nil {
 		by := f.leader(info.leaders[c.partition])
-		t = &tail{of: f, by: by, at: at, info: info, topic: c.topic, next: end, sent: -1, base: end, cursors: map[*cursor]bool{}}
+		t = &tail{followers: f, follower: by, at: at, info: info, topic: c.topic, next: end, sent: -1, base: end, cursors: map[*cursor]bool{}}
 		f.tails[at] = t
 		by.add(t)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.dead || t.base > c.next {
+	if t.closed || t.base > c.next {
 		return nil
 	}
 	t.cursors[c] = false
-	t.behind++
+	t.cursorsBehind++
 	return t
 }
 
@@ -102,7 +102,7 @@ func (f *followers) detach(c *cursor, t *tail) {
 	}
 	delete(t.cursors, c)
 	if !read {
-		t.caughtUp()
+		t.cursorCaughtUp()
 	}
 	if len(t.cursors) == 0 {
 		t.idle = time.Now()
@@ -115,19 +115,19 @@ type follower struct {
 	leader int32
 
 	// Of run alone.
-	tails     map[topicPartition]*tail
-	ids       map[[16]byte]string
-	session   int32
-	epoch     int32
-	polled    int // in the session
-	changed   []*tail
-	forgotten []*tail
-	wait      time.Duration
-	swept     time.Time
-	checked   time.Time
+	tails         map[topicPartition]*tail
+	ids           map[[16]byte]string
+	session       int32
+	epoch         int32
+	polled        int // in the session
+	changed       []*tail
+	forgotten     []*tail
+	wait          time.Duration
+	lastTailCheck time.Time
+	lastOwnPoll   time.Time
 
-	added []*tail // all.mu
-	moved []*tail // that moved by records of this process; all.mu
+	added    []*tail // all.mu
+	advanced []*tail // that moved by records of this process; all.mu
 }
 
 // add adds a tail. The caller holds all.mu.
@@ -139,7 +139,7 @@ func (f *follower) run() {
 		if !f.poll() {
 			continue
 		}
-		f.check()
+		f.pollOwn()
 	}
 }
 
@@ -148,14 +148,14 @@ func (f *follower) poll() bool {
 	req := f.request()
 	if f.polled == 0 {
 		f.epoch = 0 // the next poll begins a new session in place of this one
-		return pause(f.all.log.life, f.wait) == nil
+		return pause(f.all.log.ctx, f.wait) == nil
 	}
 	resp, err := f.all.log.request(f.all.client, f.leader, req)
 	if err != nil {
-		f.failed(resp)
+		f.resetSession(resp)
 		return false
 	}
-	f.answered(resp)
+	f.handleResponse(resp)
 	return true
 }
 
@@ -163,29 +163,29 @@ func (f *follower) poll() bool {
 func (f *follower) gather() bool {
 	f.all.mu.Lock()
 	defer f.all.mu.Unlock()
-	f.wait = min(max(2*f.wait, pollLeast), pollMost)
+	f.wait = min(max(2*f.wait, minPollWait), maxPollWait)
 	for _, t := range f.added {
-		f.wait = pollLeast
+		f.wait = minPollWait
 		f.tails[t.at], f.ids[t.info.id] = t, t.info.real
 		f.changed = append(f.changed, t)
 	}
 	f.added = nil
-	for _, t := range f.moved {
-		t.moved = false
+	for _, t := range f.advanced {
+		t.queued = false
 		f.changed = append(f.changed, t)
 	}
-	f.moved = nil
-	if time.Since(f.swept) > f.all.sweep {
-		f.swept = time.Now()
+	f.advanced = nil
+	if time.Since(f.lastTailCheck) > f.all.checkInterval {
+		f.lastTailCheck = time.Now()
 		for _, t := range f.tails {
-			if t.unwanted() {
+			if t.isIdle() {
 				f.drop(t)
-			} else if t.judge() {
+			} else if t.updateOwnOnly() {
 				f.changed = append(f.changed, t)
 			}
 		}
 	}
-	if len(f.tails) > 0 && f.all.log.life.Err() == nil {
+	if len(f.tails) > 0 && f.all.log.ctx.Err() == nil {
 		return true
 	}
 	for _, t := range f.tails {
@@ -221,7 +221,7 @@ func (f *follower) request() *kmsg.FetchRequest {
 		if f.tails[t.at] != t {
 			continue
 		}
-		next, own := t.place()
+		next, own := t.nextFetch()
 		if own {
 			if t.sent >= 0 {
 				t.sent = -1
@@ -237,7 +237,7 @@ func (f *follower) request() *kmsg.FetchRequest {
 			f.polled++
 		}
 		t.sent = next
-		req.add(t.info, t.at.partition, next, tailBytes)
+		req.add(t.info, t.at.partition, next, maxTailBytes)
 	}
 	for _, t := range f.forgotten {
 		if again := f.tails[t.at]; again != nil && again.sent >= 0 { // it is polled again, and part of the request above
@@ -251,12 +251,12 @@ func (f *follower) request() *kmsg.FetchRequest {
 	return req.FetchRequest
 }
 
-// failed begins a new session. When the broker did not answer at all, the waiting cursors
+// resetSession begins a new session. When the broker did not answer at all, the waiting cursors
 // ask for the present leaders.
-func (f *follower) failed(resp *kmsg.FetchResponse) {
+func (f *follower) resetSession(resp *kmsg.FetchResponse) {
 	f.session, f.epoch = 0, 0
 	if resp != nil { // it forgot the session, most likely
-		_ = pause(f.all.log.life, pollLeast)
+		_ = pause(f.all.log.ctx, minPollWait)
 		return
 	}
 	f.all.mu.Lock()
@@ -266,10 +266,10 @@ func (f *follower) failed(resp *kmsg.FetchResponse) {
 	}
 	f.forgotten = nil
 	f.all.mu.Unlock()
-	_ = pause(f.all.log.life, fetchPause)
+	_ = pause(f.all.log.ctx, fetchPause)
 }
 
-func (f *follower) answered(resp *kmsg.FetchResponse) {
+func (f *follower) handleResponse(resp *kmsg.FetchResponse) {
 	f.session = resp.SessionID
 	switch {
 	case f.session == 0: // the broker has no room for one
@@ -279,26 +279,26 @@ func (f *follower) answered(resp *kmsg.FetchResponse) {
 	default:
 		f.epoch++
 	}
-	f.came(resp)
+	f.deliver(resp)
 }
 
-// came hands out the fetched records.
-func (f *follower) came(resp *kmsg.FetchResponse) {
+// deliver hands out the fetched records.
+func (f *follower) deliver(resp *kmsg.FetchResponse) {
 	for i := range resp.Topics {
 		topic := &resp.Topics[i]
 		real := nameOf(topic, f.ids)
 		for j := range topic.Partitions {
 			p := &topic.Partitions[j]
 			if t := f.tails[topicPartition{real, p.Partition}]; t != nil {
-				next, _ := t.place()
-				f.took(t, decode(real, t.topic, next, p, f.all.self.Load()))
+				next, _ := t.nextFetch()
+				f.deliverTo(t, decode(real, t.topic, next, p, f.all.producerID.Load()))
 			}
 		}
 	}
 }
 
-// took gives a tail the answer for its partition.
-func (f *follower) took(t *tail, got fetched) {
+// deliverTo gives a tail the answer for its partition.
+func (f *follower) deliverTo(t *tail, got fetchResult) {
 	if got.err != nil {
 		f.all.log.topics.forget(t.at.topic)
 		f.all.mu.Lock()
@@ -306,7 +306,7 @@ func (f *follower) took(t *tail, got fetched) {
 		f.all.mu.Unlock()
 		return
 	}
-	if t.fetched(got) {
+	if t.addFetched(got) {
 		f.changed = append(f.changed, t)
 	}
 }
