@@ -42,12 +42,12 @@ func TestBackoffOfABatchHoldsNobodyElse(t *testing.T) {
 		behind := r.deliver("d", "k0", "k0-1")
 		others := append(r.deliver("d", "x", "x-0"), r.deliver("d", "y", "y-0")...)
 		routertest.Elapse(time.Second)
-		wantVerdicts(t, others, "acked")
-		wantVerdicts(t, behind, "")
+		routertest.WantVerdicts(t, others, "acked")
+		routertest.WantVerdicts(t, behind, "")
 		routertest.Elapse(wait / 2)
-		wantVerdicts(t, behind, "")
+		routertest.WantVerdicts(t, behind, "")
 		routertest.Elapse(wait)
-		wantVerdicts(t, behind, "acked")
+		routertest.WantVerdicts(t, behind, "acked")
 		mu.Lock()
 		defer mu.Unlock()
 		for _, id := range []string{"k0-0", "k1-0"} {
@@ -86,7 +86,7 @@ func TestAttemptNumberOfABatch(t *testing.T) {
 			return nil
 		})}
 		r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 2}})
-		wantVerdicts(t, r.deliver("d", "alone", "alone-0"), "")
+		routertest.WantVerdicts(t, r.deliver("d", "alone", "alone-0"), "")
 		routertest.Elapse(time.Second)
 		r.send(2, 1)
 		routertest.Elapse(time.Minute)
@@ -118,7 +118,7 @@ func TestUndecodableIsNotOvertaken(t *testing.T) {
 			in <- m
 		}
 		routertest.Elapse(time.Minute)
-		wantVerdicts(t, msgs, "acked")
+		routertest.WantVerdicts(t, msgs, "acked")
 		if got := d.seen(); fmt.Sprint(got) != "[[v-0 x-0] [u-1] [u-2]]" {
 			t.Errorf("delivered %v", got)
 		}

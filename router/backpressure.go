@@ -1,9 +1,7 @@
 package router
 
 import (
-	"context"
 	"sync"
-	"time"
 
 	"eventserver/infra"
 )
@@ -98,22 +96,4 @@ func (b *backpressure) stopped() (reason string, opened <-chan struct{}) {
 		return "", nil
 	}
 	return b.reason, b.opened
-}
-
-// backpressure returns when the run may be transformed.
-func (t *transformer) backpressure(ctx context.Context, run *infra.Run) error {
-	reason, opened := t.ahead.stopped()
-	if reason == "" {
-		return nil
-	}
-	waiting := &runWait{parts: run.Parts}
-	defer t.waits.end(waiting)
-	for reason != "" {
-		t.waits.begin(waiting, reason, time.Time{}, nil)
-		if err := t.sleep(ctx, time.Time{}, opened); err != nil {
-			return err
-		}
-		reason, opened = t.ahead.stopped()
-	}
-	return nil
 }

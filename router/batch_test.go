@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"eventserver/destinations"
@@ -336,32 +335,5 @@ func TestDrainDoesNotWaitForABatch(t *testing.T) {
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("the stop took %v", took)
 		}
-	})
-}
-
-// A panic of our own while a batch is handled does not spin: each of it comes alone, and
-// not at once.
-func TestAPanicBesideABatchDoesNotSpin(t *testing.T) {
-	routertest.Run(t, func(t *testing.T) {
-		sub := routertest.NewChanSub()
-		s, out := schedulerOf(t, sub, Destination{Batch: Batch{MaxEvents: 2}})
-		a, b := routertest.Record("a", "a1"), routertest.Record("b", "b1")
-		sub.Ch <- a
-		sub.Ch <- b
-		m := wantNext(t, out, "a1")
-		func() {
-			defer func() { _ = recover() }()
-			_, _ = s.verdict(func(*message.Message) ([]*message.Message, error) { panic("a bug") })(m)
-		}()
-		wantNext(t, out, "")
-		routertest.Elapse(unknownPause)
-		first, second := next(out), next(out)
-		if first == nil || second == nil || len(attemptOf(first.Context()).Deliveries) != 1 {
-			t.Fatal("they do not come alone")
-		}
-		s.says(first, nil)
-		s.says(second, nil)
-		wantVerdicts(t, []*message.Message{a, b}, "acked")
-		_ = s.Close()
 	})
 }

@@ -117,10 +117,10 @@ func TestThePoisonQueueTakesNoSlot(t *testing.T) {
 		r.broker.pub.fails = 3
 		bad := r.deliver("d", "bad", "bad-0", "bad-1")
 		good := r.deliver("d", "good", "good-0")
-		wantVerdicts(t, good, "acked")
-		wantVerdicts(t, bad, "")
+		routertest.WantVerdicts(t, good, "acked")
+		routertest.WantVerdicts(t, bad, "")
 		routertest.Elapse(time.Minute)
-		wantVerdicts(t, bad, "acked")
+		routertest.WantVerdicts(t, bad, "acked")
 		if dest.calls["bad-0"] != 1 || len(r.poisoned("d")) != 2 {
 			t.Errorf("%d attempts, %d poisoned", dest.calls["bad-0"], len(r.poisoned("d")))
 		}

@@ -4,11 +4,9 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
-	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router/record"
@@ -110,15 +108,5 @@ func TestForeignRedrive(t *testing.T) {
 			}
 		}
 		m.Metadata[name] = whole[name]
-	}
-}
-
-// A time to come made a latency negative, and a sum of latencies fall.
-func TestForeignTime(t *testing.T) {
-	now := time.Now()
-	for _, d := range []destinations.Delivery{{ReceivedAt: now.Add(time.Hour)}, {ReceivedAt: now, RedrivenAt: now.Add(time.Hour)}} {
-		if at := since(&d, now); !at.Equal(now) {
-			t.Errorf("%s", at)
-		}
 	}
 }

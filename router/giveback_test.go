@@ -42,11 +42,8 @@ func TestADestinationThatIsDownHoldsItsSlots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := Destination{Destination: &routertest.Batches{FuncDest: routertest.FuncDest{Name: "d"}}, Concurrency: slots, Breaker: Breaker{Initial: time.Millisecond, Max: time.Millisecond}}
-	if d, err = d.withDefaults(); err != nil {
-		t.Fatal(err)
-	}
-	s := newScheduler(sub, d.schedule(), true, time.Minute, routertest.Discard)
+	d := schedule.Config{Concurrency: slots, Breaker: Breaker{Initial: time.Millisecond, Max: time.Millisecond}}
+	s := newScheduler(sub, withDefaults(d), true, time.Minute, routertest.Discard)
 	out, err := s.Subscribe(t.Context(), "topic")
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +68,7 @@ func TestADestinationThatIsDownHoldsItsSlots(t *testing.T) {
 	var handlers sync.WaitGroup
 	holds := func(what string) {
 		t.Helper()
-		eventually(t, what, func() bool {
+		routertest.Eventually(t, what, func() bool {
 			now := s.lock()
 			held, most := 0, s.m.Most()
 			held, _ = s.m.Held()
@@ -80,7 +77,7 @@ func TestADestinationThatIsDownHoldsItsSlots(t *testing.T) {
 			return most > 0 && held > 0 && held <= most && stats.Messages <= most && stats.Messages+stats.Deferred == users*each
 		})
 	}
-	eventually(t, "all is read", func() bool { return sub.Stats().Messages == users*each })
+	routertest.Eventually(t, "all is read", func() bool { return sub.Stats().Messages == users*each })
 	s.pause(time.Time{})
 	holds("paused")
 	s.resume()

@@ -60,7 +60,7 @@ func TestABadDeployPoisonsNoBacklog(t *testing.T) {
 				t.Errorf("k%d: its events came as %d and %d", k, first, second)
 			}
 		}
-		wantVerdicts(t, all, "acked")
+		routertest.WantVerdicts(t, all, "acked")
 		if s, _ := r.pipeline.Status("d"); s.State != StateRunning || r.metric("eventserver_destination_held", nil) != 0 {
 			t.Errorf("it is still %s", s.State)
 		}
@@ -80,7 +80,7 @@ func TestFailuresAreAccepted(t *testing.T) {
 		}
 		r.pipeline.LetGo("d", true)
 		routertest.Elapse(time.Second)
-		wantVerdicts(t, all, "acked")
+		routertest.WantVerdicts(t, all, "acked")
 		if n := len(r.poisoned("d")); n != 100 {
 			t.Errorf("%d poisoned, want all", n)
 		}
@@ -91,7 +91,7 @@ func TestTheFloodGuardIsOff(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		r, _, all := badDeploy(t, Destination{})
 		routertest.Elapse(time.Second)
-		wantVerdicts(t, all, "acked")
+		routertest.WantVerdicts(t, all, "acked")
 		if n := len(r.poisoned("d")); n != 100 {
 			t.Errorf("%d poisoned, want all", n)
 		}

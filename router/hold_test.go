@@ -81,7 +81,7 @@ func TestABadTransformPoisonsNoBacklog(t *testing.T) {
 		}
 		dest.good.Store(true)
 		routertest.Elapse(time.Minute)
-		wantVerdicts(t, msgs, "acked")
+		routertest.WantVerdicts(t, msgs, "acked")
 		if n := len(r.stored()); n != 100-poisoned || len(r.poisoned("d")) != poisoned {
 			t.Errorf("%d stored and %d poisoned, want %d and %d", n, len(r.poisoned("d")), 100-poisoned, poisoned)
 		}
@@ -99,7 +99,7 @@ func TestARunThatHoldsPoisonsNothing(t *testing.T) {
 		msgs := r.acceptEach(100)
 		pub.start()
 		routertest.Elapse(time.Second)
-		wantVerdicts(t, msgs, "")
+		routertest.WantVerdicts(t, msgs, "")
 		if n := len(r.poisoned("d")); n != 0 {
 			t.Errorf("%d poisoned", n)
 		}
@@ -109,7 +109,7 @@ func TestARunThatHoldsPoisonsNothing(t *testing.T) {
 			t.Errorf("retry ends %+v, said %+v", ended, w)
 		}
 		routertest.Elapse(0)
-		wantVerdicts(t, msgs, "acked")
+		routertest.WantVerdicts(t, msgs, "acked")
 		if n := len(r.stored()); n != 100 || len(r.poisoned("d")) != 0 {
 			t.Errorf("%d stored, %d poisoned", n, len(r.poisoned("d")))
 		}
@@ -133,7 +133,7 @@ func TestFailuresOfTransformationsAreAccepted(t *testing.T) {
 		}
 		r.pipeline.LetGo("d", true)
 		routertest.Elapse(0)
-		wantVerdicts(t, msgs, "acked")
+		routertest.WantVerdicts(t, msgs, "acked")
 		if n := len(r.poisoned("d")); n != 100 {
 			t.Errorf("%d poisoned, want all", n)
 		}
@@ -147,7 +147,7 @@ func TestTheFloodGuardOfTransformationsIsOff(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		r, _, msgs := newHeld(t, Destination{})
 		routertest.Elapse(0)
-		wantVerdicts(t, msgs, "acked")
+		routertest.WantVerdicts(t, msgs, "acked")
 		if n := len(r.poisoned("d")); n != 100 {
 			t.Errorf("%d poisoned, want all", n)
 		}
@@ -216,7 +216,7 @@ func TestBadEventsHoldNoTransformation(t *testing.T) {
 			r.broker.subs[record.TransformGroup("d")].Ch <- m
 		}
 		routertest.Elapse(0)
-		wantVerdicts(t, msgs, "acked")
+		routertest.WantVerdicts(t, msgs, "acked")
 		if n := len(r.poisoned("d")); n != 300 || len(r.stored()) != 100 {
 			t.Errorf("%d poisoned, %d stored; want 300 and 100", n, len(r.stored()))
 		}
@@ -233,7 +233,7 @@ func TestDrainDuringAHold(t *testing.T) {
 			t.Error(err)
 		}
 		routertest.Elapse(0)
-		wantVerdicts(t, msgs[poisoned:], "nacked")
+		routertest.WantVerdicts(t, msgs[poisoned:], "nacked")
 		if n := len(r.poisoned("d")); n != poisoned {
 			t.Errorf("%d poisoned by the stop", n-poisoned)
 		}
@@ -264,7 +264,7 @@ func TestAProbeThatHangs(t *testing.T) {
 		hangs.Store(false)
 		d.good.Store(true)
 		routertest.Elapse(2 * time.Minute)
-		wantVerdicts(t, msgs, "acked")
+		routertest.WantVerdicts(t, msgs, "acked")
 		if n := len(r.stored()); n != 30 {
 			t.Errorf("%d stored", n)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -13,26 +12,28 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
-	"eventserver/destinations"
 	"eventserver/infra"
-	"eventserver/router/record"
 	"eventserver/router/routertest"
+	"eventserver/router/schedule"
 )
 
 // schedulerOf is a scheduler in a bubble over a channel, without a router.
-func schedulerOf(t *testing.T, sub infra.Subscriber, d Destination) (*scheduler, <-chan *message.Message) {
+func schedulerOf(t *testing.T, sub infra.Subscriber, d schedule.Config) (*scheduler, <-chan *message.Message) {
 	t.Helper()
-	d.Destination = &routertest.Batches{FuncDest: routertest.FuncDest{Name: "d"}}
-	d, err := d.withDefaults()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := newScheduler(sub, d.schedule(), false, closeTimeout, routertest.Discard)
+	s := newScheduler(sub, withDefaults(d), false, closeTimeout, routertest.Discard)
 	out, err := s.Subscribe(t.Context(), "topic")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s, out
+}
+
+func withDefaults(c schedule.Config) schedule.Config {
+	if c.Concurrency == 0 {
+		c.Concurrency = 64
+	}
+	c.Batch, c.Breaker = c.Batch.WithDefaults(), c.Breaker.WithDefaults()
+	return c
 }
 
 // next waits until everything is at rest and takes what is handed out, or nil.
@@ -83,7 +84,7 @@ func (s *scheduler) handled(m *message.Message) (end func(error)) {
 func TestOneOfAKeyAtATime(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		sub := routertest.NewChanSub()
-		s, out := schedulerOf(t, sub, Destination{})
+		s, out := schedulerOf(t, sub, schedule.Config{})
 		a1, a2, b1, b2 := routertest.Record("a", "a1"), routertest.Record("a", "a2"), routertest.Record("b", "b1"), routertest.Record("b", "b2")
 		for _, m := range []*message.Message{a1, a2, b1} {
 			sub.Ch <- m
@@ -118,7 +119,7 @@ func TestOneOfAKeyAtATime(t *testing.T) {
 func TestAnUnknownErrorIsTriedAgainInPlace(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		sub := routertest.NewChanSub()
-		s, out := schedulerOf(t, sub, Destination{})
+		s, out := schedulerOf(t, sub, schedule.Config{})
 		var told []string
 		send := func(id string) *message.Message {
 			m := routertest.Within(infra.WithReceipt(t.Context(), infra.ReceiptFunc(func(acked bool) { told = append(told, fmt.Sprint(id, " ", acked)) })), routertest.Record("a", id))
@@ -158,7 +159,7 @@ func TestAnUnknownErrorIsTriedAgainInPlace(t *testing.T) {
 func TestWhatWaitsGoesBackWithItsClaim(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		sub := routertest.NewChanSub()
-		s, out := schedulerOf(t, sub, Destination{Concurrency: 1})
+		s, out := schedulerOf(t, sub, schedule.Config{Concurrency: 1})
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var msgs []*message.Message
@@ -172,8 +173,8 @@ func TestWhatWaitsGoesBackWithItsClaim(t *testing.T) {
 		sub.Ch <- stays
 		cancel()
 		synctest.Wait()
-		wantVerdicts(t, append(msgs[1:], other), "nacked")
-		wantVerdicts(t, []*message.Message{msgs[0], stays}, "")
+		routertest.WantVerdicts(t, append(msgs[1:], other), "nacked")
+		routertest.WantVerdicts(t, []*message.Message{msgs[0], stays}, "")
 		if attempted.Context().Err() == nil {
 			t.Error("the handler is not told that the claim ended")
 		}
@@ -202,7 +203,7 @@ func TestNothingBeginsAfterTheEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			routertest.Run(t, func(t *testing.T) {
 				sub := routertest.NewChanSub()
-				s, out := schedulerOf(t, sub, Destination{})
+				s, out := schedulerOf(t, sub, schedule.Config{})
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				m := routertest.Within(ctx, routertest.Record("a", "a0"))
@@ -223,7 +224,7 @@ func TestNothingBeginsAfterTheEnd(t *testing.T) {
 func TestDrain(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		sub := routertest.NewChanSub()
-		s, out := schedulerOf(t, sub, Destination{Concurrency: 1})
+		s, out := schedulerOf(t, sub, schedule.Config{Concurrency: 1})
 		a1, a2, a3, b1 := routertest.Record("a", "a1"), routertest.Record("a", "a2"), routertest.Record("a", "a3"), routertest.Record("b", "b1")
 		for _, m := range []*message.Message{a1, a2, a3, b1} {
 			sub.Ch <- m
@@ -232,7 +233,7 @@ func TestDrain(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- s.Drain(t.Context()) }()
 		synctest.Wait()
-		wantVerdicts(t, []*message.Message{a2, a3, b1}, "nacked")
+		routertest.WantVerdicts(t, []*message.Message{a2, a3, b1}, "nacked")
 		routertest.WantVerdict(t, a1, "")
 		// Regression: over a subscriber that is no Drainer, Drain returned while
 		// a handler was at work, and Close cut it.
@@ -261,7 +262,7 @@ func TestDrain(t *testing.T) {
 func TestDrainDuringAFailingAttempt(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		sub := routertest.NewChanSub()
-		s, out := schedulerOf(t, sub, Destination{})
+		s, out := schedulerOf(t, sub, schedule.Config{})
 		a1 := routertest.Record("a", "a1")
 		sub.Ch <- a1
 		end := s.handled(wantNext(t, out, "a1"))
@@ -278,7 +279,7 @@ func TestDrainDuringAFailingAttempt(t *testing.T) {
 func TestDrainNamesWhatDoesNotEnd(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		sub := routertest.NewChanSub()
-		s, out := schedulerOf(t, sub, Destination{})
+		s, out := schedulerOf(t, sub, schedule.Config{})
 		sub.Ch <- routertest.Record("a", "a1")
 		m := wantNext(t, out, "a1")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -296,7 +297,7 @@ func TestDrainNamesWhatDoesNotEnd(t *testing.T) {
 func TestARecordWithoutAKeyIsAKeyOfItsOwn(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		sub := routertest.NewChanSub()
-		s, out := schedulerOf(t, sub, Destination{})
+		s, out := schedulerOf(t, sub, schedule.Config{})
 		sub.Ch <- message.NewMessage("u1", nil)
 		sub.Ch <- message.NewMessage("u2", nil)
 		first, second := wantNext(t, out, "u1"), wantNext(t, out, "u2")
@@ -309,7 +310,7 @@ func TestARecordWithoutAKeyIsAKeyOfItsOwn(t *testing.T) {
 func TestSchedulerState(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		sub := routertest.NewChanSub()
-		s, out := schedulerOf(t, sub, Destination{})
+		s, out := schedulerOf(t, sub, schedule.Config{})
 		began := time.Now()
 		sub.Ch <- routertest.Record("a", "a1")
 		m := wantNext(t, out, "a1")
@@ -338,7 +339,7 @@ func TestSchedulerState(t *testing.T) {
 func TestTheEndOfASubscription(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		sub := routertest.NewChanSub()
-		s, out := schedulerOf(t, sub, Destination{Concurrency: 1})
+		s, out := schedulerOf(t, sub, schedule.Config{Concurrency: 1})
 		a, b := routertest.Record("a", "a1"), routertest.Record("b", "b1")
 		sub.Ch <- a
 		sub.Ch <- b
@@ -356,25 +357,29 @@ func TestTheEndOfASubscription(t *testing.T) {
 	})
 }
 
-// 20 dead receivers with 20,000 users took 323,195 goroutines and 5.6 GB: a waiting
-// delivery was three goroutines and 35 KB.
-func TestWhatWaitsHasNoGoroutine(t *testing.T) {
+// A panic of our own while a batch is handled does not spin: each of it comes alone, and
+// not at once.
+func TestAPanicBesideABatchDoesNotSpin(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
-		const users, concurrency = 5000, 16
-		for name, fault := range map[string]error{"unavailable": destinations.Unavailable(routertest.ErrPlain), "later": destinations.RetryAfter(routertest.ErrPlain, time.Hour)} {
-			r := newRig(t, Destination{Concurrency: concurrency, Breaker: Breaker{Failures: users}, Destination: &routertest.FuncDest{Name: "d",
-				OnDeliver: func(context.Context, destinations.Delivery) error { return fault }}})
-			before := runtime.NumGoroutine()
-			for i := range users {
-				r.broker.subs[record.DeliverGroup("d")].Ch <- routertest.Delivery(fmt.Sprint("u", i), fmt.Sprint("e", i))
-			}
-			synctest.Wait()
-			if n := r.metric("eventserver_buffered_messages", nil); n != users {
-				t.Errorf("%s: %v wait", name, n)
-			}
-			if n := runtime.NumGoroutine() - before; n > concurrency {
-				t.Errorf("%s: %d goroutines more", name, n)
-			}
+		sub := routertest.NewChanSub()
+		s, out := schedulerOf(t, sub, schedule.Config{Batch: Batch{MaxEvents: 2}})
+		a, b := routertest.Record("a", "a1"), routertest.Record("b", "b1")
+		sub.Ch <- a
+		sub.Ch <- b
+		m := wantNext(t, out, "a1")
+		func() {
+			defer func() { _ = recover() }()
+			_, _ = s.verdict(func(*message.Message) ([]*message.Message, error) { panic("a bug") })(m)
+		}()
+		wantNext(t, out, "")
+		routertest.Elapse(unknownPause)
+		first, second := next(out), next(out)
+		if first == nil || second == nil || len(attemptOf(first.Context()).Deliveries) != 1 {
+			t.Fatal("they do not come alone")
 		}
+		s.says(first, nil)
+		s.says(second, nil)
+		routertest.WantVerdicts(t, []*message.Message{a, b}, "acked")
+		_ = s.Close()
 	})
 }

@@ -26,7 +26,7 @@ import (
 // whose attempts succeed, fail, come apart and take their time by chance, and perhaps a
 // claim that ends or a drain in the middle.
 type schedulerRun struct {
-	d        Destination
+	d        schedule.Config
 	seed     uint64
 	messages int
 	keys     int
@@ -178,7 +178,7 @@ func TestSchedulerProperty(t *testing.T) {
 	batches, parts := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		r := &schedulerRun{
-			d: Destination{
+			d: schedule.Config{
 				Concurrency: rapid.IntRange(1, 4).Draw(rt, "concurrency"), Rate: RateLimit{PerSecond: rapid.SampledFrom([]float64{0, 0, 1000}).Draw(rt, "rate")},
 				Batch: Batch{MaxEvents: rapid.SampledFrom([]int{0, 1, 2, 6}).Draw(rt, "max events"), MaxBytes: 60, MaxWait: 7 * time.Millisecond},
 			},
@@ -263,14 +263,11 @@ func TestOrderHoldsWhileMembersComeAndGo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := Destination{Destination: &routertest.Batches{FuncDest: routertest.FuncDest{Name: "d"}}, Concurrency: 8}
+		d := schedule.Config{Concurrency: 8}
 		if i%3 == 0 {
 			d.Batch = Batch{MaxEvents: 5, MaxWait: time.Millisecond}
 		}
-		if d, err = d.withDefaults(); err != nil {
-			t.Fatal(err)
-		}
-		s := newScheduler(sub, d.schedule(), false, time.Minute, routertest.Discard)
+		s := newScheduler(sub, withDefaults(d), false, time.Minute, routertest.Discard)
 		out, err := s.Subscribe(t.Context(), "topic")
 		if err != nil {
 			t.Fatal(err)

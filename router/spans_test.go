@@ -9,12 +9,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// sink is a publisher that forgets.
-type sink struct{}
-
-func (sink) Publish(string, ...*message.Message) error { return nil }
-func (sink) Close() error                              { return nil }
-
 // Without a tracer there is nothing in the way of an event: no middleware, and
 // not an allocation more to publish.
 func TestNoTracerCostsNothing(t *testing.T) {
@@ -23,20 +17,11 @@ func TestNoTracerCostsNothing(t *testing.T) {
 		t.Fatalf("%v, %d middlewares", s, len(delivery)+len(attempt))
 	}
 	recs := []*message.Message{routertest.Record("k", "e")}
-	var pub message.Publisher = sink{}
+	var pub message.Publisher = routertest.Sink{}
 	if n := testing.AllocsPerRun(100, func() { _ = s.publish(pub, record.EventsTopic, recs) }); n != 0 {
 		t.Errorf("publish allocates %v times", n)
 	}
-	in := ingester{pub: pub}
-	direct := testing.AllocsPerRun(100, func() {
-		recs, _ := record.DecodeIngest(recs[0])
-		_ = pub.Publish(record.EventsTopic, recs...)
-	})
-	if n := testing.AllocsPerRun(100, func() { _ = in.handle(recs[0]) }); n != direct {
-		t.Errorf("ingest allocates %v times, without spans in the code %v", n, direct)
-	}
-	tr := &transformer{}
-	if tr.spans.of(recs[0], &giveUp{}).span.IsValid() {
+	if s.of(recs[0], &giveUp{}).span.IsValid() {
 		t.Error("a span of nothing")
 	}
 }

@@ -66,7 +66,7 @@ func TestBusyUsersWhoFailKeepNobodyFromBeingRead(t *testing.T) {
 	}
 	accept("bad1", 1)
 	accept("bad2", 1)
-	eventually(t, "the breaker is open", func() bool { s, _ := p.Status("d"); return s.Breaker.Open })
+	routertest.Eventually(t, "the breaker is open", func() bool { s, _ := p.Status("d"); return s.Breaker.Open })
 	accept("bad1", 2000) // more than are transformed ahead
 	accept("bad2", 100)
 	accept("good", 1)

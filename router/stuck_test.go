@@ -63,7 +63,7 @@ func TestAStuckAttemptDoesNotHoldUpAReload(t *testing.T) {
 	if !<-settled || len(next.asked()) != 1 {
 		t.Error("the new one did not take the event")
 	}
-	for _, want := range []string{"destination=d", "1 under way, the longest for ", "event e1", errLeftBehind.Error()} {
+	for _, want := range []string{"destination=d", "1 under way, the longest for ", "event e1", "an attempt does not end with its context and is left behind"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log does not say %q:\n%s", want, log.String())
 		}

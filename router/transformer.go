@@ -54,6 +54,24 @@ func (t *transformer) handle(msg *message.Message) error {
 	return newWork(t, run).finish(ctx)
 }
 
+// backpressure returns when the run may be transformed.
+func (t *transformer) backpressure(ctx context.Context, run *infra.Run) error {
+	reason, opened := t.ahead.stopped()
+	if reason == "" {
+		return nil
+	}
+	waiting := &runWait{parts: run.Parts}
+	defer t.waits.end(waiting)
+	for reason != "" {
+		t.waits.begin(waiting, reason, time.Time{}, nil)
+		if err := t.sleep(ctx, time.Time{}, opened); err != nil {
+			return err
+		}
+		reason, opened = t.ahead.stopped()
+	}
+	return nil
+}
+
 // runOf makes a run of one event.
 func (t *transformer) runOf(msg *message.Message) *infra.Run {
 	return &infra.Run{Parts: []*infra.Part{{Messages: []*message.Message{msg}}}, RunOwner: single{t.pub}}

@@ -156,13 +156,6 @@ func (r *rig) stored() map[string]int {
 	return times
 }
 
-func wantVerdicts(tb testing.TB, msgs []*message.Message, want string) {
-	tb.Helper()
-	for _, m := range msgs {
-		routertest.WantVerdict(tb, m, want)
-	}
-}
-
 func onTopicOfD(key string) func(topic, of string) bool {
 	return func(topic, of string) bool {
 		return topic == record.DestinationTopic("d") && strings.HasPrefix(of, key)
@@ -180,13 +173,13 @@ func TestRunIsStoredInPart(t *testing.T) {
 		if got := pub.publishes(); len(got) < 2 || len(got[0]) != 11 || !slices.Equal(got[len(got)-1], []string{"k3-0"}) {
 			t.Errorf("tried: %v; want the run, then what is left of it", got)
 		}
-		wantVerdicts(t, msgs, "")
+		routertest.WantVerdicts(t, msgs, "")
 		if got := r.stored(); len(got) != 10 || got["k3-0"] != 0 {
 			t.Errorf("stored while one cannot be: %v", got)
 		}
 		pub.away.Store(false)
 		routertest.Elapse(time.Minute)
-		wantVerdicts(t, msgs, "acked")
+		routertest.WantVerdicts(t, msgs, "acked")
 		if got := r.stored(); len(got) != 11 {
 			t.Errorf("stored in the end: %v", got)
 		}
@@ -209,10 +202,10 @@ func TestRunThatCannotBeStoredIsTriedWhole(t *testing.T) {
 		msgs := append(r.acceptEach(5), r.accept("unwanted1", "unwanted1-0"), r.accept("unwanted2", "unwanted2-0"))
 		pub.start()
 		routertest.Elapse(time.Minute)
-		wantVerdicts(t, msgs, "")
+		routertest.WantVerdicts(t, msgs, "")
 		pub.away.Store(false)
 		routertest.Elapse(time.Minute)
-		wantVerdicts(t, msgs, "acked")
+		routertest.WantVerdicts(t, msgs, "acked")
 		r.stored()
 		tries := pub.publishes()
 		if len(tries) < 10 || len(tries) > 60 {
@@ -252,7 +245,7 @@ func TestPoisonQueueAway(t *testing.T) {
 		msgs := append(r.acceptEach(20), r.accept("k3", "k3-1"))
 		pub.start()
 		routertest.Elapse(time.Minute)
-		wantVerdicts(t, msgs, "")
+		routertest.WantVerdicts(t, msgs, "")
 		if got := r.stored(); len(got) != 20 {
 			t.Errorf("stored meanwhile: %v", got)
 		}
@@ -261,7 +254,7 @@ func TestPoisonQueueAway(t *testing.T) {
 		}
 		pub.away.Store(false)
 		routertest.Elapse(time.Minute)
-		wantVerdicts(t, msgs, "acked")
+		routertest.WantVerdicts(t, msgs, "acked")
 		if got := r.poisoned("d"); len(got) != 1 || got[0].EventID != "k3-0" || got[0].Stage != record.StageTransform {
 			t.Errorf("poisoned %+v, want k3-0 alone", got)
 		}
@@ -282,7 +275,7 @@ func TestDrainWhileARunCannotBeStored(t *testing.T) {
 			t.Error(err)
 		}
 		routertest.Elapse(0)
-		wantVerdicts(t, msgs, "nacked")
+		routertest.WantVerdicts(t, msgs, "nacked")
 		if got := r.stored(); len(got) != 0 {
 			t.Errorf("stored: %v", got)
 		}
@@ -306,12 +299,12 @@ func TestSlowTransformIsGivenUp(t *testing.T) {
 				msgs := append(r.acceptEach(20), r.accept(fmt.Sprint("k", at), fmt.Sprint("k", at, "-1")))
 				pub.start()
 				routertest.Elapse(time.Second)
-				wantVerdicts(t, msgs, "")
+				routertest.WantVerdicts(t, msgs, "")
 				if w := r.pipeline.Waiting("d", fmt.Sprint("k", at)); len(w) != 1 || w[0].Stage != record.StageTransform || w[0].Reason != metrics.WaitAttempt {
 					t.Errorf("it waits for %+v, want its transformation", w)
 				}
 				routertest.Elapse(5 * time.Second)
-				wantVerdicts(t, msgs, "acked")
+				routertest.WantVerdicts(t, msgs, "acked")
 				routertest.Elapse(time.Minute)
 				if got := r.stored(); len(got) != 20 || got[slow] != 0 {
 					t.Errorf("stored: %v", got)
@@ -356,7 +349,7 @@ func TestTooLargeInARun(t *testing.T) {
 		msgs := r.acceptEach(6)
 		pub.start()
 		routertest.Elapse(time.Minute)
-		wantVerdicts(t, msgs, "acked")
+		routertest.WantVerdicts(t, msgs, "acked")
 		for n, m := range msgs {
 			want := 1
 			if n == 4 {

@@ -15,22 +15,8 @@ import (
 	"eventserver/infra/pubsub"
 	"eventserver/metrics"
 	"eventserver/router/record"
+	"eventserver/router/routertest"
 )
-
-// eventually waits until ok says so.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	late := time.After(30 * time.Second)
-	again := time.NewTicker(time.Millisecond)
-	defer again.Stop()
-	for !ok() {
-		select {
-		case <-again.C:
-		case <-late:
-			t.Fatal("not in time: ", what)
-		}
-	}
-}
 
 // Events that a destination's types leave out are counted and done with. What nobody
 // can decode is given up whatever the types say.
@@ -73,14 +59,14 @@ func TestTypesLeaveOut(t *testing.T) {
 	}
 	all.await(t, len(msgs))
 	some.await(t, 2*rounds)
-	eventually(t, "the foreign record is poisoned twice", func() bool {
+	routertest.Eventually(t, "the foreign record is poisoned twice", func() bool {
 		return r.metric("eventserver_deliveries_total", map[string]string{"destination": "picky", "outcome": metrics.Poisoned}) == 1 &&
 			r.metric("eventserver_deliveries_total", map[string]string{"destination": "all", "outcome": metrics.Poisoned}) == 1
 	})
-	eventually(t, "what was left out is counted", func() bool {
+	routertest.Eventually(t, "what was left out is counted", func() bool {
 		return r.metric("eventserver_deliveries_total", map[string]string{"destination": "picky", "outcome": metrics.Skipped}) == 3*rounds
 	})
-	eventually(t, "nothing waits", func() bool {
+	routertest.Eventually(t, "nothing waits", func() bool {
 		lag, err := infra.LagOf(t.Context(), mem, record.TransformGroup("picky"), record.EventsTopic)
 		return err == nil && lag == 0
 	})

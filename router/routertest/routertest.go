@@ -165,3 +165,35 @@ var BodiesOf1MiB = map[string]string{
 	"long":    `["` + strings.Repeat("é v", 260_000) + `"]`,
 	"text":    strings.Repeat("no JSON at all ", 70_000),
 }
+
+// WantVerdicts is an error of the test for each message that has another verdict.
+func WantVerdicts(tb testing.TB, msgs []*message.Message, want string) {
+	tb.Helper()
+	for _, m := range msgs {
+		WantVerdict(tb, m, want)
+	}
+}
+
+// Eventually waits until ok says so.
+func Eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	late := time.After(30 * time.Second)
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for !ok() {
+		select {
+		case <-again.C:
+		case <-late:
+			t.Fatal("not in time: ", what)
+		}
+	}
+}
+
+// Sink is a publisher that forgets.
+type Sink struct{}
+
+// Publish implements message.Publisher.
+func (Sink) Publish(string, ...*message.Message) error { return nil }
+
+// Close implements message.Publisher.
+func (Sink) Close() error { return nil }
