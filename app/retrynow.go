@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 
-	"eventserver/router"
+	"eventserver/router/attempt"
 	"eventserver/router/control"
 )
 
@@ -35,12 +35,12 @@ func digest(key string) string {
 // RetryNow ends the pause of a destination's breaker and the backoffs of its users,
 // or of the one with a key, at every instance. It spends nothing of an event's
 // limits. It returns what this instance had to end.
-func (a *App) RetryNow(ctx context.Context, id, key, by string) (router.Waits, error) {
+func (a *App) RetryNow(ctx context.Context, id, key, by string) (attempt.Waits, error) {
 	if err := a.known(id); err != nil {
-		return router.Waits{}, err
+		return attempt.Waits{}, err
 	}
 	if r, ok := a.control.Last(control.Pause, id); ok && r.On {
-		return router.Waits{}, fmt.Errorf("%w by %s; `resume` ends that", ErrPaused, r.By)
+		return attempt.Waits{}, fmt.Errorf("%w by %s; `resume` ends that", ErrPaused, r.By)
 	}
 	var data retryData
 	if key != "" {
@@ -48,7 +48,7 @@ func (a *App) RetryNow(ctx context.Context, id, key, by string) (router.Waits, e
 	}
 	body, err := json.Marshal(data)
 	if err != nil {
-		return router.Waits{}, err
+		return attempt.Waits{}, err
 	}
 	waits := a.pipeline.RetryWaits(id, data.matcher())
 	_, err = a.control.Put(ctx, control.Record{Kind: control.Retry, Destination: id, By: by, Data: body})

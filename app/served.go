@@ -10,6 +10,7 @@ import (
 	"eventserver/app/config"
 	"eventserver/destinations"
 	"eventserver/router"
+	"eventserver/router/attempt"
 )
 
 // served is a destination with what it was built of.
@@ -30,14 +31,14 @@ func newServed(kinds map[string]Kind, c config.Destination, eventBytes int, judg
 	}
 	s := &served{config: c, kind: kind, base: router.Destination{
 		Kind: c.Kind, Types: c.Types, Timeout: c.Timeout, Concurrency: c.Concurrency,
-		Rate:        router.RateLimit{PerSecond: c.RateLimit.PerSecond, Burst: c.RateLimit.Burst},
-		Retry:       router.Retry{Initial: c.Retry.Initial, Max: c.Retry.Max, Attempts: c.Retry.Attempts, MaxAge: c.Retry.MaxAge},
-		Breaker:     router.Breaker{Failures: c.Breaker.Failures, Initial: c.Breaker.Initial, Max: c.Breaker.Max},
+		Rate:        attempt.RateLimit{PerSecond: c.RateLimit.PerSecond, Burst: c.RateLimit.Burst},
+		Retry:       attempt.Retry{Initial: c.Retry.Initial, Max: c.Retry.Max, Attempts: c.Retry.Attempts, MaxAge: c.Retry.MaxAge},
+		Breaker:     attempt.Breaker{Failures: c.Breaker.Failures, Initial: c.Breaker.Initial, Max: c.Breaker.Max},
 		FloodGuard:  c.FloodGuard,
-		OnExhausted: router.OnExhausted(c.OnExhausted),
+		OnExhausted: attempt.OnExhausted(c.OnExhausted),
 	}}
 	if b := c.Batch; b != nil {
-		s.base.Batch = router.Batch{MaxEvents: b.MaxEvents, MaxWait: b.MaxWait, MaxBytes: int(b.MaxBytes)}
+		s.base.Batch = attempt.Batch{MaxEvents: b.MaxEvents, MaxWait: b.MaxWait, MaxBytes: int(b.MaxBytes)}
 	}
 	var exprErr, err error
 	s.base.Filter, s.base.Transform, exprErr = expressions(c, eventBytes)

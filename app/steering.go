@@ -13,6 +13,7 @@ import (
 	"eventserver/app/config"
 	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/attempt"
 	"eventserver/router/control"
 	"eventserver/router/plural"
 	"eventserver/router/poison"
@@ -71,7 +72,7 @@ func stateOf(s router.Status, now time.Time) admin.DestinationState {
 	return d
 }
 
-func failing(f *router.Failing) *admin.Failing {
+func failing(f *attempt.Failing) *admin.Failing {
 	if f == nil {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 	"eventserver/router/routertest"
 )
@@ -36,7 +37,7 @@ func TestBackoffOfABatchHoldsNobodyElse(t *testing.T) {
 			}
 			return nil
 		})
-		r := newRig(t, Destination{Destination: d, Concurrency: 1, Batch: Batch{MaxEvents: 2}})
+		r := newRig(t, Destination{Destination: d, Concurrency: 1, Batch: attempt.Batch{MaxEvents: 2}})
 		r.send(2, 1)
 		routertest.Elapse(time.Second)
 		behind := r.deliver("d", "k0", "k0-1")
@@ -85,7 +86,7 @@ func TestAttemptNumberOfABatch(t *testing.T) {
 			}
 			return nil
 		})}
-		r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 2}})
+		r := newRig(t, Destination{Destination: d, Batch: attempt.Batch{MaxEvents: 2}})
 		routertest.WantVerdicts(t, r.deliver("d", "alone", "alone-0"), "")
 		routertest.Elapse(time.Second)
 		r.send(2, 1)
@@ -109,7 +110,7 @@ func TestUndecodableIsNotOvertaken(t *testing.T) {
 			}
 			return nil
 		})
-		r = newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 5, MaxWait: time.Second}})
+		r = newRig(t, Destination{Destination: d, Batch: attempt.Batch{MaxEvents: 5, MaxWait: time.Second}})
 		in := r.broker.subs[record.DeliverGroup("d")].Ch
 		bad := routertest.Delivery("u", "u-0")
 		bad.Metadata.Set("es_sequence", "no number")

@@ -8,6 +8,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 	"eventserver/router/redact"
 )
@@ -72,10 +73,10 @@ func (p *Pipeline) Blocked(destination string, n int) (longest []Waiting, all in
 	if r == nil {
 		return nil, 0
 	}
-	keys := r.scheduler().waiting()
-	slices.SortFunc(keys, func(a, b waitSince) int { return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.key, b.key)) })
+	keys := r.scheduler().Waiting()
+	slices.SortFunc(keys, func(a, b attempt.WaitSince) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Key, b.Key)) })
 	for _, k := range keys[:min(n, len(keys))] {
-		if w, ok := r.waiting(r.deliver, k.key); ok { // else it has gone on meanwhile
+		if w, ok := r.waiting(r.deliver, k.Key); ok { // else it has gone on meanwhile
 			longest = append(longest, w)
 		}
 	}
@@ -86,12 +87,12 @@ func (p *Pipeline) Blocked(destination string, n int) (longest []Waiting, all in
 // deliveries to a destination, the last first. It remembers the last few
 // thousand of each destination. Without a key the events of that id of all users
 // are one.
-func (p *Pipeline) Recent(destination, eventID, key string) []Finish {
+func (p *Pipeline) Recent(destination, eventID, key string) []attempt.Finish {
 	r := p.find(destination)
 	if r == nil {
 		return nil
 	}
-	return r.recent.of(eventID, key)
+	return r.recent.Of(eventID, key)
 }
 
 // Configured are the destinations as they run now.
@@ -118,7 +119,7 @@ func (r *running) waiting(s *stage, key string) (Waiting, bool) {
 		}
 		return w, true
 	}
-	l, there := s.source.scheduler.look(key, behindShown)
+	l, there := s.source.scheduler.Look(key, behindShown)
 	if !there {
 		return w, false
 	}

@@ -12,6 +12,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 	"eventserver/router/routertest"
 )
@@ -47,7 +48,7 @@ func TestNothingIsTransformedFarAhead(t *testing.T) {
 		t.Run(reason, func(t *testing.T) {
 			routertest.Run(t, func(t *testing.T) {
 				d, up := downDest(fault)
-				r := newRig(t, Destination{Destination: d, FloodGuard: 5, Breaker: Breaker{Max: time.Minute}})
+				r := newRig(t, Destination{Destination: d, FloodGuard: 5, Breaker: attempt.Breaker{Max: time.Minute}})
 				if fault == nil {
 					up.Store(true)
 					r.pipeline.Pause("d", Note{})
@@ -164,7 +165,7 @@ func TestUsersWhoFailKeepNobodyFromBeingTransformed(t *testing.T) {
 					return c.fault
 				}}
 				pause := 10 * time.Millisecond
-				r := newRig(t, Destination{Destination: d, FloodGuard: 5, Retry: Retry{Max: pause}, Breaker: Breaker{Initial: pause, Max: pause}})
+				r := newRig(t, Destination{Destination: d, FloodGuard: 5, Retry: attempt.Retry{Max: pause}, Breaker: attempt.Breaker{Initial: pause, Max: pause}})
 				handed := 0
 				for n, key := range c.keys {
 					r.accept(key, fmt.Sprintf("%s-%04d", key, n))

@@ -14,6 +14,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 	"eventserver/router/routertest"
 )
@@ -82,7 +83,7 @@ func inOrder(t *testing.T, batches [][]string) (events int) {
 func TestBatchesKeepTheOrderOfKeys(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		d := newBatchDest(func([]string) error { return nil })
-		r := newRig(t, Destination{Destination: d, Concurrency: 2, Batch: Batch{MaxEvents: 10, MaxWait: time.Second}})
+		r := newRig(t, Destination{Destination: d, Concurrency: 2, Batch: attempt.Batch{MaxEvents: 10, MaxWait: time.Second}})
 		began := time.Now()
 		r.send(25, 4)
 		routertest.Elapse(time.Minute)
@@ -116,7 +117,7 @@ func TestBadEventOfABatchIsFound(t *testing.T) {
 					}
 					return nil
 				})
-				r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 8}, Retry: Retry{Attempts: 3}})
+				r := newRig(t, Destination{Destination: d, Batch: attempt.Batch{MaxEvents: 8}, Retry: attempt.Retry{Attempts: 3}})
 				r.send(8, 3)
 				routertest.Elapse(10 * time.Minute)
 				got := r.poisoned("d")
@@ -144,7 +145,7 @@ func TestBatchOfADestinationThatIsDown(t *testing.T) {
 			}
 			return nil
 		})
-		r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 10}, Retry: Retry{Attempts: 3}})
+		r := newRig(t, Destination{Destination: d, Batch: attempt.Batch{MaxEvents: 10}, Retry: attempt.Retry{Attempts: 3}})
 		r.send(20, 2)
 		routertest.Elapse(2 * time.Hour)
 		if n := r.metric("eventserver_deliveries_total", map[string]string{"outcome": metrics.Delivered}); n != 40 || len(r.poisoned("d")) != 0 {
@@ -156,7 +157,7 @@ func TestBatchOfADestinationThatIsDown(t *testing.T) {
 func TestBatchIsBoundedInBytes(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		d := newBatchDest(func([]string) error { return nil })
-		r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 100, MaxBytes: 40}})
+		r := newRig(t, Destination{Destination: d, Batch: attempt.Batch{MaxEvents: 100, MaxBytes: 40}})
 		r.send(10, 1) // 13 bytes each
 		routertest.Elapse(time.Second)
 		for _, b := range d.seen() {
@@ -184,7 +185,7 @@ func TestBatchEndsWithAClaim(t *testing.T) {
 			routertest.Run(t, func(t *testing.T) {
 				d := &slowBatch{began: make(chan struct{}, 10), release: make(chan struct{})}
 				d.Name = "d"
-				r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 2}, Timeout: time.Hour})
+				r := newRig(t, Destination{Destination: d, Batch: attempt.Batch{MaxEvents: 2}, Timeout: time.Hour})
 				ctx, end, cut := routertest.Claim(t)
 				a, b := routertest.Within(ctx, routertest.Delivery("a", "a1")), routertest.Delivery("b", "b1")
 				r.broker.subs[record.DeliverGroup("d")].Ch <- a
@@ -223,7 +224,7 @@ func TestBatchNeedsADestinationThatTakesThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = New(Config{Broker: &fakeBroker{pub: &fakePub{}, subs: map[string]*routertest.ChanSub{}}, Metrics: m,
-		Destinations: []Destination{{Destination: newPlan("d", nil), Batch: Batch{MaxEvents: 2}}}})
+		Destinations: []Destination{{Destination: newPlan("d", nil), Batch: attempt.Batch{MaxEvents: 2}}}})
 	if err == nil || !strings.Contains(err.Error(), "takes no batches") {
 		t.Errorf("got %v", err)
 	}
@@ -237,7 +238,7 @@ func TestPanicInABatch(t *testing.T) {
 			}
 			return errors.New("alone it fails too")
 		})
-		r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 2}, Retry: Retry{Attempts: 2}})
+		r := newRig(t, Destination{Destination: d, Batch: attempt.Batch{MaxEvents: 2}, Retry: attempt.Retry{Attempts: 2}})
 		r.send(2, 1)
 		routertest.Elapse(time.Minute)
 		if got := r.poisoned("d"); len(got) != 2 {
@@ -258,7 +259,7 @@ func TestUnavailableEventOfABatch(t *testing.T) {
 					}
 					return nil
 				})
-				r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 100, MaxWait: 20 * time.Millisecond}, Retry: Retry{Attempts: 3, Max: 2 * time.Second}})
+				r := newRig(t, Destination{Destination: d, Batch: attempt.Batch{MaxEvents: 100, MaxWait: 20 * time.Millisecond}, Retry: attempt.Retry{Attempts: 3, Max: 2 * time.Second}})
 				in := r.broker.subs[record.DeliverGroup("d")].Ch
 				in <- routertest.Delivery("bad", "bad-0")
 				const users, seconds = 20, 300
@@ -289,7 +290,7 @@ func TestBadEventOfABatchSpendsNobodysAttempts(t *testing.T) {
 			}
 			return nil
 		})
-		r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 40}, Retry: Retry{Attempts: 1}, Breaker: Breaker{Failures: 5}})
+		r := newRig(t, Destination{Destination: d, Batch: attempt.Batch{MaxEvents: 40}, Retry: attempt.Retry{Attempts: 1}, Breaker: attempt.Breaker{Failures: 5}})
 		r.send(40, 1)
 		routertest.Elapse(5 * time.Minute)
 		if got := r.poisoned("d"); len(got) != 1 || got[0].EventID != "k3-0" {
@@ -302,7 +303,7 @@ func TestConcurrencyBoundsCalls(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		d := &slowBatch{began: make(chan struct{}, 1000), release: make(chan struct{})}
 		d.Name = "d"
-		r := newRig(t, Destination{Destination: d, Concurrency: 2, Batch: Batch{MaxEvents: 10}, Timeout: time.Hour})
+		r := newRig(t, Destination{Destination: d, Concurrency: 2, Batch: attempt.Batch{MaxEvents: 10}, Timeout: time.Hour})
 		for n := range 10 { // ten batches, since nothing more comes within MaxWait
 			r.broker.subs[record.DeliverGroup("d")].Ch <- routertest.Delivery(fmt.Sprint("k", n), fmt.Sprint("e", n))
 			routertest.Elapse(time.Second)
@@ -322,7 +323,7 @@ func TestConcurrencyBoundsCalls(t *testing.T) {
 func TestDrainDoesNotWaitForABatch(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		d := newBatchDest(func([]string) error { return nil })
-		r := newRig(t, Destination{Destination: d, Batch: Batch{MaxEvents: 10, MaxWait: time.Hour}})
+		r := newRig(t, Destination{Destination: d, Batch: attempt.Batch{MaxEvents: 10, MaxWait: time.Hour}})
 		m := r.deliver("d", "u", "e1")[0]
 		began := time.Now()
 		if err := r.pipeline.Drain(context.Background()); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 	"eventserver/router/routertest"
 )
@@ -71,8 +72,8 @@ func TestOutagePausesAndSpendsNoAttempts(t *testing.T) {
 			routertest.Run(t, func(t *testing.T) {
 				const keys, each = 50, 4
 				dest := newReceiver("d", func(destinations.Delivery) error { return fault })
-				r := newRig(t, Destination{Destination: dest, Concurrency: 8, Retry: Retry{Attempts: 3, Max: time.Minute, MaxAge: time.Hour},
-					Breaker: Breaker{Failures: 5, Initial: time.Second, Max: 10 * time.Second}})
+				r := newRig(t, Destination{Destination: dest, Concurrency: 8, Retry: attempt.Retry{Attempts: 3, Max: time.Minute, MaxAge: time.Hour},
+					Breaker: attempt.Breaker{Failures: 5, Initial: time.Second, Max: 10 * time.Second}})
 				for k := range keys {
 					for n := range each {
 						r.broker.subs[record.DeliverGroup("d")].Ch <- routertest.Delivery(fmt.Sprint("k", k), fmt.Sprintf("k%d-%d", k, n))
@@ -113,7 +114,7 @@ func TestOneUnavailableUserPausesNobody(t *testing.T) {
 			}
 			return nil
 		})
-		r := newRig(t, Destination{Destination: dest, Retry: Retry{Attempts: 3}})
+		r := newRig(t, Destination{Destination: dest, Retry: attempt.Retry{Attempts: 3}})
 		r.deliver("d", "bad", "bad-1", "bad-2")
 		for n := range 600 {
 			m := r.deliver("d", "good", fmt.Sprint("good-", n))[0]
@@ -157,7 +158,7 @@ func TestConcurrencyAndBackoff(t *testing.T) {
 			return nil
 		})
 		dest.takes = time.Second
-		r := newRig(t, Destination{Destination: dest, Concurrency: 4, Breaker: Breaker{Failures: 1000}})
+		r := newRig(t, Destination{Destination: dest, Concurrency: 4, Breaker: attempt.Breaker{Failures: 1000}})
 		for k := range 100 {
 			r.deliver("d", fmt.Sprint("failing-", k), fmt.Sprint("f", k))
 		}
@@ -180,7 +181,7 @@ func TestConcurrencyAndBackoff(t *testing.T) {
 func TestRateLimit(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		dest := newReceiver("d", func(destinations.Delivery) error { return nil })
-		r := newRig(t, Destination{Destination: dest, Rate: RateLimit{PerSecond: 10, Burst: 5}})
+		r := newRig(t, Destination{Destination: dest, Rate: attempt.RateLimit{PerSecond: 10, Burst: 5}})
 		for k := range 55 {
 			r.deliver("d", fmt.Sprint("k", k), fmt.Sprint("e", k))
 		}
@@ -245,7 +246,7 @@ func TestOneThrottledUserIsGivenUp(t *testing.T) {
 			}
 			return nil
 		})
-		r := newRig(t, Destination{Destination: dest, Retry: Retry{Attempts: 3, Max: 2 * time.Second}})
+		r := newRig(t, Destination{Destination: dest, Retry: attempt.Retry{Attempts: 3, Max: 2 * time.Second}})
 		r.deliver("d", "bad", "bad-1")
 		for n := range 200 {
 			routertest.WantVerdict(t, r.deliver("d", "good", fmt.Sprint("good-", n))[0], "acked")

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"eventserver/destinations"
+	"eventserver/router/attempt"
 	"eventserver/router/routertest"
 )
 
@@ -24,7 +25,7 @@ func TestCheckThatEndedGivesNothingUp(t *testing.T) {
 		for _, d := range []Destination{{Input: check}, {Output: check}} {
 			d.Destination = &routertest.FuncDest{Name: "d"}
 			_, err := d.Prepare(ctx, destinations.Event{ID: "e", Data: []byte(`{}`)})
-			var given *giveUp
+			var given *attempt.GiveUp
 			if gaveUp := errors.As(err, &given); gaveUp != (name == "running") || gaveUp == errors.Is(err, context.Canceled) {
 				t.Errorf("%s: %v", name, err)
 			}

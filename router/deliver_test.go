@@ -11,6 +11,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/infra"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 	"eventserver/router/routertest"
 )
@@ -18,7 +19,7 @@ import (
 // Waiting for a slot aged a delivery: at a receiver that was only slow, a second
 // failure was final. So did waiting for the rate.
 func TestWaitingForItsTurnAgesNothing(t *testing.T) {
-	for name, d := range map[string]Destination{"slot": {Concurrency: 1}, "rate": {Rate: RateLimit{PerSecond: 0.2, Burst: 1}}} {
+	for name, d := range map[string]Destination{"slot": {Concurrency: 1}, "rate": {Rate: attempt.RateLimit{PerSecond: 0.2, Burst: 1}}} {
 		t.Run(name, func(t *testing.T) {
 			routertest.Run(t, func(t *testing.T) {
 				failures := 0
@@ -80,12 +81,12 @@ func (e *countedError) LogText() string { return e.Error() }
 // A failed attempt went through the whole body for a line of the log that was off: 208 to
 // 358 ms for 1 MiB. So does a batch for a text that nobody may ask for.
 func TestNoTextIsMadeThatNobodyReads(t *testing.T) {
-	for name, batch := range map[string]Batch{"single": {}, "batch": {MaxEvents: 2}} {
+	for name, batch := range map[string]attempt.Batch{"single": {}, "batch": {MaxEvents: 2}} {
 		t.Run(name, func(t *testing.T) {
 			routertest.Run(t, func(t *testing.T) {
 				fault := &countedError{}
 				dest := newBatchDest(func([]string) error { return fault })
-				r := newRigOf(t, Config{Logger: slog.New(slog.DiscardHandler), Destinations: []Destination{{Destination: dest, Batch: batch, Retry: Retry{Initial: time.Hour, Max: time.Hour}}}})
+				r := newRigOf(t, Config{Logger: slog.New(slog.DiscardHandler), Destinations: []Destination{{Destination: dest, Batch: batch, Retry: attempt.Retry{Initial: time.Hour, Max: time.Hour}}}})
 				r.deliver("d", "a", "a0") // a line tells of the first failure
 				r.deliver("d", "b", "b0")
 				fault.texts = 0

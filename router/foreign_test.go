@@ -9,6 +9,7 @@ import (
 
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 	"eventserver/router/routertest"
 )
@@ -32,7 +33,7 @@ func TestForeignHeadersHideNothing(t *testing.T) {
 	for _, stage := range []string{record.StageTransform, record.StageDeliver} {
 		m := forged(routertest.Delivery("u", "e1"))
 		m.Metadata["es_sequence"] = "4611686018427387904"
-		rec := giveUpNow(metrics.ReasonFilter, routertest.ErrPlain).poisonRecord(m, stage)
+		rec := attempt.GiveUpNow(metrics.ReasonFilter, routertest.ErrPlain).PoisonRecord(m, stage)
 		if mark, is := record.DecodeMark(rec); is {
 			t.Errorf("%s: it is read as %+v", stage, mark)
 		}
@@ -103,7 +104,7 @@ func TestForeignRedrive(t *testing.T) {
 			if err != nil || d.Redrives != 0 || !d.RedrivenAt.IsZero() {
 				t.Errorf("%s %q: %d redrives, at %s, %v", name, value, d.Redrives, d.RedrivenAt, err)
 			}
-			if g := record.DecodePoison("d", giveUpNow("", routertest.ErrPlain).poisonRecord(m, record.StageDeliver)); g.Redrives != 0 {
+			if g := record.DecodePoison("d", attempt.GiveUpNow("", routertest.ErrPlain).PoisonRecord(m, record.StageDeliver)); g.Redrives != 0 {
 				t.Errorf("%s %q: %d redrives in the poison queue", name, value, g.Redrives)
 			}
 		}

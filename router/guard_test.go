@@ -10,6 +10,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/destinations"
+	"eventserver/router/attempt"
 	"eventserver/router/routertest"
 )
 
@@ -31,7 +32,7 @@ func badDeploy(t *testing.T, d Destination) (*rig, *receiver, []*message.Message
 // all that waits for it.
 func TestABadDeployPoisonsNoBacklog(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
-		r, dest, all := badDeploy(t, Destination{FloodGuard: 20, Concurrency: 8, Breaker: Breaker{Initial: time.Second, Max: 10 * time.Second}})
+		r, dest, all := badDeploy(t, Destination{FloodGuard: 20, Concurrency: 8, Breaker: attempt.Breaker{Initial: time.Second, Max: 10 * time.Second}})
 		routertest.Elapse(time.Minute)
 		if n := len(r.poisoned("d")); n != 19 {
 			t.Fatalf("%d poisoned, want 19", n)

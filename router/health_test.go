@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"eventserver/destinations"
+	"eventserver/router/attempt"
 	"eventserver/router/routertest"
 )
 
@@ -20,7 +21,7 @@ func TestFailingIsShownBeforeTheBreakerOpens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			routertest.Run(t, func(t *testing.T) {
 				dest := newReceiver("d", func(destinations.Delivery) error { return fault })
-				r := newRig(t, Destination{Destination: dest, Retry: Retry{Initial: time.Second, Attempts: 20}})
+				r := newRig(t, Destination{Destination: dest, Retry: attempt.Retry{Initial: time.Second, Attempts: 20}})
 				r.deliver("d", "ada", "e1")
 				status := func() (why string, problems []string) {
 					s, _ := r.pipeline.Status("d")
@@ -74,7 +75,7 @@ func TestTheNamedTimeIsKept(t *testing.T) {
 				dest := newReceiver("d", func(destinations.Delivery) error {
 					return destinations.Unavailable(tt.err(routertest.ErrPlain, tt.wait))
 				})
-				r := newRig(t, Destination{Destination: dest, Retry: Retry{Max: time.Millisecond}, Breaker: Breaker{Initial: time.Second, Max: time.Minute}})
+				r := newRig(t, Destination{Destination: dest, Retry: attempt.Retry{Max: time.Millisecond}, Breaker: attempt.Breaker{Initial: time.Second, Max: time.Minute}})
 				for k := range tt.keys {
 					r.deliver("d", fmt.Sprint("k", k), fmt.Sprint("e", k))
 				}

@@ -10,6 +10,7 @@ import (
 
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 	"eventserver/router/redact"
 	"eventserver/router/schedule"
@@ -41,7 +42,7 @@ func (h *hold) saw(of any, results []result) (held bool) {
 		r := &results[i]
 		switch {
 		case r.stays():
-			h.guard.Report(t, of, record.OrderKey(r.msg), schedule.Final, redact.New(r.given.err, r.msg))
+			h.guard.Report(t, of, record.OrderKey(r.msg), schedule.Final, redact.New(r.given.Err, r.msg))
 		case r.rec != nil && r.given == nil:
 			h.guard.Report(t, of, "", schedule.Success, nil)
 		default: // of a skipped event nobody knows whether it would have failed
@@ -63,7 +64,7 @@ func (h *hold) saw(of any, results []result) (held bool) {
 
 // stays reports whether an event was given up that a hold keeps back. A record that cannot
 // be decoded says nothing of the destination.
-func (r *result) stays() bool { return r.given != nil && r.given.reason != metrics.ReasonUndecodable }
+func (r *result) stays() bool { return r.given != nil && r.given.Reason != metrics.ReasonUndecodable }
 
 // staying are the results of parts that stay.
 func staying(parts ...*partWork) (all []*result) {
@@ -163,7 +164,7 @@ func (t *transformer) sleep(ctx context.Context, until time.Time, changed <-chan
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-t.draining:
-		return errDraining
+		return attempt.ErrDraining
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 	"eventserver/router/routertest"
 )
@@ -56,7 +57,7 @@ func newHeld(t *testing.T, d Destination) (*rig, *badTransform, []*message.Messa
 // have emptied all that comes into the poison queue.
 func TestABadTransformPoisonsNoBacklog(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
-		r, dest, msgs := newHeld(t, Destination{FloodGuard: 20, Breaker: Breaker{Initial: time.Second, Max: 10 * time.Second}})
+		r, dest, msgs := newHeld(t, Destination{FloodGuard: 20, Breaker: attempt.Breaker{Initial: time.Second, Max: 10 * time.Second}})
 		routertest.Elapse(time.Minute)
 		if n := len(r.poisoned("d")); n > 19 {
 			t.Fatalf("%d poisoned, want at most 19", n)
@@ -299,8 +300,8 @@ func TestAHoldLetsOtherPartitionsGoOn(t *testing.T) {
 		r := newRig(t, Destination{Destination: dest, FloodGuard: 2})
 		running := r.pipeline.find("d")
 		tr := &transformer{dest: &running.dest, storing: r.pipeline.storing, stored: func(time.Time, error) {}, metrics: running.metrics,
-			poison: &poisonQueue{destination: "d", stage: record.StageTransform, metrics: running.metrics, log: routertest.Discard, recent: &running.recent},
-			waits:  &runWaits{}, hold: running.hold, ahead: &backpressure{}, draining: make(chan struct{}), log: routertest.Discard}
+			poison: &attempt.PoisonQueue{Destination: "d", Stage: record.StageTransform, Metrics: running.metrics, Log: routertest.Discard, Recent: &running.recent},
+			waits:  &runWaits{}, hold: running.hold, ahead: &attempt.Backpressure{}, draining: make(chan struct{}), log: routertest.Discard}
 		good := &infra.Part{Partition: 1, Messages: []*message.Message{routertest.Record("first", "f")}}
 		bad := &infra.Part{Partition: 2, Messages: []*message.Message{routertest.Record("k1", "k1-0"), routertest.Record("k2", "k2-0"), routertest.Record("first", "g"), routertest.Record("k1", "k1-1"), routertest.Record("k2", "k2-1")}}
 		s := &storedRun{}

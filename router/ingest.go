@@ -1,6 +1,7 @@
 package router
 
 import (
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"go.opentelemetry.io/otel/trace"
@@ -9,14 +10,14 @@ import (
 // Publish stores records of events on their topic, with spans when tracer is
 // not nil; system is Config.TraceSystem.
 func Publish(pub message.Publisher, tracer trace.Tracer, system string, recs []*message.Message) error {
-	return newSpans(tracer, system, "", "").publish(pub, record.EventsTopic, recs)
+	return attempt.NewSpans(tracer, system, "", "").Publish(pub, record.EventsTopic, recs)
 }
 
 // ingester stores the events of a request. The request is answered when it
 // returns: nil is a promise.
 type ingester struct {
 	pub   message.Publisher
-	spans *spans
+	spans *attempt.Spans
 }
 
 func (i ingester) handle(msg *message.Message) error {
@@ -24,5 +25,5 @@ func (i ingester) handle(msg *message.Message) error {
 	if err != nil {
 		return err
 	}
-	return i.spans.publish(i.pub, record.EventsTopic, recs)
+	return i.spans.Publish(i.pub, record.EventsTopic, recs)
 }

@@ -15,6 +15,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 	"eventserver/router/routertest"
 )
@@ -126,7 +127,7 @@ func TestTooLargeForThePoisonQueue(t *testing.T) {
 				if err != nil || string(whole.Payload) != string(body) {
 					t.Fatalf("%v", err)
 				}
-				want := giveUpNow("", routertest.ErrPlain).poisonRecord(c.source, c.stage).Metadata
+				want := attempt.GiveUpNow("", routertest.ErrPlain).PoisonRecord(c.source, c.stage).Metadata
 				for k, v := range whole.Metadata {
 					if !strings.HasPrefix(k, "es_poison_") && want[k] != v {
 						t.Errorf("%s: %q, want %q", k, v, want[k])

@@ -169,7 +169,7 @@ func (p *Pipeline) begin(ctx context.Context, r, instead *running) error {
 	}
 	p.listLocked(instead, r) // before it runs, so that Drain and Close find it
 	if note, ok := p.pauses[r.id]; ok {
-		r.scheduler().pause(note.At)
+		r.scheduler().Pause(note.At)
 	}
 	if l != nil {
 		for _, s := range r.stages() {

@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"errors"
+	"eventserver/router/attempt"
 	"eventserver/router/redact"
 	"log/slog"
 
@@ -46,7 +47,7 @@ func (l quietLogger) Trace(msg string, fields watermill.LogFields) {
 
 // Error implements watermill.LoggerAdapter.
 func (l quietLogger) Error(msg string, err error, fields watermill.LogFields) {
-	if errors.Is(err, errDraining) || errors.Is(err, context.Canceled) || errors.As(err, new(errStoresNothing)) {
+	if errors.Is(err, attempt.ErrDraining) || errors.Is(err, context.Canceled) || errors.As(err, new(errStoresNothing)) {
 		l.Debug(msg, fields)
 		return
 	}

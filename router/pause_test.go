@@ -10,6 +10,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 	"eventserver/router/routertest"
 )
@@ -18,7 +19,7 @@ import (
 func TestPauseHoldsAttemptsAndAgesNothing(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		dest := newReceiver("d", func(destinations.Delivery) error { return routertest.ErrPlain })
-		r := newRig(t, Destination{Destination: dest, Retry: Retry{Attempts: 5, Initial: time.Second, Max: time.Second, MaxAge: time.Minute}})
+		r := newRig(t, Destination{Destination: dest, Retry: attempt.Retry{Attempts: 5, Initial: time.Second, Max: time.Second, MaxAge: time.Minute}})
 		m := r.deliver("d", "ada", "e1")[0] // in backoff after its first attempt
 		r.pipeline.Pause("d", Note{By: "ada", Why: "maintenance", At: time.Now()})
 		others := r.deliver("d", "bob", "e2", "e3")
@@ -54,7 +55,7 @@ func TestPauseHoldsWhatWaitsForItsTurn(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		dest := newReceiver("d", func(destinations.Delivery) error { return nil })
 		dest.takes = time.Second
-		r := newRig(t, Destination{Destination: dest, Concurrency: 10, Rate: RateLimit{PerSecond: 2, Burst: 3}})
+		r := newRig(t, Destination{Destination: dest, Concurrency: 10, Rate: attempt.RateLimit{PerSecond: 2, Burst: 3}})
 		for k := range 30 {
 			r.deliver("d", fmt.Sprint("k", k), fmt.Sprint("e", k))
 		}
@@ -77,7 +78,7 @@ func TestPauseDuringAnOutage(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		down := destinations.Unavailable(routertest.ErrPlain)
 		dest := newReceiver("d", func(destinations.Delivery) error { return down })
-		r := newRig(t, Destination{Destination: dest, Breaker: Breaker{Initial: time.Second, Max: 10 * time.Second}})
+		r := newRig(t, Destination{Destination: dest, Breaker: attempt.Breaker{Initial: time.Second, Max: 10 * time.Second}})
 		for k := range 20 {
 			r.deliver("d", fmt.Sprint("k", k), fmt.Sprint("e", k))
 		}
@@ -124,7 +125,7 @@ func TestWhatMayNotStartIsNotRead(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		const slots = 5
 		dest := newReceiver("d", func(destinations.Delivery) error { return nil })
-		r := newRig(t, Destination{Destination: dest, Concurrency: slots, Breaker: Breaker{Failures: 2, Initial: time.Second, Max: time.Second}})
+		r := newRig(t, Destination{Destination: dest, Concurrency: slots, Breaker: attempt.Breaker{Failures: 2, Initial: time.Second, Max: time.Second}})
 		bounded := func(when string, want int64) {
 			t.Helper()
 			synctest.Wait()

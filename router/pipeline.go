@@ -17,6 +17,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 )
 
@@ -32,12 +33,12 @@ type Destination struct {
 	OutputType  string
 	Timeout     time.Duration
 	Concurrency int // most attempts at once; a batch is one
-	Batch       Batch
-	Rate        RateLimit
-	Retry       Retry
-	Breaker     Breaker
-	FloodGuard  int         // users in a row who meet a final answer, none succeeding, until it is held; 0: never
-	OnExhausted OnExhausted // "": Skip
+	Batch       attempt.Batch
+	Rate        attempt.RateLimit
+	Retry       attempt.Retry
+	Breaker     attempt.Breaker
+	FloodGuard  int                 // users in a row who meet a final answer, none succeeding, until it is held; 0: never
+	OnExhausted attempt.OnExhausted // "": Skip
 }
 
 // Config is what a Pipeline is built of.
@@ -78,7 +79,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.closeTimeout == 0 {
-		c.closeTimeout = closeTimeout
+		c.closeTimeout = attempt.CloseTimeout
 	}
 	seen := map[string]bool{}
 	dests := make([]Destination, len(c.Destinations))
@@ -111,7 +112,7 @@ func (d Destination) withDefaults() (Destination, error) {
 		d.Concurrency = 64
 	}
 	if d.OnExhausted == "" {
-		d.OnExhausted = Skip
+		d.OnExhausted = attempt.Skip
 	}
 	if _, ok := d.Destination.(destinations.Batcher); d.Batch.On() && !ok {
 		return d, fmt.Errorf("router: destination %s takes no batches", d.Destination.ID())
@@ -199,8 +200,8 @@ func (p *Pipeline) newRouter() (*message.Router, error) {
 func (p *Pipeline) AddIngest(name, topic string, sub message.Subscriber) {
 	pub := p.publisher(name, infra.Durable)
 	p.accepts = true
-	p.ingest.AddConsumerHandler(name, topic, sub, ingester{pub: pub, spans: newSpans(p.cfg.Tracer, p.cfg.TraceSystem, "", "")}.handle).
-		AddMiddleware(roomyStack, p.cfg.Metrics.Handler(name), middleware.Recoverer)
+	p.ingest.AddConsumerHandler(name, topic, sub, ingester{pub: pub, spans: attempt.NewSpans(p.cfg.Tracer, p.cfg.TraceSystem, "", "")}.handle).
+		AddMiddleware(attempt.RoomyStack, p.cfg.Metrics.Handler(name), middleware.Recoverer)
 }
 
 // publisher is the broker's, timed for one handler.

@@ -10,6 +10,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 	"eventserver/router/routertest"
 )
@@ -182,7 +183,7 @@ type transformFunc func(destinations.Event) ([]byte, error)
 func (f transformFunc) Apply(_ context.Context, e destinations.Event) ([]byte, error) { return f(e) }
 
 func TestGiveUpUnwraps(t *testing.T) {
-	if err := error(giveUpNow(metrics.ReasonFilter, routertest.ErrPlain)); !errors.Is(err, routertest.ErrPlain) || !strings.Contains(err.Error(), "filter") {
+	if err := error(attempt.GiveUpNow(metrics.ReasonFilter, routertest.ErrPlain)); !errors.Is(err, routertest.ErrPlain) || !strings.Contains(err.Error(), "filter") {
 		t.Error(err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/plural"
 	"eventserver/router/record"
 	"eventserver/router/redact"
@@ -65,12 +66,12 @@ func decoded(msg *message.Message) any {
 func (d *Destination) record(ctx context.Context, msg *message.Message, sequence int64, limit int) (rec *message.Message, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = giveUpNow(metrics.ReasonTransform, middleware.RecoveredPanicError{V: p})
+			err = attempt.GiveUpNow(metrics.ReasonTransform, middleware.RecoveredPanicError{V: p})
 		}
 	}()
 	read := infra.Derived(msg, decoded).(*accepted)
 	if read.err != nil {
-		return nil, giveUpNow(metrics.ReasonUndecodable, read.err)
+		return nil, attempt.GiveUpNow(metrics.ReasonUndecodable, read.err)
 	}
 	e := read.event
 	p, err := d.Prepare(ctx, e)
@@ -78,7 +79,7 @@ func (d *Destination) record(ctx context.Context, msg *message.Message, sequence
 		return nil, err
 	}
 	if size := payloadSize(p); limit > 0 && size > limit {
-		return nil, giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result has %s, at most %s allowed", plural.Count(size, "byte"), plural.Count(limit, "byte is", "bytes are")))
+		return nil, attempt.GiveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result has %s, at most %s allowed", plural.Count(size, "byte"), plural.Count(limit, "byte is", "bytes are")))
 	}
 	return record.EncodeDelivery(e, p, sequence), nil
 }
@@ -90,9 +91,9 @@ func Skipped(err error) bool { return errors.Is(err, destinations.ErrSkip) }
 // Failure is the reason and the text of an error of Again, as a poison record
 // would have them.
 func Failure(err error, poison *message.Message) (reason, text string) {
-	var g *giveUp
+	var g *attempt.GiveUp
 	if errors.As(err, &g) {
-		return g.reason, redact.Detail(g.err, poison.Payload)
+		return g.Reason, redact.Detail(g.Err, poison.Payload)
 	}
 	return metrics.ReasonTransform, redact.Detail(err, poison.Payload)
 }

@@ -13,6 +13,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 	"eventserver/router/routertest"
 )
@@ -52,7 +53,7 @@ func (p *plan) seen() []destinations.Delivery {
 func TestAttemptsHaveALimit(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		p := newPlan("d", routertest.ErrPlain)
-		r := newRig(t, Destination{Destination: p, Retry: Retry{Initial: time.Second, Max: 4 * time.Second, Attempts: 5}})
+		r := newRig(t, Destination{Destination: p, Retry: attempt.Retry{Initial: time.Second, Max: 4 * time.Second, Attempts: 5}})
 		msgs := r.deliver("d", "u", "e1", "e2")
 		routertest.Elapse(time.Minute)
 		if len(p.asked()) != 10 {
@@ -90,7 +91,7 @@ func TestAttemptsHaveALimit(t *testing.T) {
 func TestAgeHasALimit(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		p := newPlan("d", destinations.RetryAfter(routertest.ErrPlain, time.Minute))
-		r := newRig(t, Destination{Destination: p, Retry: Retry{Attempts: 100, MaxAge: 3*time.Minute + time.Second}})
+		r := newRig(t, Destination{Destination: p, Retry: attempt.Retry{Attempts: 100, MaxAge: 3*time.Minute + time.Second}})
 		r.deliver("d", "u", "e1")
 		routertest.Elapse(time.Hour)
 		if got := r.poisoned("d"); len(got) != 1 || got[0].Reason != metrics.ReasonAge || got[0].Attempts != 5 {
@@ -102,7 +103,7 @@ func TestAgeHasALimit(t *testing.T) {
 func TestRetryAfterIsALowerBound(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		p := newPlan("d", destinations.RetryAfter(routertest.ErrPlain, 17*time.Second), nil)
-		r := newRig(t, Destination{Destination: p, Retry: Retry{Initial: time.Millisecond}})
+		r := newRig(t, Destination{Destination: p, Retry: attempt.Retry{Initial: time.Millisecond}})
 		m := r.deliver("d", "u", "e1")[0]
 		routertest.Elapse(time.Minute)
 		routertest.WantVerdict(t, m, "acked")
@@ -156,7 +157,7 @@ func TestEachAttemptHasItsOwnDeadline(t *testing.T) {
 			ended = append(ended, time.Now())
 			return ctx.Err()
 		}}
-		r := newRig(t, Destination{Destination: d, Timeout: 3 * time.Second, Retry: Retry{Attempts: 3}})
+		r := newRig(t, Destination{Destination: d, Timeout: 3 * time.Second, Retry: attempt.Retry{Attempts: 3}})
 		r.deliver("d", "u", "e1")
 		routertest.Elapse(time.Minute)
 		for i := range began {
@@ -241,7 +242,7 @@ func TestAnAttemptUnderWayOutlivesItsClaim(t *testing.T) {
 func TestPanicIsAFailedAttempt(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		d := &routertest.FuncDest{Name: "d", OnDeliver: func(context.Context, destinations.Delivery) error { panic("a bug\x1b[31m in user code") }}
-		r := newRig(t, Destination{Destination: d, Retry: Retry{Attempts: 2}})
+		r := newRig(t, Destination{Destination: d, Retry: attempt.Retry{Attempts: 2}})
 		r.deliver("d", "u", "e1")
 		routertest.Elapse(time.Minute)
 		got := r.poisoned("d")
@@ -276,7 +277,7 @@ func TestNothingIsPoisonedByTheEndOfAClaim(t *testing.T) {
 						}
 						return destinations.RetryAfter(routertest.ErrPlain, time.Hour)
 					}}
-					r := newRig(t, Destination{Destination: d, Timeout: 24 * time.Hour, Retry: Retry{Attempts: 2}})
+					r := newRig(t, Destination{Destination: d, Timeout: 24 * time.Hour, Retry: attempt.Retry{Attempts: 2}})
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
 					m := routertest.Within(ctx, routertest.Delivery("u", "e1"))

@@ -8,6 +8,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/routertest"
 )
 
@@ -25,7 +26,7 @@ func TestRetryNowEndsAPause(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			routertest.Run(t, func(t *testing.T) {
 				dest := newReceiver("d", func(destinations.Delivery) error { return fault })
-				r := newRig(t, Destination{Destination: dest, Retry: Retry{Attempts: 2, Max: 20 * time.Minute, Initial: 20 * time.Minute}, Breaker: Breaker{Initial: time.Minute, Max: time.Minute}})
+				r := newRig(t, Destination{Destination: dest, Retry: attempt.Retry{Attempts: 2, Max: 20 * time.Minute, Initial: 20 * time.Minute}, Breaker: attempt.Breaker{Initial: time.Minute, Max: time.Minute}})
 				for k := range 20 {
 					r.deliver("d", fmt.Sprint("k", k), fmt.Sprint("e", k))
 				}
@@ -51,7 +52,7 @@ func TestRetryNowEndsAPause(t *testing.T) {
 				if n := len(r.poisoned("d")); n != 0 {
 					t.Errorf("%d poisoned", n)
 				}
-				if w := r.pipeline.RetryNow("d", anyKey); w != (Waits{}) {
+				if w := r.pipeline.RetryNow("d", anyKey); w != (attempt.Waits{}) {
 					t.Errorf("there is nothing more to end: %+v", w)
 				}
 			})
@@ -63,9 +64,9 @@ func TestRetryNowEndsAPause(t *testing.T) {
 func TestRetryNowEndsBackoffs(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		dest := newReceiver("d", func(destinations.Delivery) error { return destinations.RetryAfter(routertest.ErrPlain, time.Hour) })
-		r := newRig(t, Destination{Destination: dest, Retry: Retry{Attempts: 5, MaxAge: 100 * time.Hour}})
+		r := newRig(t, Destination{Destination: dest, Retry: attempt.Retry{Attempts: 5, MaxAge: 100 * time.Hour}})
 		msgs := append(r.deliver("d", "ada", "a1", "a2"), r.deliver("d", "bob", "b1")...)
-		if w := r.pipeline.RetryNow("d", only("ada")); w != (Waits{Backoffs: 1}) {
+		if w := r.pipeline.RetryNow("d", only("ada")); w != (attempt.Waits{Backoffs: 1}) {
 			t.Errorf("ended %+v", w)
 		}
 		synctest.Wait()
@@ -77,7 +78,7 @@ func TestRetryNowEndsBackoffs(t *testing.T) {
 		if dest.calls["a1"] != 2 {
 			t.Error("the next backoff was ended, too")
 		}
-		if w := r.pipeline.RetryWaits("d", anyKey); w != (Waits{Backoffs: 2}) {
+		if w := r.pipeline.RetryWaits("d", anyKey); w != (attempt.Waits{Backoffs: 2}) {
 			t.Errorf("there would be %+v to end", w)
 		}
 		dest.set(func(destinations.Delivery) error { return nil })
@@ -86,7 +87,7 @@ func TestRetryNowEndsBackoffs(t *testing.T) {
 		for _, m := range msgs {
 			routertest.WantVerdict(t, m, "acked")
 		}
-		if w := r.pipeline.RetryNow("nobody", anyKey); w != (Waits{}) {
+		if w := r.pipeline.RetryNow("nobody", anyKey); w != (attempt.Waits{}) {
 			t.Errorf("%+v of a destination that is not there", w)
 		}
 	})
@@ -96,7 +97,7 @@ func TestRetryNowEndsBackoffs(t *testing.T) {
 func TestRetryNowLeavesTheRest(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		dest := newReceiver("d", func(destinations.Delivery) error { return destinations.Unavailable(routertest.ErrPlain) })
-		r := newRig(t, Destination{Destination: dest, Breaker: Breaker{Initial: time.Hour, Max: time.Hour}})
+		r := newRig(t, Destination{Destination: dest, Breaker: attempt.Breaker{Initial: time.Hour, Max: time.Hour}})
 		r.deliver("d", "k1", "e1")
 		r.deliver("d", "k2", "e2")
 		routertest.Elapse(time.Minute)
@@ -127,7 +128,7 @@ func TestRetryNowLeavesTheRest(t *testing.T) {
 func TestRetryNowOfOneUserIsTheProbe(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		dest := newReceiver("d", func(destinations.Delivery) error { return destinations.Unavailable(routertest.ErrPlain) })
-		r := newRig(t, Destination{Destination: dest, Breaker: Breaker{Initial: time.Hour, Max: time.Hour}})
+		r := newRig(t, Destination{Destination: dest, Breaker: attempt.Breaker{Initial: time.Hour, Max: time.Hour}})
 		for k := range 5 {
 			r.deliver("d", fmt.Sprint("k", k), fmt.Sprint("e", k))
 		}

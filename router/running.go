@@ -11,6 +11,7 @@ import (
 
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 )
 
@@ -20,11 +21,11 @@ type running struct {
 	id       string
 	dest     Destination
 	pipeline *Pipeline
-	health   health
+	health   attempt.Health
 	metrics  *metrics.Destination
 	deliver  *stage
 	hold     *hold // of the transform stage
-	recent   recent
+	recent   attempt.Recent
 	settled  atomic.Bool // it has been given partitions once, or came while others ran
 
 	mu        sync.Mutex
@@ -38,7 +39,7 @@ func (p *Pipeline) newRunning(d Destination) (*running, error) {
 	log := p.cfg.Logger.With(slog.String("destination", id))
 	r := &running{id: id, dest: d, pipeline: p, backlog: backlog{lag: noLag(id)}}
 	var err error
-	r.health.log, r.hold = log, newHold(&r.dest, log)
+	r.health.Log, r.hold = log, newHold(&r.dest, log)
 	if r.deliver, err = p.newStage(record.StageDeliver, id, record.DeliverGroup(id), record.DestinationTopic(id), infra.SubscriberConfig{Receipts: true}); err != nil {
 		return nil, err
 	}
@@ -73,32 +74,32 @@ func (r *running) newTransform() (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.scheduler().ahead.attach(s.source.Subscriber)
+	r.scheduler().Ahead.Attach(s.source.Subscriber)
 	spans := r.spans()
-	poison := &poisonQueue{destination: r.id, stage: record.StageTransform, on: d.OnExhausted, metrics: r.metrics, spans: spans, log: log, recent: &r.recent}
+	poison := &attempt.PoisonQueue{Destination: r.id, Stage: record.StageTransform, On: d.OnExhausted, Metrics: r.metrics, Spans: spans, Log: log, Recent: &r.recent}
 	t := &transformer{dest: d, pub: p.cfg.Broker.Publisher(infra.Step), storing: p.storing, stored: p.cfg.Metrics.Stored(s.kind), limit: p.cfg.MaxPayloadBytes, poison: poison, metrics: r.metrics, spans: spans,
-		waits: &s.waits, hold: r.hold, ahead: r.scheduler().ahead, draining: s.draining, log: log}
-	s.router.AddConsumerHandler(s.name, record.EventsTopic, s.source, t.handle).AddMiddleware(roomyStack, p.cfg.Metrics.Handler(s.kind), middleware.Recoverer)
+		waits: &s.waits, hold: r.hold, ahead: r.scheduler().Ahead, draining: s.draining, log: log}
+	s.router.AddConsumerHandler(s.name, record.EventsTopic, s.source, t.handle).AddMiddleware(attempt.RoomyStack, p.cfg.Metrics.Handler(s.kind), middleware.Recoverer)
 	return s, nil
 }
 
 func (r *running) handleDeliver(log *slog.Logger) {
 	p, d, s, spans := r.pipeline, &r.dest, r.deliver, r.spans()
-	handle, around := attempts{
-		dest: d.Destination, batches: d.Batch.On(), retry: d.Retry, timeout: d.Timeout,
-		scheduler: s.source.scheduler, health: &r.health, recent: &r.recent,
-		poison:  &poisonQueue{pub: p.publisher(s.kind, infra.Step), destination: r.id, stage: record.StageDeliver, on: d.OnExhausted, metrics: r.metrics, spans: spans, log: log, recent: &r.recent},
-		spans:   spans,
-		metrics: r.metrics, handler: p.cfg.Metrics.Handler(s.kind), log: log,
-	}.chain()
+	handle, around := attempt.Config{
+		Destination: d.Destination, Batches: d.Batch.On(), Retry: d.Retry, Timeout: d.Timeout,
+		Scheduler: s.source.scheduler, Health: &r.health, Recent: &r.recent,
+		Poison:  &attempt.PoisonQueue{Pub: p.publisher(s.kind, infra.Step), Destination: r.id, Stage: record.StageDeliver, On: d.OnExhausted, Metrics: r.metrics, Spans: spans, Log: log, Recent: &r.recent},
+		Spans:   spans,
+		Metrics: r.metrics, Handler: p.cfg.Metrics.Handler(s.kind), Log: log,
+	}.Chain()
 	s.router.AddConsumerHandler(s.name, record.DestinationTopic(r.id), s.source, handle).AddMiddleware(around...)
 }
 
-func (r *running) spans() *spans {
-	return newSpans(r.pipeline.cfg.Tracer, r.pipeline.cfg.TraceSystem, r.id, r.dest.Kind)
+func (r *running) spans() *attempt.Spans {
+	return attempt.NewSpans(r.pipeline.cfg.Tracer, r.pipeline.cfg.TraceSystem, r.id, r.dest.Kind)
 }
 
-func (r *running) scheduler() *scheduler { return r.deliver.source.scheduler }
+func (r *running) scheduler() *attempt.Scheduler { return r.deliver.source.scheduler }
 
 // stages are those that there are now.
 func (r *running) stages() []*stage {

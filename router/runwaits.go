@@ -8,6 +8,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 )
 
@@ -75,6 +76,6 @@ func pause(ctx context.Context, draining <-chan struct{}, wait time.Duration) er
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-draining:
-		return errDraining
+		return attempt.ErrDraining
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"eventserver/infra"
+	"eventserver/router/attempt"
 	"eventserver/router/schedule"
 )
 
@@ -19,7 +20,7 @@ import (
 // router runs: one whose handler cannot subscribe leaves goroutines behind.
 type source struct {
 	infra.Subscriber
-	scheduler *scheduler // of the deliver stage
+	scheduler *attempt.Scheduler // of the deliver stage
 	topic     string
 	joined    <-chan *message.Message
 	leave     context.CancelFunc
@@ -27,7 +28,7 @@ type source struct {
 
 // schedule has a message come when an attempt of it may start.
 func (s *source) schedule(d *Destination, returns bool, closeTimeout time.Duration, log *slog.Logger) {
-	s.scheduler = newScheduler(s.Subscriber, d.schedule(), returns, closeTimeout, log)
+	s.scheduler = attempt.NewScheduler(s.Subscriber, d.schedule(), returns, closeTimeout, log)
 	s.Subscriber = s.scheduler
 }
 

@@ -16,6 +16,7 @@ import (
 	"eventserver/infra/brokertest/inmemory"
 	"eventserver/infra/pubsub"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 	"eventserver/router/routertest"
 )
@@ -37,7 +38,7 @@ func TestBusyUsersWhoFailKeepNobodyFromBeingRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := Destination{Destination: &routertest.FuncDest{Name: "d", OnDeliver: deliver}, Concurrency: 4,
-		Retry: Retry{Max: time.Millisecond}, Breaker: Breaker{Initial: time.Millisecond, Max: time.Millisecond}}
+		Retry: attempt.Retry{Max: time.Millisecond}, Breaker: attempt.Breaker{Initial: time.Millisecond, Max: time.Millisecond}}
 	p, err := New(Config{Broker: b, Destinations: []Destination{d}, Metrics: m})
 	if err != nil {
 		t.Fatal(err)

@@ -17,9 +17,9 @@ func (r *running) state() metrics.State {
 	r.mu.Lock()
 	s := metrics.State{Lag: r.backlog.lag, Oldest: r.backlog.oldest, OldestAt: r.backlog.at}
 	r.mu.Unlock()
-	now := r.scheduler().state()
-	s.InFlight, s.BreakerOpen, s.Paused, s.Held = now.slots, now.breaker.Open, now.paused, now.hold.Held || r.hold.state().Held
-	s.Buffered, s.OldestBlocked, s.Blocked = now.held, now.oldestBlocked, now.blocked
+	now := r.scheduler().State()
+	s.InFlight, s.BreakerOpen, s.Paused, s.Held = now.Slots, now.Breaker.Open, now.Paused, now.Hold.Held || r.hold.state().Held
+	s.Buffered, s.OldestBlocked, s.Blocked = now.Held, now.OldestBlocked, now.Blocked
 	r.mu.Lock()
 	transform := r.transform
 	r.mu.Unlock()

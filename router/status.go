@@ -7,6 +7,7 @@ import (
 
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/plural"
 	"eventserver/router/record"
 	"eventserver/router/redact"
@@ -34,11 +35,11 @@ type Status struct {
 
 	Breaker       BreakerStatus
 	Hold          HoldStatus
-	Waits         string   // what its transform stage waits for before it transforms more, metrics.Wait...; "": for nothing
-	Failing       *Failing // nil: the last attempt succeeded, or this process has made none
-	InFlight      int      // attempts under way
-	Concurrency   int      // most of them
-	Buffered      int      // messages read and not finished
+	Waits         string           // what its transform stage waits for before it transforms more, metrics.Wait...; "": for nothing
+	Failing       *attempt.Failing // nil: the last attempt succeeded, or this process has made none
+	InFlight      int              // attempts under way
+	Concurrency   int              // most of them
+	Buffered      int              // messages read and not finished
 	BlockedKeys   int
 	BlockedBy     map[string]int // by reason, metrics.Wait...; those that there are
 	OldestBlocked time.Time      // since when the longest-blocked key waits; zero: none
@@ -146,9 +147,9 @@ func noteOf(notes map[string]Note, id string) *Note {
 func (r *running) describe(s *Status) {
 	now := r.state()
 	s.ID, s.Kind, s.Concurrency, s.Assigned = r.id, r.dest.Kind, r.dest.Concurrency, r.assigned()
-	sched := r.scheduler().state()
-	s.Breaker, s.Hold, s.Failing = breakerStatus(sched.breaker), r.holdStatus(sched.hold), r.health.status()
-	s.Waits, _ = r.scheduler().ahead.stopped()
+	sched := r.scheduler().State()
+	s.Breaker, s.Hold, s.Failing = breakerStatus(sched.Breaker), r.holdStatus(sched.Hold), r.health.Status()
+	s.Waits, _ = r.scheduler().Ahead.Stopped()
 	s.InFlight, s.Buffered, s.BlockedBy = now.InFlight, now.Buffered, now.Blocked
 	for _, n := range now.Blocked {
 		s.BlockedKeys += n
@@ -205,7 +206,7 @@ func (s Status) Why(now time.Time) string {
 	case s.Breaker.Ramp:
 		return "breaker closing after: " + s.Breaker.Cause
 	case s.Failing != nil:
-		return s.Failing.why(now)
+		return failingWords(s.Failing, now)
 	case s.BlockedKeys > 0 && s.InFlight >= s.Concurrency:
 		return "busy: " + plural.Count(s.Concurrency, "attempt is", "attempts are") + " under way, as many as concurrency allows"
 	case s.BlockedKeys > 0:
@@ -224,7 +225,7 @@ func (s Status) Problems(now time.Time) (all []string) {
 		all = append(all, s.Why(now))
 	}
 	if f := s.Failing; f != nil && !s.Breaker.Open && s.State != StateHeld && (f.Attempts > 1 || now.Sub(f.Since) >= failingFor) {
-		all = append(all, f.why(now))
+		all = append(all, failingWords(f, now))
 	}
 	if n := s.BlockedBy[metrics.WaitBackoff]; n > 0 && !s.Breaker.Open {
 		all = append(all, plural.Count(n, "user waits", "users wait")+" behind an event of theirs whose attempts fail")
@@ -239,8 +240,8 @@ func (s Status) Problems(now time.Time) (all []string) {
 // order of things: one of many fails now and then.
 const failingFor = 5 * time.Second
 
-// why says how a destination fails.
-func (f *Failing) why(now time.Time) string {
+// failingWords say how a destination fails.
+func failingWords(f *attempt.Failing, now time.Time) string {
 	if f.Attempts == 1 {
 		return fmt.Sprintf("its last attempt failed, at %s: %s", clock(now, f.Since), f.Last)
 	}

@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"errors"
+	"eventserver/router/attempt"
 	"fmt"
 )
 
@@ -15,7 +16,7 @@ func (p *Pipeline) Pause(id string, note Note) {
 	defer p.mu.Unlock()
 	p.pauses[id] = note
 	if r := p.findLocked(id); r != nil {
-		r.scheduler().pause(note.At)
+		r.scheduler().Pause(note.At)
 	}
 }
 
@@ -25,7 +26,7 @@ func (p *Pipeline) Resume(id string) {
 	defer p.mu.Unlock()
 	delete(p.pauses, id)
 	if r := p.findLocked(id); r != nil {
-		r.scheduler().resume()
+		r.scheduler().Resume()
 	}
 }
 
@@ -36,30 +37,30 @@ func (p *Pipeline) LetGo(id string, accept bool) bool {
 	if r == nil {
 		return false
 	}
-	delivers, transforms := r.scheduler().letGo(accept), r.hold.letGo(accept)
+	delivers, transforms := r.scheduler().LetGo(accept), r.hold.letGo(accept)
 	return delivers || transforms
 }
 
 // RetryNow ends the pauses of a destination's breaker and hold, and the backoffs of the keys
 // that match, in this process. Their next attempts are made now, and nothing is
 // spent by that. A pause by hand stays. A destination that is not there is none.
-func (p *Pipeline) RetryNow(id string, key func(string) bool) (ended Waits) {
+func (p *Pipeline) RetryNow(id string, key func(string) bool) (ended attempt.Waits) {
 	r := p.find(id)
 	if r == nil {
 		return ended
 	}
-	ended = r.scheduler().retryNow(key)
+	ended = r.scheduler().RetryNow(key)
 	ended.Pause = r.hold.retryNow() || ended.Pause
 	return ended
 }
 
 // RetryWaits is what RetryNow would end.
-func (p *Pipeline) RetryWaits(id string, key func(string) bool) (w Waits) {
+func (p *Pipeline) RetryWaits(id string, key func(string) bool) (w attempt.Waits) {
 	r := p.find(id)
 	if r == nil {
 		return w
 	}
-	w = r.scheduler().retryWaits(key)
+	w = r.scheduler().RetryWaits(key)
 	w.Pause = w.Pause || r.hold.pausing()
 	return w
 }

@@ -12,6 +12,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 	"eventserver/router/redact"
 )
@@ -78,7 +79,7 @@ func (d *Destination) Prepare(ctx context.Context, e destinations.Event) (destin
 	if d.Filter != nil {
 		ok, err := d.Filter.Match(ctx, e)
 		if err != nil {
-			return none, giveUpNow(metrics.ReasonFilter, err)
+			return none, attempt.GiveUpNow(metrics.ReasonFilter, err)
 		}
 		if !ok {
 			return none, destinations.ErrSkip
@@ -87,7 +88,7 @@ func (d *Destination) Prepare(ctx context.Context, e destinations.Event) (destin
 	if d.Transform != nil {
 		data, err := d.Transform.Apply(ctx, e)
 		if err != nil {
-			return none, giveUpNow(metrics.ReasonTransform, err)
+			return none, attempt.GiveUpNow(metrics.ReasonTransform, err)
 		}
 		e.Data, e.ContentType = data, "application/json"
 	}
@@ -96,7 +97,7 @@ func (d *Destination) Prepare(ctx context.Context, e destinations.Event) (destin
 		return p, err
 	}
 	if err != nil {
-		return none, giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: %w", err))
+		return none, attempt.GiveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: %w", err))
 	}
 	if d.Output != nil {
 		also, err := d.Output(ctx, d.OutputType, p.Body)
@@ -122,7 +123,7 @@ func broken(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return giveUpNow(metrics.ReasonSchema, err)
+	return attempt.GiveUpNow(metrics.ReasonSchema, err)
 }
 
 // Wants tells whether the destination, as it is configured now, wants an event.
@@ -131,7 +132,7 @@ func broken(ctx context.Context, err error) error {
 func (d *Destination) Wants(ctx context.Context, e destinations.Event) (unwanted string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = giveUpNow(metrics.ReasonTransform, middleware.RecoveredPanicError{V: p})
+			err = attempt.GiveUpNow(metrics.ReasonTransform, middleware.RecoveredPanicError{V: p})
 		}
 	}()
 	q := *d

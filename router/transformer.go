@@ -13,6 +13,7 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 )
 
@@ -28,12 +29,12 @@ type transformer struct {
 	storing  *storing
 	stored   func(began time.Time, err error) // times what is stored
 	limit    int                              // bytes of a payload with its headers; 0: none
-	poison   *poisonQueue
+	poison   *attempt.PoisonQueue
 	metrics  *metrics.Destination
-	spans    *spans
+	spans    *attempt.Spans
 	waits    *runWaits
 	hold     *hold
-	ahead    *backpressure
+	ahead    *attempt.Backpressure
 	draining <-chan struct{}
 	log      *slog.Logger
 }
@@ -56,7 +57,7 @@ func (t *transformer) handle(msg *message.Message) error {
 
 // backpressure returns when the run may be transformed.
 func (t *transformer) backpressure(ctx context.Context, run *infra.Run) error {
-	reason, opened := t.ahead.stopped()
+	reason, opened := t.ahead.Stopped()
 	if reason == "" {
 		return nil
 	}
@@ -67,7 +68,7 @@ func (t *transformer) backpressure(ctx context.Context, run *infra.Run) error {
 		if err := t.sleep(ctx, time.Time{}, opened); err != nil {
 			return err
 		}
-		reason, opened = t.ahead.stopped()
+		reason, opened = t.ahead.Stopped()
 	}
 	return nil
 }
@@ -94,8 +95,8 @@ func (single) Made(*infra.Part, *message.Message) bool { return false }
 // Aside implements infra.RunOwner.
 func (single) Aside() {}
 
-func tooLarge(err error) *giveUp {
-	return giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result does not fit: %w", err))
+func tooLarge(err error) *attempt.GiveUp {
+	return attempt.GiveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: its result does not fit: %w", err))
 }
 
 func (t *transformer) topic() string { return record.DestinationTopic(t.dest.Destination.ID()) }
@@ -105,7 +106,7 @@ type result struct {
 	part  *infra.Part
 	msg   *message.Message
 	rec   *message.Message // for the destination's topic, or its poison queue; nil: skipped
-	given *giveUp          // nil: it was transformed or skipped
+	given *attempt.GiveUp  // nil: it was transformed or skipped
 	ended func(error)      // of the span of its way to the poison queue; nil: none
 }
 
@@ -118,20 +119,20 @@ func (t *transformer) finish(ctx context.Context, run *infra.Run, parts []*infra
 	for i := range results {
 		switch r := &results[i]; {
 		case r.given != nil:
-			t.poison.kept(ctx, r.msg, r.given)
+			t.poison.Kept(ctx, r.msg, r.given)
 		case r.rec == nil:
 			skipped++
 		default:
 			made++
 		}
 	}
-	t.ahead.add(made)
+	t.ahead.Add(made)
 	t.metrics.FinishedMany(metrics.Skipped, skipped)
 	return nil
 }
 
 func (t *transformer) resultOf(ctx context.Context, part *infra.Part, msg *message.Message, o outcome) (result, error) {
-	var given *giveUp
+	var given *attempt.GiveUp
 	switch {
 	case ctx.Err() != nil:
 		return result{}, ctx.Err() // whatever it said: the claim is over, the next owner does it again
@@ -147,8 +148,8 @@ func (t *transformer) resultOf(ctx context.Context, part *infra.Part, msg *messa
 }
 
 // givenUp makes the record of an event for the poison queue.
-func (t *transformer) givenUp(part *infra.Part, msg *message.Message, g *giveUp) result {
-	return result{part: part, msg: msg, given: g, rec: g.poisonRecord(msg, t.poison.stage)}
+func (t *transformer) givenUp(part *infra.Part, msg *message.Message, g *attempt.GiveUp) result {
+	return result{part: part, msg: msg, given: g, rec: g.PoisonRecord(msg, t.poison.Stage)}
 }
 
 // store stores what parts came to, however long the broker takes none of it.
@@ -158,8 +159,8 @@ func (t *transformer) store(ctx context.Context, run *infra.Run, parts []*infra.
 	for i := range results {
 		switch r := &results[i]; {
 		case r.given != nil:
-			r.ended = t.poison.sends(ctx, r.given, r.rec)
-			out = append(out, infra.Output{Part: r.part, Topic: t.poison.topic(), Message: r.rec})
+			r.ended = t.poison.Sends(ctx, r.given, r.rec)
+			out = append(out, infra.Output{Part: r.part, Topic: t.poison.Topic(), Message: r.rec})
 		case r.rec != nil:
 			out = append(out, infra.Output{Part: r.part, Topic: t.topic(), Message: r.rec})
 			recs = append(recs, r.rec)
@@ -168,7 +169,7 @@ func (t *transformer) store(ctx context.Context, run *infra.Run, parts []*infra.
 	if len(out) == 0 && len(parts) == len(run.Parts) {
 		return nil // its ack says so
 	}
-	ended := t.spans.stores(t.topic(), recs)
+	ended := t.spans.Stores(t.topic(), recs)
 	err := t.storeAll(ctx, run, parts, results, out)
 	ended(err)
 	for _, r := range results {
@@ -230,14 +231,14 @@ func (t *transformer) alone(ctx context.Context, run *infra.Run, results []resul
 			of := slices.IndexFunc(results, func(r result) bool { return r.rec == out[i].Message })
 			r := &results[of]
 			if r.given == nil {
-				*r = t.givenUp(out[i].Part, r.msg, t.spans.of(out[i].Message, tooLarge(err)))
-				r.ended = t.poison.sends(ctx, r.given, r.rec)
-			} else if less := t.poison.lighter(r.rec, err); less != nil {
+				*r = t.givenUp(out[i].Part, r.msg, t.spans.Of(out[i].Message, tooLarge(err)))
+				r.ended = t.poison.Sends(ctx, r.given, r.rec)
+			} else if less := t.poison.Lighter(r.rec, err); less != nil {
 				r.rec = less
 			} else {
 				break
 			}
-			out[i].Topic, out[i].Message = t.poison.topic(), r.rec
+			out[i].Topic, out[i].Message = t.poison.Topic(), r.rec
 			err = t.put(run, out[i:i+1])
 		}
 		if err != nil {
@@ -252,7 +253,7 @@ func (t *transformer) transform(ctx context.Context, msg *message.Message) (*mes
 	if t.spans == nil {
 		return t.make(ctx, msg)
 	}
-	return t.spans.transform(ctx, msg, t.make)
+	return t.spans.Transform(ctx, msg, t.make)
 }
 
 // make makes the record of one event.

@@ -14,6 +14,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 	"eventserver/router/routertest"
 )
@@ -54,7 +55,7 @@ func (r *rig) nothingNoted() {
 	r.Helper()
 	synctest.Wait()
 	s := r.pipeline.find("d")
-	if n := len(s.scheduler().waiting()); n != 0 {
+	if n := len(s.scheduler().Waiting()); n != 0 {
 		r.Errorf("%d keys are left in the scheduler", n)
 	}
 	for _, stage := range s.stages() {
@@ -69,7 +70,7 @@ func TestWaitingInBackoff(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		began := make(chan struct{}, 10)
 		verdicts := make(chan error)
-		r := newRig(t, Destination{Retry: Retry{Attempts: 4, Initial: time.Minute, Max: time.Minute}, Destination: &routertest.FuncDest{Name: "d",
+		r := newRig(t, Destination{Retry: attempt.Retry{Attempts: 4, Initial: time.Minute, Max: time.Minute}, Destination: &routertest.FuncDest{Name: "d",
 			OnDeliver: func(ctx context.Context, d destinations.Delivery) error {
 				began <- struct{}{}
 				return <-verdicts
@@ -149,7 +150,7 @@ func TestWaitingAtTheGate(t *testing.T) {
 func TestWaitingBehindTheBreaker(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		var up atomic.Bool
-		r := newRig(t, Destination{Breaker: Breaker{Initial: time.Minute}, Destination: &routertest.FuncDest{Name: "d",
+		r := newRig(t, Destination{Breaker: attempt.Breaker{Initial: time.Minute}, Destination: &routertest.FuncDest{Name: "d",
 			OnDeliver: func(context.Context, destinations.Delivery) error {
 				if !up.Load() {
 					return destinations.Unavailable(errors.New("answer 503"))
@@ -180,7 +181,7 @@ func TestWaitingBehindTheBreaker(t *testing.T) {
 
 func TestWaitingForTheRateLimit(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
-		r := newRig(t, Destination{Rate: RateLimit{PerSecond: 0.1, Burst: 1}, Destination: &routertest.FuncDest{Name: "d",
+		r := newRig(t, Destination{Rate: attempt.RateLimit{PerSecond: 0.1, Burst: 1}, Destination: &routertest.FuncDest{Name: "d",
 			OnDeliver: func(context.Context, destinations.Delivery) error { return nil }}})
 		r.deliver("d", "u1", "e1", "e2", "e3")
 		w := r.waitsFor("u1")
@@ -222,7 +223,7 @@ func TestWaitingInABatch(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		verdicts := make(chan error)
 		d := &routertest.Batches{FuncDest: routertest.FuncDest{Name: "d"}, OnBatch: func([]destinations.Delivery) error { return <-verdicts }}
-		r := newRig(t, Destination{Destination: d, Concurrency: 1, Batch: Batch{MaxEvents: 3, MaxWait: time.Hour}, Retry: Retry{Initial: time.Minute}})
+		r := newRig(t, Destination{Destination: d, Concurrency: 1, Batch: attempt.Batch{MaxEvents: 3, MaxWait: time.Hour}, Retry: attempt.Retry{Initial: time.Minute}})
 		r.deliver("d", "u1", "e1", "e2")
 		w := r.waitsFor("u1")
 		if w.Reason != metrics.WaitBatch || w.EventID != "e1" || w.Waiting != 1 || w.Behind[0].EventID != "e2" {
@@ -301,7 +302,7 @@ func TestWhatWaitsHasNoGoroutine(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		const users, concurrency = 5000, 16
 		for name, fault := range map[string]error{"unavailable": destinations.Unavailable(routertest.ErrPlain), "later": destinations.RetryAfter(routertest.ErrPlain, time.Hour)} {
-			r := newRig(t, Destination{Concurrency: concurrency, Breaker: Breaker{Failures: users}, Destination: &routertest.FuncDest{Name: "d",
+			r := newRig(t, Destination{Concurrency: concurrency, Breaker: attempt.Breaker{Failures: users}, Destination: &routertest.FuncDest{Name: "d",
 				OnDeliver: func(context.Context, destinations.Delivery) error { return fault }}})
 			before := runtime.NumGoroutine()
 			for i := range users {

@@ -11,6 +11,7 @@ import (
 
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 )
 
 // work transforms the parts of a run: one after the other, to be stored together, and
@@ -201,7 +202,7 @@ func (w *work) slowPart(ctx context.Context, p *partWork) error {
 			continue // they take long together
 		}
 		msg := p.Messages[len(p.results)]
-		p.add(w.run, t.givenUp(p.Part, msg, giveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: it did not return within %s", t.dest.Timeout))))
+		p.add(w.run, t.givenUp(p.Part, msg, attempt.GiveUpNow(metrics.ReasonTransform, fmt.Errorf("transform: it did not return within %s", t.dest.Timeout))))
 		go t.do(ctx, p.job(w.run))
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"eventserver/infra"
 	"eventserver/metrics"
+	"eventserver/router/attempt"
 	"eventserver/router/routertest"
 )
 
@@ -52,7 +53,7 @@ func TestRunIsStoredInPartsWhereMemoryIsShort(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := &Destination{Destination: &routertest.FuncDest{Name: "d"}, Timeout: time.Minute}
-			tr := &transformer{dest: d, storing: newStoring(nil), stored: func(time.Time, error) {}, metrics: m.Destination("d", "fake", nil), waits: &runWaits{}, hold: newHold(d, routertest.Discard), ahead: &backpressure{}}
+			tr := &transformer{dest: d, storing: newStoring(nil), stored: func(time.Time, error) {}, metrics: m.Destination("d", "fake", nil), waits: &runWaits{}, hold: newHold(d, routertest.Discard), ahead: &attempt.Backpressure{}}
 			owner := &tightOwner{full: c.full}
 			run := &infra.Run{RunOwner: owner}
 			for _, key := range []string{"a", "b", "c"} {

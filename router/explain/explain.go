@@ -14,13 +14,14 @@ import (
 	"eventserver/destinations"
 	"eventserver/infra"
 	"eventserver/router"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 )
 
 // Live is the scheduler of this process; router.Pipeline is one.
 type Live interface {
 	Waiting(destination, key string) []router.Waiting
-	Recent(destination, eventID, key string) []router.Finish
+	Recent(destination, eventID, key string) []attempt.Finish
 	Status(id string) (router.Status, bool)
 }
 

@@ -22,6 +22,7 @@ import (
 	"eventserver/infra/pubsub"
 	"eventserver/metrics"
 	"eventserver/router"
+	"eventserver/router/attempt"
 	"eventserver/router/record"
 )
 
@@ -179,7 +180,7 @@ func TestDelivered(t *testing.T) {
 func TestRetryThatSpendsNothing(t *testing.T) {
 	down := destinations.Unavailable(errors.New("answer 503"))
 	d := &receiver{id: "d", answers: func(destinations.Delivery) error { return down }}
-	r := newRig(t, router.Destination{Destination: d, Retry: router.Retry{Initial: time.Hour, Max: time.Hour, Attempts: 7}})
+	r := newRig(t, router.Destination{Destination: d, Retry: attempt.Retry{Initial: time.Hour, Max: time.Hour, Attempts: 7}})
 	v := r.await(r.publish("u1", "t", 1)[0], StateRetrying)
 	assert.Contains(t, v.Why, "attempt 1 failed (answer 503), 0 of 7 count against it")
 	assert.Contains(t, v.Do, "fix the receiver")
@@ -188,7 +189,7 @@ func TestRetryThatSpendsNothing(t *testing.T) {
 
 func TestWaitingBehindARetry(t *testing.T) {
 	d := &receiver{id: "d", answers: func(destinations.Delivery) error { return errors.New("answer 500") }}
-	r := newRig(t, router.Destination{Destination: d, Retry: router.Retry{Initial: time.Hour, Max: time.Hour, Attempts: 7}})
+	r := newRig(t, router.Destination{Destination: d, Retry: attempt.Retry{Initial: time.Hour, Max: time.Hour, Attempts: 7}})
 	ids := r.publish("u1", "t", 3)
 	first := r.await(ids[0], StateRetrying)
 	assert.Equal(t, 1, first.Attempts)
@@ -229,7 +230,7 @@ func TestWaitingBehindItsPartition(t *testing.T) {
 	}}
 	b := inmemory.Open(t, 1, pubsub.Config{PartitionOrder: true, ReleaseTimeout: time.Second})
 	r := &rig{T: t, broker: b, byPartition: true}
-	r.run(router.Destination{Destination: d, Retry: router.Retry{Initial: time.Hour, Max: time.Hour, Attempts: 7}})
+	r.run(router.Destination{Destination: d, Retry: attempt.Retry{Initial: time.Hour, Max: time.Hour, Attempts: 7}})
 	t.Cleanup(r.stop)
 	head, other := r.publish("u1", "t", 1)[0], r.publish("u2", "t", 2)[1]
 	first := r.await(head, StateRetrying)
@@ -251,7 +252,7 @@ func TestAttemptPausedBreaker(t *testing.T) {
 	began, verdicts := make(chan struct{}, 10), make(chan error)
 	d := &receiver{id: "d", answers: func(destinations.Delivery) error { began <- struct{}{}; return <-verdicts }}
 	defer close(verdicts) // before the pipeline is stopped
-	r := newRig(t, router.Destination{Destination: d, Breaker: router.Breaker{Initial: time.Hour, Max: time.Hour}, Retry: router.Retry{Initial: time.Hour, Max: time.Hour}})
+	r := newRig(t, router.Destination{Destination: d, Breaker: attempt.Breaker{Initial: time.Hour, Max: time.Hour}, Retry: attempt.Retry{Initial: time.Hour, Max: time.Hour}})
 	id := r.publish("u1", "t", 1)[0]
 	<-began
 	assert.Contains(t, r.await(id, StateAttempt).Why, "attempt 1 is under way")
@@ -278,9 +279,9 @@ func TestAttemptPausedBreaker(t *testing.T) {
 // scheduler is a Live that says what a test gives it.
 type scheduler struct{ status router.Status }
 
-func (s scheduler) Waiting(string, string) []router.Waiting       { return nil }
-func (s scheduler) Recent(string, string, string) []router.Finish { return nil }
-func (s scheduler) Status(string) (router.Status, bool)           { return s.status, true }
+func (s scheduler) Waiting(string, string) []router.Waiting        { return nil }
+func (s scheduler) Recent(string, string, string) []attempt.Finish { return nil }
+func (s scheduler) Status(string) (router.Status, bool)            { return s.status, true }
 
 // "breaker open until ...: connection refused after 33 attempts, the last answer was:
 // connection refused" is what it was.
@@ -528,16 +529,16 @@ func TestRecordsOfOthers(t *testing.T) {
 // finishes is a scheduler that remembers.
 type finishes struct {
 	Live
-	of []router.Finish
+	of []attempt.Finish
 }
 
-func (f finishes) Recent(string, string, string) []router.Finish { return f.of }
+func (f finishes) Recent(string, string, string) []attempt.Finish { return f.of }
 
 // What was given up between the look at the poison queue and the question to the
 // scheduler was said to be delivered.
 func TestGivenUpWhileWeLooked(t *testing.T) {
 	now := time.Now()
-	c := &inquiry{x: &Explainer{Config{Live: finishes{of: []router.Finish{{At: now, Attempts: 4, Outcome: metrics.Poisoned}}}}}}
+	c := &inquiry{x: &Explainer{Config{Live: finishes{of: []attempt.Finish{{At: now, Attempts: 4, Outcome: metrics.Poisoned}}}}}}
 	v := &DestinationExplanation{}
 	c.judgeDone(&evidence{id: "d"}, &destRecord{}, v)
 	assert.Equal(t, StatePoisoned, v.State)

@@ -13,6 +13,7 @@ import (
 
 	"eventserver/destinations"
 	"eventserver/router"
+	"eventserver/router/attempt"
 )
 
 // Whatever happens to events, and whenever one asks: what is said to be
@@ -46,9 +47,9 @@ func contradictions(t *testing.T, dice *rand.Rand) {
 		return f.final
 	}
 	dest := router.Destination{Destination: d, Concurrency: 1 + dice.IntN(4), Types: []string{"t", "skipped", "broken"},
-		Retry: router.Retry{Initial: time.Millisecond, Max: 3 * time.Millisecond, Attempts: 3}, Breaker: router.Breaker{Initial: time.Millisecond, Max: 5 * time.Millisecond}}
+		Retry: attempt.Retry{Initial: time.Millisecond, Max: 3 * time.Millisecond, Attempts: 3}, Breaker: attempt.Breaker{Initial: time.Millisecond, Max: 5 * time.Millisecond}}
 	if dice.IntN(3) == 0 {
-		dest.Rate = router.RateLimit{PerSecond: 2000, Burst: 1}
+		dest.Rate = attempt.RateLimit{PerSecond: 2000, Burst: 1}
 	}
 	r := newRig(t, dest)
 

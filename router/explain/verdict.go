@@ -10,6 +10,7 @@ import (
 	"eventserver/infra"
 	"eventserver/metrics"
 	"eventserver/router"
+	"eventserver/router/attempt"
 	"eventserver/router/plural"
 	"eventserver/router/record"
 )
@@ -41,7 +42,7 @@ func (c *inquiry) judge(ctx context.Context, e *evidence) (DestinationExplanatio
 
 // finish is how the live scheduler remembers the end of what was stored at the
 // given time.
-func (c *inquiry) finish(e *evidence, stored time.Time) *router.Finish {
+func (c *inquiry) finish(e *evidence, stored time.Time) *attempt.Finish {
 	if c.x.cfg.Live == nil {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"log/slog"
@@ -11,13 +11,13 @@ import (
 	"eventserver/router/schedule"
 )
 
-// health is what the attempts of a destination say of it. Unlike the breaker it
+// Health is what the attempts of a destination say of it. Unlike the breaker it
 // decides nothing: people see that a receiver only fails before the breaker opens.
 //
 //	attempts   succeed   fail      fail   succeed   fail, within a minute of the line
 //	log line             WARN             INFO
-type health struct {
-	log *slog.Logger
+type Health struct {
+	Log *slog.Logger
 
 	failing atomic.Bool // what most attempts ask
 
@@ -37,7 +37,7 @@ type Failing struct {
 }
 
 // succeeded: the receiver took an event.
-func (h *health) succeeded() {
+func (h *Health) succeeded() {
 	if !h.failing.Load() {
 		return
 	}
@@ -47,12 +47,12 @@ func (h *health) succeeded() {
 	h.failed, h.since, h.last, h.said = 0, time.Time{}, nil, false
 	h.mu.Unlock()
 	if said {
-		h.log.Info("destination answers again", slog.Int("failed_attempts", failed), slog.Duration("after", time.Since(since)))
+		h.Log.Info("destination answers again", slog.Int("failed_attempts", failed), slog.Duration("after", time.Since(since)))
 	}
 }
 
 // outcome notes the class of an attempt, and says what it is for the breaker.
-func (h *health) outcome(class string, err error) schedule.Outcome {
+func (h *Health) outcome(class string, err error) schedule.Outcome {
 	switch class {
 	case metrics.ClassSuccess:
 		h.succeeded()
@@ -79,20 +79,20 @@ const (
 
 // failedWith: an attempt failed. says is the line of the log, of which there is one
 // after each success and at most one in a minute; "": another one tells of it.
-func (h *health) failedWith(err error, says string) {
+func (h *Health) failedWith(err error, says string) {
 	if !h.noted(err, says) {
 		return
 	}
 	switch cause := slog.String("cause", redact.Logged(err)); says {
 	case saysUnavailable:
-		h.log.Warn(saysUnavailable, cause)
+		h.Log.Warn(saysUnavailable, cause)
 	default:
-		h.log.Warn(saysFails, cause)
+		h.Log.Warn(saysFails, cause)
 	}
 }
 
 // noted reports whether there is a line to be written.
-func (h *health) noted(err error, says string) bool {
+func (h *Health) noted(err error, says string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
@@ -109,8 +109,8 @@ func (h *health) noted(err error, says string) bool {
 	return true
 }
 
-// status is nil where the last attempt succeeded, or none was made.
-func (h *health) status() *Failing {
+// Status is nil where the last attempt succeeded, or none was made.
+func (h *Health) Status() *Failing {
 	h.mu.Lock()
 	failed, since, last := h.failed, h.since, h.last
 	h.mu.Unlock()

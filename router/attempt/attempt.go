@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"context"
@@ -67,11 +67,11 @@ func (a *attempt) begin() *message.Message {
 
 // given is why the delivery was given up, where that is only to be stored; nil: it is to
 // be attempted.
-func (a *attempt) given() *giveUp {
+func (a *attempt) given() *GiveUp {
 	if !a.Store {
 		return nil
 	}
-	g, _ := a.Deliveries[0].History.Given.(*giveUp)
+	g, _ := a.Deliveries[0].History.Given.(*GiveUp)
 	return g
 }
 
@@ -112,7 +112,7 @@ func together(of []*schedule.Delivery) (context.Context, func()) {
 }
 
 // stuck adds to an error which attempts are still under way.
-func (s *scheduler) stuck(err error) error {
+func (s *Scheduler) stuck(err error) error {
 	now := s.lock()
 	defer s.unlock(now)
 	var first *message.Message

@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 
 // middlewares are what a delivery passes through for its spans: one around all
 // of it, one around each attempt. Without spans there are none.
-func (s *spans) middlewares() (delivery, attempt []message.HandlerMiddleware) {
+func (s *Spans) middlewares() (delivery, attempt []message.HandlerMiddleware) {
 	if s == nil {
 		return nil, nil
 	}
@@ -24,7 +24,7 @@ func (s *spans) middlewares() (delivery, attempt []message.HandlerMiddleware) {
 
 // delivery is the span from the first attempt of a delivery to its end, with its waits:
 // the attempts stand side by side in it. The scheduler keeps it between them, and ends it.
-func (s *spans) delivery(next message.HandlerFunc) message.HandlerFunc {
+func (s *Spans) delivery(next message.HandlerFunc) message.HandlerFunc {
 	topic, group := record.DestinationTopic(s.id), record.DeliverGroup(s.id)
 	return func(msg *message.Message) ([]*message.Message, error) {
 		ctx := msg.Context()
@@ -43,7 +43,7 @@ func (s *spans) delivery(next message.HandlerFunc) message.HandlerFunc {
 }
 
 // attempt is the span of one attempt. Its context is what the receiver gets.
-func (s *spans) attempt(next message.HandlerFunc) message.HandlerFunc {
+func (s *Spans) attempt(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		ctx := msg.Context()
 		sctx, span := s.start(ctx, trace.SpanContext{}, "deliver "+s.id, trace.SpanKindClient)
@@ -73,7 +73,7 @@ func attempted(span trace.Span, class string, err error) {
 }
 
 // sent is metadata as it goes to the receiver of the attempt of ctx.
-func (s *spans) sent(ctx context.Context, metadata map[string]string) map[string]string {
+func (s *Spans) sent(ctx context.Context, metadata map[string]string) map[string]string {
 	if metadata == nil {
 		metadata = map[string]string{}
 	}
@@ -85,7 +85,7 @@ func (s *spans) sent(ctx context.Context, metadata map[string]string) map[string
 // all the deliveries, and one of each delivery in its own trace, which is what
 // the receiver gets with it, with a link to the call. The call's is in the trace
 // of the first that is sampled, so that it is sampled when any is.
-func (s *spans) batch(ctx context.Context, deliveries []destinations.Delivery, msgs []*message.Message) (context.Context, func(class string, err error)) {
+func (s *Spans) batch(ctx context.Context, deliveries []destinations.Delivery, msgs []*message.Message) (context.Context, func(class string, err error)) {
 	parents := make([]trace.SpanContext, len(msgs))
 	links := make([]trace.Link, 0, len(msgs))
 	var parent trace.SpanContext

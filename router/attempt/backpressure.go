@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"sync"
@@ -10,14 +10,14 @@ import (
 // takes none. They keep its attempts busy until the transform stage has caught up.
 const aheadMost = 1000
 
-// backpressure stops the transform stage of a destination while no attempt may start,
+// Backpressure stops the transform stage of a destination while no attempt may start,
 // once enough deliveries wait for it. The events that follow stay in the topic of events,
 // which stores them once for all destinations.
 //
 //	attempts start            transforms everything
 //	none may, few are stored  transforms up to aheadMost deliveries more
 //	none may, enough are      the handler keeps its run, and the subscriber reads no other
-type backpressure struct {
+type Backpressure struct {
 	mu     sync.Mutex
 	reason string // why no attempt may start, metrics.Wait...; "": one may
 	stored int    // deliveries since then, but for those that more allowed
@@ -25,8 +25,8 @@ type backpressure struct {
 	opened chan struct{} // not nil: aheadMost were stored, and source is bounded; closed when those who wait should ask again
 }
 
-// attach sets the subscriber of the transform stage.
-func (b *backpressure) attach(source infra.Subscriber) {
+// Attach sets the subscriber of the transform stage.
+func (b *Backpressure) Attach(source infra.Subscriber) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.source = source
@@ -36,7 +36,7 @@ func (b *backpressure) attach(source infra.Subscriber) {
 }
 
 // set takes why no attempt may start. The caller holds the scheduler's lock.
-func (b *backpressure) set(reason string) {
+func (b *Backpressure) set(reason string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	was := b.reason
@@ -56,14 +56,14 @@ func (b *backpressure) set(reason string) {
 }
 
 // ring has those who wait ask again. The caller holds mu.
-func (b *backpressure) ring() {
+func (b *Backpressure) ring() {
 	close(b.opened)
 	b.opened = make(chan struct{})
 }
 
 // more allows a stopped stage so many deliveries more. Those that it stored failed, and
 // deliveries of other users may succeed.
-func (b *backpressure) more(deliveries int) {
+func (b *Backpressure) more(deliveries int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if deliveries == 0 || b.opened == nil {
@@ -73,8 +73,8 @@ func (b *backpressure) more(deliveries int) {
 	b.ring()
 }
 
-// add counts deliveries that were stored.
-func (b *backpressure) add(deliveries int) {
+// Add counts deliveries that were stored.
+func (b *Backpressure) Add(deliveries int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.reason == "" {
@@ -87,9 +87,9 @@ func (b *backpressure) add(deliveries int) {
 	}
 }
 
-// stopped is why the stage is stopped, and the channel that is closed when it may go on;
+// Stopped is why the stage is stopped, and the channel that is closed when it may go on;
 // "": it is not.
-func (b *backpressure) stopped() (reason string, opened <-chan struct{}) {
+func (b *Backpressure) Stopped() (reason string, opened <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.opened == nil || b.stored < aheadMost {

@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"context"
@@ -25,24 +25,24 @@ type OnExhausted string
 // policy so far.
 const Skip OnExhausted = "skip"
 
-// poisonQueue moves what was given up to the poison queue, and only that. When the
+// PoisonQueue moves what was given up to the poison queue, and only that. When the
 // poison queue cannot be written that is tried again later, never the delivery, and
 // the key waits meanwhile.
-type poisonQueue struct {
-	pub         message.Publisher
-	destination string
-	stage       string
-	on          OnExhausted
-	metrics     *metrics.Destination
-	spans       *spans
-	log         *slog.Logger
-	recent      *recent
+type PoisonQueue struct {
+	Pub         message.Publisher
+	Destination string
+	Stage       string
+	On          OnExhausted
+	Metrics     *metrics.Destination
+	Spans       *Spans
+	Log         *slog.Logger
+	Recent      *Recent
 
 	mu   sync.Mutex
 	said map[string]*saying // by reason
 }
 
-func (p *poisonQueue) middleware(next message.HandlerFunc) message.HandlerFunc {
+func (p *PoisonQueue) middleware(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		if g := attemptOf(msg.Context()).given(); g != nil {
 			return nil, p.keep(msg.Context(), msg, g)
@@ -51,7 +51,7 @@ func (p *poisonQueue) middleware(next message.HandlerFunc) message.HandlerFunc {
 		if err == nil { // before the variable, which errors.As moves to the heap
 			return nil, nil
 		}
-		var g *giveUp
+		var g *GiveUp
 		if !errors.As(err, &g) {
 			return nil, err
 		}
@@ -67,13 +67,13 @@ const (
 
 // keep moves msg to the poison queue. When that cannot be written, the error says when
 // to try again.
-func (p *poisonQueue) keep(ctx context.Context, msg *message.Message, g *giveUp) error {
+func (p *PoisonQueue) keep(ctx context.Context, msg *message.Message, g *GiveUp) error {
 	if g.record == nil { // once: its text is made of the whole payload
-		g.record = g.poisonRecord(msg, p.stage)
+		g.record = g.PoisonRecord(msg, p.Stage)
 	}
 	err := p.store(ctx, g)
 	for err != nil {
-		less := p.lighter(g.record, err)
+		less := p.Lighter(g.record, err)
 		if less == nil {
 			break
 		}
@@ -81,51 +81,51 @@ func (p *poisonQueue) keep(ctx context.Context, msg *message.Message, g *giveUp)
 		err = p.store(ctx, g)
 	}
 	if err == nil {
-		p.kept(ctx, msg, g)
+		p.Kept(ctx, msg, g)
 		return nil
 	}
 	g.wait = min(max(2*g.wait, storeFirst), storeMost)
 	if before, ok := p.say(notStored); ok {
-		p.log.Error("poison queue cannot be written; trying again", slog.Any("error", err), slog.Int("unlogged_before", before))
+		p.Log.Error("poison queue cannot be written; trying again", slog.Any("error", err), slog.Int("unlogged_before", before))
 	}
-	return &again{until: time.Now().Add(g.wait), given: g, err: fmt.Errorf("given up (%s: %w), and the poison queue cannot be written: %w", g.reason, g.err, err)}
+	return &again{until: time.Now().Add(g.wait), given: g, err: fmt.Errorf("given up (%s: %w), and the poison queue cannot be written: %w", g.Reason, g.Err, err)}
 }
 
-// sends begins the span of a record's way to the poison queue, for a caller that stores it
+// Sends begins the span of a record's way to the poison queue, for a caller that stores it
 // itself. ended ends it; nil: there is none.
-func (p *poisonQueue) sends(ctx context.Context, g *giveUp, rec *message.Message) (ended func(error)) {
-	if p.spans == nil {
+func (p *PoisonQueue) Sends(ctx context.Context, g *GiveUp, rec *message.Message) (ended func(error)) {
+	if p.Spans == nil {
 		return nil
 	}
-	return p.spans.poisons(ctx, g, p.topic(), rec)
+	return p.Spans.poisons(ctx, g, p.Topic(), rec)
 }
 
-func (p *poisonQueue) store(ctx context.Context, g *giveUp) error {
-	if p.spans == nil {
-		return p.pub.Publish(p.topic(), g.record)
+func (p *PoisonQueue) store(ctx context.Context, g *GiveUp) error {
+	if p.Spans == nil {
+		return p.Pub.Publish(p.Topic(), g.record)
 	}
-	ended := p.spans.poisons(ctx, g, p.topic(), g.record)
-	err := p.pub.Publish(p.topic(), g.record)
+	ended := p.Spans.poisons(ctx, g, p.Topic(), g.record)
+	err := p.Pub.Publish(p.Topic(), g.record)
 	ended(err)
 	return err
 }
 
-// kept tells of msg, whose record is in the poison queue.
-func (p *poisonQueue) kept(ctx context.Context, msg *message.Message, g *giveUp) {
-	p.metrics.Poisoned(g.reason)
-	p.recent.add(record.EventID(msg), msg.Metadata.Get(infra.MetaKey), metrics.Poisoned, g.attempts, time.Now())
+// Kept tells of msg, whose record is in the poison queue.
+func (p *PoisonQueue) Kept(ctx context.Context, msg *message.Message, g *GiveUp) {
+	p.Metrics.Poisoned(g.Reason)
+	p.Recent.add(record.EventID(msg), msg.Metadata.Get(infra.MetaKey), metrics.Poisoned, g.attempts, time.Now())
 	level := slog.LevelDebug
-	before, first := p.say(g.reason)
+	before, first := p.say(g.Reason)
 	if first {
 		level = slog.LevelWarn
 	}
-	if p.log.Enabled(ctx, level) {
-		p.log.Log(ctx, level, "moved to the poison queue",
-			slog.String("event", record.EventID(msg)), slog.String("stage", p.stage), slog.String("reason", g.reason),
-			slog.Int("attempts", g.attempts), slog.Int64("offset", infra.Offset(msg)), slog.String("detail", redact.Clean(redact.Masked(redact.Words(g.err), msg.Payload, append(record.HeaderValues(msg.Metadata), msg.Metadata[infra.MetaKey])...))),
+	if p.Log.Enabled(ctx, level) {
+		p.Log.Log(ctx, level, "moved to the poison queue",
+			slog.String("event", record.EventID(msg)), slog.String("stage", p.Stage), slog.String("reason", g.Reason),
+			slog.Int("attempts", g.attempts), slog.Int64("offset", infra.Offset(msg)), slog.String("detail", redact.Clean(redact.Masked(redact.Words(g.Err), msg.Payload, append(record.HeaderValues(msg.Metadata), msg.Metadata[infra.MetaKey])...))),
 			slog.Int("unlogged_before", before))
 	}
-	switch p.on { // the seam for policies that hold the key
+	switch p.On { // the seam for policies that hold the key
 	case Skip:
 	}
 }
@@ -143,7 +143,7 @@ const (
 
 // say reports whether to log an event that was given up for reason, and how many
 // were not logged before it.
-func (p *poisonQueue) say(reason string) (before int, ok bool) {
+func (p *PoisonQueue) say(reason string) (before int, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.said == nil {
@@ -167,9 +167,9 @@ type saying struct {
 	unsaid int       // since
 }
 
-// lighter is what is to be stored instead of rec, which the broker did not take; nil:
+// Lighter is what is to be stored instead of rec, which the broker did not take; nil:
 // rec, again.
-func (p *poisonQueue) lighter(rec *message.Message, err error) *message.Message {
+func (p *PoisonQueue) Lighter(rec *message.Message, err error) *message.Message {
 	if !errors.Is(err, infra.ErrTooLarge) {
 		return nil
 	}
@@ -178,12 +178,13 @@ func (p *poisonQueue) lighter(rec *message.Message, err error) *message.Message 
 		return nil
 	}
 	if before, ok := p.say(partsLeftOut); ok {
-		left := record.DecodePoison(p.destination, out)
-		p.log.Warn("a record is too large for the poison queue, which keeps it without some of its parts",
-			slog.String("event", record.EventID(rec)), slog.String("stage", p.stage), slog.String("left_out", strings.Join(left.LeftOut, ",")),
+		left := record.DecodePoison(p.Destination, out)
+		p.Log.Warn("a record is too large for the poison queue, which keeps it without some of its parts",
+			slog.String("event", record.EventID(rec)), slog.String("stage", p.Stage), slog.String("left_out", strings.Join(left.LeftOut, ",")),
 			slog.String("source", left.Source.String()), slog.Int("unlogged_before", before))
 	}
 	return out
 }
 
-func (p *poisonQueue) topic() string { return record.PoisonTopic(p.destination) }
+// Topic is where it stores.
+func (p *PoisonQueue) Topic() string { return record.PoisonTopic(p.Destination) }

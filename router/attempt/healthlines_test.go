@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"bytes"
@@ -25,12 +25,12 @@ func lines(b *bytes.Buffer) (out []string) {
 func TestHealthLines(t *testing.T) {
 	routertest.Run(t, func(t *testing.T) {
 		var b bytes.Buffer
-		h := &health{log: slog.New(slog.NewTextHandler(&b, nil))}
+		h := &Health{Log: slog.New(slog.NewTextHandler(&b, nil))}
 		h.succeeded()
 		for range 100 {
 			h.failedWith(routertest.ErrPlain, saysFails)
 		}
-		if s := h.status(); s == nil || s.Attempts != 100 || s.Last != routertest.ErrPlain.Error() {
+		if s := h.Status(); s == nil || s.Attempts != 100 || s.Last != routertest.ErrPlain.Error() {
 			t.Errorf("status %+v", s)
 		}
 		routertest.Elapse(time.Minute + 10*time.Second)
@@ -40,7 +40,7 @@ func TestHealthLines(t *testing.T) {
 		if got := lines(&b); !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		if s := h.status(); s != nil {
+		if s := h.Status(); s != nil {
 			t.Errorf("after a success: %+v", s)
 		}
 		b.Reset()

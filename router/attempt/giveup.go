@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"context"
@@ -16,12 +16,12 @@ import (
 	"eventserver/router/redact"
 )
 
-// giveUp is the only error that sends a message to the poison queue. Every
+// GiveUp is the only error that sends a message to the poison queue. Every
 // other error nacks it, and it is tried again where it stands: a shutdown, a
 // rebalance or a broker that does not answer poisons nothing.
-type giveUp struct {
-	reason      string // metrics.Reason...
-	err         error
+type GiveUp struct {
+	Reason      string // metrics.Reason...
+	Err         error
 	attempts    int
 	first, last time.Time
 	span        trace.SpanContext // of a transformation that gave up; else the context's
@@ -29,20 +29,21 @@ type giveUp struct {
 	wait        time.Duration     // since it was not taken last; of the deliver stage
 }
 
-func (g *giveUp) Error() string { return fmt.Sprintf("given up (%s): %v", g.reason, g.err) }
-func (g *giveUp) Unwrap() error { return g.err }
+func (g *GiveUp) Error() string { return fmt.Sprintf("given up (%s): %v", g.Reason, g.Err) }
+func (g *GiveUp) Unwrap() error { return g.Err }
 
-// poisonRecord is the record of msg for the poison queue.
-func (g *giveUp) poisonRecord(msg *message.Message, stage string) *message.Message {
+// PoisonRecord is the record of msg for the poison queue.
+func (g *GiveUp) PoisonRecord(msg *message.Message, stage string) *message.Message {
 	return record.EncodePoison(msg, record.GivenUp{
-		Stage: stage, Reason: g.reason, Detail: redact.Detail(g.err, msg.Payload, record.HeaderValues(msg.Metadata)...),
+		Stage: stage, Reason: g.Reason, Detail: redact.Detail(g.Err, msg.Payload, record.HeaderValues(msg.Metadata)...),
 		Attempts: g.attempts, First: g.first, Last: g.last,
 	})
 }
 
-func giveUpNow(reason string, err error) *giveUp {
+// GiveUpNow gives up what was not attempted.
+func GiveUpNow(reason string, err error) *GiveUp {
 	now := time.Now()
-	return &giveUp{reason: reason, err: err, first: now, last: now}
+	return &GiveUp{Reason: reason, Err: err, first: now, last: now}
 }
 
 // class names the result of one attempt for metrics and decisions. ctx is the

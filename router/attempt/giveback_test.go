@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"context"
@@ -43,7 +43,7 @@ func TestADestinationThatIsDownHoldsItsSlots(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := schedule.Config{Concurrency: slots, Breaker: Breaker{Initial: time.Millisecond, Max: time.Millisecond}}
-	s := newScheduler(sub, withDefaults(d), true, time.Minute, routertest.Discard)
+	s := NewScheduler(sub, withDefaults(d), true, time.Minute, routertest.Discard)
 	out, err := s.Subscribe(t.Context(), "topic")
 	if err != nil {
 		t.Fatal(err)
@@ -78,9 +78,9 @@ func TestADestinationThatIsDownHoldsItsSlots(t *testing.T) {
 		})
 	}
 	routertest.Eventually(t, "all is read", func() bool { return sub.Stats().Messages == users*each })
-	s.pause(time.Time{})
+	s.Pause(time.Time{})
 	holds("paused")
-	s.resume()
+	s.Resume()
 	handlers.Go(func() {
 		for msg := range out {
 			handlers.Go(func() { _, _ = handler(msg) })

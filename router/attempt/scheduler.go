@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	"eventserver/router/schedule"
 )
 
-// scheduler decorates a destination's subscriber. It hands a message to Watermill when
+// Scheduler decorates a destination's subscriber. It hands a message to Watermill when
 // an attempt of it may start now: in the order of its key, with a slot, within the rate,
 // past the breaker. What waits is in no handler: it costs its message and some 200 bytes.
 // The handler makes one attempt, and its middlewares judge it (verdict.go).
@@ -25,11 +25,11 @@ import (
 // one timer, starts under the lock what may start then: the channel has room for all
 // that can be in handlers, so that sending never blocks. Logging and settling, which call
 // others, come after the lock.
-type scheduler struct {
+type Scheduler struct {
 	sub          infra.Subscriber
 	closeTimeout time.Duration
 	log          *slog.Logger
-	ahead        *backpressure // on the transform stage
+	Ahead        *Backpressure // on the transform stage
 
 	returns   bool          // sub takes back messages with a receipt
 	givesBack bool          // so do those that come; mu
@@ -62,17 +62,17 @@ type claimed struct {
 	stop func() bool // ends the watching
 }
 
-// newScheduler makes the scheduler of a destination with its defaults. returns says that
+// NewScheduler makes the scheduler of a destination with its defaults. returns says that
 // sub takes back messages with a receipt.
-func newScheduler(sub infra.Subscriber, cfg schedule.Config, returns bool, closeTimeout time.Duration, log *slog.Logger) *scheduler {
-	return &scheduler{sub: sub, returns: returns, closeTimeout: closeTimeout, log: log, ahead: &backpressure{}, m: schedule.New(cfg, time.Now()), claims: map[<-chan struct{}]*claimed{},
+func NewScheduler(sub infra.Subscriber, cfg schedule.Config, returns bool, closeTimeout time.Duration, log *slog.Logger) *Scheduler {
+	return &Scheduler{sub: sub, returns: returns, closeTimeout: closeTimeout, log: log, Ahead: &Backpressure{}, m: schedule.New(cfg, time.Now()), claims: map[<-chan struct{}]*claimed{},
 		out: make(chan *message.Message, 2*cfg.Concurrency), rest: make(chan struct{}), excess: make(chan struct{}, 1)}
 }
 
-var _ infra.Subscriber = (*scheduler)(nil)
+var _ infra.Subscriber = (*Scheduler)(nil)
 
 // Subscribe implements message.Subscriber. It is called once.
-func (s *scheduler) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+func (s *Scheduler) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	in, err := s.sub.Subscribe(ctx, topic)
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func (s *scheduler) Subscribe(ctx context.Context, topic string) (<-chan *messag
 
 // feed takes what is read, and gives back what is too much, in one goroutine: so nothing
 // is received between what is given back of a key and what follows it.
-func (s *scheduler) feed(in <-chan *message.Message) {
+func (s *Scheduler) feed(in <-chan *message.Message) {
 	for {
 		select {
 		case msg, more := <-in:
@@ -107,7 +107,7 @@ func (s *scheduler) feed(in <-chan *message.Message) {
 	}
 }
 
-func (s *scheduler) giveBack() {
+func (s *Scheduler) giveBack() {
 	now := s.lock()
 	all := s.m.GiveBack(now)
 	s.unlock(now)
@@ -123,13 +123,13 @@ func (s *scheduler) giveBack() {
 }
 
 // lock and unlock are around every use of the machine.
-func (s *scheduler) lock() (now time.Time) {
+func (s *Scheduler) lock() (now time.Time) {
 	s.mu.Lock()
 	return time.Now() // behind the lock: times do not go back
 }
 
 // unlock starts what may start, and does after the lock what calls others.
-func (s *scheduler) unlock(now time.Time) {
+func (s *Scheduler) unlock(now time.Time) {
 	for {
 		if s.spare == nil {
 			s.spare = &attempt{}
@@ -163,14 +163,14 @@ func (s *scheduler) unlock(now time.Time) {
 // bound has no more read than there are slots, while no attempt may start, and what was
 // read before given back: what a receiver that is down does not take stays in the broker.
 // The caller holds mu.
-func (s *scheduler) bound() {
+func (s *Scheduler) bound() {
 	if most := s.m.Most(); most != s.bounded {
 		s.bounded = most
 		s.sub.Bound(most)
 	}
 	if !s.draining.Load() { // the transform stage drains too, and its run goes back
-		s.ahead.set(s.m.Stopped())
-		s.ahead.more(s.m.Starved())
+		s.Ahead.set(s.m.Stopped())
+		s.Ahead.more(s.m.Starved())
 	}
 	if s.givesBack && s.m.Excess() > 0 {
 		select {
@@ -182,7 +182,7 @@ func (s *scheduler) bound() {
 
 // rested tells who waits for it that nothing is held or in a handler any more. The
 // caller holds mu.
-func (s *scheduler) rested() {
+func (s *Scheduler) rested() {
 	if held, _ := s.m.Held(); held == 0 && s.draining.Load() && !s.atRest {
 		s.atRest = true
 		close(s.rest)
@@ -195,7 +195,7 @@ func (s *scheduler) rested() {
 
 // setTimer has tick called when something is due. A timer that is early does no harm. The
 // caller holds mu.
-func (s *scheduler) setTimer(now time.Time) {
+func (s *Scheduler) setTimer(now time.Time) {
 	due, there := s.m.Due(now)
 	if !there || !s.due.IsZero() && !due.Before(s.due) {
 		return
@@ -208,13 +208,13 @@ func (s *scheduler) setTimer(now time.Time) {
 	}
 }
 
-func (s *scheduler) tick() {
+func (s *Scheduler) tick() {
 	now := s.lock()
 	s.due = time.Time{}
 	s.unlock(now)
 }
 
-func (s *scheduler) tell(notices []schedule.Notice) {
+func (s *Scheduler) tell(notices []schedule.Notice) {
 	for _, n := range notices {
 		switch {
 		case n.Hold && n.Opened:
@@ -230,7 +230,7 @@ func (s *scheduler) tell(notices []schedule.Notice) {
 }
 
 // arrive takes one message in its place.
-func (s *scheduler) arrive(msg *message.Message) {
+func (s *Scheduler) arrive(msg *message.Message) {
 	key := record.OrderKey(msg)
 	now := s.lock()
 	s.givesBack = s.returns && infra.HasReceipt(msg)
@@ -243,7 +243,7 @@ func (s *scheduler) arrive(msg *message.Message) {
 
 // claimOf is the claim of a message; nil: it does not end. It is watched once for all
 // its messages. The caller holds mu.
-func (s *scheduler) claimOf(msg *message.Message) *schedule.Claim {
+func (s *Scheduler) claimOf(msg *message.Message) *schedule.Claim {
 	ctx := infra.ClaimOf(msg)
 	done := ctx.Done()
 	if done == nil {
@@ -265,7 +265,7 @@ func (s *scheduler) claimOf(msg *message.Message) *schedule.Claim {
 }
 
 // endClaim sends back what waits of a claim.
-func (s *scheduler) endClaim(c *claimed) {
+func (s *Scheduler) endClaim(c *claimed) {
 	now := s.lock()
 	s.m.EndClaim(now, &c.Claim)
 	delete(s.claims, c.done)
@@ -276,7 +276,7 @@ func (s *scheduler) endClaim(c *claimed) {
 }
 
 // refuse starts nothing more and sends back what waits.
-func (s *scheduler) refuse() {
+func (s *Scheduler) refuse() {
 	now := s.lock()
 	s.draining.Store(true)
 	s.m.Drain(now)
@@ -286,12 +286,12 @@ func (s *scheduler) refuse() {
 	untaken := s.untaken()
 	s.unlock(now)
 	for _, a := range untaken {
-		s.finish(a, errDraining)
+		s.finish(a, ErrDraining)
 	}
 }
 
 // untaken takes back what was handed out and Watermill has not taken. The caller holds mu.
-func (s *scheduler) untaken() (all []*attempt) {
+func (s *Scheduler) untaken() (all []*attempt) {
 	for !s.shut {
 		select {
 		case msg := <-s.out:
@@ -305,7 +305,7 @@ func (s *scheduler) untaken() (all []*attempt) {
 
 // Drain sends back what waits, lets the handlers finish what they hold, and
 // returns when nothing is in flight or ctx ends.
-func (s *scheduler) Drain(ctx context.Context) error {
+func (s *Scheduler) Drain(ctx context.Context) error {
 	s.refuse()
 	if err := s.sub.Drain(ctx); err != nil {
 		return s.stuck(err)
@@ -320,19 +320,20 @@ func (s *scheduler) Drain(ctx context.Context) error {
 
 // Close implements message.Subscriber. It is called when attempts had their time. Those
 // that take no notice of their end are left behind, and named by the error.
-func (s *scheduler) Close() error {
+func (s *Scheduler) Close() error {
 	s.closing.Do(func() { s.closed = s.close() })
 	return s.closed
 }
 
-// closeTimeout is how long the attempts may take that a Close has cut.
-const closeTimeout = 5 * time.Second
+// CloseTimeout is how long the attempts may take that a Close has cut.
+const CloseTimeout = 5 * time.Second
 
-var errDraining = errors.New("draining: the event is delivered after the restart")
+// ErrDraining is the error of what is left to the next start.
+var ErrDraining = errors.New("draining: the event is delivered after the restart")
 
 var errLeftBehind = errors.New("an attempt does not end with its context and is left behind")
 
-func (s *scheduler) close() error {
+func (s *Scheduler) close() error {
 	s.refuse()
 	closed := make(chan error, 1)
 	go func() { closed <- s.sub.Close() }() // ends the claims
@@ -358,13 +359,13 @@ func (s *scheduler) close() error {
 }
 
 // Assigned implements infra.Subscriber.
-func (s *scheduler) Assigned() bool { return s.sub.Assigned() }
+func (s *Scheduler) Assigned() bool { return s.sub.Assigned() }
 
 // Stats implements infra.Subscriber.
-func (s *scheduler) Stats() infra.Stats { return s.sub.Stats() }
+func (s *Scheduler) Stats() infra.Stats { return s.sub.Stats() }
 
 // Bound implements infra.Subscriber. The scheduler bounds what it decorates by itself.
-func (s *scheduler) Bound(messages int) { s.sub.Bound(messages) }
+func (s *Scheduler) Bound(messages int) { s.sub.Bound(messages) }
 
 // Deferred implements infra.Subscriber.
-func (s *scheduler) Deferred(key string) int { return s.sub.Deferred(key) }
+func (s *Scheduler) Deferred(key string) int { return s.sub.Deferred(key) }

@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"context"
@@ -18,9 +18,9 @@ import (
 )
 
 // schedulerOf is a scheduler in a bubble over a channel, without a router.
-func schedulerOf(t *testing.T, sub infra.Subscriber, d schedule.Config) (*scheduler, <-chan *message.Message) {
+func schedulerOf(t *testing.T, sub infra.Subscriber, d schedule.Config) (*Scheduler, <-chan *message.Message) {
 	t.Helper()
-	s := newScheduler(sub, withDefaults(d), false, closeTimeout, routertest.Discard)
+	s := NewScheduler(sub, withDefaults(d), false, CloseTimeout, routertest.Discard)
 	out, err := s.Subscribe(t.Context(), "topic")
 	if err != nil {
 		t.Fatal(err)
@@ -63,13 +63,13 @@ func wantNext(tb testing.TB, out <-chan *message.Message, id string) *message.Me
 }
 
 // says ends an attempt as its handler would.
-func (s *scheduler) says(m *message.Message, err error) {
+func (s *Scheduler) says(m *message.Message, err error) {
 	_, _ = s.verdict(func(*message.Message) ([]*message.Message, error) { return nil, err })(m)
 	synctest.Wait()
 }
 
 // handled begins an attempt, and returns what ends it.
-func (s *scheduler) handled(m *message.Message) (end func(error)) {
+func (s *Scheduler) handled(m *message.Message) (end func(error)) {
 	verdict := make(chan error)
 	go func() {
 		_, _ = s.verdict(func(*message.Message) ([]*message.Message, error) { return nil, <-verdict })(m)
@@ -102,7 +102,7 @@ func TestOneOfAKeyAtATime(t *testing.T) {
 		s.says(wantNext(t, out, "a2"), nil)
 		routertest.WantVerdict(t, a1, "acked")
 		routertest.WantVerdict(t, a2, "acked")
-		if now := s.state(); now.held != 0 || len(now.blocked) != 0 {
+		if now := s.State(); now.Held != 0 || len(now.Blocked) != 0 {
 			t.Errorf("state at rest: %+v", now)
 		}
 		if err := errors.Join(s.Close(), s.Close()); err != nil {
@@ -196,9 +196,9 @@ func TestWhatWaitsGoesBackWithItsClaim(t *testing.T) {
 // A message that was handed out when its claim ended, or when a drain began, is not
 // attempted.
 func TestNothingBeginsAfterTheEnd(t *testing.T) {
-	for name, end := range map[string]func(s *scheduler, cancel func()){
-		"claim": func(_ *scheduler, cancel func()) { cancel() },
-		"drain": func(s *scheduler, _ func()) { s.refuse() },
+	for name, end := range map[string]func(s *Scheduler, cancel func()){
+		"claim": func(_ *Scheduler, cancel func()) { cancel() },
+		"drain": func(s *Scheduler, _ func()) { s.refuse() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			routertest.Run(t, func(t *testing.T) {
@@ -251,7 +251,7 @@ func TestDrain(t *testing.T) {
 		if err := errors.Join(<-done, s.Drain(t.Context())); err != nil {
 			t.Error(err)
 		}
-		if now := s.state(); now.held != 0 {
+		if now := s.State(); now.Held != 0 {
 			t.Errorf("state after drain: %+v", now)
 		}
 		_ = s.Close()
@@ -314,7 +314,7 @@ func TestSchedulerState(t *testing.T) {
 		began := time.Now()
 		sub.Ch <- routertest.Record("a", "a1")
 		m := wantNext(t, out, "a1")
-		if now := s.state(); now.held != 1 || len(now.blocked) != 0 || !now.oldestBlocked.IsZero() {
+		if now := s.State(); now.Held != 1 || len(now.Blocked) != 0 || !now.OldestBlocked.IsZero() {
 			t.Errorf("one message: %+v", now)
 		}
 		routertest.Elapse(time.Minute)
@@ -322,12 +322,12 @@ func TestSchedulerState(t *testing.T) {
 			sub.Ch <- m
 		}
 		synctest.Wait()
-		if now := s.state(); now.held != 4 || now.slots != 2 || len(now.blocked) != 1 || !now.oldestBlocked.Equal(began.Add(time.Minute)) {
+		if now := s.State(); now.Held != 4 || now.Slots != 2 || len(now.Blocked) != 1 || !now.OldestBlocked.Equal(began.Add(time.Minute)) {
 			t.Errorf("got %+v", now)
 		}
 		routertest.Elapse(time.Minute)
 		s.says(m, nil)
-		if now := s.state(); now.held != 3 || !now.oldestBlocked.Equal(began.Add(2*time.Minute)) {
+		if now := s.State(); now.Held != 3 || !now.OldestBlocked.Equal(began.Add(2*time.Minute)) {
 			t.Errorf("after the key moved: %+v", now)
 		}
 		_ = s.Drain(t.Context()) // what nobody has taken goes back, too

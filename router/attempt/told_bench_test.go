@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"context"
@@ -24,7 +24,7 @@ func BenchmarkGivenUp(b *testing.B) {
 		msg.Payload = []byte(body)
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				giveUpNow(metrics.ReasonPermanent, err).poisonRecord(msg, record.StageDeliver)
+				GiveUpNow(metrics.ReasonPermanent, err).PoisonRecord(msg, record.StageDeliver)
 			}
 		})
 	}
@@ -39,8 +39,8 @@ func BenchmarkFailedAttempt(b *testing.B) {
 	}
 	fail := destinations.Logged(errors.New("webhook answered 500: oops"), "webhook answered 500")
 	d := &deliverer{dest: &routertest.FuncDest{Name: "d", OnDeliver: func(context.Context, destinations.Delivery) error { return fail }},
-		metrics: m.Destination("d", "k", func() metrics.State { return metrics.State{} }), log: slog.New(slog.DiscardHandler), recent: &recent{}}
-	health := &health{log: d.log}
+		metrics: m.Destination("d", "k", func() metrics.State { return metrics.State{} }), log: slog.New(slog.DiscardHandler), recent: &Recent{}}
+	health := &Health{Log: d.log}
 	for name, body := range routertest.BodiesOf1MiB {
 		msg := routertest.Delivery("ada@example.com", "e1")
 		msg.Payload = []byte(body)

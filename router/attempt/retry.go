@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"context"
@@ -58,9 +58,9 @@ func (r Retry) backoff(n int) time.Duration {
 // and frees the slot. The scheduler waits for the time.
 type retry struct {
 	Retry
-	scheduler *scheduler
+	scheduler *Scheduler
 	metrics   *metrics.Destination
-	health    *health
+	health    *Health
 }
 
 func (r *retry) middleware(next message.HandlerFunc) message.HandlerFunc {
@@ -80,7 +80,7 @@ func (r *retry) judge(ctx context.Context, a *attempt, err error) error {
 		r.health.succeeded()
 		return nil
 	}
-	var given *giveUp
+	var given *GiveUp
 	if errors.As(err, &given) { // the receiver was not asked
 		r.scheduler.ended(a, schedule.Nothing, schedule.Asked{}, nil)
 		return given
@@ -113,8 +113,8 @@ func (r *retry) judge(ctx context.Context, a *attempt, err error) error {
 	return &again{until: time.Now().Add(asked.Backoff(wait)), err: err}
 }
 
-func gaveUp(reason string, h *schedule.History) *giveUp {
-	return &giveUp{reason: reason, err: h.Err, attempts: h.Tries, first: h.First, last: h.Last}
+func gaveUp(reason string, h *schedule.History) *GiveUp {
+	return &GiveUp{Reason: reason, Err: h.Err, attempts: h.Tries, first: h.First, last: h.Last}
 }
 
 // askedOf is the time that a receiver asked for.

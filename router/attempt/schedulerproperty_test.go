@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"context"
@@ -141,8 +141,8 @@ func (r *schedulerRun) play(t *testing.T) {
 		}
 	}
 	routertest.Elapse(time.Hour)
-	if now := s.state(); now.held != 0 || len(now.blocked) != 0 {
-		r.fault("at the end %d are held and %v blocked", now.held, now.blocked)
+	if now := s.State(); now.Held != 0 || len(now.Blocked) != 0 {
+		r.fault("at the end %d are held and %v blocked", now.Held, now.Blocked)
 	}
 	for k, sent := range r.sent {
 		key := fmt.Sprint("k", k)
@@ -258,7 +258,7 @@ func TestOrderHoldsWhileMembersComeAndGo(t *testing.T) {
 	}
 	l := &ledger{next: map[string]int{}, busy: map[string]bool{}, done: map[string]int{}, wanted: users * each, all: make(chan struct{})}
 	var handlers sync.WaitGroup
-	begin := func(i int) *scheduler {
+	begin := func(i int) *Scheduler {
 		sub, err := b.Subscriber("group", infra.SubscriberConfig{Receipts: true})
 		if err != nil {
 			t.Fatal(err)
@@ -267,7 +267,7 @@ func TestOrderHoldsWhileMembersComeAndGo(t *testing.T) {
 		if i%3 == 0 {
 			d.Batch = Batch{MaxEvents: 5, MaxWait: time.Millisecond}
 		}
-		s := newScheduler(sub, withDefaults(d), false, time.Minute, routertest.Discard)
+		s := NewScheduler(sub, withDefaults(d), false, time.Minute, routertest.Discard)
 		out, err := s.Subscribe(t.Context(), "topic")
 		if err != nil {
 			t.Fatal(err)
@@ -280,7 +280,7 @@ func TestOrderHoldsWhileMembersComeAndGo(t *testing.T) {
 		})
 		return s
 	}
-	end := func(s *scheduler, drained bool) {
+	end := func(s *Scheduler, drained bool) {
 		if drained {
 			if err := s.Drain(t.Context()); err != nil {
 				t.Error(err)
@@ -290,7 +290,7 @@ func TestOrderHoldsWhileMembersComeAndGo(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	members := []*scheduler{begin(0), begin(1), begin(2)}
+	members := []*Scheduler{begin(0), begin(1), begin(2)}
 	pub := b.Publisher(infra.Durable)
 	for n := range each {
 		var msgs []*message.Message

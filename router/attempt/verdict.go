@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"errors"
@@ -15,7 +15,7 @@ import (
 type again struct {
 	until time.Time
 	err   error
-	given *giveUp // not nil: no attempt, the poison queue did not take it
+	given *GiveUp // not nil: no attempt, the poison queue did not take it
 }
 
 func (a *again) Error() string { return a.err.Error() }
@@ -30,13 +30,13 @@ const unknownPause = 100 * time.Millisecond
 // verdict is the outermost middleware that judges. It tells the scheduler what became
 // of an attempt, and Watermill that there is nothing more to do. The broker's message
 // is settled here.
-func (s *scheduler) verdict(next message.HandlerFunc) message.HandlerFunc {
+func (s *Scheduler) verdict(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		a := attemptOf(msg.Context())
 		became := errPanicked
 		defer func() { s.finish(a, became) }()
 		if a.Err() != nil || s.draining.Load() { // since it was handed out
-			became = errDraining
+			became = ErrDraining
 			return nil, nil
 		}
 		_, became = next(msg)
@@ -45,7 +45,7 @@ func (s *scheduler) verdict(next message.HandlerFunc) message.HandlerFunc {
 }
 
 // finish says what became of an attempt.
-func (s *scheduler) finish(a *attempt, err error) {
+func (s *Scheduler) finish(a *attempt, err error) {
 	if a.release != nil {
 		a.release()
 	}
@@ -94,7 +94,7 @@ func verdictOf(err error) schedule.Verdict {
 
 // finishBatch is finish for several deliveries. With an error their batch was cut:
 // those whose claim has ended go back, and the others are attempted again.
-func (s *scheduler) finishBatch(a *attempt, err error) {
+func (s *Scheduler) finishBatch(a *attempt, err error) {
 	verdicts := a.verdicts
 	if verdicts == nil {
 		verdicts = make([]schedule.Verdict, len(a.Deliveries))
@@ -123,7 +123,7 @@ func (s *scheduler) finishBatch(a *attempt, err error) {
 
 // ended tells the breaker of a failed attempt, whose slot is free from now on, and
 // returns what its delivery has been through.
-func (s *scheduler) ended(a *attempt, o schedule.Outcome, asked schedule.Asked, err error) *schedule.History {
+func (s *Scheduler) ended(a *attempt, o schedule.Outcome, asked schedule.Asked, err error) *schedule.History {
 	now := s.lock()
 	defer s.unlock(now)
 	s.m.End(now, &a.Attempt, o, asked, err)

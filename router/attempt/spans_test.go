@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"eventserver/router/record"
@@ -12,16 +12,16 @@ import (
 // Without a tracer there is nothing in the way of an event: no middleware, and
 // not an allocation more to publish.
 func TestNoTracerCostsNothing(t *testing.T) {
-	s := newSpans(nil, "", "", "")
+	s := NewSpans(nil, "", "", "")
 	if delivery, attempt := s.middlewares(); s != nil || len(delivery)+len(attempt) != 0 {
 		t.Fatalf("%v, %d middlewares", s, len(delivery)+len(attempt))
 	}
 	recs := []*message.Message{routertest.Record("k", "e")}
 	var pub message.Publisher = routertest.Sink{}
-	if n := testing.AllocsPerRun(100, func() { _ = s.publish(pub, record.EventsTopic, recs) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { _ = s.Publish(pub, record.EventsTopic, recs) }); n != 0 {
 		t.Errorf("publish allocates %v times", n)
 	}
-	if s.of(recs[0], &giveUp{}).span.IsValid() {
+	if s.Of(recs[0], &GiveUp{}).span.IsValid() {
 		t.Error("a span of nothing")
 	}
 }

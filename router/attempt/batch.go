@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"context"
@@ -22,13 +22,13 @@ type Batch = schedule.Batch
 type batcher struct {
 	id        string // of the destination
 	dest      destinations.Batcher
-	scheduler *scheduler
-	health    *health
+	scheduler *Scheduler
+	health    *Health
 	retry     Retry
 	timeout   time.Duration // of one call
 	metrics   *metrics.Destination
-	spans     *spans
-	recent    *recent
+	spans     *Spans
+	recent    *Recent
 }
 
 func (b *batcher) middleware(next message.HandlerFunc) message.HandlerFunc {

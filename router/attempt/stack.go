@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import "github.com/ThreeDotsLabs/watermill/message"
 
@@ -6,11 +6,11 @@ import "github.com/ThreeDotsLabs/watermill/message"
 // no more: the frame is cleared each time.
 const deepStack = 5 << 10
 
-// roomyStack grows the handler's goroutine to what it will need, in one step
+// RoomyStack grows the handler's goroutine to what it will need, in one step
 // and while it is nearly empty. Watermill handles each message in a goroutine
 // of its own, which begins with 2 KiB; to double that under a deep call copies
 // every frame of it.
-func roomyStack(next message.HandlerFunc) message.HandlerFunc {
+func RoomyStack(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		grow(len(msg.Payload))
 		return next(msg)

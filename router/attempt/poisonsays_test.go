@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"eventserver/router/routertest"
@@ -10,7 +10,7 @@ import (
 // A reason is told once a minute, with how many there were meanwhile.
 func TestPoisonQueueSaysLittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &poisonQueue{}
+		p := &PoisonQueue{}
 		said := func(reason string) string { before, ok := p.say(reason); return fmt.Sprint(ok, before) }
 		for i, want := range []string{"true 0", "false 0", "false 0"} {
 			if got := said("schema"); got != want {

@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"hash/maphash"
@@ -17,10 +17,10 @@ type Finish struct {
 // from its first delivery on.
 const recentSize = 4096
 
-// recent remembers the last deliveries of a destination, in a ring. Of an
+// Recent remembers the last deliveries of a destination, in a ring. Of an
 // event's id and key it has hashes, so that nothing is allocated and nothing of a
 // record is kept alive. The zero value is empty; nil remembers nothing.
-type recent struct {
+type Recent struct {
 	mu   sync.Mutex
 	seed maphash.Seed
 	ring []finished
@@ -35,7 +35,7 @@ type finished struct {
 }
 
 // add remembers the end of a delivery.
-func (r *recent) add(id, key, outcome string, attempts int, at time.Time) {
+func (r *Recent) add(id, key, outcome string, attempts int, at time.Time) {
 	if r == nil {
 		return
 	}
@@ -48,9 +48,9 @@ func (r *recent) add(id, key, outcome string, attempts int, at time.Time) {
 	r.next = (r.next + 1) % recentSize
 }
 
-// of returns what is remembered of an event, the last first. With "" for its key
+// Of returns what is remembered of an event, the last first. With "" for its key
 // users that have events of the same id are not told apart.
-func (r *recent) of(id, key string) (out []Finish) {
+func (r *Recent) Of(id, key string) (out []Finish) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ring == nil {

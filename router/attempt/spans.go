@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"context"
@@ -35,21 +35,21 @@ const (
 	eventPoisoned      = "poisoned"
 )
 
-// spans makes the spans of one destination, or of ingest. A nil one, when there
+// Spans makes the spans of one destination, or of ingest. A nil one, when there
 // is no tracer, makes none: what is called for each event asks first.
-type spans struct {
+type Spans struct {
 	tracer trace.Tracer
 	id     string               // of the destination; "": of ingest
 	common []attribute.KeyValue // system, destination, kind
 }
 
-// newSpans makes the spans of a destination, of ingest without an id. system is the
+// NewSpans makes the spans of a destination, of ingest without an id. system is the
 // broker's name in them, messaging.system.
-func newSpans(tracer trace.Tracer, system, id, kind string) *spans {
+func NewSpans(tracer trace.Tracer, system, id, kind string) *Spans {
 	if tracer == nil {
 		return nil
 	}
-	s := &spans{tracer: tracer, id: id}
+	s := &Spans{tracer: tracer, id: id}
 	if system != "" {
 		s.common = append(s.common, semconv.MessagingSystemKey.String(system))
 	}
@@ -60,7 +60,7 @@ func newSpans(tracer trace.Tracer, system, id, kind string) *spans {
 }
 
 // start begins a span under parent, or under ctx's when parent is not valid.
-func (s *spans) start(ctx context.Context, parent trace.SpanContext, name string, kind trace.SpanKind, more ...trace.SpanStartOption) (context.Context, trace.Span) {
+func (s *Spans) start(ctx context.Context, parent trace.SpanContext, name string, kind trace.SpanKind, more ...trace.SpanStartOption) (context.Context, trace.Span) {
 	if parent.IsValid() {
 		ctx = trace.ContextWithSpanContext(ctx, parent)
 	}
@@ -68,7 +68,7 @@ func (s *spans) start(ctx context.Context, parent trace.SpanContext, name string
 }
 
 // event is what a span tells of a record.
-func (s *spans) event(span trace.Span, md message.Metadata) {
+func (s *Spans) event(span trace.Span, md message.Metadata) {
 	span.SetAttributes(s.common...)
 	span.SetAttributes(semconv.CloudEventsEventID(md[record.HeaderID]))
 	if typ := md[record.HeaderType]; typ != "" {
@@ -77,7 +77,7 @@ func (s *spans) event(span trace.Span, md message.Metadata) {
 }
 
 // read is what a span tells of a record that was read from topic.
-func (s *spans) read(span trace.Span, topic, group string, msg *message.Message) {
+func (s *Spans) read(span trace.Span, topic, group string, msg *message.Message) {
 	s.event(span, msg.Metadata)
 	span.SetAttributes(semconv.MessagingDestinationName(topic), semconv.MessagingConsumerGroupName(group),
 		semconv.MessagingOperationTypeProcess, semconv.MessagingOperationName("process"))
@@ -95,10 +95,10 @@ func failed(span trace.Span, class string) {
 	span.SetAttributes(semconv.ErrorTypeKey.String(class))
 }
 
-// publish publishes records, with a span for each that they were made under;
+// Publish publishes records, with a span for each that they were made under;
 // one for all that came with one request. Each record goes with the span that
 // wrote it.
-func (s *spans) publish(pub message.Publisher, topic string, recs []*message.Message) error {
+func (s *Spans) Publish(pub message.Publisher, topic string, recs []*message.Message) error {
 	if s == nil {
 		return pub.Publish(topic, recs...)
 	}
@@ -108,15 +108,15 @@ func (s *spans) publish(pub message.Publisher, topic string, recs []*message.Mes
 	return err
 }
 
-// stores is publish for records that somebody else publishes.
-func (s *spans) stores(topic string, recs []*message.Message) (ended func(error)) {
+// Stores is publish for records that somebody else publishes.
+func (s *Spans) Stores(topic string, recs []*message.Message) (ended func(error)) {
 	if s == nil || len(recs) == 0 {
 		return func(error) {}
 	}
 	return s.publishing(topic, recs)
 }
 
-func (s *spans) publishing(topic string, recs []*message.Message) (ended func(error)) {
+func (s *Spans) publishing(topic string, recs []*message.Message) (ended func(error)) {
 	of := make([]trace.Span, len(recs)) // of each record
 	var all []trace.Span                // each once
 	var last trace.SpanContext          // parent of the last of all
@@ -172,15 +172,15 @@ func (s *spans) publishing(topic string, recs []*message.Message) (ended func(er
 	}
 }
 
-// transform runs make in a span. The record goes on under it.
-func (s *spans) transform(ctx context.Context, msg *message.Message, make func(context.Context, *message.Message) (*message.Message, error)) (*message.Message, error) {
+// Transform runs make in a span. The record goes on under it.
+func (s *Spans) Transform(ctx context.Context, msg *message.Message, make func(context.Context, *message.Message) (*message.Message, error)) (*message.Message, error) {
 	tctx, span := s.start(ctx, record.TraceOf(msg.Metadata), "transform "+s.id, trace.SpanKindConsumer)
 	defer span.End()
 	if span.IsRecording() {
 		s.read(span, record.EventsTopic, record.TransformGroup(s.id), msg)
 	}
 	rec, err := make(tctx, msg)
-	var given *giveUp
+	var given *GiveUp
 	switch {
 	case err == nil:
 		rec.SetContext(trace.ContextWithSpanContext(rec.Context(), span.SpanContext()))
@@ -189,15 +189,15 @@ func (s *spans) transform(ctx context.Context, msg *message.Message, make func(c
 		span.SetAttributes(attrOutcome.String(metrics.Skipped))
 	case ctx.Err() == nil && errors.As(err, &given):
 		given.span = span.SpanContext()
-		poisoned(span, given.reason)
+		poisoned(span, given.Reason)
 	default:
 		span.SetAttributes(attrOutcome.String(outcomeReturned))
 	}
 	return rec, err
 }
 
-// of gives g the span that rec was made in.
-func (s *spans) of(rec *message.Message, g *giveUp) *giveUp {
+// Of gives g the span that rec was made in.
+func (s *Spans) Of(rec *message.Message, g *GiveUp) *GiveUp {
 	if s != nil {
 		g.span = trace.SpanContextFromContext(rec.Context())
 	}
@@ -211,7 +211,7 @@ func poisoned(span trace.Span, reason string) {
 }
 
 // poisons begins the span of a record's way to the poison queue.
-func (s *spans) poisons(ctx context.Context, g *giveUp, topic string, rec *message.Message) (ended func(error)) {
+func (s *Spans) poisons(ctx context.Context, g *GiveUp, topic string, rec *message.Message) (ended func(error)) {
 	parent := g.span
 	if !parent.IsValid() {
 		parent = trace.SpanContextFromContext(ctx)
@@ -223,7 +223,7 @@ func (s *spans) poisons(ctx context.Context, g *giveUp, topic string, rec *messa
 	publishing := s.publishing(topic, []*message.Message{rec})
 	return func(err error) {
 		if err == nil && !g.span.IsValid() { // else the transformation's, which has told
-			poisoned(trace.SpanFromContext(ctx), g.reason)
+			poisoned(trace.SpanFromContext(ctx), g.Reason)
 		}
 		publishing(err)
 	}

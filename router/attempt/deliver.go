@@ -1,4 +1,4 @@
-package router
+package attempt
 
 import (
 	"context"
@@ -42,7 +42,7 @@ func observe(m *metrics.Destination) message.HandlerMiddleware {
 		return func(msg *message.Message) ([]*message.Message, error) {
 			ctx, began := msg.Context(), time.Now()
 			out, err := next(msg)
-			if err == nil || !errors.As(err, new(*giveUp)) { // else it does not decode, and nobody was asked
+			if err == nil || !errors.As(err, new(*GiveUp)) { // else it does not decode, and nobody was asked
 				m.Attempt(class(ctx, err), time.Since(began), msg.Metadata[record.HeaderTraceparent])
 			}
 			return out, err
@@ -69,16 +69,16 @@ type deliverer struct {
 	dest    destinations.Destination
 	batcher destinations.Batcher // nil: takes no batches; else one event comes as a batch of one
 	metrics *metrics.Destination
-	spans   *spans
+	spans   *Spans
 	log     *slog.Logger
-	recent  *recent
+	recent  *Recent
 }
 
 func (d *deliverer) handle(msg *message.Message) error {
 	ctx := msg.Context()
 	delivery, err := record.DecodeDelivery(d.dest.ID(), msg)
 	if err != nil {
-		return giveUpNow(metrics.ReasonUndecodable, err)
+		return GiveUpNow(metrics.ReasonUndecodable, err)
 	}
 	delivery.Attempt = attemptOf(ctx).number()
 	if d.spans != nil {
