@@ -71,7 +71,10 @@ func noise(r *rand.Rand) string { return fmt.Sprintf("%x", r.Uint64()) }
 func TestClientsMakeNoSeries(t *testing.T) {
 	t.Parallel()
 	users, requests := 100_000, 5000
-	if testing.Short() || underRace() {
+	switch {
+	case testing.Short():
+		users, requests = 1000, 100
+	case underRace():
 		users, requests = 5000, 500
 	}
 	r := rand.New(rand.NewPCG(1, 2))

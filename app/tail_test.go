@@ -111,6 +111,9 @@ func TestSendAndTail(t *testing.T) {
 }
 
 func TestSendAndTailInMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the same as on the embedded broker")
+	}
 	t.Parallel()
 	sendAndTail(t, "{kind: memory, partitions: 4}")
 }

@@ -334,6 +334,9 @@ func TestTheLargestRequestFits(t *testing.T) {
 		batch, event int64
 		events       int
 	}{{8 << 20, 1 << 20, 500}, {1 << 20, 1 << 20, 1}, {64 << 20, 16 << 20, 5000}, {1000, 200, 3}} {
+		if testing.Short() && l.batch > 8<<20 {
+			continue
+		}
 		s := limited(t, Config{MaxBatchBytes: l.batch, MaxEventBytes: l.event, MaxBatchEvents: l.events,
 			Memory: budget.Least(l.batch, l.event, l.events)})
 		text := strings.Repeat("x", int(l.event)-20)

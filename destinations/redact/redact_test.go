@@ -111,7 +111,7 @@ func TestNoEncodingBringsASecretThrough(t *testing.T) {
 				once := encodings[first](text)
 				check(t, r, secret, first, once)
 				for _, second := range names() {
-					if i > 0 && around != "ab" {
+					if (i > 0 || testing.Short()) && around != "ab" || i > 0 && testing.Short() {
 						break // the others are tried alone
 					}
 					switch {

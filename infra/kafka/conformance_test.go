@@ -16,6 +16,9 @@ import (
 )
 
 func TestConformance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long; TestContract is quick")
+	}
 	conform(t, func(t *testing.T) []string { return cluster(t).ListenAddrs() })
 }
 

@@ -20,9 +20,10 @@ func asDamage(err error) (*infra.DamageError, bool) {
 	return e, errors.As(err, &e)
 }
 
-// How many places are damaged. EVENTSERVER_DAMAGE=long is for make check;
+// How many places are damaged, with -short too. EVENTSERVER_DAMAGE=long is for make check;
 // EVENTSERVER_DAMAGE_SEED runs one case again.
 const (
+	quickDamage = 5
 	shortDamage = 15
 	longDamage  = 600
 )
@@ -34,6 +35,9 @@ const (
 func TestRandomDamage(t *testing.T) {
 	t.Parallel()
 	cases, seed := shortDamage, rand.Uint64()
+	if testing.Short() {
+		cases = quickDamage
+	}
 	if os.Getenv("EVENTSERVER_DAMAGE") == "long" {
 		cases = longDamage
 	}

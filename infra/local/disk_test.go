@@ -90,6 +90,9 @@ func TestTrimGivesRoomBack(t *testing.T) {
 }
 
 func TestSmallTrimsGiveRoomBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 40 MB; TestTrimGivesRoomBack does it once")
+	}
 	t.Parallel()
 	l := shrinking(t, inDir(t), "a")
 	each := fill(t, l, "a", fillBytes)
@@ -108,6 +111,9 @@ func TestDeletedTopicGivesRoomBack(t *testing.T) {
 }
 
 func TestTrimAfterRestartGivesRoomBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 40 MB; TestTrimGivesRoomBack does it once")
+	}
 	t.Parallel()
 	cfg := inDir(t)
 	l := shrinking(t, cfg, "a")

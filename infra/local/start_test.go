@@ -45,6 +45,9 @@ func (f readCountFile) ReadAt(p []byte, off int64) (int, error) {
 // to, however much there is to deliver. It also read what the compactions read that
 // its replay of the logs brought about, and waited for them.
 func TestStartReadsLittle(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 80 MiB")
+	}
 	dir := t.TempDir()
 	l := open(t, Config{Dir: dir, NoSync: true}, "events", "dest.a")
 	l.compactions.forbid() // so that the start has some to do

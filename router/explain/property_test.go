@@ -19,7 +19,11 @@ import (
 // Whatever happens to events, and whenever one asks: what is said to be
 // delivered the receiver has, and in the end the other way round too.
 func TestNeverContradictsTheReceiver(t *testing.T) {
-	for round := range 12 {
+	rounds := 12
+	if testing.Short() {
+		rounds = 3
+	}
+	for round := range rounds {
 		seed := uint64(time.Now().UnixNano()) + uint64(round)
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { contradictions(t, rand.New(rand.NewPCG(seed, 0))) })
 	}

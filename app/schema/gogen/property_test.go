@@ -218,6 +218,9 @@ func merged(a, b any) any {
 // Random schemas, all in one package: what each lets pass comes back equal,
 // but for members that nothing describes.
 func TestRandomSchemas(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a program of generated types")
+	}
 	t.Parallel()
 	const schemas, values = 150, 150
 	docs := rapid.Custom(func(t *rapid.T) tree {

@@ -121,6 +121,9 @@ func run(t *testing.T, src []byte, lines []byte) []string {
 // Every schema of the official suite that Load accepts has Go code that compiles,
 // and what the schema lets pass still does after its Go type had it.
 func TestSuite(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a program of generated types")
+	}
 	t.Parallel()
 	files, err := filepath.Glob("../testdata/json-schema-test-suite/tests/draft2020-12/*.json")
 	if err != nil || len(files) == 0 {
