@@ -204,7 +204,7 @@ func (o *owner) revoked(_ context.Context, _ *kgo.Client, taken map[string][]int
 	defer late.Stop()
 	for _, c := range o.disown(taken, nil) {
 		select {
-		case <-c.Back():
+		case <-c.Released():
 		case <-late.C:
 			o.members.log.cfg.Logger.Error("a partition was not given up in time; its events may come twice", slog.String("group", c.Group), slog.Int("partition", int(c.Partition)))
 			return

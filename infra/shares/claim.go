@@ -11,11 +11,11 @@ import (
 
 // Member is an infra.Membership.
 type Member struct {
-	all   *Shares
-	key   key
-	share *share
-	own   func(infra.Claim)
-	owns  sync.WaitGroup
+	all     *Shares
+	key     key
+	share   *share
+	own     func(infra.Claim)
+	running sync.WaitGroup
 
 	leaving bool // all.mu
 	joined  bool // all.mu
@@ -42,7 +42,7 @@ func (one *Member) Close() error {
 		}
 	}
 	s.mu.Unlock()
-	one.owns.Wait()
+	one.running.Wait()
 	one.once.Do(func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -60,26 +60,26 @@ type Claim struct {
 	Group, Topic string
 	Partition    int32
 
-	member *Member
-	cancel context.CancelCauseFunc
-	lost   atomic.Bool
-	given  bool // its own function runs; Shares.mu
-	back   chan struct{}
+	member   *Member
+	cancel   context.CancelCauseFunc
+	lost     atomic.Bool
+	running  bool // its own function runs; Shares.mu
+	released chan struct{}
 }
 
 // Lost reports whether another process may have the partition. The context may have ended
 // earlier, with another cause.
 func (c *Claim) Lost() bool { return c.lost.Load() }
 
-// Back is closed when the partition has been given up.
-func (c *Claim) Back() <-chan struct{} { return c.back }
+// Released is closed when the partition has been given up.
+func (c *Claim) Released() <-chan struct{} { return c.released }
 
 // give starts a claim; Shares.mu is held.
 func (one *Member) give(n int32) {
-	c := &Claim{Group: one.key.group, Topic: one.key.topic, Partition: n, member: one, back: make(chan struct{})}
+	c := &Claim{Group: one.key.group, Topic: one.key.topic, Partition: n, member: one, released: make(chan struct{})}
 	c.Context, c.cancel = context.WithCancelCause(context.Background())
 	one.share.claims[n] = c
-	one.owns.Add(1)
+	one.running.Add(1)
 	go c.run()
 }
 
@@ -97,10 +97,10 @@ func (c *Claim) run() {
 		c.giveBack()
 	}
 	s.mu.Lock()
-	c.given = !c.ended()
-	given := c.given
+	c.running = !c.ended()
+	running := c.running
 	s.mu.Unlock()
-	if !given {
+	if !running {
 		giveUp()
 		return
 	}
@@ -123,9 +123,9 @@ func (c *Claim) giveBack() {
 	one, s := c.member, c.member.all
 	c.cancel(nil)
 	s.mu.Lock()
-	close(c.back)
+	close(c.released)
 	one.share.claims[c.Partition] = nil
 	s.assign(one.key, one.share)
 	s.mu.Unlock()
-	one.owns.Done()
+	one.running.Done()
 }

@@ -24,7 +24,7 @@ type Shares struct {
 
 	mu     sync.Mutex
 	shares map[key]*share
-	owns   func(partition int32) bool // nil: it is not known
+	owned  func(partition int32) bool // nil: it is not known
 	frozen map[string]int             // by group: how often
 	closed bool
 }
@@ -68,14 +68,14 @@ func (s *Shares) Join(group, topic string, partitions int, own func(infra.Claim)
 // Own sets the partitions of every topic that this process owns. nil: not known, and the
 // members are not assigned anything. The claims of all other partitions end, with cause
 // infra.ErrLost where another process may have them already. They are returned, also those
-// that had ended before. owns must always return the same.
-func (s *Shares) Own(owns func(partition int32) bool, cause error) (ended []*Claim) {
+// that had ended before. owned must always return the same.
+func (s *Shares) Own(owned func(partition int32) bool, cause error) (ended []*Claim) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.owns = owns
+	s.owned = owned
 	for at, of := range s.shares {
 		for n, c := range of.claims {
-			if c != nil && (owns == nil || !owns(int32(n))) {
+			if c != nil && (owned == nil || !owned(int32(n))) {
 				c.end(cause)
 				ended = append(ended, c)
 			}
@@ -88,7 +88,7 @@ func (s *Shares) Own(owns func(partition int32) bool, cause error) (ended []*Cla
 // assign balances a share. It asks a partition back from a member with too many, and gives
 // a free one to a member with too few. s.mu is held.
 func (s *Shares) assign(at key, of *share) {
-	if s.frozen[at.group] > 0 || s.owns == nil {
+	if s.frozen[at.group] > 0 || s.owned == nil {
 		return
 	}
 	var active []*Member
@@ -103,7 +103,7 @@ func (s *Shares) assign(at key, of *share) {
 	}
 	owned, has := 0, map[*Member]int{}
 	for n, c := range of.claims {
-		if s.owns(int32(n)) {
+		if s.owned(int32(n)) {
 			owned++
 		}
 		if c != nil && !c.ended() {
@@ -126,7 +126,7 @@ func (s *Shares) assign(at key, of *share) {
 		}
 	}
 	for n, c := range of.claims {
-		if c != nil || !s.owns(int32(n)) {
+		if c != nil || !s.owned(int32(n)) {
 			continue
 		}
 		for _, one := range active {
@@ -180,7 +180,7 @@ func (s *Shares) Members(group string, self infra.Member) (out []infra.Member) {
 		for _, one := range of.members {
 			parts := []int32{}
 			for n, c := range of.claims {
-				if c != nil && c.member == one && c.given {
+				if c != nil && c.member == one && c.running {
 					parts = append(parts, int32(n))
 				}
 			}
