@@ -60,18 +60,18 @@ type Codec struct {
 // Encode writes the note and the spans relative to the position, in unpadded
 // base64 because Kafka's metadata is a UTF-8 string. It reports false when the
 // limit is too short for all spans; the lowest are kept then.
-func (c Codec) Encode(s State) (text string, whole bool) {
+func (c Codec) Encode(s State) (text string, complete bool) {
 	if len(s.Above) == 0 && s.Note == "" {
 		return "", true
 	}
-	kind, body, whole := encodeSpans(s.Next, s.Above, c.room(s.Next, s.Note))
+	kind, body, complete := encodeSpans(s.Next, s.Above, c.room(s.Next, s.Note))
 	if len(body) == 0 && s.Note == "" {
-		return "", whole
+		return "", complete
 	}
 	if c.Form == Plain {
-		return plainText(s, kind, body), whole
+		return plainText(s, kind, body), complete
 	}
-	return boundText(s, kind, body), whole
+	return boundText(s, kind, body), complete
 }
 
 // Decode reads what Encode wrote in the same form. After an error the state has

@@ -59,9 +59,9 @@ func cutNote(next int64, text string) (note, rest string) {
 	if text[0] != noteMark {
 		return "", text
 	}
-	note, rest, ended := strings.Cut(text[1:], noteEnd)
-	of, rest, endedToo := strings.Cut(rest, noteEnd)
-	if !ended || !endedToo || !NoteFits(note) {
+	note, rest, found := strings.Cut(text[1:], noteEnd)
+	of, rest, positionFound := strings.Cut(rest, noteEnd)
+	if !found || !positionFound || !NoteFits(note) {
 		return "", text // not ours
 	}
 	if of != strconv.FormatInt(next, 36) {

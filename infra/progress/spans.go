@@ -15,30 +15,30 @@ const (
 	kindBitmap = 'b' // one bit an offset, from the position on
 )
 
-// encodeSpans writes spans in most bytes. It reports false when they do not fit;
+// encodeSpans writes spans in at most limit bytes. It reports false when they do not fit;
 // the lowest are kept then.
-func encodeSpans(next int64, spans []infra.Span, most int64) (kind byte, body []byte, whole bool) {
+func encodeSpans(next int64, spans []infra.Span, limit int64) (kind byte, body []byte, complete bool) {
 	if len(spans) == 0 {
 		return kindRuns, nil, true
 	}
-	runs, reach := appendRuns(next, spans, most)
+	runs, reach := appendRuns(next, spans, limit)
 	kind, body, end := byte(kindRuns), runs, spans[len(spans)-1].To
-	if reach < end && reach-next < most*8 {
-		kind, body = kindBitmap, appendBitmap(next, spans, most)
-		reach = min(end, next+most*8)
+	if reach < end && reach-next < limit*8 {
+		kind, body = kindBitmap, appendBitmap(next, spans, limit)
+		reach = min(end, next+limit*8)
 	}
 	return kind, body, reach == end
 }
 
-// appendRuns writes what fits in most bytes and returns the end of the last span
+// appendRuns writes what fits in limit bytes and returns the end of the last span
 // written.
-func appendRuns(next int64, spans []infra.Span, most int64) (buf []byte, reach int64) {
+func appendRuns(next int64, spans []infra.Span, limit int64) (buf []byte, reach int64) {
 	reach = next
 	for _, s := range spans {
 		mark := len(buf)
 		buf = binary.AppendUvarint(buf, uint64(s.From-reach))
 		buf = binary.AppendUvarint(buf, uint64(s.To-s.From))
-		if int64(len(buf)) > most {
+		if int64(len(buf)) > limit {
 			return buf[:mark], reach
 		}
 		reach = s.To
@@ -46,8 +46,8 @@ func appendRuns(next int64, spans []infra.Span, most int64) (buf []byte, reach i
 	return buf, reach
 }
 
-func appendBitmap(next int64, spans []infra.Span, most int64) []byte {
-	bits := min(spans[len(spans)-1].To-next, most*8)
+func appendBitmap(next int64, spans []infra.Span, limit int64) []byte {
+	bits := min(spans[len(spans)-1].To-next, limit*8)
 	buf := make([]byte, (bits+7)/8)
 	for _, s := range spans {
 		for i := s.From - next; i < min(s.To-next, bits); i++ {
