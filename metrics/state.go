@@ -47,18 +47,18 @@ type stateCollector struct {
 	info, inFlight, buffered, blocked, oldestBlocked, oldest, breaker, paused, held, lag *prometheus.Desc
 	partitions, window, deferred, metadata, metadataFull, suppressed                     *prometheus.Desc
 
-	mu  sync.Mutex
-	all map[string]*asked // by destination
+	mu      sync.Mutex
+	sources map[string]*source // by destination
 	// by stage, since the start: of all destinations that there have been
 	suppressedSince map[string]int64
 }
 
-// asked is a destination that is asked. Its readers count from their own start, which
+// source is a destination whose State is read. Its readers count from their own start, which
 // may be that of a replay; what a counter shows never goes back.
-type asked struct {
+type source struct {
 	kind      string
 	state     func() State
-	was       map[string]Reader // by stage, at the last look
+	last      map[string]Reader // by stage, as of the last read
 	fullSince int64             // commits of all stages, since the destination came
 }
 
@@ -83,7 +83,7 @@ func newStateCollector() *stateCollector {
 		metadata:      desc("commit_metadata_bytes", "Commit metadata of the partition that has most; Kafka's limit is 4096.", "stage"),
 		metadataFull:  desc("commit_metadata_full_total", "Commits that could not hold all that was done; a crash then repeats more.", "destination"),
 		suppressed:    desc("duplicates_suppressed_total", "Records not handled again because an earlier owner had done them.", "stage"),
-		all:           map[string]*asked{}, suppressedSince: map[string]int64{},
+		sources:       map[string]*source{}, suppressedSince: map[string]int64{},
 	}
 }
 
@@ -91,12 +91,12 @@ func newStateCollector() *stateCollector {
 func (c *stateCollector) add(id, kind string, state func() State) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	d := c.all[id]
+	d := c.sources[id]
 	if d == nil {
-		d = &asked{was: map[string]Reader{}}
-		c.all[id] = d
+		d = &source{last: map[string]Reader{}}
+		c.sources[id] = d
 	} else {
-		c.look(d)
+		c.read(d)
 	}
 	d.kind, d.state = kind, state
 }
@@ -104,30 +104,30 @@ func (c *stateCollector) add(id, kind string, state func() State) {
 func (c *stateCollector) remove(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if d := c.all[id]; d != nil {
-		c.look(d)
-		delete(c.all, id)
+	if d := c.sources[id]; d != nil {
+		c.read(d)
+		delete(c.sources, id)
 	}
 }
 
-// look asks d, and counts what has come since the last time. The caller holds mu.
-func (c *stateCollector) look(d *asked) State {
+// read asks d, and counts what has come since the last time. The caller holds mu.
+func (c *stateCollector) read(d *source) State {
 	s := d.state()
 	for _, r := range s.Readers {
-		was := d.was[r.Stage]
-		d.fullSince += risen(was.MetadataFull, r.MetadataFull)
-		c.suppressedSince[r.Stage] += risen(was.Suppressed, r.Suppressed)
-		d.was[r.Stage] = r
+		last := d.last[r.Stage]
+		d.fullSince += increase(last.MetadataFull, r.MetadataFull)
+		c.suppressedSince[r.Stage] += increase(last.Suppressed, r.Suppressed)
+		d.last[r.Stage] = r
 	}
 	return s
 }
 
-// risen is by how much a count has risen that may have begun anew.
-func risen(was, now int64) int64 {
-	if now < was {
+// increase is by how much a count has risen that may have begun anew.
+func increase(before, now int64) int64 {
+	if now < before {
 		return now
 	}
-	return now - was
+	return now - before
 }
 
 // Describe implements prometheus.Collector.
@@ -149,8 +149,8 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), label)
 	}
 	waits, metadata := Waits(), map[string]int{}
-	for id, d := range c.all {
-		s := c.look(d)
+	for id, d := range c.sources {
+		s := c.read(d)
 		gauge(c.info, 1, id, d.kind)
 		gauge(c.inFlight, float64(s.InFlight), id)
 		gauge(c.buffered, float64(s.Buffered), id)
@@ -159,9 +159,9 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge(c.oldestBlocked, age(s.OldestBlocked, time.Time{}), id)
 		gauge(c.oldest, age(s.Oldest, s.OldestAt), id)
-		gauge(c.breaker, truth(s.BreakerOpen), id)
-		gauge(c.paused, truth(s.Paused), id)
-		gauge(c.held, truth(s.Held), id)
+		gauge(c.breaker, boolValue(s.BreakerOpen), id)
+		gauge(c.paused, boolValue(s.Paused), id)
+		gauge(c.held, boolValue(s.Held), id)
 		window, deferred := 0.0, 0
 		for _, r := range s.Readers {
 			gauge(c.partitions, float64(r.Partitions), id, r.Stage)
@@ -183,7 +183,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func truth(b bool) float64 {
+func boolValue(b bool) float64 {
 	if b {
 		return 1
 	}
