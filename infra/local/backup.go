@@ -40,13 +40,13 @@ func (l *Log) Backup(ctx context.Context, to string) (err error) {
 	if isWithin(source, to) {
 		return fmt.Errorf("backup: %s is within broker.dir: %w", to, ErrTarget)
 	}
-	d, made, err := newDirectory(to)
+	d, created, err := newDirectory(to)
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
 	err = l.backup(ctx, d)
 	if err != nil {
-		err = errors.Join(err, d.undo(made))
+		err = errors.Join(err, d.undo(created))
 	}
 	if err := errors.Join(err, d.close()); err != nil {
 		return fmt.Errorf("backup to %s: %w", to, err)
@@ -86,17 +86,17 @@ func (l *Log) backup(ctx context.Context, d *directory) error {
 	return d.created()
 }
 
-// newDirectory creates a directory that no server opens until it is ready. made: it did not
+// newDirectory creates a directory that no server opens until it is ready. created: it did not
 // exist. The error wraps ErrTarget.
-func newDirectory(path string) (d *directory, made bool, err error) {
+func newDirectory(path string) (d *directory, created bool, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("%w: %w", err, ErrTarget)
 		}
 	}()
 	entries, err := os.ReadDir(path)
-	made = errors.Is(err, fs.ErrNotExist)
-	if err != nil && !made {
+	created = errors.Is(err, fs.ErrNotExist)
+	if err != nil && !created {
 		return nil, false, err
 	}
 	if len(entries) > 0 {
@@ -112,12 +112,12 @@ func newDirectory(path string) (d *directory, made bool, err error) {
 	if err := errors.Join(os.Chmod(path, dirMode), writeFormat(d.fs, path, formatPartial)); err != nil {
 		return nil, false, errors.Join(err, d.close())
 	}
-	return d, made, nil
+	return d, created, nil
 }
 
 // undo removes what was written to a new directory.
-func (d *directory) undo(made bool) error {
-	if made {
+func (d *directory) undo(created bool) error {
+	if created {
 		return os.RemoveAll(d.path)
 	}
 	entries, err := os.ReadDir(d.path)

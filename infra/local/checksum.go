@@ -44,7 +44,7 @@ func (c checkedFile) ReadAt(b []byte, at int64) (int, error) {
 	switch {
 	case errors.Is(err, io.EOF): // the file is shorter than the block, which is no damage for Pebble
 		err = &blockError{at, len(b), "the file ends before it does"}
-	case err == nil && len(b) > checkedBytes+block.TrailerLen && !wholeBlock(b):
+	case err == nil && len(b) > checkedBytes+block.TrailerLen && !blockIntact(b):
 		err = &blockError{at, len(b) - block.TrailerLen, "checksum mismatch"}
 	}
 	return n, err

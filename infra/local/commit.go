@@ -29,7 +29,7 @@ type committer struct {
 	steps, durables []*request // of the next groups
 	unsynced        bool       // a group was stored since the last sync began
 	due             bool       // the timer fired
-	small           bool       // the last Durable call stored little, as one event does
+	smallCall       bool       // the last Durable call stored little, as one event does
 }
 
 // smallBytes is the minimum size of a Durable call that is written at once. After smaller
@@ -59,18 +59,18 @@ func (c *committer) start() {
 func (c *committer) stop() bool {
 	select {
 	case <-c.done:
-	case <-c.log.queue.down:
+	case <-c.log.queue.failed:
 	}
 	select {
-	case <-c.log.queue.down:
+	case <-c.log.queue.failed:
 		return false
 	default:
 		return true
 	}
 }
 
-// soon makes unsynced batches and progress be synced within syncDelay.
-func (c *committer) soon() {
+// scheduleSync makes unsynced batches and progress be synced within syncDelay.
+func (c *committer) scheduleSync() {
 	if c.armed.CompareAndSwap(false, true) {
 		c.timer.Reset(syncDelay)
 	}
@@ -79,7 +79,7 @@ func (c *committer) soon() {
 func (c *committer) run() {
 	defer close(c.syncs)
 	for {
-		if c.small {
+		if c.smallCall {
 			runtime.Gosched() // other callers may join the group
 		}
 		c.log.queue.takeSteps(&c.steps)
@@ -103,7 +103,7 @@ func (c *committer) run() {
 		case <-c.timer.C:
 			c.armed.Store(false)
 			c.due = true
-		case <-c.log.queue.down:
+		case <-c.log.queue.failed:
 			return
 		}
 	}
@@ -128,7 +128,7 @@ func (c *committer) commitSteps() bool {
 	c.unsynced = true
 	c.apply(g)
 	if c.log.wal {
-		c.soon()
+		c.scheduleSync()
 	}
 	return true
 }
@@ -142,7 +142,7 @@ func (c *committer) commitSynced() bool {
 	}
 	g := c.newGroup()
 	for _, r := range c.durables {
-		c.small = r.bytes < smallBytes
+		c.smallCall = r.bytes < smallBytes
 		c.encode(g, r)
 	}
 	clear(c.durables)
@@ -164,11 +164,11 @@ func (c *committer) apply(g *group) {
 	c.seq, g.records = g.seq, c.records
 	_ = g.batch.Set(sequenceKey, encodeSequence(g.seq, g.records), nil)
 	c.flight.add(g)
-	c.log.reclaimer.stored.Add(int64(g.batch.Len()))
+	c.log.reclaimer.storedBytes.Add(int64(g.batch.Len()))
 	var err error
 	if g.sync {
-		for i := range g.touches {
-			g.touches[i].p.syncing.Store(true)
+		for i := range g.additions {
+			g.additions[i].p.syncing.Store(true)
 		}
 		c.log.queue.setSyncing(true)
 		err = c.log.db.ApplyNoSyncWait(g.batch, pebble.Sync)
@@ -177,7 +177,7 @@ func (c *committer) apply(g *group) {
 	}
 	switch {
 	case err != nil: // never: Pebble calls Fatalf
-		c.log.die(err)
+		c.log.fail(err)
 	case g.sync:
 		c.syncs <- g
 	default:
@@ -189,15 +189,15 @@ func (c *committer) apply(g *group) {
 func (c *committer) sync() {
 	for g := range c.syncs {
 		if err := g.batch.SyncWait(); err != nil {
-			c.log.die(err)
+			c.log.fail(err)
 			return
 		}
-		if c.log.there() != nil { // it is dead
+		if c.log.checkDirectory() != nil { // it is dead
 			return
 		}
 		if m := c.log.mark; m != nil {
 			if err := m.write(position{g.seq, g.records, c.log.cfg.NoSync}); err != nil {
-				c.log.die(err)
+				c.log.fail(err)
 				return
 			}
 		}
@@ -208,18 +208,18 @@ func (c *committer) sync() {
 
 // publish makes a group readable and answers its calls.
 func (c *committer) publish(g *group) {
-	for i := range g.touches {
-		t := &g.touches[i]
+	for i := range g.additions {
+		t := &g.additions[i]
 		bytes := t.p.publish(t)
 		if bytes > 0 {
 			c.log.tail.add(t.p, t.end, bytes)
 		}
 	}
 	c.log.groups.publish(g.progress)
-	for _, stored := range g.stored {
+	for _, stored := range g.onStored {
 		stored()
 	}
-	c.flight.land(g)
+	c.flight.finish(g)
 	g.free()
 }
 
@@ -239,8 +239,8 @@ func (c *committer) encode(g *group, r *request) {
 		}
 	}
 	g.requests = append(g.requests, r)
-	if r.stored != nil {
-		g.stored = append(g.stored, r.stored)
+	if r.onStored != nil {
+		g.onStored = append(g.onStored, r.onStored)
 	}
 	for i, rec := range r.records {
 		g.add(r.parts[i], rec)
@@ -251,20 +251,20 @@ func (c *committer) encode(g *group, r *request) {
 
 // group is the content of one Pebble batch.
 type group struct {
-	batch    *pebble.Batch
-	seq      uint64
-	records  uint64 // the sum of the ends of all partitions
-	now      int64  // unix nanoseconds
-	sync     bool
-	touches  []touch
-	progress []progressed
-	stored   []func()   // called when it is
-	requests []*request // flight.mu once it is in flight
-	answered bool       // flight.mu
+	batch     *pebble.Batch
+	seq       uint64
+	records   uint64 // the sum of the ends of all partitions
+	now       int64  // unix nanoseconds
+	sync      bool
+	additions []addition
+	progress  []progressUpdate
+	onStored  []func()   // called when it is
+	requests  []*request // flight.mu once it is in flight
+	answered  bool       // flight.mu
 }
 
-// touch are the records that a group adds to a partition.
-type touch struct {
+// addition has the records that a group adds to a partition.
+type addition struct {
 	p     *partition
 	end   int64
 	live  bool            // somebody reads at the end: the tail gets all of them or none
@@ -285,26 +285,26 @@ func (c *committer) newGroup() *group {
 func (g *group) free() {
 	_ = g.batch.Close()
 	clear(g.requests)
-	clear(g.touches)
+	clear(g.additions)
 	clear(g.progress)
-	clear(g.stored)
-	*g = group{touches: g.touches[:0], progress: g.progress[:0], stored: g.stored[:0], requests: g.requests[:0]}
+	clear(g.onStored)
+	*g = group{additions: g.additions[:0], progress: g.progress[:0], onStored: g.onStored[:0], requests: g.requests[:0]}
 	groupPool.Put(g)
 }
 
-// touch returns the group's touch of p.
-func (g *group) touch(p *partition) *touch {
-	if p.touched < len(g.touches) && g.touches[p.touched].p == p {
-		return &g.touches[p.touched]
+// addition returns the group's addition to p.
+func (g *group) addition(p *partition) *addition {
+	if p.additionIndex < len(g.additions) && g.additions[p.additionIndex].p == p {
+		return &g.additions[p.additionIndex]
 	}
-	p.touched = len(g.touches)
-	g.touches = append(g.touches, touch{p: p, live: p.live.Load() > 0})
-	return &g.touches[p.touched]
+	p.additionIndex = len(g.additions)
+	g.additions = append(g.additions, addition{p: p, live: p.live.Load() > 0})
+	return &g.additions[p.additionIndex]
 }
 
 // add gives a record its offset and time.
 func (g *group) add(p *partition, rec *infra.Record) {
-	t := g.touch(p)
+	t := g.addition(p)
 	p.last = max(p.last, g.now)
 	offset := p.next
 	p.next++
@@ -337,8 +337,8 @@ func (f *flight) add(g *group) {
 	}
 }
 
-// land answers a group's calls.
-func (f *flight) land(g *group) {
+// finish answers a group's calls.
+func (f *flight) finish(g *group) {
 	f.mu.Lock()
 	for i := range f.groups {
 		if f.groups[i] == g {

@@ -19,7 +19,7 @@ type cursor struct {
 	p    *partition
 	more chan struct{}
 
-	waits bool // its last Read returned none; p.mu
+	waiting bool // its last Read returned none; p.mu
 
 	mu       sync.Mutex // against Close of the log
 	next     int64
@@ -67,11 +67,11 @@ func (c *cursor) Read(ctx context.Context, maxBytes int) ([]*infra.Record, error
 	if err := c.log.readable(ctx); err != nil {
 		return nil, err
 	}
-	if c.p.topic.gone.Load() {
+	if c.p.topic.deleted.Load() {
 		return nil, errNoTopic(c.p.topic.name)
 	}
 	for {
-		records, end := c.ahead(maxBytes)
+		records, end := c.readTail(maxBytes)
 		if len(records) == 0 && c.next < end {
 			var err error
 			if records, err = c.read(ctx, end, maxBytes); err != nil {
@@ -88,14 +88,14 @@ func (c *cursor) Read(ctx context.Context, maxBytes int) ([]*infra.Record, error
 	}
 }
 
-// ahead returns the tail's records for the cursor, and the end of the partition.
-func (c *cursor) ahead(maxBytes int) ([]*infra.Record, int64) {
+// readTail returns the tail's records for the cursor, and the end of the partition.
+func (c *cursor) readTail(maxBytes int) ([]*infra.Record, int64) {
 	p := c.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c.next = max(c.next, p.low)
 	if c.next >= p.end {
-		c.waits = true
+		c.waiting = true
 		c.setLive(true)
 		return nil, p.end
 	}
@@ -139,7 +139,7 @@ func (c *cursor) read(ctx context.Context, end int64, maxBytes int) ([]*infra.Re
 		c.salvaged = c.next + salvageAhead
 		return records, nil
 	}
-	return nil, c.damaged(ctx, first, damage)
+	return nil, c.skipDamaged(ctx, first, damage)
 }
 
 // scan reads Pebble from c.next on, below end. damage is the reason why it cannot.
@@ -231,7 +231,7 @@ func (p *partition) entry(offset int64, value []byte) (entry, error) {
 // trimmed reports whether everything from c.next to offset is trimmed.
 func (c *cursor) trimmed(offset int64) bool {
 	low, _ := c.p.bounds()
-	return low >= offset || c.p.topic.gone.Load()
+	return low >= offset || c.p.topic.deleted.Load()
 }
 
 func (c *cursor) failed(err error) error {

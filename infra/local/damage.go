@@ -16,18 +16,18 @@ import (
 type damages struct {
 	log *Log
 
-	mu   sync.Mutex
-	told map[string]struct{}
+	mu       sync.Mutex
+	reported map[string]struct{}
 }
 
 func (d *damages) init(l *Log) {
 	d.log = l
-	d.told = map[string]struct{}{}
+	d.reported = map[string]struct{}{}
 }
 
 // file reports a damaged file. Its lost records are reported when they are read.
 func (d *damages) file(path string, err error) {
-	d.tell(path, &infra.DamageError{File: path, Err: fmt.Errorf("broker.dir: %s is damaged: %w%s", path, err, d.log.dir.cure())})
+	d.report(path, &infra.DamageError{File: path, Err: fmt.Errorf("broker.dir: %s is damaged: %w%s", path, err, d.log.dir.repairHint())})
 }
 
 // corruptFile is the file of one of Pebble's errors; "": the error does not say.
@@ -46,8 +46,8 @@ func plain(err error) error {
 	return err
 }
 
-// cure is the end of an error's text while the log runs.
-func (d *directory) cure() string {
+// repairHint is the end of an error's text while the log runs.
+func (d *directory) repairHint() string {
 	if d == nil {
 		return ""
 	}
@@ -56,18 +56,18 @@ func (d *directory) cure() string {
 
 // records reports unreadable records.
 func (d *damages) records(e *infra.DamageError) {
-	d.tell(fmt.Sprintf("%s/%d/%d", e.Topic, e.Partition, e.Offsets.From), e)
+	d.report(fmt.Sprintf("%s/%d/%d", e.Topic, e.Partition, e.Offsets.From), e)
 }
 
-func (d *damages) tell(place string, e *infra.DamageError) {
-	if errors.Is(e, errGone) { // the files are whole, and elsewhere
+func (d *damages) report(place string, e *infra.DamageError) {
+	if errors.Is(e, errMoved) { // the files are whole, and elsewhere
 		return
 	}
 	d.mu.Lock()
-	_, told := d.told[place]
-	d.told[place] = struct{}{}
+	_, known := d.reported[place]
+	d.reported[place] = struct{}{}
 	d.mu.Unlock()
-	if !told {
+	if !known {
 		d.log.cfg.Damaged(e)
 	}
 }

@@ -40,8 +40,8 @@ type directory struct {
 	path  string
 	fs    vfs.FS
 	lock  io.Closer
-	held  *heldFS // nil where fs is not the machine's
-	fresh bool    // nothing was stored here yet: Pebble's files are to be created
+	guard *guardedFS // nil where fs is not the machine's
+	fresh bool       // nothing was stored here yet: Pebble's files are to be created
 }
 
 func (d *directory) file(name string) string { return d.fs.PathJoin(d.path, name) }
@@ -50,9 +50,9 @@ func (d *directory) file(name string) string { return d.fs.PathJoin(d.path, name
 type use int
 
 const (
-	useAny    use = iota // one that is missing or empty is fresh
-	useStored            // there must be something
-	useRead              // so must there, and it stays as it is
+	useOrCreate use = iota // one that is missing or empty is fresh
+	useExisting            // there must be something
+	useReadOnly            // so must there, and it stays as it is
 )
 
 // openDirectory locks path and checks its content. It refuses files of an older release or
@@ -64,20 +64,20 @@ func openDirectory(path string, other vfs.FS, u use, log *slog.Logger) (*directo
 	if other == nil {
 		d.fs = diskFS()
 	}
-	if u == useAny {
+	if u == useOrCreate {
 		if err := makeSynced(d.fs, path); err != nil {
 			return nil, fmt.Errorf("broker.dir: %w", err)
 		}
 	}
 	if other == nil {
-		if err := d.own(u == useRead); err != nil {
+		if err := d.acquireLock(u == useReadOnly); err != nil {
 			return nil, err
 		}
 	}
-	if err := d.look(u); err != nil {
+	if err := d.identify(u); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
-	if other == nil && u != useRead {
+	if other == nil && u != useReadOnly {
 		if err := makePrivate(d.path, log); err != nil {
 			return nil, errors.Join(fmt.Errorf("broker.dir: %w", err), d.close())
 		}
@@ -107,8 +107,8 @@ func makeSynced(fsys vfs.FS, path string) error {
 	return nil
 }
 
-// own locks the directory.
-func (d *directory) own(readOnly bool) error {
+// acquireLock locks the directory.
+func (d *directory) acquireLock(readOnly bool) error {
 	lock, err := lockDirectory(d.path, readOnly)
 	switch {
 	case errors.Is(err, errHeld):
@@ -117,21 +117,21 @@ func (d *directory) own(readOnly bool) error {
 		return fmt.Errorf("broker.dir: %w", err)
 	}
 	d.lock = lock
-	d.held = &heldFS{FS: d.fs, dir: d.path, named: lock.named}
-	d.fs = d.held
+	d.guard = &guardedFS{FS: d.fs, dir: d.path, named: lock.named}
+	d.fs = d.guard
 	if err := d.check(); err != nil { // between opening and locking it
 		return errors.Join(err, d.close())
 	}
 	return nil
 }
 
-// look finds out whether the directory is new, and refuses one that this release cannot
+// identify finds out whether the directory is new, and refuses one that this release cannot
 // open.
-func (d *directory) look(u use) error {
+func (d *directory) identify(u use) error {
 	state, err := readFormat(d.fs, d.file(formatName))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if err := d.refuseStrange(); err != nil {
+		if err := d.refuseWithoutFormat(); err != nil {
 			return err
 		}
 		d.fresh = true
@@ -147,7 +147,7 @@ func (d *directory) look(u use) error {
 	if !d.fresh {
 		return nil
 	}
-	if u != useAny {
+	if u != useOrCreate {
 		return fmt.Errorf("broker.dir: no server has stored anything in %s", d.path)
 	}
 	if err := writeFormat(d.fs, d.path, formatNew); err != nil {
@@ -161,8 +161,8 @@ func (d *directory) look(u use) error {
 	return nil
 }
 
-// refuseStrange distinguishes a directory without a format from a new one.
-func (d *directory) refuseStrange() error {
+// refuseWithoutFormat distinguishes a directory without a format from a new one.
+func (d *directory) refuseWithoutFormat() error {
 	for _, name := range []string{logName, markName} {
 		names, err := d.fs.List(d.file(name))
 		if errors.Is(err, fs.ErrNotExist) || err == nil && len(names) == 0 {
@@ -190,10 +190,10 @@ func (d *directory) created() error {
 
 // check returns an error if the path leads elsewhere.
 func (d *directory) check() error {
-	if d.held == nil {
+	if d.guard == nil {
 		return nil
 	}
-	return d.held.check()
+	return d.guard.check()
 }
 
 func (d *directory) close() error { return d.lock.Close() }

@@ -19,7 +19,7 @@ var quiet = slog.New(slog.DiscardHandler)
 
 func mustOpenDirectory(t *testing.T, path string) *directory {
 	t.Helper()
-	d, err := openDirectory(path, nil, useAny, quiet)
+	d, err := openDirectory(path, nil, useOrCreate, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestLockHoldsWhateverIsDeleted(t *testing.T) {
 	for _, e := range entries {
 		must(t, os.RemoveAll(filepath.Join(path, e.Name())))
 	}
-	for _, u := range []use{useAny, useStored, useRead} {
+	for _, u := range []use{useOrCreate, useExisting, useReadOnly} {
 		_, err = openDirectory(path, nil, u, quiet)
 		wantRefused(t, err, path, "in use by another eventserver")
 		if !errors.Is(err, ErrLocked) {
@@ -82,12 +82,12 @@ func TestReadersShareADirectory(t *testing.T) {
 	d := mustOpenDirectory(t, path)
 	must(t, d.created())
 	must(t, d.close())
-	a, err := openDirectory(path, nil, useRead, quiet)
+	a, err := openDirectory(path, nil, useReadOnly, quiet)
 	must(t, err)
-	b, err := openDirectory(path, nil, useRead, quiet)
+	b, err := openDirectory(path, nil, useReadOnly, quiet)
 	must(t, err)
 	must(t, b.close())
-	_, err = openDirectory(path, nil, useAny, quiet)
+	_, err = openDirectory(path, nil, useOrCreate, quiet)
 	if !errors.Is(err, ErrLocked) {
 		t.Errorf("a server started beside a reader: %v", err)
 	}
@@ -105,7 +105,7 @@ func TestFirstStartOnlyWhereNothingWas(t *testing.T) {
 		}
 	}
 	open := func(path string) (fresh bool, err error) {
-		d, err := openDirectory(path, nil, useAny, quiet)
+		d, err := openDirectory(path, nil, useOrCreate, quiet)
 		if err != nil {
 			return false, err
 		}
@@ -179,7 +179,7 @@ func TestFirstStartOnlyWhereNothingWas(t *testing.T) {
 		_, err := open(path)
 		wantRefused(t, err, "newer release")
 	})
-	for _, u := range []use{useStored, useRead} {
+	for _, u := range []use{useExisting, useReadOnly} {
 		t.Run(fmt.Sprint("use ", u), func(t *testing.T) {
 			path := t.TempDir()
 			must(t, os.Chmod(path, 0o755))

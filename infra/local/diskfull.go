@@ -16,18 +16,18 @@ import (
 
 // fullFS hides a full disk from Pebble, whose commits do not survive one. An operation
 // below dir waits until there is room, and then continues where it stopped. Callers of the
-// log do not wait: tell informs them. Everywhere else, such as in a backup's directory, a
+// log do not wait: onFull informs them. Everywhere else, such as in a backup's directory, a
 // full disk is an error as usual.
 type fullFS struct {
 	vfs.FS
 	dir string
 
-	// tell is called with the system's error, such as syscall.ENOSPC, while nothing can be
+	// onFull is called with the system's error, such as syscall.ENOSPC, while nothing can be
 	// stored, and with nil afterwards; mu is held.
-	tell func(cause error)
-	// dead is called with the error of a write-ahead log. Pebble panics on some of them.
-	// dead does not return where Pebble cannot continue.
-	dead func(err error)
+	onFull func(cause error)
+	// onWALError is called with the error of a write-ahead log. Pebble panics on some of them.
+	// onWALError does not return where Pebble cannot continue.
+	onWALError func(err error)
 
 	mu      sync.Mutex
 	waiting int
@@ -38,8 +38,8 @@ type fullFS struct {
 // fullRetry is how often a waiting operation checks for room.
 const fullRetry = 200 * time.Millisecond
 
-func newFullFS(fs vfs.FS, dir string, tell, dead func(error)) *fullFS {
-	return &fullFS{FS: fs, dir: dir, tell: tell, dead: dead, ended: make(chan struct{})}
+func newFullFS(fs vfs.FS, dir string, onFull, onWALError func(error)) *fullFS {
+	return &fullFS{FS: fs, dir: dir, onFull: onFull, onWALError: onWALError, ended: make(chan struct{})}
 }
 
 // giveUp makes waiting operations fail, now and later. It is for closing a log while its
@@ -74,10 +74,10 @@ func (f *fullFS) try(path string, op func() error) error {
 	return err
 }
 
-// fatal hands the error of a write-ahead log to dead. That of a backup is the backup's.
+// fatal hands the error of a write-ahead log to onWALError. That of a backup is the backup's.
 func (f *fullFS) fatal(path string, err error) {
 	if err != nil && strings.HasSuffix(path, ".log") && f.within(path) {
-		f.dead(err)
+		f.onWALError(err)
 	}
 }
 
@@ -114,7 +114,7 @@ func (f *fullFS) begin(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.waiting++; f.waiting == 1 {
-		f.tell(err)
+		f.onFull(err)
 	}
 }
 
@@ -122,7 +122,7 @@ func (f *fullFS) end() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.waiting--; f.waiting == 0 {
-		f.tell(nil)
+		f.onFull(nil)
 	}
 }
 

@@ -16,7 +16,7 @@
 //	append.go   storing records                  load.go     reading the state at Open
 //	groups.go   progress of consumer groups      members.go  members of groups (infra/shares)
 //	dir.go      a locked, private directory      format.go   the format of a directory
-//	held.go     whether the directory still exists
+//	guardedfs.go whether the directory still exists
 //	mark.go     how far the log was written      verify.go   comparing the files at Open
 //	damage.go   damage found while it runs       diskfull.go waiting for room
 //	passover.go reading past damage              salvager.go damaged tables, while it runs

@@ -14,19 +14,19 @@ import (
 	"github.com/cockroachdb/pebble/v2/wal"
 )
 
-// gathered has the readable content of a directory. Records never change, so they are
+// contents has the readable content of a directory. Records never change, so they are
 // written to the new directory at once. The few other keys are in memory.
-type gathered struct {
+type contents struct {
 	db    *pebble.DB
 	batch *pebble.Batch
-	meta  map[string]versioned
+	meta  map[string]versionedValue
 	dels  []deletion
 	files []FileDamage
 	err   error // of writing
 }
 
-// versioned is a value with its version.
-type versioned struct {
+// versionedValue is a value with its version.
+type versionedValue struct {
 	value []byte
 	seq   uint64 // Pebble's
 }
@@ -47,8 +47,8 @@ const gatherBytes = 1 << 20
 
 // gather reads every table and write-ahead log in dir, also files that no manifest names.
 // Duplicate and old values do no harm: the newest counts.
-func gather(ctx context.Context, fsys vfs.FS, dir string, db *pebble.DB) (*gathered, error) {
-	g := &gathered{db: db, batch: db.NewBatch(), meta: map[string]versioned{}}
+func gather(ctx context.Context, fsys vfs.FS, dir string, db *pebble.DB) (*contents, error) {
+	g := &contents{db: db, batch: db.NewBatch(), meta: map[string]versionedValue{}}
 	names, err := fsys.List(dir)
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func gather(ctx context.Context, fsys vfs.FS, dir string, db *pebble.DB) (*gathe
 }
 
 // replay reads a batch of a write-ahead log.
-func (g *gathered) replay(text []byte) {
+func (g *contents) replay(text []byte) {
 	head, ok := batchrepr.ReadHeader(text)
 	if !ok {
 		return
@@ -99,7 +99,7 @@ func (g *gathered) replay(text []byte) {
 	}
 }
 
-func (g *gathered) set(key, value []byte, seq uint64) {
+func (g *contents) set(key, value []byte, seq uint64) {
 	if !knownKey(key) {
 		return
 	}
@@ -112,8 +112,8 @@ func (g *gathered) set(key, value []byte, seq uint64) {
 		return
 	}
 	old, ok := g.meta[string(key)]
-	if !ok || newer(key[0], old, versioned{value, seq}) {
-		g.meta[string(key)] = versioned{bytes.Clone(value), seq}
+	if !ok || newer(key[0], old, versionedValue{value, seq}) {
+		g.meta[string(key)] = versionedValue{bytes.Clone(value), seq}
 	}
 }
 
@@ -123,7 +123,7 @@ func isRecord(value []byte) bool {
 }
 
 // newer reports whether b is newer than a, of a key in space.
-func newer(space byte, a, b versioned) bool {
+func newer(space byte, a, b versionedValue) bool {
 	switch space {
 	case spaceSequence, spaceEnd, spaceProgress: // they begin with a number that only rises
 		x, _ := binary.Uvarint(a.value)
@@ -139,16 +139,16 @@ func newer(space byte, a, b versioned) bool {
 	return b.seq > a.seq
 }
 
-func (g *gathered) del(key []byte, seq uint64) {
+func (g *contents) del(key []byte, seq uint64) {
 	g.dels = append(g.dels, deletion{string(key), string(key) + "\x00", seq})
 }
 
-func (g *gathered) delRange(from, to []byte, seq uint64) {
+func (g *contents) delRange(from, to []byte, seq uint64) {
 	g.dels = append(g.dels, deletion{string(from), string(to), seq})
 }
 
 // write stores the gathered records when there are enough.
-func (g *gathered) write(atLeast int) {
+func (g *contents) write(atLeast int) {
 	if g.batch.Len() < atLeast || g.batch.Empty() {
 		return
 	}
@@ -158,7 +158,7 @@ func (g *gathered) write(atLeast int) {
 
 // settle applies the deletions. A deleted record never returns, because offsets and numbers
 // of topics are used once.
-func (g *gathered) settle() error {
+func (g *contents) settle() error {
 	for _, d := range g.dels {
 		switch {
 		case d.from != "" && d.from[0] == spaceRecord && d.to <= string(rune(spaceRecord+1)):

@@ -15,11 +15,11 @@ type groups struct {
 
 	mu    sync.Mutex // also of topic.groups
 	order uint64     // of Keeps and Appends: the later one wins
-	dirty []*kept
+	dirty []*groupPosition
 }
 
-// kept is the progress of a group in a partition; groups.mu.
-type kept struct {
+// groupPosition is the progress of a group in a partition; groups.mu.
+type groupPosition struct {
 	topic     *topic
 	group     string
 	partition int32
@@ -30,12 +30,12 @@ type kept struct {
 	written  uint64 // order of the value in Pebble
 	dirty    bool   // position must be written
 	listed   bool   // in groups.dirty
-	gone     bool   // deleted
+	deleted  bool
 }
 
-// progressed is the progress of an Append.
-type progressed struct {
-	kept     *kept
+// progressUpdate is the progress of an Append.
+type progressUpdate struct {
+	entry    *groupPosition
 	position infra.Position
 	order    uint64
 }
@@ -59,15 +59,15 @@ func (g *groups) check(p *infra.Progressed) error {
 }
 
 // of is the entry of a group in a partition; g.mu is held.
-func (g *groups) of(t *topic, group string, partition int32) *kept {
+func (g *groups) of(t *topic, group string, partition int32) *groupPosition {
 	parts := t.groups[group]
 	if parts == nil {
-		parts = make([]*kept, len(t.parts))
+		parts = make([]*groupPosition, len(t.parts))
 		t.groups[group] = parts
 	}
 	k := parts[partition]
 	if k == nil {
-		k = &kept{topic: t, group: group, partition: partition}
+		k = &groupPosition{topic: t, group: group, partition: partition}
 		parts[partition] = k
 	}
 	return k
@@ -102,7 +102,7 @@ func (l *Log) Keep(ctx context.Context, p ...infra.Progressed) error {
 		}
 	}
 	g.mu.Unlock()
-	l.committer.soon()
+	l.committer.scheduleSync()
 	return nil
 }
 
@@ -124,7 +124,7 @@ func (g *groups) resolve(r *request, p []infra.Progressed) error {
 		if err != nil {
 			return err
 		}
-		r.progress = append(r.progress, progressed{g.of(t, p[i].Group, p[i].Partition), p[i].Position, g.order})
+		r.progress = append(r.progress, progressUpdate{g.of(t, p[i].Group, p[i].Partition), p[i].Position, g.order})
 	}
 	return nil
 }
@@ -137,8 +137,8 @@ func (g *groups) encode(into *group, r *request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, p := range r.progress {
-		k := p.kept
-		if k.gone || k.written > p.order {
+		k := p.entry
+		if k.deleted || k.written > p.order {
 			continue
 		}
 		k.written = p.order
@@ -151,14 +151,14 @@ func (g *groups) encode(into *group, r *request) {
 }
 
 // publish makes stored progress current.
-func (g *groups) publish(ps []progressed) {
+func (g *groups) publish(ps []progressUpdate) {
 	if len(ps) == 0 {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, p := range ps {
-		if k := p.kept; k.order <= p.order { // a batch may have it twice
+		if k := p.entry; k.order <= p.order { // a batch may have it twice
 			k.position, k.known, k.order = p.position, true, p.order
 		}
 	}
@@ -177,7 +177,7 @@ func (g *groups) encodeDirty(into *group) {
 	for i, k := range g.dirty {
 		g.dirty[i] = nil
 		k.listed = false
-		if !k.dirty || k.gone {
+		if !k.dirty || k.deleted {
 			continue
 		}
 		k.dirty = false
@@ -202,7 +202,7 @@ func (g *groups) forget(topics map[string]*topic) {
 func (t *topic) forget(group string) {
 	for _, k := range t.groups[group] {
 		if k != nil {
-			k.gone = true
+			k.deleted = true
 		}
 	}
 	delete(t.groups, group)
@@ -235,11 +235,11 @@ func (l *Log) Kept(ctx context.Context, topic string, groups ...string) (map[str
 	all := make(map[string]map[int32]infra.Position, max(len(groups), 1))
 	if len(groups) == 0 {
 		for group, parts := range t.groups {
-			keptOf(all, group, parts)
+			addPositions(all, group, parts)
 		}
 	}
 	for _, group := range groups {
-		keptOf(all, group, t.groups[group])
+		addPositions(all, group, t.groups[group])
 	}
 	return all, nil
 }
@@ -249,8 +249,8 @@ func (l *Log) Look(ctx context.Context, of ...infra.GroupTopic) []infra.Looked {
 	return infra.LookEach(ctx, l, of...)
 }
 
-// keptOf adds the positions of a group to all.
-func keptOf(all map[string]map[int32]infra.Position, group string, parts []*kept) {
+// addPositions adds the positions of a group to all.
+func addPositions(all map[string]map[int32]infra.Position, group string, parts []*groupPosition) {
 	for _, k := range parts {
 		if k == nil || !k.known {
 			continue

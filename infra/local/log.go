@@ -87,11 +87,11 @@ func (c *Config) validate() error {
 func (c *Config) use() use {
 	switch {
 	case c.ReadOnly:
-		return useRead
+		return useReadOnly
 	case c.MustExist:
-		return useStored
+		return useExisting
 	}
-	return useAny
+	return useOrCreate
 }
 
 // Log is an infra.Log.
@@ -119,10 +119,10 @@ type Log struct {
 	topicFile   topicFile
 	backups     sync.Mutex
 
-	opened  atomic.Bool // between Open and Close
-	closing atomic.Bool
-	close   sync.Once
-	closed  error // of Close
+	opened   atomic.Bool // between Open and Close
+	closing  atomic.Bool
+	close    sync.Once
+	closeErr error // of Close
 }
 
 var _ infra.Log = (*Log)(nil)
@@ -166,17 +166,17 @@ func (l *Log) open() error {
 	if l.dir == nil {
 		return l.openPebble(fs, "log")
 	}
-	var f found
+	var f dirState
 	fresh := l.dir.fresh
 	if !fresh {
 		var err error
-		if f, err = l.dir.ready(l.cfg.ReadOnly, l.cfg.verify); err != nil {
+		if f, err = l.dir.prepare(l.cfg.ReadOnly, l.cfg.verify); err != nil {
 			return err
 		}
 	}
 	if err := l.openPebble(fs, l.dir.file(logName)); err != nil {
 		if pebble.IsCorruptionError(err) {
-			err = l.dir.refuse(blame(err), err)
+			err = l.dir.refuse(errorFile(err), err)
 		}
 		return err
 	}
@@ -205,11 +205,11 @@ func (l *Log) openPebble(fs vfs.FS, path string) error {
 	if err := l.load(); err != nil {
 		return fmt.Errorf("local: open %s: %w", path, err)
 	}
-	return l.count()
+	return l.checkEnds()
 }
 
-// count looks whether the last records of every partition are there.
-func (l *Log) count() error {
+// checkEnds looks whether the last records of every partition are there.
+func (l *Log) checkEnds() error {
 	ends := uint64(0)
 	for _, t := range *l.topics.byName.Load() {
 		for _, p := range t.parts {
@@ -258,15 +258,15 @@ func (l *Log) Ping(ctx context.Context) error {
 	if err := l.usable(); err != nil {
 		return err
 	}
-	if err := l.there(); err != nil {
+	if err := l.checkDirectory(); err != nil {
 		return err
 	}
 	return ctx.Err()
 }
 
-// there is an error when the directory is not where it was opened: the log is dead
-// then.
-func (l *Log) there() error {
+// checkDirectory returns an error when the directory is not where it was opened: the log has
+// failed then.
+func (l *Log) checkDirectory() error {
 	if l.dir == nil {
 		return nil
 	}
@@ -285,7 +285,7 @@ func (l *Log) readable(ctx context.Context) error {
 	if l.closing.Load() {
 		return ErrClosed
 	}
-	if dead := l.queue.broken.Load(); dead != nil {
+	if dead := l.queue.failureNoLock.Load(); dead != nil {
 		return *dead
 	}
 	return ctx.Err()
@@ -298,10 +298,10 @@ func (l *Log) writable() error {
 	return l.usable()
 }
 
-// die is for a failure after which nothing can be stored: every later call returns it.
-func (l *Log) die(cause error) {
+// fail is for a failure after which nothing can be stored: every later call returns it.
+func (l *Log) fail(cause error) {
 	err := cause
-	if !errors.Is(cause, errGone) {
+	if !errors.Is(cause, errMoved) {
 		err = fmt.Errorf("local: the disk failed, restart when it works: %w", cause)
 	}
 	if l.queue.kill(err) {
@@ -327,11 +327,11 @@ func (l *Log) unblock() {
 
 // Close implements infra.Log.
 func (l *Log) Close() error {
-	l.close.Do(func() { l.closed = l.shut() })
-	return l.closed
+	l.close.Do(func() { l.closeErr = l.shutDown() })
+	return l.closeErr
 }
 
-func (l *Log) shut() error {
+func (l *Log) shutDown() error {
 	l.shares.Close() // claims may store and keep until they have ended
 	l.closing.Store(true)
 	l.queue.close()

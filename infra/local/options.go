@@ -29,10 +29,10 @@ func (l *Log) fs() vfs.FS {
 	case fs == nil:
 		fs = vfs.NewMem()
 	}
-	if l.dir != nil && l.dir.held != nil {
-		l.dir.held.gone = func(err error) {
+	if l.dir != nil && l.dir.guard != nil {
+		l.dir.guard.onMoved = func(err error) {
 			if l.opened.Load() {
-				l.die(err)
+				l.fail(err)
 			}
 		}
 	}
@@ -53,7 +53,7 @@ func (l *Log) fs() vfs.FS {
 		l.block(fmt.Errorf("broker.dir: %w", cause))
 	}, func(err error) {
 		if l.opened.Load() {
-			l.die(err)
+			l.fail(err)
 			select {} // as after Fatalf
 		}
 	})
@@ -115,7 +115,7 @@ func (g logger) Errorf(format string, args ...any) {
 }
 
 func (g logger) Fatalf(format string, args ...any) {
-	g.l.die(fatalError(format, args))
+	g.l.fail(fatalError(format, args))
 	select {}
 }
 

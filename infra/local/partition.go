@@ -11,9 +11,9 @@ type partition struct {
 	n     int32
 
 	// The committer's.
-	next    int64 // the next offset
-	last    int64 // time of the newest record
-	touched int   // index in the touches of the group that is made
+	next          int64 // the next offset
+	last          int64 // time of the newest record
+	additionIndex int   // index in the additions of the group under construction
 
 	syncing atomic.Bool  // a group with records of it waits for the disk
 	live    atomic.Int32 // cursors at the end
@@ -33,20 +33,20 @@ func (p *partition) bounds() (low, end int64) {
 
 // publish makes the records of a group readable. It returns the bytes that the tail has
 // taken.
-func (p *partition) publish(t *touch) int {
+func (p *partition) publish(t *addition) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.syncing.Store(false)
 	p.end = t.end
-	kept := 0
+	added := 0
 	if p.live.Load() > 0 && len(t.tail) > 0 {
 		p.tail.add(t.tail)
-		kept = t.bytes
+		added = t.bytes
 	} else {
 		p.tail.clear()
 	}
 	p.wakeLocked()
-	return kept
+	return added
 }
 
 func (p *partition) wake() {
@@ -57,8 +57,8 @@ func (p *partition) wake() {
 
 func (p *partition) wakeLocked() {
 	for _, c := range p.cursors {
-		if c.waits {
-			c.waits = false
+		if c.waiting {
+			c.waiting = false
 			c.signal()
 		}
 	}

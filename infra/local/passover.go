@@ -19,10 +19,10 @@ const salvageAhead = 1000
 // finds none, first is the offset of the next record in a table, or end.
 func (c *cursor) salvage(ctx context.Context, end int64, maxBytes int) (records []*infra.Record, first int64, err error) {
 	s := &c.log.salvager
-	if err := s.turn.enter(ctx); err != nil {
+	if err := s.token.enter(ctx); err != nil {
 		return nil, 0, err
 	}
-	defer s.turn.leave()
+	defer s.token.leave()
 	found, err := s.read(ctx, c.p, c.next, end, maxBytes)
 	if err != nil {
 		return nil, 0, c.failed(err)
@@ -68,9 +68,9 @@ func (c *cursor) get(offset int64) (entry, error) {
 	return e, errors.Join(err, closer.Close())
 }
 
-// damaged passes over unreadable records before end, and reports them.
-func (c *cursor) damaged(ctx context.Context, end int64, cause error) error {
-	if err := c.log.there(); err != nil {
+// skipDamaged passes over unreadable records before end, and reports them.
+func (c *cursor) skipDamaged(ctx context.Context, end int64, cause error) error {
+	if err := c.log.checkDirectory(); err != nil {
 		return err
 	}
 	if err := c.log.scans.enter(ctx); err != nil {
@@ -83,14 +83,14 @@ func (c *cursor) damaged(ctx context.Context, end int64, cause error) error {
 	}
 	// Find the first readable record: gallop, then bisect.
 	bad, step := from, int64(1)
-	for bad+step < end && !c.whole(bad+step) {
+	for bad+step < end && !c.canRead(bad+step) {
 		bad += step
 		step *= 2
 	}
 	good := min(bad+step, end)
 	for bad+1 < good {
 		mid := bad + (good-bad)/2
-		if c.whole(mid) {
+		if c.canRead(mid) {
 			good = mid
 		} else {
 			bad = mid
@@ -100,14 +100,14 @@ func (c *cursor) damaged(ctx context.Context, end int64, cause error) error {
 	c.next = to
 	damage := &infra.DamageError{
 		Topic: c.p.topic.name, Partition: c.p.n, Offsets: infra.Span{From: from, To: to}, File: corruptFile(cause),
-		Err: fmt.Errorf("local: topic %s, partition %d: offsets %d to %d cannot be read: %w%s", c.p.topic.name, c.p.n, from, to-1, plain(cause), c.log.dir.cure()),
+		Err: fmt.Errorf("local: topic %s, partition %d: offsets %d to %d cannot be read: %w%s", c.p.topic.name, c.p.n, from, to-1, plain(cause), c.log.dir.repairHint()),
 	}
 	c.log.damages.records(damage)
 	return damage
 }
 
-// whole reports whether Pebble finds the record at offset.
-func (c *cursor) whole(offset int64) bool {
+// canRead reports whether Pebble finds the record at offset.
+func (c *cursor) canRead(offset int64) bool {
 	_, err := c.get(offset)
 	return err == nil
 }

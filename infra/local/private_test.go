@@ -39,7 +39,7 @@ func TestDirectoryIsPrivate(t *testing.T) {
 	start := func() {
 		t.Helper()
 		d := mustOpenDirectory(t, dir)
-		db, err := pebble.Open(d.file(logName), &pebble.Options{FS: d.fs, Logger: silent{}})
+		db, err := pebble.Open(d.file(logName), &pebble.Options{FS: d.fs, Logger: discardLogger{}})
 		must(t, err)
 		must(t, db.Set([]byte("k"), []byte("v"), pebble.Sync))
 		must(t, db.Flush())

@@ -12,12 +12,12 @@ type request struct {
 	records  []*infra.Record
 	bytes    int          // of records, about
 	parts    []*partition // of records
-	progress []progressed
+	progress []progressUpdate
 	durable  bool
 	// encode, for a request without records, adds its changes to the batch. It runs in the
-	// committer. stored runs after the batch was stored.
-	encode func(*group) error
-	stored func()
+	// committer. onStored runs after the batch was stored.
+	encode   func(*group) error
+	onStored func()
 
 	state atomic.Int32
 	done  chan error // holds one
@@ -36,12 +36,12 @@ func newRequest() *request { return requests.Get().(*request) }
 // check refuses a request for a topic that was deleted meanwhile.
 func (r *request) check() error {
 	for _, p := range r.parts {
-		if p.topic.gone.Load() {
+		if p.topic.deleted.Load() {
 			return errNoTopic(p.topic.name)
 		}
 	}
 	for i := range r.progress {
-		if t := r.progress[i].kept.topic; t.gone.Load() {
+		if t := r.progress[i].entry.topic; t.deleted.Load() {
 			return errNoTopic(t.name)
 		}
 	}
@@ -75,16 +75,16 @@ type queue struct {
 	syncing  bool  // a sync is under way
 	closed   bool  // no more comes
 	full     error // the disk is full: nothing is taken now
-	dead     error // nothing is accepted any more
+	failure  error // nothing is accepted any more
 
-	broken atomic.Pointer[error] // dead, without the lock
-	down   chan struct{}         // closed with dead
-	wake   chan struct{}         // holds one
+	failureNoLock atomic.Pointer[error] // failure, readable without the lock
+	failed        chan struct{}         // closed when failure is set
+	wake          chan struct{}         // holds one
 }
 
 func (q *queue) init() {
 	q.wake = make(chan struct{}, 1)
-	q.down = make(chan struct{})
+	q.failed = make(chan struct{})
 }
 
 func (q *queue) signal() {
@@ -103,8 +103,8 @@ func (q *queue) state() error {
 
 func (q *queue) stateLocked() error {
 	switch {
-	case q.dead != nil:
-		return q.dead
+	case q.failure != nil:
+		return q.failure
 	case q.closed:
 		return ErrClosed
 	}
@@ -139,7 +139,7 @@ const groupBytes = 4 << 20
 func (q *queue) takeSteps(steps *[]*request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.steps = move(steps, q.steps, q.syncing)
+	q.steps = moveRequests(steps, q.steps, q.syncing)
 }
 
 // takeDurables moves the calls of the next sync into durables, but none during a sync.
@@ -148,13 +148,13 @@ func (q *queue) takeDurables(durables *[]*request) (syncing, closed, empty bool)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.syncing {
-		q.durables = move(durables, q.durables, false)
+		q.durables = moveRequests(durables, q.durables, false)
 	}
 	return q.syncing, q.closed, len(q.steps)+len(q.durables) == 0
 }
 
-// move fills into from the front of from, and returns the rest.
-func move(into *[]*request, from []*request, syncing bool) []*request {
+// moveRequests fills into from the front of from, and returns the rest.
+func moveRequests(into *[]*request, from []*request, syncing bool) []*request {
 	*into = (*into)[:0]
 	bytes := 0
 	for _, r := range from {
@@ -190,14 +190,14 @@ func (q *queue) close() {
 // kill ends the queue with err; false when it was dead already.
 func (q *queue) kill(err error) bool {
 	q.mu.Lock()
-	if q.dead != nil {
+	if q.failure != nil {
 		q.mu.Unlock()
 		return false
 	}
-	q.dead = err
-	q.broken.Store(&err)
+	q.failure = err
+	q.failureNoLock.Store(&err)
 	waiting := q.emptyLocked()
-	close(q.down)
+	close(q.failed)
 	q.mu.Unlock()
 	answer(waiting, err)
 	return true

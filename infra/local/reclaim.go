@@ -19,19 +19,19 @@ const (
 	reclaimIdle = 5
 	reclaimBusy = 256 << 10
 
-	// reclaimLeast is the minimum space for a compaction.
-	reclaimLeast = 4 << 20
+	// reclaimMin is the minimum space for a compaction.
+	reclaimMin = 4 << 20
 )
 
 // reclaimer frees the space of trimmed records while the log is idle. Pebble leaves tables
 // with trimmed records in level 0 until there are enough of them. A busy log has enough
 // soon, an idle one never.
 type reclaimer struct {
-	log    *Log
-	stored atomic.Int64 // bytes, since the log was opened
-	wake   chan struct{}
-	cancel context.CancelFunc
-	run    sync.WaitGroup
+	log         *Log
+	storedBytes atomic.Int64 // bytes, since the log was opened
+	wake        chan struct{}
+	cancel      context.CancelFunc
+	run         sync.WaitGroup
 
 	mu    sync.Mutex
 	spans map[reclaimSpan]infra.Span // trimmed records
@@ -59,16 +59,16 @@ func (r *reclaimer) stop() {
 	}
 }
 
-// trimmed records that records of a partition were deleted.
-func (r *reclaimer) trimmed(p *partition, what infra.Span) {
-	r.note(reclaimSpan{p.topic.id, p.n}, what)
+// addTrimmed records that records of a partition were deleted.
+func (r *reclaimer) addTrimmed(p *partition, what infra.Span) {
+	r.addSpan(reclaimSpan{p.topic.id, p.n}, what)
 	select {
 	case r.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (r *reclaimer) note(s reclaimSpan, what infra.Span) {
+func (r *reclaimer) addSpan(s reclaimSpan, what infra.Span) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if had, ok := r.spans[s]; ok {
@@ -84,7 +84,7 @@ func (r *reclaimer) loop(ctx context.Context) {
 			return
 		case <-r.wake:
 		}
-		if !r.idles(ctx) {
+		if !r.waitIdle(ctx) {
 			return
 		}
 		if err := r.reclaim(ctx); err != nil && ctx.Err() == nil {
@@ -93,17 +93,17 @@ func (r *reclaimer) loop(ctx context.Context) {
 	}
 }
 
-// idles waits until the log is idle. false: the reclaimer was stopped.
-func (r *reclaimer) idles(ctx context.Context) bool {
+// waitIdle waits until the log is idle. false: the reclaimer was stopped.
+func (r *reclaimer) waitIdle(ctx context.Context) bool {
 	timer := time.NewTicker(reclaimIdle * r.log.cfg.reclaim)
 	defer timer.Stop()
-	for before := r.stored.Load(); ; before = r.stored.Load() {
+	for before := r.storedBytes.Load(); ; before = r.storedBytes.Load() {
 		select {
 		case <-ctx.Done():
 			return false
 		case <-timer.C:
 		}
-		if r.stored.Load()-before < reclaimBusy {
+		if r.storedBytes.Load()-before < reclaimBusy {
 			return true
 		}
 	}
@@ -127,8 +127,8 @@ func (r *reclaimer) reclaim(ctx context.Context) error {
 		}
 	}
 	for s, what := range spans {
-		if held < reclaimLeast {
-			r.note(s, what)
+		if held < reclaimMin {
+			r.addSpan(s, what)
 			continue
 		}
 		from, to := s.keys(what)

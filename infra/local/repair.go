@@ -57,7 +57,7 @@ func Repair(ctx context.Context, from, to string) (*Report, error) {
 type repairer struct {
 	from, to *directory
 	db       *pebble.DB
-	found    *gathered
+	found    *contents
 	topics   map[uint32]*topicRepair
 	report   *Report
 
@@ -94,7 +94,7 @@ func repair(ctx context.Context, from, to *directory) (*Report, error) {
 	r := &repairer{from: from, to: to, report: &Report{}}
 	r.lookAt()
 	db, err := pebble.Open(to.file(logName), &pebble.Options{
-		FS: to.fs, FormatMajorVersion: pebble.FormatNewest, MemTableSize: memTableBytes, Logger: silent{},
+		FS: to.fs, FormatMajorVersion: pebble.FormatNewest, MemTableSize: memTableBytes, Logger: discardLogger{},
 	})
 	if err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ import (
 // deleted topic is not used again.
 type salvager struct {
 	log    *Log
-	turn   scans                     // one reader at a time; readers without damage do not wait
+	token  scans                     // one reader at a time; readers without damage do not wait
 	tables map[string][]salvageBlock // of each damaged table, which is read whole once
 }
 
@@ -37,17 +37,17 @@ type salvageBlock struct {
 const salvageTries = 3
 
 func (s *salvager) init(l *Log) {
-	s.log, s.turn, s.tables = l, make(scans, 1), map[string][]salvageBlock{}
+	s.log, s.token, s.tables = l, make(scans, 1), map[string][]salvageBlock{}
 }
 
 // read returns the first records of [from, to) that are in tables, about maxBytes of them.
-// The caller has the turn.
+// The caller has the token.
 func (s *salvager) read(ctx context.Context, p *partition, from, to int64, maxBytes int) ([]entry, error) {
 	if s.log.dir == nil {
 		return nil, nil
 	}
 	for try := 1; ; try++ {
-		w := &window{p: p, most: maxBytes, records: map[int64]entry{},
+		w := &window{p: p, maxBytes: maxBytes, records: map[int64]entry{},
 			from: appendRecordKey(nil, p.topic.id, p.n, from), to: appendRecordKey(nil, p.topic.id, p.n, to)}
 		replaced := false
 		tables, err := s.list(w)
@@ -121,7 +121,7 @@ func (s *salvager) table(name string, w *window) error {
 		switch {
 		case err != nil && !pebble.IsCorruptionError(err):
 			return err
-		case err == nil && wholeBlock(text):
+		case err == nil && blockIntact(text):
 			readBlock(text[:b.length], w)
 		}
 		if w.full(b.last) {
@@ -160,12 +160,12 @@ func readWindow(fsys vfs.FS, path string, w *window) (err error) {
 type window struct {
 	p        *partition
 	from, to []byte
-	most     int // bytes of records
+	maxBytes int // bytes of records
 	added    int // bytes, of one table
 	records  map[int64]entry
 }
 
-// set implements salvaged.
+// set implements keyVisitor.
 func (w *window) set(key, value []byte, _ uint64) {
 	if bytes.Compare(key, w.from) < 0 || bytes.Compare(key, w.to) >= 0 {
 		return
@@ -183,7 +183,7 @@ func (w *window) set(key, value []byte, _ uint64) {
 	}
 }
 
-// del and delRange implement salvaged: records go by trims only.
+// del and delRange implement keyVisitor: records go by trims only.
 func (*window) del([]byte, uint64)              {}
 func (*window) delRange([]byte, []byte, uint64) {}
 
@@ -196,7 +196,7 @@ func (e entry) size() int {
 
 // full reports whether a table has added enough. The window then ends behind last.
 func (w *window) full(last []byte) bool {
-	if w.added < w.most || w.added == 0 {
+	if w.added < w.maxBytes || w.added == 0 {
 		return false
 	}
 	if end := append(bytes.Clone(last), 0); bytes.Compare(end, w.to) < 0 {
@@ -213,7 +213,7 @@ func (w *window) cut() {
 	n := 0
 	for _, offset := range slices.Sorted(maps.Keys(w.records)) {
 		key := appendRecordKey(nil, w.p.topic.id, w.p.n, offset)
-		if n > 0 && n >= w.most && bytes.Compare(key, w.to) < 0 {
+		if n > 0 && n >= w.maxBytes && bytes.Compare(key, w.to) < 0 {
 			w.to = key
 		}
 		if bytes.Compare(key, w.to) >= 0 {
@@ -234,7 +234,7 @@ func (w *window) sorted() (all []entry) {
 // keyRange is the keys of records in a block.
 type keyRange struct{ first, last []byte }
 
-// set implements salvaged.
+// set implements keyVisitor.
 func (k *keyRange) set(key, _ []byte, _ uint64) {
 	if len(key) != recordKeyLen || key[0] != spaceRecord {
 		return
@@ -245,6 +245,6 @@ func (k *keyRange) set(key, _ []byte, _ uint64) {
 	k.last = bytes.Clone(key)
 }
 
-// del and delRange implement salvaged.
+// del and delRange implement keyVisitor.
 func (*keyRange) del([]byte, uint64)              {}
 func (*keyRange) delRange([]byte, []byte, uint64) {}

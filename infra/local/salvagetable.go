@@ -13,9 +13,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// salvaged receives the readable content of a damaged directory. seq is Pebble's number of
+// keyVisitor receives the readable content of a damaged directory. seq is Pebble's number of
 // a write; 0 where a compaction has dropped it because no older write was left.
-type salvaged interface {
+type keyVisitor interface {
 	set(key, value []byte, seq uint64)
 	del(key []byte, seq uint64)
 	delRange(from, to []byte, seq uint64)
@@ -24,7 +24,7 @@ type salvaged interface {
 // salvageTable reads everything readable of a table: as Pebble does, or else block by
 // block. Blocks have checksums. Their places are in the index. If the index is damaged too,
 // blocks are found by their checksums.
-func salvageTable(fsys vfs.FS, path string, to salvaged) error {
+func salvageTable(fsys vfs.FS, path string, to keyVisitor) error {
 	err := readTable(fsys, path, to)
 	if err == nil {
 		return nil
@@ -40,7 +40,7 @@ func salvageTable(fsys vfs.FS, path string, to salvaged) error {
 }
 
 // readTable reads a whole table.
-func readTable(fsys vfs.FS, path string, to salvaged) (err error) {
+func readTable(fsys vfs.FS, path string, to keyVisitor) (err error) {
 	r, err := openTable(fsys, path)
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func readTable(fsys vfs.FS, path string, to salvaged) (err error) {
 	return it.Error()
 }
 
-func point(to salvaged, key, value []byte, seq uint64, kind pebble.InternalKeyKind) {
+func point(to keyVisitor, key, value []byte, seq uint64, kind pebble.InternalKeyKind) {
 	switch kind {
 	case pebble.InternalKeyKindSet, pebble.InternalKeyKindSetWithDelete:
 		to.set(key, value, seq)
@@ -73,7 +73,7 @@ func point(to salvaged, key, value []byte, seq uint64, kind pebble.InternalKeyKi
 	}
 }
 
-func readRangeDels(r *sstable.Reader, to salvaged) error {
+func readRangeDels(r *sstable.Reader, to keyVisitor) error {
 	it, err := r.NewRawRangeDelIter(context.Background(), sstable.NoFragmentTransforms, sstable.NoReadEnv)
 	if err != nil || it == nil {
 		return err
@@ -111,7 +111,7 @@ func tableBlocks(fsys vfs.FS, path string) []block.Handle {
 func salvageBlocks(text []byte, handles []block.Handle, read func(at int, b []byte) bool) (lost int) {
 	for _, h := range handles {
 		end := int(h.Offset + h.Length)
-		if end+block.TrailerLen > len(text) || !wholeBlock(text[h.Offset:end+block.TrailerLen]) || !read(int(h.Offset), text[h.Offset:end+1]) {
+		if end+block.TrailerLen > len(text) || !blockIntact(text[h.Offset:end+block.TrailerLen]) || !read(int(h.Offset), text[h.Offset:end+1]) {
 			lost += int(h.Length)
 		}
 	}
@@ -133,13 +133,13 @@ func salvageBlocks(text []byte, handles []block.Handle, read func(at int, b []by
 	return lost
 }
 
-func wholeBlock(b []byte) bool {
+func blockIntact(b []byte) bool {
 	n := len(b) - 4
 	return binary.LittleEndian.Uint32(b[n:]) == storedChecksum(b[:n])
 }
 
 // readBlock reads a data block with its type behind it. false: it is no data block.
-func readBlock(b []byte, to salvaged) (ok bool) {
+func readBlock(b []byte, to keyVisitor) (ok bool) {
 	defer func() {
 		if recover() != nil { // Pebble's decoders trust data with a valid checksum
 			ok = false

@@ -29,7 +29,7 @@ func TestFewScanAtOnce(t *testing.T) {
 	put(t, l, "a", 0, "x")
 	require.NoError(t, l.Close()) // so that the tail has nothing
 	l = open(t, cfg)
-	for range mostScans {
+	for range maxScans {
 		require.NoError(t, l.scans.enter(t.Context()))
 	}
 	late := func() context.Context {

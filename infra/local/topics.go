@@ -28,14 +28,14 @@ type topic struct {
 	keep  bool
 	parts []*partition
 
-	created int64       // unix nanoseconds
-	gone    atomic.Bool // deleted
+	created int64 // unix nanoseconds
+	deleted atomic.Bool
 
-	groups map[string][]*kept // progress by group and partition; groups.mu
+	groups map[string][]*groupPosition // progress by group and partition; groups.mu
 }
 
 func newTopic(name string, m topicMeta) *topic {
-	t := &topic{id: m.id, name: name, keep: m.keep, created: m.created, parts: make([]*partition, m.partitions), groups: map[string][]*kept{}}
+	t := &topic{id: m.id, name: name, keep: m.keep, created: m.created, parts: make([]*partition, m.partitions), groups: map[string][]*groupPosition{}}
 	for i := range t.parts {
 		t.parts[i] = &partition{topic: t, n: int32(i)}
 	}
@@ -86,31 +86,31 @@ func (l *Log) CreateTopics(ctx context.Context, want ...infra.Topic) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	var made []*topic
+	var created []*topic
 	r := newRequest()
 	r.durable = true
 	r.encode = func(g *group) error {
 		now := *l.topics.byName.Load()
 		for _, t := range missing {
-			if now[t.Name] != nil || slices.ContainsFunc(made, func(m *topic) bool { return m.name == t.Name }) {
+			if now[t.Name] != nil || slices.ContainsFunc(created, func(m *topic) bool { return m.name == t.Name }) {
 				continue
 			}
 			l.committer.nextID++
 			m := topicMeta{id: l.committer.nextID, partitions: l.cfg.Partitions, keep: t.Keep, created: g.now}
 			_ = g.batch.Set(topicKey(t.Name), m.encode(), nil)
-			made = append(made, newTopic(t.Name, m))
+			created = append(created, newTopic(t.Name, m))
 		}
 		return g.batch.Set(nextIDKey, binary.BigEndian.AppendUint32(nil, l.committer.nextID), nil)
 	}
-	r.stored = func() {
+	r.onStored = func() {
 		last := uint32(0)
 		l.topics.change(func(m map[string]*topic) {
-			for _, t := range made {
+			for _, t := range created {
 				m[t.name] = t
 				last = t.id
 			}
 		})
-		l.topicFile.change(last, made, nil)
+		l.topicFile.change(last, created, nil)
 	}
 	return l.do(ctx, r)
 }
@@ -140,23 +140,23 @@ func (l *Log) DeleteTopics(ctx context.Context, names ...string) error {
 	if err := l.writable(); err != nil {
 		return err
 	}
-	gone := map[string]*topic{}
+	deleted := map[string]*topic{}
 	r := newRequest()
 	r.durable = true
-	r.stored = func() {
-		l.topicFile.change(0, nil, gone)
-		for _, t := range gone {
+	r.onStored = func() {
+		l.topicFile.change(0, nil, deleted)
+		for _, t := range deleted {
 			for _, p := range t.parts {
 				low, end := p.bounds()
-				l.reclaimer.trimmed(p, infra.Span{From: low, To: end})
+				l.reclaimer.addTrimmed(p, infra.Span{From: low, To: end})
 			}
 		}
 	}
 	r.encode = func(g *group) error {
 		for _, name := range names {
 			if t := (*l.topics.byName.Load())[name]; t != nil {
-				gone[name] = t
-				t.gone.Store(true) // calls that wait behind this one fail
+				deleted[name] = t
+				t.deleted.Store(true) // calls that wait behind this one fail
 				for _, p := range t.parts {
 					l.committer.records -= uint64(p.next)
 				}
@@ -168,12 +168,12 @@ func (l *Log) DeleteTopics(ctx context.Context, names ...string) error {
 			}
 		}
 		l.topics.change(func(m map[string]*topic) {
-			for name := range gone {
+			for name := range deleted {
 				delete(m, name)
 			}
 		})
-		l.groups.forget(gone)
-		for _, t := range gone {
+		l.groups.forget(deleted)
+		for _, t := range deleted {
 			for _, p := range t.parts {
 				p.wake()
 			}

@@ -22,13 +22,13 @@ func (l *Log) Trim(ctx context.Context, name string, below map[int32]int64) erro
 	}
 	r := newRequest()
 	r.encode = func(g *group) error {
-		if t.gone.Load() {
+		if t.deleted.Load() {
 			return errNoTopic(name)
 		}
 		for n, offset := range below {
 			p := t.parts[n]
 			if what := p.trim(g, offset); what.From < what.To {
-				g.stored = append(g.stored, func() { l.reclaimer.trimmed(p, what) })
+				g.onStored = append(g.onStored, func() { l.reclaimer.addTrimmed(p, what) })
 			}
 		}
 		return nil

@@ -20,8 +20,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/wal"
 )
 
-// found is the content of a directory's files before Pebble opens them.
-type found struct {
+// dirState is the content of a directory's files before Pebble opens them.
+type dirState struct {
 	sequence uint64   // of the last batch
 	records  uint64   // sum of the ends of all partitions there
 	lost     uint64   // batches that a crash of the machine took; broker.sync is false
@@ -29,13 +29,13 @@ type found struct {
 	tables   []string // names of the tables
 }
 
-// ready prepares the directory for Pebble, which reads tables as it needs them. Before that
-// most bytes of tables are read. A refused directory is not changed.
-func (d *directory) ready(readOnly bool, most int64) (f found, err error) {
+// prepare prepares the directory for Pebble, which reads tables as it needs them. Before that
+// limit bytes of tables are read. A refused directory is not changed.
+func (d *directory) prepare(readOnly bool, limit int64) (f dirState, err error) {
 	if f, err = d.examine(); err != nil || readOnly {
 		return f, err
 	}
-	if f.tables, err = d.verifyTables(f.tables, most); err != nil {
+	if f.tables, err = d.verifyTables(f.tables, limit); err != nil {
 		return f, err
 	}
 	if err := needRoom(d.fs, d.path, f.walBytes); err != nil {
@@ -52,7 +52,7 @@ func (d *directory) ready(readOnly bool, most int64) (f found, err error) {
 // missing write-ahead log, and treats a damaged newest one as the trace of a crash. So
 // every batch has a number. The batches in the logs must continue where the tables end,
 // without a gap, up to the mark.
-func (d *directory) examine() (f found, err error) {
+func (d *directory) examine() (f dirState, err error) {
 	last, _, err := readMark(d.fs, d.file(markName))
 	if err != nil {
 		return f, d.refuse(markName, err)
@@ -61,7 +61,7 @@ func (d *directory) examine() (f found, err error) {
 }
 
 // examineUpTo examines with a given mark.
-func (d *directory) examineUpTo(last position) (f found, err error) {
+func (d *directory) examineUpTo(last position) (f dirState, err error) {
 	if err := d.readTables(&f); err != nil {
 		return f, err
 	}
@@ -85,7 +85,7 @@ func (d *directory) examineUpTo(last position) (f found, err error) {
 }
 
 // readTables finds the tables and the newest batch in them.
-func (d *directory) readTables(f *found) (err error) {
+func (d *directory) readTables(f *dirState) (err error) {
 	dir := d.file(logName)
 	names, err := d.fs.List(dir)
 	if err != nil {
@@ -102,18 +102,18 @@ func (d *directory) readTables(f *found) (err error) {
 		ErrorIfNotExists:        true,
 		DisableConsistencyCheck: true, // below, with the names
 		FormatMajorVersion:      pebble.FormatNewest,
-		Logger:                  silent{},
+		Logger:                  discardLogger{},
 		EventListener:           &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}},
 		CacheSize:               1 << 20,
 	}
 	db, err := pebble.Open(dir, opts)
 	if err != nil {
-		return d.refuse(blame(err), err)
+		return d.refuse(errorFile(err), err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	levels, err := db.SSTables()
 	if err != nil {
-		return d.refuse(blame(err), err)
+		return d.refuse(errorFile(err), err)
 	}
 	for _, level := range levels {
 		for _, t := range level {
@@ -135,7 +135,7 @@ func (d *directory) readTables(f *found) (err error) {
 	case errors.Is(err, pebble.ErrNotFound):
 		return nil
 	case err != nil:
-		return d.refuse(blame(err), err)
+		return d.refuse(errorFile(err), err)
 	}
 	var ok bool
 	f.sequence, f.records, ok = decodeSequence(v)
@@ -150,14 +150,14 @@ func (d *directory) readTables(f *found) (err error) {
 
 // chain are the batches in the write-ahead logs.
 type chain struct {
-	found *found // gets the last batch before a gap
-	gap   uint64 // number of the first batch behind it; 0: there is none
-	file  string // where reading ended before the end of a log, and why
+	found *dirState // gets the last batch before a gap
+	gap   uint64    // number of the first batch behind it; 0: there is none
+	file  string    // where reading ended before the end of a log, and why
 	err   error
 }
 
 // readLogs reads the batches that follow those in the tables.
-func (d *directory) readLogs(f *found) (chain, error) {
+func (d *directory) readLogs(f *dirState) (chain, error) {
 	c := chain{found: f}
 	dir := d.file(logName)
 	logs, err := wal.Scan(wal.Dir{FS: d.fs, Dirname: dir})
@@ -233,8 +233,8 @@ var (
 	tableNumber = regexp.MustCompile(`file (\d{6,}) \(type sstable\)`)
 )
 
-// blame is the file of an error, relative to the directory.
-func blame(err error) string {
+// errorFile is the file of an error, relative to the directory.
+func errorFile(err error) string {
 	if info := pebble.ExtractDataCorruptionInfo(err); info != nil {
 		err = errors.New(info.Path)
 	}
@@ -284,17 +284,17 @@ func (d *directory) dropOptions() error {
 	return err
 }
 
-// verifyTables reads tables against their checksums, up to most bytes. It returns the
+// verifyTables reads tables against their checksums, up to limit bytes. It returns the
 // remaining tables.
-func (d *directory) verifyTables(tables []string, most int64) (rest []string, err error) {
+func (d *directory) verifyTables(tables []string, limit int64) (rest []string, err error) {
 	for i, name := range tables {
 		path := d.fs.PathJoin(d.file(logName), name)
 		info, err := d.fs.Stat(path)
-		if err == nil && info.Size() > most {
+		if err == nil && info.Size() > limit {
 			return tables[i:], nil
 		}
 		if err == nil {
-			most -= info.Size()
+			limit -= info.Size()
 			err = verifyTable(d.fs, path)
 		}
 		if err != nil {
@@ -331,11 +331,11 @@ func openTable(fsys vfs.FS, path string) (*sstable.Reader, error) {
 	return r, nil
 }
 
-// silent drops what Pebble says.
-type silent struct{}
+// discardLogger drops what Pebble says.
+type discardLogger struct{}
 
-func (silent) Infof(string, ...any)  {}
-func (silent) Errorf(string, ...any) {}
+func (discardLogger) Infof(string, ...any)  {}
+func (discardLogger) Errorf(string, ...any) {}
 
 // Fatalf must not return. Reading never calls it.
-func (silent) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+func (discardLogger) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }

@@ -11,20 +11,20 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// heldFS works only while its path leads to its directory. Pebble names files by path, and
+// guardedFS works only while its path leads to its directory. Pebble names files by path, and
 // the lock is on the directory itself. After `mv data moved` the paths may lead to another
-// server's files, and after `rm -rf data` written files have no name. Then heldFS refuses
+// server's files, and after `rm -rf data` written files have no name. Then guardedFS refuses
 // every change, and opening files.
-type heldFS struct {
+type guardedFS struct {
 	vfs.FS
-	dir   string
-	named []namedFile               // the directory, and its lock file if it has one
-	wal   atomic.Pointer[namedFile] // the newest write-ahead log
-	gone  func(error)               // called for every refusal; set before the first
+	dir     string
+	named   []namedFile               // the directory, and its lock file if it has one
+	wal     atomic.Pointer[namedFile] // the newest write-ahead log
+	onMoved func(error)               // called for every refusal; set before the first
 }
 
-// errGone is wrapped by the error of a directory that is not where it was opened.
-var errGone = errors.New("is no longer the directory that this server opened")
+// errMoved is wrapped by the error of a directory that is not where it was opened.
+var errMoved = errors.New("is no longer the directory that this server opened")
 
 // namedFile is a file or directory and the path that led to it.
 type namedFile struct {
@@ -54,7 +54,7 @@ func (n *namedFile) check() error {
 }
 
 // check returns an error if the path leads elsewhere.
-func (h *heldFS) check() error {
+func (h *guardedFS) check() error {
 	for i := range h.named {
 		if err := h.named[i].check(); err != nil {
 			return h.refuse(err)
@@ -75,16 +75,16 @@ func (h *heldFS) check() error {
 	}
 }
 
-func (h *heldFS) refuse(cause error) error {
-	err := fmt.Errorf("broker.dir: %s %w: %w; put it back and start again", h.dir, errGone, cause)
-	if h.gone != nil {
-		h.gone(err)
+func (h *guardedFS) refuse(cause error) error {
+	err := fmt.Errorf("broker.dir: %s %w: %w; put it back and start again", h.dir, errMoved, cause)
+	if h.onMoved != nil {
+		h.onMoved(err)
 	}
 	return err
 }
 
 // written records the newest write-ahead log. Files of a backup are elsewhere.
-func (h *heldFS) written(path string, f vfs.File, err error) (vfs.File, error) {
+func (h *guardedFS) written(path string, f vfs.File, err error) (vfs.File, error) {
 	if err != nil || filepath.Ext(path) != ".log" || filepath.Dir(path) != filepath.Join(h.dir, logName) {
 		return f, err
 	}
@@ -97,10 +97,10 @@ func (h *heldFS) written(path string, f vfs.File, err error) (vfs.File, error) {
 }
 
 // Unwrap implements vfs.FS.
-func (h *heldFS) Unwrap() vfs.FS { return h.FS }
+func (h *guardedFS) Unwrap() vfs.FS { return h.FS }
 
 // Create implements vfs.FS.
-func (h *heldFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+func (h *guardedFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	if err := h.check(); err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (h *heldFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) 
 }
 
 // ReuseForWrite implements vfs.FS.
-func (h *heldFS) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
+func (h *guardedFS) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	if err := h.check(); err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (h *heldFS) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory)
 }
 
 // Open implements vfs.FS.
-func (h *heldFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+func (h *guardedFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 	if err := h.check(); err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (h *heldFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 }
 
 // OpenReadWrite implements vfs.FS.
-func (h *heldFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
+func (h *guardedFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
 	if err := h.check(); err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (h *heldFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs
 }
 
 // Link implements vfs.FS.
-func (h *heldFS) Link(oldname, newname string) error {
+func (h *guardedFS) Link(oldname, newname string) error {
 	if err := h.check(); err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (h *heldFS) Link(oldname, newname string) error {
 }
 
 // Rename implements vfs.FS.
-func (h *heldFS) Rename(oldname, newname string) error {
+func (h *guardedFS) Rename(oldname, newname string) error {
 	if err := h.check(); err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (h *heldFS) Rename(oldname, newname string) error {
 }
 
 // Remove implements vfs.FS.
-func (h *heldFS) Remove(name string) error {
+func (h *guardedFS) Remove(name string) error {
 	if err := h.check(); err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (h *heldFS) Remove(name string) error {
 }
 
 // RemoveAll implements vfs.FS.
-func (h *heldFS) RemoveAll(name string) error {
+func (h *guardedFS) RemoveAll(name string) error {
 	if err := h.check(); err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (h *heldFS) RemoveAll(name string) error {
 }
 
 // MkdirAll implements vfs.FS.
-func (h *heldFS) MkdirAll(dir string, perm fs.FileMode) error {
+func (h *guardedFS) MkdirAll(dir string, perm fs.FileMode) error {
 	if err := h.check(); err != nil {
 		return err
 	}
