@@ -114,15 +114,17 @@ func (o *owner) run(ctx context.Context) {
 		case <-refresh.C:
 			o.members.refresh(ctx)
 		}
-		o.sendHeartbeat(ctx)
+		if member, generation := o.client.GroupMetadata(); member != "" && generation >= 0 {
+			o.sendHeartbeat(ctx, member, generation)
+		}
 	}
 }
 
-func (o *owner) sendHeartbeat(ctx context.Context) {
-	member, generation := o.client.GroupMetadata()
-	if member == "" || generation < 0 {
-		return
-	}
+// sendHeartbeat extends the lease by one heartbeat. It may be under way for as long as the
+// cluster is away, and arrive when the client has joined again as another member: then it is
+// fenced by this process itself. So its answers say nothing of another process; those to the
+// client's own heartbeats do, of which none is under way while the client joins.
+func (o *owner) sendHeartbeat(ctx context.Context, member string, generation int32) {
 	cfg := &o.members.log.cfg
 	ctx, cancel := context.WithTimeout(ctx, cfg.SessionTimeout)
 	defer cancel()
@@ -139,8 +141,6 @@ func (o *owner) sendHeartbeat(ctx context.Context) {
 	switch {
 	case err == nil || errors.Is(err, kerr.RebalanceInProgress):
 		o.members.extend(sent, member)
-	case errors.Is(err, kerr.FencedInstanceID):
-		o.fenced(err)
 	case ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded):
 		cfg.Logger.Debug("a heartbeat failed", slog.Any("error", err))
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -278,4 +279,30 @@ func (m *members) leaseUntil() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.lease.until
+}
+
+// A cluster was away for longer than a session. When it came back the client joined as
+// another member, and a heartbeat of the old one, which had been tried all the time, was
+// fenced. So the process ended: "another process runs with the same broker.instance_id".
+func TestALateHeartbeatEndsNoProcess(t *testing.T) {
+	t.Parallel()
+	c := cluster(t)
+	cfg := testConfig(c.ListenAddrs()...)
+	cfg.InstanceID = "node-1"
+	cfg.Fatal = func(err error) { t.Errorf("the process ends: %v", err) }
+	l := openLog(t, cfg)
+	require.NoError(t, l.CreateTopics(t.Context(), infra.Topic{Name: topic}))
+	all := newOwners(t)
+	all.join("a", l, func(infra.Claim) {})
+	all.await("a", int(cfg.Partitions))
+	o := l.members.owner
+	member, generation := o.client.GroupMetadata()
+	late := kmsg.NewPtrHeartbeatRequest()
+	late.Group, late.MemberID, late.Generation, late.InstanceID = l.cfg.owners(), member+"-before", generation, &cfg.InstanceID
+	resp, err := late.RequestWith(t.Context(), l.client)
+	require.NoError(t, err)
+	require.ErrorIs(t, kerr.ErrorForCode(resp.ErrorCode), kerr.FencedInstanceID)
+	o.sendHeartbeat(t.Context(), late.MemberID, generation)
+	o.sendHeartbeat(t.Context(), member, generation)
+	assert.Equal(t, int(cfg.Partitions), all.has("a"))
 }
