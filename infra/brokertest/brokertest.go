@@ -74,7 +74,7 @@ func Run(t *testing.T, open func(t *testing.T) infra.Broker, opts Options) {
 		{"Reset", (*env).reset},
 		{"Resume", (*env).resume},
 		{"Runs", (*env).runs},
-		{"RunsAgain", (*env).runsAgain},
+		{"RunsAgain", (*env).runsRepeated},
 		{"RunsStored", (*env).runsStored},
 		{"RunsRefused", (*env).runsRefused},
 		{"RunsDrain", (*env).runsDrain},
@@ -200,16 +200,16 @@ func (e *env) quiet(in <-chan *message.Message) {
 }
 
 // ended waits until the channel is closed and returns what still came.
-func (e *env) ended(in <-chan *message.Message) (left []*message.Message) {
+func (e *env) ended(in <-chan *message.Message) (rest []*message.Message) {
 	e.Helper()
 	deadline := time.After(e.opts.Timeout)
 	for {
 		select {
 		case m, open := <-in:
 			if !open {
-				return left
+				return rest
 			}
-			left = append(left, m)
+			rest = append(rest, m)
 		case <-deadline:
 			require.FailNow(e, "the channel was not closed in time")
 		}

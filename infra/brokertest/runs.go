@@ -29,18 +29,18 @@ func (e *env) runnerOf(group string, only infra.Only) (infra.Subscriber, <-chan 
 	return s, in
 }
 
-// aRun is a run, and the part of it that a test is about.
-type aRun struct {
+// runPart is a run, and the part of it that a test is about.
+type runPart struct {
 	*infra.Run
 	*infra.Part
 }
 
 // run is the next run, which has one part, with what is in it.
-func (e *env) run(in <-chan *message.Message) (*message.Message, aRun, []string) {
+func (e *env) run(in <-chan *message.Message) (*message.Message, runPart, []string) {
 	e.Helper()
 	m, run := e.parts(in)
 	require.Len(e, run.Parts, 1)
-	return m, aRun{run, run.Parts[0]}, payloads(run.Parts[0].Messages)
+	return m, runPart{run, run.Parts[0]}, payloads(run.Parts[0].Messages)
 }
 
 // parts is the next run.
@@ -56,21 +56,21 @@ func (e *env) parts(in <-chan *message.Message) (*message.Message, *infra.Run) {
 	return m, run
 }
 
-const made = "made"
+const outputTopic = "made"
 
 // outputs are records of what a run has, for a topic of their own.
 func outputs(part *infra.Part) (out []infra.Output) {
 	for _, m := range part.Messages {
 		o := newMessage(m.Metadata.Get(infra.MetaKey), "of "+string(m.Payload))
-		out = append(out, infra.Output{Part: part, Topic: made, Message: o})
+		out = append(out, infra.Output{Part: part, Topic: outputTopic, Message: o})
 	}
 	return out
 }
 
-// made is what runs came to.
-func (e *env) made() <-chan *message.Message {
+// outputMessages subscribes to the outputs of runs.
+func (e *env) outputMessages() <-chan *message.Message {
 	e.Helper()
-	out, err := e.subscriber("reader").Subscribe(context.Background(), made)
+	out, err := e.subscriber("reader").Subscribe(context.Background(), outputTopic)
 	require.NoError(e, err)
 	return out
 }
@@ -78,7 +78,7 @@ func (e *env) made() <-chan *message.Message {
 // runs: runs of a partition come in order, one at a time. Their output is in the partition
 // of the same number, and their progress is kept.
 func (e *env) runs() {
-	require.NoError(e, e.broker.EnsureTopics(e.Context(), infra.Topic{Name: made}))
+	require.NoError(e, e.broker.EnsureTopics(e.Context(), infra.Topic{Name: outputTopic}))
 	s, in := e.runner()
 	const count = 3*runMost + 1
 	e.publish("u", 0, count)
@@ -102,7 +102,7 @@ func (e *env) runs() {
 		assert.Equal(e, strconv.Itoa(i), payload)
 	}
 	e.eventually("all is done", func() bool { return e.lagOf(group) == 0 })
-	out := e.made()
+	out := e.outputMessages()
 	for i := range count {
 		m := e.receive(out)
 		assert.Equal(e, "of "+strconv.Itoa(i), string(m.Payload))
@@ -111,9 +111,9 @@ func (e *env) runs() {
 	}
 }
 
-// runsAgain: after a Nack or the end of the claim a run is handed out again. Messages
+// runsRepeated: after a Nack or the end of the claim a run is handed out again. Messages
 // without output are done when it is acked.
-func (e *env) runsAgain() {
+func (e *env) runsRepeated() {
 	s, in := e.runner()
 	e.publish("u", 0, 2)
 	m, _, first := e.run(in)
@@ -145,7 +145,7 @@ func (e *env) runsAgain() {
 // runsStored: where the broker stores both or neither, messages with stored output are
 // done, also when the run was not acked.
 func (e *env) runsStored() {
-	require.NoError(e, e.broker.EnsureTopics(e.Context(), infra.Topic{Name: made}))
+	require.NoError(e, e.broker.EnsureTopics(e.Context(), infra.Topic{Name: outputTopic}))
 	s, in := e.runner()
 	if !e.opts.Whole {
 		e.Skip("records and progress are stored one after the other")
@@ -165,18 +165,18 @@ func (e *env) runsStored() {
 // runsRefused: an output that is too large is named by the error, and the others can be
 // stored.
 func (e *env) runsRefused() {
-	require.NoError(e, e.broker.EnsureTopics(e.Context(), infra.Topic{Name: made}))
+	require.NoError(e, e.broker.EnsureTopics(e.Context(), infra.Topic{Name: outputTopic}))
 	_, in := e.runner()
 	e.publish("u", 0, 1)
 	m, run, _ := e.run(in)
-	large := infra.Output{Part: run.Part, Topic: made, Message: newMessage("u", strings.Repeat("x", e.opts.MaxMessageBytes+1))}
+	large := infra.Output{Part: run.Part, Topic: outputTopic, Message: newMessage("u", strings.Repeat("x", e.opts.MaxMessageBytes+1))}
 	require.ErrorIs(e, run.Store([]infra.Output{large}, run.Part), infra.ErrTooLarge)
 	missing := infra.Output{Part: run.Part, Topic: "nowhere", Message: newMessage("u", "x")}
 	require.ErrorIs(e, run.Store([]infra.Output{missing}, run.Part), infra.ErrNoTopic)
 	assert.EqualValues(e, 1, e.lagOf(group))
 	require.NoError(e, run.Store(outputs(run.Part), run.Part))
 	m.Ack()
-	assert.Equal(e, "of 0", string(e.receive(e.made()).Payload))
+	assert.Equal(e, "of 0", string(e.receive(e.outputMessages()).Payload))
 }
 
 // runsDrain: a subscriber that drains waits for its runs and hands out no more.
@@ -205,7 +205,7 @@ func (e *env) runsDrain() {
 // runsOfPartitions: messages that come while a run is in the handler go into the next one.
 // A part that does not end holds up its own partition alone.
 func (e *env) runsOfPartitions() {
-	require.NoError(e, e.broker.EnsureTopics(e.Context(), infra.Topic{Name: made}))
+	require.NoError(e, e.broker.EnsureTopics(e.Context(), infra.Topic{Name: outputTopic}))
 	_, in := e.runner()
 	e.publish("first", 0, 1)
 	held, run := e.parts(in)
@@ -217,7 +217,7 @@ func (e *env) runsOfPartitions() {
 	}
 	e.quiet(in)
 	run.Aside()
-	for len(e.left(stuck)) > 0 {
+	for len(e.unfinished(stuck)) > 0 {
 		m, next := e.parts(in)
 		for _, p := range next.Parts {
 			require.NotEqual(e, stuck, p.Partition)
@@ -238,8 +238,8 @@ func (e *env) runsOfPartitions() {
 	m.Ack()
 }
 
-// left are the partitions that are not done, but for one.
-func (e *env) left(without int32) (out []int32) {
+// unfinished are the partitions that are not done, but for one.
+func (e *env) unfinished(without int32) (out []int32) {
 	all, err := infra.ProgressOf(e.Context(), e.broker, group, topic)
 	require.NoError(e, err)
 	for n, p := range all {
