@@ -427,7 +427,7 @@ func TestNotTransformedWhilePaused(t *testing.T) {
 	assert.Contains(t, got.Why, "enough deliveries wait already: the destination is paused by ada")
 	assert.Equal(t, "eventserver resume d", got.Do)
 	assert.Greater(t, got.Ahead, int64(1000))
-	assert.Less(t, got.Ahead, int64(2000))
+	assert.LessOrEqual(t, got.Ahead, int64(2000))
 	// Another process has the partition, and its stage need not be stopped.
 	assert.Eventually(t, func() bool {
 		return slices.ContainsFunc(r.pipeline.Waiting("d", "u2"), func(w router.Waiting) bool { return w.Stage == "transform" })

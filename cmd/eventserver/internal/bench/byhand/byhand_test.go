@@ -116,6 +116,9 @@ func post(t *testing.T, url, body string) int {
 
 func data(user string, n int) string { return fmt.Sprintf(`{"userId":"%s","n":%d}`, user, n) }
 
+// What a commit that was cut off by the stop had taken was not committed again by the last
+// one, so that it came twice (on Kafka, rarely).
+//
 // What was accepted while the receivers were down comes after a restart, once, in the
 // order of each user and under an id of its own; what was delivered does not come
 // again after the next one.

@@ -17,6 +17,7 @@ import (
 const (
 	commitEvery = 20 * time.Millisecond
 	leaveWithin = 5 * time.Second
+	notKept     = -1                     // an offset that is none
 	metadataAge = 250 * time.Millisecond // else the first event waits seconds for the topic
 )
 
@@ -185,6 +186,15 @@ func (c *consumer) commit(ctx context.Context) error {
 	c.client.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{c.topic: done}, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, _ *kmsg.OffsetCommitResponse, err error) {
 		failed = err
 	})
+	if failed != nil { // the last one, after a stop, commits it again
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for p := range done {
+			if l := c.logs[p]; l != nil {
+				l.kept[0] = notKept
+			}
+		}
+	}
 	return failed
 }
 
