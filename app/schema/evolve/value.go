@@ -73,20 +73,4 @@ func shown(v *tree.Value) string {
 }
 
 // listed lists values, as far as they are short.
-func listed(values []*tree.Value) string {
-	if len(values) == 1 {
-		return shown(values[0])
-	}
-	s := "one of "
-	for i, v := range values {
-		next := shown(v)
-		if i > 0 {
-			s += ", "
-		}
-		if len(s)+len(next) > 200 {
-			return s + "..."
-		}
-		s += next
-	}
-	return s
-}
+func listed(values []*tree.Value) string { return tree.OneOf(values, shown) }

@@ -2,10 +2,11 @@ package quick
 
 import (
 	"encoding/json"
-	"eventserver/app/schema/tree"
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"eventserver/app/schema/tree"
 )
 
 // detail says what is wrong with the value and what is allowed. doc is the whole
@@ -222,20 +223,4 @@ func typeNames(want tree.Types) string {
 }
 
 // oneOf lists what is allowed, as far as it is short.
-func oneOf(want []any) string {
-	if len(want) == 1 {
-		return show(want[0])
-	}
-	s := "one of "
-	for i, w := range want {
-		next := show(w)
-		if i > 0 {
-			s += ", "
-		}
-		if len(s)+len(next) > 200 {
-			return s + "..."
-		}
-		s += next
-	}
-	return s
-}
+func oneOf(want []any) string { return tree.OneOf(want, show) }
